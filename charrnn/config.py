@@ -1,0 +1,236 @@
+"""Every setting of a model and of a training run: its name, default, meaning and limits, once.
+
+The command line builds its options from these fields, so `--help` cannot drift from the code.
+"""
+
+import dataclasses
+import math
+import re
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from charrnn.errors import UsageError
+
+CELLS = ("lstm", "gru", "rnn")
+NONLINEARITIES = ("tanh", "relu")
+OPTIMIZERS = ("adagrad", "sgd", "momentum", "nesterov", "rmsprop", "adam")
+SCHEDULES = ("constant", "step", "inverse-time", "cosine")
+INITS = ("uniform", "min-char-rnn")
+LEVELS = ("char", "byte")
+NEWLINES = ("keep", "lf")
+PRECISIONS = ("float32", "float64")
+
+# The learning rate used when none is given: what suits one optimiser wrecks another.
+DEFAULT_LR = {"adagrad": 0.1, "sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "rmsprop": 0.002, "adam": 0.002}
+
+DEFAULT_EPOCHS = 10.0
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    choices: tuple[str, ...] = (),
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+) -> Any:
+    """A dataclass field that carries what `--help` shows and what `check` enforces."""
+    limits = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
+    return field(default=default, metadata={"help": help, "choices": choices, **limits})
+
+
+def check(config: Any) -> None:
+    """Raise UsageError naming the first field whose value is outside its limits."""
+    for f in fields(config):
+        value, rule = getattr(config, f.name), f.metadata
+        name = "--" + f.name.replace("_", "-")
+        if value is None or not rule:
+            continue
+        if rule["choices"] and value not in rule["choices"]:
+            raise UsageError(f"{name} is {value!r}; it must be one of: {', '.join(rule['choices'])}")
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            continue
+        if not math.isfinite(value):
+            raise UsageError(f"{name} is {value}; it must be a finite number")
+        if rule["at_least"] is not None and value < rule["at_least"]:
+            raise UsageError(f"{name} is {value}; it must be at least {rule['at_least']}")
+        if rule["above"] is not None and value <= rule["above"]:
+            raise UsageError(f"{name} is {value}; it must be more than {rule['above']}")
+        if rule["at_most"] is not None and value > rule["at_most"]:
+            raise UsageError(f"{name} is {value}; it must be at most {rule['at_most']}")
+        if rule["below"] is not None and value >= rule["below"]:
+            raise UsageError(f"{name} is {value}; it must be less than {rule['below']}")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The architecture: all that must be known, with the vocabulary, to name every tensor."""
+
+    cell: str = option("lstm", "Recurrent cell.", choices=CELLS)
+    layers: int = option(2, "Recurrent layers.", at_least=1, at_most=64)
+    hidden: int = option(128, "Hidden units in a layer.", at_least=1, at_most=65536)
+    embedding: int = option(
+        0, "Size of a learnt input embedding; 0 means one-hot.", at_least=0, at_most=65536
+    )
+    nonlinearity: str = option("tanh", "Of the vanilla RNN cell.", choices=NONLINEARITIES)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a model is trained: data, optimiser, schedule, budget, reports."""
+
+    # chunks
+    seq_length: int = option(25, "Characters in a chunk: how far gradients go back.", at_least=1)
+    batch_size: int = option(16, "Streams trained side by side.", at_least=1)
+    # optimiser
+    optimizer: str = option("adagrad", "Update rule.", choices=OPTIMIZERS)
+    lr: float | None = option(None, "Learning rate; by default what suits the optimizer.", above=0)
+    schedule: str = option("constant", "How the learning rate falls.", choices=SCHEDULES)
+    warmup_steps: int = option(200, "Steps over which the learning rate rises from zero.", at_least=0)
+    decay: float = option(
+        0.5, "step: factor at each drop; inverse-time: lr / (1 + decay * epoch).", above=0, at_most=1
+    )
+    decay_every: float = option(2.0, "step: epochs between drops.", above=0)
+    final_lr: float = option(
+        0.01, "cosine: last learning rate as a share of the first.", at_least=0, at_most=1
+    )
+    clip_value: float = option(5.0, "Clip each gradient to ± this; 0 is off.", at_least=0)
+    clip_norm: float = option(0.0, "Scale the whole gradient down to this norm; 0 is off.", at_least=0)
+    # regularisation
+    dropout: float = option(
+        0.0, "Share of each recurrent layer's outputs dropped in training.", at_least=0, below=1
+    )
+    l1: float = option(0.0, "L1 penalty on the weights.", at_least=0)
+    l2: float = option(0.0, "L2 penalty on the weights.", at_least=0)
+    # fine-tuning
+    freeze_layers: str = option("", "Layers to leave as they are, counted from 0, such as 0,1.")
+    # budget
+    epochs: float | None = option(
+        None,
+        f"Passes over the training text; by default {DEFAULT_EPOCHS:g} when no other budget is given.",
+        above=0,
+    )
+    max_steps: int | None = option(None, "Stop after this many chunks.", at_least=1)
+    max_minutes: float | None = option(None, "Stop after this many minutes of training.", above=0)
+    patience: int = option(0, "Stop after this many validations without a new best; 0 is off.", at_least=0)
+    # data
+    level: str = option("char", "Symbols: characters of the text or raw bytes.", choices=LEVELS)
+    encoding: str = option("utf-8", "Encoding of the text.")
+    newlines: str = option(
+        "keep", "Line ends: kept as they are, or CR LF and CR turned into LF.", choices=NEWLINES
+    )
+    min_count: int = option(1, "Characters rarer than this become U+FFFD.", at_least=1)
+    val_fraction: float = option(0.1, "Share of the text kept for validation.", at_least=0, below=1)
+    test_fraction: float = option(
+        0.0, "Share of the text kept for a final test, at the end.", at_least=0, below=1
+    )
+    # reports
+    eval_every: int | None = option(None, "Steps between validations; by default an epoch.", at_least=1)
+    checkpoint_every: float = option(60.0, "Seconds between checkpoints.", above=0)
+    # how it runs
+    seed: int = option(1, "Seed of all random numbers.", at_least=0)
+    init: str = option("uniform", "How weights start.", choices=INITS)
+    precision: str = option("float32", "Arithmetic.", choices=PRECISIONS)
+    threads: int | None = option(
+        None, "Threads of the matrix products; by default chosen by a probe.", at_least=1
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.val_fraction + self.test_fraction >= 1:
+            raise UsageError(
+                f"--val-fraction {self.val_fraction} and --test-fraction {self.test_fraction} leave no text to train on"
+            )
+        if not re.fullmatch(r"(\d{1,2}(,\d{1,2})*)?", self.freeze_layers):
+            raise UsageError(
+                f"--freeze-layers is {self.freeze_layers!r}; it must be numbers with commas between: 0,1"
+            )
+
+    @property
+    def frozen_layers(self) -> tuple[int, ...]:
+        """The layers that freeze_layers names."""
+        return tuple(int(layer) for layer in self.freeze_layers.split(",") if layer)
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate in force at the start, after warm-up."""
+        return DEFAULT_LR[self.optimizer] if self.lr is None else self.lr
+
+    @property
+    def epoch_budget(self) -> float | None:
+        """Passes over the text after which the run ends, or None when another budget ends it."""
+        if self.epochs is None and self.max_steps is None and self.max_minutes is None:
+            return DEFAULT_EPOCHS
+        return self.epochs
+
+
+# A preset is a set of values for fields of the two classes above; options named by the user go over it.
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "min-char-rnn": {
+        "cell": "rnn",
+        "layers": 1,
+        "hidden": 100,
+        "batch_size": 1,
+        "init": "min-char-rnn",
+        "warmup_steps": 0,
+        "precision": "float64",
+    },
+    "quick": {
+        "cell": "gru",
+        "layers": 1,
+        "hidden": 192,
+        "seq_length": 40,
+        "optimizer": "adam",
+        "lr": 0.01,
+        "schedule": "cosine",
+        "warmup_steps": 50,
+        "clip_value": 0.0,
+        "clip_norm": 40.0,
+        "max_minutes": 1.0,
+    },
+    "quality": {
+        "hidden": 512,
+        "embedding": 64,
+        "dropout": 0.4,
+        "batch_size": 50,
+        "seq_length": 100,
+        "optimizer": "adam",
+        "lr": 0.003,
+        "schedule": "cosine",
+        "clip_value": 0.0,
+        "clip_norm": 100.0,
+        "epochs": 12.0,
+    },
+}
+
+
+def configs(preset: str = "default", **overrides: Any) -> tuple[ModelConfig, TrainConfig]:
+    """The model and training settings of a preset with `overrides` (None: not given) on top.
+
+    Raises UsageError for an unknown preset, an unknown setting, or a value outside its limits.
+    """
+    if preset not in PRESETS:
+        raise UsageError(f"--preset is {preset!r}; it must be one of: {', '.join(PRESETS)}")
+    values = PRESETS[preset] | {name: value for name, value in overrides.items() if value is not None}
+    of_model = {f.name for f in fields(ModelConfig)}
+    of_training = {f.name for f in fields(TrainConfig)}
+    if unknown := values.keys() - of_model - of_training:
+        raise UsageError(f"unknown setting {sorted(unknown)[0]!r}")
+    model = ModelConfig(**{k: v for k, v in values.items() if k in of_model})
+    config = TrainConfig(**{k: v for k, v in values.items() if k in of_training})
+    if beyond := [layer for layer in config.frozen_layers if layer >= model.layers]:
+        raise UsageError(
+            f"--freeze-layers names layer {beyond[0]}; the model has layers 0 to {model.layers - 1}"
+        )
+    return model, config
+
+
+def as_dict(config: ModelConfig | TrainConfig) -> dict[str, Any]:
+    """The settings as plain values, for a file."""
+    return dataclasses.asdict(config)

@@ -1,0 +1,75 @@
+"""What tests of several rooms share."""
+
+import errno
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+Check = Callable[[list[str], BaseException | None], None]
+
+
+@dataclass(frozen=True)
+class Failpoint:
+    """A fault of the system, to be met at each system call of an operation in turn, as SQLite's tests do.
+
+    A write that fails has put half of its bytes down, as on a full disk. An interrupt comes before the
+    call or, with `after`, when it is done.
+    """
+
+    fault: str  # a name in errno, or "interrupt"
+    forever: bool = False  # every later call fails as well
+    after: bool = False
+
+    def error(self) -> BaseException:
+        if self.fault == "interrupt":
+            return KeyboardInterrupt()
+        return OSError(number := getattr(errno, self.fault), os.strerror(number))
+
+    def at_each_call(self, operation: Callable[[], object], check: Check) -> int:
+        """Run `operation` until it meets no fault any more; returns how many calls it then made.
+
+        After each run with a fault `check` gets the calls up to the fault and what the operation raised.
+        """
+        for nth in range(1000):
+            calls: list[str] = []
+            raised: BaseException | None = None
+            with pytest.MonkeyPatch.context() as patch:
+                for name in ("open", "write", "fsync", "replace"):
+                    patch.setattr(os, name, self._failing(getattr(os, name), name, calls, nth))
+                try:
+                    operation()
+                except BaseException as error:
+                    raised = error
+            if len(calls) <= nth:
+                assert raised is None, "it failed without a fault"
+                return nth
+            check(calls[: nth + 1], raised)
+        raise AssertionError("the operation never got through")
+
+    def _failing(self, real: Callable, name: str, calls: list[str], nth: int) -> Callable:
+        def call(*args: object) -> object:
+            calls.append(name)
+            place = len(calls) - 1
+            if place < nth or (place > nth and not self.forever):
+                return real(*args)
+            if self.after:
+                real(*args)
+            elif name == "write":
+                fd, data = args
+                real(fd, bytes(data)[: len(data) // 2])
+            raise self.error()
+
+        return call
+
+
+FAILPOINTS = [
+    Failpoint(fault, forever) for fault in ("ENOSPC", "EIO", "interrupt") for forever in (False, True)
+]
+FAILPOINTS += [Failpoint("EROFS"), Failpoint("EACCES"), Failpoint("interrupt", after=True)]
+
+
+@pytest.fixture(params=FAILPOINTS, ids=str)
+def failpoint(request: pytest.FixtureRequest) -> Failpoint:
+    return request.param

@@ -1,0 +1,42 @@
+"""Softmax cross-entropy, in nats.
+
+log p = a - log Σ exp(a),   loss = -log p[target],   ∂loss/∂a = p - onehot(target)
+"""
+
+import numpy as np
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """log p over the last axis; the maximum is subtracted first, so that nothing overflows."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """-log p[target] at each place, in nats.
+
+    logits : (…, V); targets : (…) of ints in 0..V-1. Returns (…).
+    """
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    picked = np.take_along_axis(shifted, targets[..., None], axis=-1)[..., 0]
+    return np.log(np.exp(shifted).sum(axis=-1)) - picked
+
+
+def cross_entropy_gradient(logits: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+    """Loss of a chunk and its gradient, which takes the place of the logits.
+
+    The loss is summed over the T characters and averaged over the B streams, as in min-char-rnn
+    and char-rnn, so that a clip at ±5 means what it means there.
+
+    logits : (T, B, V), overwritten; targets : (T, B). Returns (loss in nats, ∂loss/∂logits).
+    """
+    T, B, V = logits.shape
+    rows, index = logits.reshape(T * B, V), (np.arange(T * B), targets.ravel())
+    rows -= rows.max(axis=1, keepdims=True)
+    picked = float(rows[index].sum(dtype=np.float64))
+    np.exp(rows, out=rows)
+    total = rows.sum(axis=1, keepdims=True)
+    loss = float(np.log(total).sum(dtype=np.float64)) - picked
+    rows /= total * B
+    rows[index] -= rows.dtype.type(1 / B)
+    return loss / B, logits

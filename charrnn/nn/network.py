@@ -1,0 +1,201 @@
+"""The whole network: symbols -> (embedding) -> recurrent layers -> softmax head.
+
+    x[t] = one-hot of the symbol, or row `symbol` of the embedding
+    h_0[t] = cell(x[t]);  h_l[t] = cell(dropout(h_{l-1}[t]))
+    logits[t] = W dropout(h_{L-1}[t]) + b
+
+All parameters are views of one flat array `theta`, all gradients of `grad`, so that clipping and
+the optimiser are single passes over memory.
+"""
+
+import math
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+
+from charrnn.config import ModelConfig
+from charrnn.nn import gru, linear, lstm, rnn
+from charrnn.nn.buffers import Buffers
+from charrnn.nn.trace import LayerTrace
+
+CELL_MODULES: dict[str, ModuleType] = {"rnn": rnn, "gru": gru, "lstm": lstm}
+
+
+def parameter_shapes(config: ModelConfig, vocab_size: int) -> dict[str, tuple[int, ...]]:
+    """Name and shape of each trainable tensor, in the order of the flat buffer.
+
+    Names are torch's, but for the biases: `bias_l0` for the one trainable bias a gate, and the
+    GRU's `bias_hn_l0`.
+    """
+    shapes: dict[str, tuple[int, ...]] = {}
+    if config.embedding:
+        shapes["embedding.weight"] = (vocab_size, config.embedding)
+    inputs = config.embedding or vocab_size
+    for layer in range(config.layers):
+        for name, shape in CELL_MODULES[config.cell].parameter_shapes(inputs, config.hidden).items():
+            shapes[f"{config.cell}.{name}_l{layer}"] = shape
+        inputs = config.hidden
+    shapes["head.weight"] = (vocab_size, config.hidden)
+    shapes["head.bias"] = (vocab_size,)
+    return shapes
+
+
+def views(flat: np.ndarray, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """Cut a flat array into named arrays that share its memory."""
+    named, start = {}, 0
+    for name, shape in shapes.items():
+        size = math.prod(shape)
+        named[name] = flat[start : start + size].reshape(shape)
+        start += size
+    return named
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """Hold the signal of some cells of one layer at given values, at every step.
+
+    The signal is tanh(c) for the LSTM, h for RNN and GRU. mask, values : (B, H); the values of
+    an LSTM lie strictly between -1 and 1. Layers above feel it in the same step.
+    """
+
+    layer: int
+    mask: np.ndarray
+    values: np.ndarray
+
+    def hold(self, cell: str) -> tuple[np.ndarray, np.ndarray]:
+        """The mask, and the values the state is held at: arctanh(values) for the LSTM's c."""
+        return self.mask, np.arctanh(self.values) if cell == "lstm" else self.values
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What `Network.forward` leaves for `backward`, and for those who look at cells."""
+
+    x: np.ndarray
+    layers: list[LayerTrace]
+    masks: list[np.ndarray | None]  # dropout mask on each layer's output
+    top: np.ndarray  # (T, B, H), what the head saw
+
+
+class Network:
+    """The parameters, their gradients, and the two passes. Hidden state is passed in and returned."""
+
+    def __init__(self, config: ModelConfig, vocab_size: int, dtype: np.typing.DTypeLike = np.float32) -> None:
+        self.config = config
+        self.vocab_size = vocab_size
+        self.cell = CELL_MODULES[config.cell]
+        shapes, size = parameter_shapes(config, vocab_size), self.size(config, vocab_size)
+        self.theta = np.zeros(size, dtype)
+        self.grad = np.zeros(size, dtype)
+        self.params = views(self.theta, shapes)
+        self.grads = views(self.grad, shapes)
+        self.options = {"nonlinearity": config.nonlinearity} if config.cell == "rnn" else {}
+        self._buffers: dict[tuple[int, int], list[Buffers]] = {}
+
+    @staticmethod
+    def size(config: ModelConfig, vocab_size: int) -> int:
+        """How many numbers the parameters are."""
+        return sum(math.prod(shape) for shape in parameter_shapes(config, vocab_size).values())
+
+    @staticmethod
+    def state_shape(config: ModelConfig, batch: int) -> tuple[int, int, int, int]:
+        """(L, S, B, H)."""
+        return config.layers, len(CELL_MODULES[config.cell].STATES), batch, config.hidden
+
+    def spans(self) -> dict[str, tuple[int, int]]:
+        """Where each tensor lies in `theta`: name -> (start, stop)."""
+        stops = np.cumsum([value.size for value in self.params.values()])
+        return {
+            name: (int(stop) - value.size, int(stop))
+            for (name, value), stop in zip(self.params.items(), stops, strict=True)
+        }
+
+    def layer(self, arrays: dict[str, np.ndarray], layer: int) -> dict[str, np.ndarray]:
+        """The tensors of one layer under their bare names: `weight_ih`, `weight_hh`, `bias`, …"""
+        prefix, suffix = f"{self.config.cell}.", f"_l{layer}"
+        bare = self.cell.parameter_shapes(1, 1)
+        return {name: arrays[prefix + name + suffix] for name in bare}
+
+    def zero_state(self, batch: int) -> np.ndarray:
+        """The state before any text: zeros of shape (L, S, B, H)."""
+        return np.zeros(self.state_shape(self.config, batch), self.theta.dtype)
+
+    def forward(
+        self,
+        x: np.ndarray,
+        state: np.ndarray,
+        *,
+        clamp: Clamp | None = None,
+        dropout: float = 0.0,
+        rng: np.random.Generator | None = None,
+    ) -> tuple[np.ndarray, np.ndarray, Trace]:
+        """Run a chunk.
+
+        x : symbols (T, B), or real vectors (T, B, V) in place of one-hot ones
+        state : (L, S, B, H)
+        dropout : share of each layer's outputs set to 0, the others scaled by 1/(1 - dropout)
+            (Srivastava et al. 2014; on non-recurrent connections only, as Zaremba et al. 2014);
+            acts only when `rng` is given.
+
+        Returns logits (T, B, V), the state after the chunk (L, S, B, H), and the trace. Logits and
+        trace are buffers: the next call with this T and B overwrites them.
+        """
+        T, B = x.shape[:2]
+        dtype, config = self.theta.dtype, self.config
+        buffers = self._buffers.setdefault((T, B), [Buffers() for _ in range(config.layers + 1)])
+        below, layers, masks = x, [], []
+        if config.embedding:
+            embedded = buffers[-1]("embedded", (T, B, config.embedding), dtype)
+            below = np.take(self.params["embedding.weight"], x, axis=0, out=embedded, mode="clip")
+        new_state = np.empty_like(state)
+        for k in range(config.layers):
+            hold = clamp.hold(config.cell) if clamp is not None and clamp.layer == k else None
+            params = self.layer(self.params, k)
+            trace = self.cell.forward(below, state[k], params, buffers[k], hold=hold, **self.options)
+            new_state[k] = trace.state
+            layers.append(trace)
+            below, mask = trace.h, None
+            if rng is not None and dropout > 0:
+                mask = (rng.random(below.shape, dtype) >= dropout).astype(dtype)
+                mask *= dtype.type(1 / (1 - dropout))
+                below = np.multiply(below, mask, out=buffers[k]("dropped", below.shape, dtype))
+            masks.append(mask)
+        weight, bias = self.params["head.weight"][None], self.params["head.bias"][None]
+        (logits,) = linear.forward(
+            below, weight, bias, buffers[-1]("logits", (1, T, B, self.vocab_size), dtype)
+        )
+        return logits, new_state, Trace(x, layers, masks, below)
+
+    def backward(
+        self, trace: Trace, d_logits: np.ndarray, d_state: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Backward through the chunk of `trace`; overwrites every array of `grads`.
+
+        d_logits : (T, B, V), ∂loss/∂logits; d_state : (L, S, B, H), ∂loss/∂(state after the chunk)
+        Returns ∂loss/∂(state before) (L, S, B, H), and ∂loss/∂x (T, B, V) when x was real, else None.
+        """
+        (T, B), H, dtype, config = trace.x.shape[:2], self.config.hidden, self.theta.dtype, self.config
+        buffers = self._buffers[T, B]
+        d_state = self.zero_state(B) if d_state is None else d_state
+        d_state0 = np.empty_like(d_state)
+        dh: np.ndarray | None = buffers[-1]("dh", (T, B, H), dtype)
+        weight, d_weight = self.params["head.weight"][None], self.grads["head.weight"][None]
+        linear.backward(trace.top, weight, d_logits[None], d_weight, self.grads["head.bias"][None], dh)
+        for k in reversed(range(config.layers)):
+            assert dh is not None
+            if (mask := trace.masks[k]) is not None:
+                dh *= mask
+            x = trace.layers[k].x
+            dx = buffers[k]("dx", x.shape, dtype) if x.ndim == 3 else None
+            params, grads = self.layer(self.params, k), self.layer(self.grads, k)
+            d_state0[k] = self.cell.backward(
+                trace.layers[k], dh, d_state[k], params, grads, buffers[k], dx=dx, **self.options
+            )
+            dh = dx
+        if config.embedding:
+            assert dh is not None
+            d_embedding = self.grads["embedding.weight"][None]
+            linear.sum_by_symbol(trace.x.ravel(), dh.reshape(1, T * B, -1), d_embedding)
+            dh = None
+        return d_state0, dh

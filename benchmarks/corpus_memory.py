@@ -1,0 +1,89 @@
+"""Memory and time of reading a text much larger than memory should have to hold.
+
+    python benchmarks/corpus_memory.py [--bytes 2000000000] [--folder DIR]
+
+Writes a text of that size to a temporary folder (with room for it twice: the text and its ids), then in a
+fresh process each: reads it for the first time, reads it again from the cache, and reads it as raw bytes;
+each time one epoch of chunks follows. The last line is one JSON object; `*_peak_mb` is the peak resident
+memory of the whole process, Python and numpy included, in 10^6 bytes.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from charrnn.text.batches import Streams
+from charrnn.text.corpus import read_corpus
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Peak memory of reading a large text.")
+    parser.add_argument("--bytes", type=int, default=2_000_000_000, help="size of the text")
+    parser.add_argument("--folder", type=Path, help="where the temporary folder is made")
+    parser.add_argument("--measure", nargs=2, metavar=("FILE", "LEVEL"), help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.measure:
+        measure(*args.measure)
+        return
+    with tempfile.TemporaryDirectory(dir=args.folder) as folder:
+        path = Path(folder, "large.txt")
+        write_text(path, args.bytes)
+        result: dict[str, float] = {"bytes": path.stat().st_size}
+        for name, level in (("first", "char"), ("cached", "char"), ("byte", "byte")):
+            measured = in_fresh_process(path, level, cache=Path(folder, "cache"))
+            result |= {f"{name}_{key}": value for key, value in measured.items()}
+    print(json.dumps(result))
+
+
+def write_text(path: Path, size: int) -> None:
+    """Random words, some with letters outside ASCII, in lines of ten."""
+    rng = np.random.default_rng(1)
+    letters = np.array(list("eeetttaaoinshrdlucmfwypvbgkqjxzéñß—"))
+    words = ["".join(rng.choice(letters, length)) for length in rng.integers(1, 10, 5000)]
+    with open(path, "wb") as file:
+        while file.tell() < size:
+            lines = rng.choice(words, (10_000, 10))
+            file.write("".join(" ".join(line) + "\n" for line in lines).encode())
+
+
+def in_fresh_process(path: Path, level: str, cache: Path) -> dict[str, float]:
+    command = [sys.executable, __file__, "--measure", str(path), level]
+    environment = os.environ | {"CHARRNN_CACHE": str(cache)}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout)
+
+
+def measure(path: str, level: str) -> None:
+    start = time.perf_counter()
+    corpus = read_corpus([path], level=level)
+    read = time.perf_counter()
+    read_peak = peak_mb()
+    streams = Streams(corpus.ids, 64, 100)
+    for k in range(streams.chunks):
+        streams.chunk(k)
+    result = {
+        "read_seconds": round(read - start, 2),
+        "read_peak_mb": read_peak,
+        "epoch_seconds": round(time.perf_counter() - read, 2),
+        "epoch_peak_mb": peak_mb(),
+    }
+    print(json.dumps(result))
+
+
+def peak_mb() -> float:
+    """Peak resident memory of this program; ru_maxrss would count its parent's when it was started."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return round(int(line.split()[1]) * 1024 / 1e6, 1)
+    raise SystemExit("this benchmark reads /proc/self/status, which only Linux has")
+
+
+if __name__ == "__main__":
+    main()

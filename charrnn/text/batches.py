@@ -1,0 +1,82 @@
+"""The text as a network meets it: contiguous splits, contiguous streams, chunks of them.
+
+Letters: N ids in all, B streams side by side, T characters in a chunk.
+"""
+
+import mmap
+from typing import Any
+
+import numpy as np
+
+from charrnn.errors import DataError
+
+_FORGET_EVERY = 1 << 24  # ids read between two releases of the pages of a memory-mapped text
+
+
+def split(
+    ids: np.ndarray, val_fraction: float, test_fraction: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cut `ids` into (train, validation, test): contiguous views, in that order, that cover all of it."""
+    train_end = int(len(ids) * (1 - val_fraction - test_fraction))
+    val_end = max(train_end, int(len(ids) * (1 - test_fraction)))
+    return ids[:train_end], ids[train_end:val_end], ids[val_end:]
+
+
+def fit_batch_size(n_ids: int, batch_size: int, seq_length: int) -> int:
+    """The number of streams, at most `batch_size` and at least 1, that leaves each a whole chunk."""
+    return max(1, min(batch_size, (n_ids - 1) // seq_length))
+
+
+class Streams:
+    """`ids` cut into B contiguous streams of S = (N - 1) // B characters, served in chunks of T.
+
+    Stream b reads ids[b*S], ids[b*S + 1], …; its targets are the same one place on:
+
+        x[t, b] = ids[b*S + k*T + t]        y[t, b] = ids[b*S + k*T + t + 1]        for chunk k
+
+    so chunk k + 1 goes on where chunk k ended. An epoch is `chunks` = S // T chunks; a last one that
+    would be shorter than T is left out. `ids` may be memory-mapped: only what is served is read.
+
+    Raises DataError when a stream has no whole chunk.
+    """
+
+    def __init__(self, ids: np.ndarray, batch_size: int, seq_length: int):
+        self.batch_size = batch_size
+        self.seq_length = seq_length
+        length = (len(ids) - 1) // batch_size
+        self.chunks = length // seq_length
+        if self.chunks < 1:
+            needed = batch_size * seq_length + 1
+            raise DataError(
+                f"the text is too short: {len(ids):,} symbols, but {batch_size} streams with chunks of "
+                f"{seq_length} need at least {needed:,}. Give more text or lower --seq-length or --batch-size"
+            )
+        ids = np.asarray(ids)  # a plain array: slicing np.memmap costs several times as much
+        self._rows = np.lib.stride_tricks.as_strided(  # row b: stream b and the target of its last character
+            ids, (batch_size, length + 1), (length * ids.strides[0], ids.strides[0]), writeable=False
+        )
+        self._map = _map_under(ids)
+        self._forget_every = max(1, _FORGET_EVERY // (batch_size * seq_length))
+
+    def chunk(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs x and targets y of chunk `k` of an epoch, intp arrays of shape (T, B), C-contiguous."""
+        if not 0 <= k < self.chunks:
+            raise IndexError(f"chunk {k} of {self.chunks}")
+        start = k * self.seq_length
+        both = self._rows[:, start : start + self.seq_length + 1].T.astype(np.intp, order="C")
+        if self._map is not None and k % self._forget_every == 0:
+            self._map.madvise(mmap.MADV_DONTNEED)
+        return both[:-1], both[1:]
+
+
+def _map_under(ids: np.ndarray) -> mmap.mmap | None:
+    """The memory map `ids` is a view of, if its pages can be given back.
+
+    Pages once read count as this process's memory although the system could drop them at any time; giving
+    them back now and then keeps the memory of training the same for a text of any size. They stay in the
+    system's cache, so reading them again is cheap.
+    """
+    base: Any = ids
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return base if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") else None

@@ -1,0 +1,277 @@
+"""Reading a text of any size as ids: one pass finds its symbols, a second one writes their ids.
+
+Both passes stream in small blocks. A small text ends up as an array in memory, a large one as a
+memory-mapped file in the cache, so memory does not grow with the text.
+"""
+
+import codecs
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charrnn.errors import DataError, UsageError
+from charrnn.text.cache import cache_folder, map_ids, write_ids
+from charrnn.text.decode import NEWLINES, NotTextError, decode
+from charrnn.text.sources import IN_MEMORY, Source, StrPath, find_sources
+from charrnn.text.vocabulary import REPLACEMENT, Vocabulary, code_points, describe, listing
+
+_BYTE_ORDER_MARK = "\ufeff"
+_CODE_POINTS = 0x110000
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """A text as ids.
+
+    name : short, for a run folder: the first file's (or the folder's) name without its ending
+    ids : (N,) of the vocabulary's dtype, in memory or memory-mapped read-only
+    sha256 : of the raw bytes of all sources, one after the other
+    sources : the files read, in order; - for stdin
+    notes : what a user should be told: files skipped, marks dropped, characters folded or added
+    """
+
+    name: str
+    ids: np.ndarray
+    vocabulary: Vocabulary
+    sha256: str
+    sources: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read_corpus(
+    sources: StrPath | Sequence[StrPath],
+    *,
+    level: str = "char",
+    encoding: str = "utf-8",
+    newlines: str = "keep",
+    min_count: int = 1,
+    vocabulary: Vocabulary | None = None,
+    grow: bool = False,
+) -> Corpus:
+    """Read files, folders, patterns and streams, in the order named, as one text.
+
+    sources : files; folders (all text files in them, sorted); patterns (data/**/*.txt); pipes; - for stdin
+    level : "char", or "byte" for raw bytes (256 symbols; no encoding). With `vocabulary`, its level is used
+    newlines : "keep", or "lf" to turn CR LF and CR into LF
+    min_count : characters rarer than this become U+FFFD
+    vocabulary : use these symbols: unknown ones become U+FFFD if that is among them, otherwise are refused
+    grow : add the symbols of the text to `vocabulary` (which moves the ids of those it had)
+
+    A large text is mapped from the cache or, at level "byte", from the file itself, which then must not
+    change while the ids are in use.
+
+    Raises DataError for a text that is missing, empty, not text or has unknown symbols; UsageError for
+    options without a meaning; CharRNNError when the cache cannot be written.
+    """
+    names = [sources] if isinstance(sources, str | os.PathLike) else sources
+    level = level if vocabulary is None else vocabulary.level
+    form = _Form(level, encoding, newlines)
+    if min_count < 1:
+        raise UsageError(f"--min-count is {min_count}; it must be at least 1")
+    if level == "byte" and (newlines != "keep" or min_count > 1):
+        raise UsageError("--level byte takes bytes as they are: do not give it --newlines or --min-count")
+
+    with ExitStack() as stack:
+        found, notes = find_sources(names, stack, form.reason_to_skip)
+        first = _Pass(found, form)
+        counts = np.zeros(_CODE_POINTS, np.int64)
+        for block in first:
+            occurrences = np.bincount(block)
+            counts[: len(occurrences)] += occurrences
+        if not counts.any():
+            raise DataError(f"{listing([source.title for source in found])}: empty, there is no text to read")
+        notes += first.notes()
+        if level == "char" and (returns := counts[ord("\r")]):
+            notes.append(f"{returns:,} carriage returns (CR) kept; --newlines lf turns CR LF and CR into LF")
+        vocabulary, unknown = _choose_symbols(counts, level, min_count, vocabulary, grow, notes)
+        ids = _encode(first, counts, vocabulary, unknown, notes)
+    return Corpus(
+        _short_name(names, found),
+        ids,
+        vocabulary,
+        first.sha256.hexdigest(),
+        tuple(source.name for source in found),
+        tuple(notes),
+    )
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How bytes are to be understood."""
+
+    level: str
+    encoding: str
+    newlines: str
+
+    def __post_init__(self) -> None:
+        if self.level not in ("char", "byte"):
+            raise UsageError(f"--level is {self.level!r}; it must be one of: char, byte")
+        if self.newlines not in NEWLINES:
+            raise UsageError(f"--newlines is {self.newlines!r}; it must be one of: {', '.join(NEWLINES)}")
+        try:
+            "".encode(self.encoding)  # refuses codecs from bytes to bytes, such as base64
+            name = codecs.lookup(self.encoding).name
+        except (LookupError, ValueError):
+            raise UsageError(
+                f"--encoding is {self.encoding!r}, which Python does not know; "
+                "try utf-8, utf-16, latin-1, cp1252, shift_jis, gb18030 or koi8-r"
+            ) from None
+        object.__setattr__(self, "encoding", name)
+
+    def reason_to_skip(self, source: Source) -> str | None:
+        """Why a file found in a folder is no part of the text, if it is not."""
+        try:
+            return None if sum(map(len, _Pass([source], self))) else "empty"
+        except NotTextError:
+            return f"not {self.encoding} text"
+        except DataError:
+            return "unreadable"
+
+
+class _Pass:
+    """One pass over the sources: their code points, or bytes, in blocks, and what is met on the way."""
+
+    def __init__(self, sources: Sequence[Source], form: _Form):
+        self.sources = sources
+        self.form = form
+        self.sha256 = hashlib.sha256()
+        self.sizes: list[int] = []  # bytes of each source
+        self.marked: list[str] = []  # sources that began with a byte order mark
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for source in self.sources:
+            self.sizes.append(0)
+            blocks = self._hashed(source)
+            if self.form.level == "byte":
+                yield from (np.frombuffer(block, np.uint8) for block in blocks)
+                continue
+            for place, text in enumerate(
+                decode(blocks, source.title, self.form.encoding, self.form.newlines)
+            ):
+                if place == 0 and text[0] == _BYTE_ORDER_MARK:
+                    self.marked.append(source.title)
+                    text = text[1:]
+                yield code_points(text)
+
+    def _hashed(self, source: Source) -> Iterator[bytes]:
+        for block in source.blocks():
+            self.sha256.update(block)
+            self.sizes[-1] += len(block)
+            yield block
+
+    def notes(self) -> list[str]:
+        notes = []
+        if self.marked:
+            notes.append(f"byte order mark (BOM) dropped at the start of {listing(self.marked)}")
+        if empty := [source.title for source, size in zip(self.sources, self.sizes, strict=True) if not size]:
+            notes.append(f"empty, so nothing was read from it: {listing(empty)}")
+        return notes
+
+
+def _choose_symbols(
+    counts: np.ndarray,
+    level: str,
+    min_count: int,
+    vocabulary: Vocabulary | None,
+    grow: bool,
+    notes: list[str],
+) -> tuple[Vocabulary, int]:
+    """The vocabulary, and the id for symbols that are not in it.
+
+    counts : how often each code point, or byte, occurs, int64 of shape (0x110000,)
+    """
+    if vocabulary is None and level == "byte":
+        return Vocabulary.all_bytes(), 0
+    present = np.flatnonzero(counts)
+    known = np.array([], np.int64) if vocabulary is None else vocabulary.codes
+    codes = known
+    if vocabulary is None or grow:
+        new = np.setdiff1d(present, known)
+        codes = np.union1d(known, new[counts[new] >= min_count])
+        if (counts[new] < min_count).any():
+            codes = np.union1d(codes, [ord(REPLACEMENT)])
+        if vocabulary is not None and (added := np.setdiff1d(codes, known)).size:
+            notes.append(f"{len(added):,} new symbols added to the vocabulary: {_most(added, counts, level)}")
+        vocabulary = Vocabulary.of_codes(level, codes.tolist())
+
+    folded = np.setdiff1d(present, codes)
+    if not folded.size:
+        return vocabulary, 0
+    if REPLACEMENT not in vocabulary.symbols:
+        raise DataError(
+            f"the text has {len(folded):,} different {level}s that the vocabulary of {len(vocabulary):,} "
+            f"symbols lacks: {_most(folded, counts, level)}. Leave them out, or use a model that knows them"
+        )
+    why = f"occur less than {min_count} times" if min_count > 1 else "are not in the vocabulary"
+    notes.append(
+        f"{len(folded):,} different characters that {why}, {counts[folded].sum():,} in all, "
+        f"became U+FFFD: {_most(folded, counts, level)}"
+    )
+    return vocabulary, vocabulary.symbols.index(REPLACEMENT)
+
+
+def _most(codes: np.ndarray, counts: np.ndarray, level: str) -> str:
+    """The most frequent of these symbols, with how often they occur."""
+    order = codes[np.argsort(-counts[codes], kind="stable")]
+    return listing([f"{describe(level, code)} ×{counts[code]:,}" for code in order.tolist()])
+
+
+def _encode(
+    first: _Pass, counts: np.ndarray, vocabulary: Vocabulary, unknown: int, notes: list[str]
+) -> np.ndarray:
+    """The second pass: ids in memory when the text is small, otherwise memory-mapped."""
+    large = sum(first.sizes) > IN_MEMORY
+    origin = first.sources[0].origin
+    alone = len(first.sources) == 1 and isinstance(origin, Path)
+    if large and alone and vocabulary == Vocabulary.all_bytes():
+        return np.memmap(origin, np.uint8, mode="r")  # a byte's id is its value: the file is the ids
+    blocks = _ids(first, vocabulary, unknown)
+    if not large:
+        return np.concatenate(list(blocks))
+
+    what_decides_the_ids: dict[str, Any] = {
+        "sha256": first.sha256.hexdigest(),
+        "sizes": first.sizes,
+        **vars(first.form),
+        **vocabulary.to_json(),
+        "unknown": unknown,
+    }
+    key = hashlib.sha256(json.dumps(what_decides_the_ids, sort_keys=True).encode()).hexdigest()
+    cached = cache_folder() / f"{key[:32]}.{vocabulary.dtype.name}"
+    id_counts = counts[vocabulary.codes]
+    id_counts[unknown] += counts.sum() - id_counts.sum()
+    ids = map_ids(cached, vocabulary.dtype, id_counts)
+    if ids is None:
+        write_ids(cached, blocks)
+        ids = map_ids(cached, vocabulary.dtype, id_counts)
+        if ids is None:
+            raise DataError(f"{cached} does not read back as it was written: check the disk")
+        notes.append(f"encoded text kept for the next time in {cached} ({ids.nbytes / 1e6:,.0f} MB)")
+    return ids
+
+
+def _ids(first: _Pass, vocabulary: Vocabulary, unknown: int) -> Iterator[np.ndarray]:
+    table = vocabulary.table(unknown).astype(vocabulary.dtype)
+    second = _Pass(first.sources, first.form)
+    for codes in second:
+        yield np.take(table, codes, mode="clip")
+    if second.sha256.digest() != first.sha256.digest():
+        names = listing([source.title for source in first.sources])
+        raise DataError(
+            f"{names}: the text changed while it was being read; try again when nothing writes to it"
+        )
+
+
+def _short_name(names: Sequence[StrPath], found: Sequence[Source]) -> str:
+    """notes for notes.txt or the folder notes/, notes-and-2-more for three files."""
+    if len(names) == 1 and os.path.isdir(names[0]):
+        return os.path.basename(os.path.realpath(names[0])) or "corpus"
+    more = f"-and-{len(found) - 1}-more" if len(found) > 1 else ""
+    return Path(found[0].title).stem + more

@@ -1,0 +1,87 @@
+"""Bytes into characters, block by block, and a clear word when they are not text."""
+
+import codecs
+import io
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from charrnn.errors import DataError
+
+NEWLINES = ("keep", "lf")
+
+_MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+class NotTextError(DataError):
+    """These bytes are not text in the encoding they were said to be in."""
+
+
+def decode(blocks: Iterable[bytes], name: str, encoding: str, newlines: str) -> Iterator[str]:
+    """The text of `blocks`, in pieces that are never empty.
+
+    A character, or a CR LF, that two blocks share is kept whole. A byte order mark, if the codec leaves it,
+    is the first character of the first piece.
+
+    name : what messages call the blocks
+    encoding : the standard name of a codec (codecs.lookup(…).name)
+    newlines : "keep", or "lf" to turn each CR LF and each lone CR into LF
+
+    Raises NotTextError, with the place, for bytes invalid in this encoding and for NUL characters.
+    """
+    codec = codecs.getincrementaldecoder(encoding)()
+    decoder = io.IncrementalNewlineDecoder(codec, translate=newlines == "lf")
+    head, n_bytes, n_chars, n_lines = b"", 0, 0, 0
+    for block in chain(blocks, [b""]):
+        head = head or block
+        state = decoder.getstate()
+        try:
+            text = decoder.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            start = len(block) - len(error.object) + error.start  # < 0: in bytes kept from the block before
+            decoder.setstate(state)
+            line = 1 + n_lines + decoder.decode(block[: max(start, 0)]).count("\n")
+            found = f"0x{error.object[error.start]:02X}: {error.reason}"
+            raise NotTextError(
+                _what_it_is(name, head, encoding)
+                or f"{name} is not valid {encoding} at byte {n_bytes + start:,} (line {line:,}): {found}. "
+                "Name the encoding it has (for example --encoding latin-1) or read raw bytes (--level byte)"
+            ) from None
+        except UnicodeError as error:  # what UTF-16 says of a missing mark
+            raise NotTextError(
+                f"{name} is not valid {encoding}: {error}. "
+                f"Name the byte order (for example --encoding {encoding}-le) or read raw bytes (--level byte)"
+            ) from None
+        if (nul := text.find("\0")) >= 0:
+            line = 1 + n_lines + text.count("\n", 0, nul)
+            raise NotTextError(
+                _what_it_is(name, head, encoding)
+                or f"{name} looks like binary data, not text: it has a NUL character at character "
+                f"{n_chars + nul:,} (line {line:,}). Read it as raw bytes with --level byte, or leave it out"
+            )
+        n_bytes += len(block)
+        n_chars += len(text)
+        n_lines += text.count("\n")
+        if text:
+            yield text
+
+
+def _what_it_is(name: str, head: bytes, encoding: str) -> str | None:
+    """A message when bytes that are not the UTF-8 they should be look like UTF-16 or UTF-32."""
+    if encoding not in ("utf-8", "utf-8-sig"):
+        return None
+    for mark, actual in _MARKS:
+        if head.startswith(mark):
+            sign = f"it begins with the byte order mark {mark.hex(' ').upper()}"
+            return f"{name} is {actual.upper()}, not UTF-8 ({sign}): read it with --encoding {actual}"
+    half = len(head) // 2
+    for zeros_at, zeros_not_at, actual in ((1, 0, "utf-16-le"), (0, 1, "utf-16-be")):
+        # Text in the Latin script has a zero byte in nearly every 16-bit unit, always on the same side.
+        if head[zeros_at::2].count(0) > 0.7 * half and head[zeros_not_at::2].count(0) < 0.05 * half:
+            sign = "every other byte is zero"
+            return f"{name} looks like {actual.upper()}, not UTF-8 ({sign}): read it with --encoding {actual}"
+    return None

@@ -1,0 +1,261 @@
+"""Texts to train on, to list or make: shipped, built from this Python, or downloaded and checked."""
+
+import hashlib
+import http.client
+import os
+import sys
+import sysconfig
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from charrnn.errors import CharRNNError, DataError, UsageError
+from charrnn.files import atomic_write
+
+_BLOCK = 1 << 18
+
+
+class Text(Protocol):
+    """A text of the library. `blocks` yields its bytes, and raises before the end if they are not right."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def about(self) -> str: ...
+    @property
+    def licence(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+
+    def blocks(self) -> Iterator[bytes]: ...
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A text that comes with a checkout of the project; an installed package has none."""
+
+    name: str
+    about: str
+    licence: str
+    path: Path
+
+    @property
+    def source(self) -> str:
+        return str(self.path)
+
+    def blocks(self) -> Iterator[bytes]:
+        try:
+            yield self.path.read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"{self.name}: {self.path} cannot be read ({error.strerror}); this text comes with a "
+                "checkout of the project, not with the package. Use another: charrnn corpus lists them"
+            ) from error
+
+
+@dataclass(frozen=True)
+class StandardLibrary:
+    """The Python files under `folder`, sorted, without tests and what is not UTF-8, as one text."""
+
+    name: str
+    about: str
+    licence: str
+    folder: Path = field(default_factory=lambda: Path(sysconfig.get_path("stdlib")))
+    max_bytes: int | None = None
+
+    _LEFT_OUT = frozenset({"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"})
+
+    @property
+    def source(self) -> str:
+        return str(self.folder)
+
+    def blocks(self) -> Iterator[bytes]:
+        """One file at a time; the last one is cut at the end of a line so that all fit into `max_bytes`."""
+        room = sys.maxsize if self.max_bytes is None else self.max_bytes
+        empty = True
+        for path in self._paths():
+            block = _utf8_lines(path)
+            fits = block if len(block) <= room else block[: block.rfind(b"\n", 0, room) + 1]
+            if fits:
+                empty = False
+                yield fits
+            if len(fits) < len(block):
+                break
+            room -= len(fits)
+        if empty and self.max_bytes is not None:
+            raise UsageError(f"--max-bytes is {self.max_bytes}: not one line fits; give more")
+        if empty:
+            raise DataError(
+                f"{self.name}: no Python files in {self.folder}; this Python ships without sources"
+            )
+
+    def _paths(self) -> list[Path]:
+        paths = []
+        for parent, folders, files in os.walk(self.folder):
+            folders[:] = [name for name in folders if name not in self._LEFT_OUT]
+            paths += [Path(parent, name) for name in files if name.endswith(".py")]
+        return sorted(paths)  # by the parts of the path, so the order is the same on every system
+
+
+@dataclass(frozen=True)
+class Download:
+    """A text on the web, known by its size and sha256."""
+
+    name: str
+    about: str
+    licence: str
+    source: str
+    size: int
+    sha256: str
+    timeout: float = 30.0  # seconds without an answer
+
+    def blocks(self) -> Iterator[bytes]:
+        sha256 = hashlib.sha256()
+        came = 0
+        head = b""
+        try:
+            request = urllib.request.Request(self.source, headers={"User-Agent": "charrnn"})
+            with urllib.request.urlopen(request, timeout=self.timeout) as response:
+                while block := response.read(_BLOCK):
+                    came += len(block)
+                    if came > self.size:
+                        raise self._wrong(f"more than {self.size:,} bytes", head or block)
+                    head = head or block
+                    sha256.update(block)
+                    yield block
+        except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()
+            raise CharRNNError(
+                f"{self.name}: {self.source} could not be downloaded ({_reason(error)}). Try again later, or "
+                "get the file in another way and give its path to charrnn train"
+            ) from error
+        if came != self.size or sha256.hexdigest() != self.sha256:
+            raise self._wrong(f"{came:,} bytes with sha256 {sha256.hexdigest()}", head)
+
+    def _wrong(self, what_came: str, head: bytes) -> DataError:
+        return DataError(
+            f"{self.name}: {self.source} is not what it was: {what_came} came, beginning with {head[:30]!r}; "
+            f"{self.size:,} bytes with sha256 {self.sha256} were expected. Nothing was kept; try again later"
+        )
+
+
+def texts(max_bytes: int | None = None) -> list[Text]:
+    """Every text of the library. `max_bytes` caps the standard library."""
+    return [
+        Shipped(
+            "shipped",
+            "The Harbour Clock, a story in four parts written for this project",
+            "CC0-1.0",
+            Path(__file__).parents[2] / "corpora" / "harbour.txt",
+        ),
+        StandardLibrary(
+            "python-stdlib",
+            "the standard library of this Python, without tests",
+            "PSF-2.0",
+            max_bytes=max_bytes,
+        ),
+        Download(
+            "tinyshakespeare",
+            "40,000 lines of Shakespeare's plays, as used by char-rnn",
+            "public domain",
+            "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+            1_115_394,
+            "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+        ),
+    ]
+
+
+def find(library: Sequence[Text], name: str) -> Text:
+    """The text called `name`. Raises UsageError when there is none."""
+    for text in library:
+        if text.name == name:
+            return text
+    names = ", ".join(text.name for text in library)
+    raise UsageError(f"there is no text {name!r} in the library; it has: {names}")
+
+
+def size_and_sha256(text: Text) -> tuple[int, str]:
+    """Bytes and sha256 of the whole text; for a download what they must be."""
+    if isinstance(text, Download):
+        return text.size, text.sha256
+    size = 0
+    sha256 = hashlib.sha256()
+    for block in text.blocks():
+        size += len(block)
+        sha256.update(block)
+    return size, sha256.hexdigest()
+
+
+def describe(text: Text) -> dict[str, Any]:
+    """What a list says of `text`; size and sha256 are None when it is not there, as without a checkout."""
+    try:
+        size, sha256 = size_and_sha256(text)
+    except DataError:
+        size, sha256 = None, None
+    return {
+        "name": text.name,
+        "bytes": size,
+        "licence": text.licence,
+        "source": text.source,
+        "about": text.about,
+        "sha256": sha256,
+    }
+
+
+def make(text: Text, out: Path | None = None, force: bool = False) -> Path:
+    """Write `text` to `out` (a file or a folder) and return the file's path.
+
+    Without `out` it goes to NAME.txt here; a shipped text stays where it is. A file that already has this
+    content is left alone; another one is only replaced with `force`.
+
+    Raises UsageError for a file in the way, DataError for a text that is not what it should be, CharRNNError
+    when a download or writing fails; then there is no new file and the old one is as it was.
+    """
+    if out is None and isinstance(text, Shipped):
+        size_and_sha256(text)  # raises when it is not there
+        return text.path
+    path = Path(f"{text.name}.txt") if out is None else out
+    if path.is_dir():
+        path /= f"{text.name}.txt"
+    if path.exists():
+        if path.is_file() and _sha256_of(path) == size_and_sha256(text)[1]:
+            return path
+        if not force:
+            raise UsageError(
+                f"{path} exists and is not {text.name}: --force replaces it, --out names another file"
+            )
+    with atomic_write(path) as file:
+        for block in text.blocks():
+            file.write(block)
+    return path
+
+
+def _sha256_of(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path} exists but cannot be read ({error.strerror}): name another file") from error
+
+
+def _utf8_lines(path: Path) -> bytes:
+    """The file, with a line end at its end; nothing when it cannot be read or is not text in UTF-8."""
+    try:
+        block = path.read_bytes()
+        if "\0" in block.decode("utf-8"):
+            return b""
+    except (OSError, UnicodeDecodeError):
+        return b""
+    return block if block.endswith(b"\n") or not block else block + b"\n"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        return f"the server answered {error.code} {error.reason}"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error.reason if isinstance(error, urllib.error.URLError) else error) or type(error).__name__

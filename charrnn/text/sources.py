@@ -1,0 +1,170 @@
+"""What a user names (files, folders, patterns, streams) as a list of byte sources that can be read again."""
+
+import glob
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from charrnn.errors import DataError, UsageError
+from charrnn.text.vocabulary import listing
+
+BLOCK = 1 << 18  # bytes read at a time: what is made of them stays within a processor's cache
+IN_MEMORY = 1 << 24  # below this many bytes a text is kept in memory
+
+StrPath = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Bytes that can be read more than once: a regular file, or a temporary copy of a stream.
+
+    name : as a user would name it
+    """
+
+    name: str
+    origin: Path | IO[bytes]
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return "stdin" if self.name == "-" else self.name
+
+    def blocks(self) -> Iterator[bytes]:
+        """All of the bytes, in order, a block at a time. Raises DataError when they cannot be read."""
+        try:
+            with self._opened() as stream:
+                stream.seek(0)
+                while block := stream.read(BLOCK):
+                    yield block
+        except OSError as error:
+            raise DataError(f"{self.title} cannot be read: {error.strerror or error}") from error
+
+    def _opened(self) -> AbstractContextManager[IO[bytes]]:
+        return open(self.origin, "rb") if isinstance(self.origin, Path) else nullcontext(self.origin)
+
+
+def find_sources(
+    names: Sequence[StrPath], stack: ExitStack, reason_to_skip: Callable[[Source], str | None]
+) -> tuple[list[Source], list[str]]:
+    """The sources that `names` stand for, in order, and notes on what was left out.
+
+    A name is a file; a folder (its regular files at any depth, sorted, without hidden ones and those that
+    `reason_to_skip` gives a reason for); a pattern with *, ? and ** (sorted); a pipe; or - for stdin.
+    What can be read only once is copied, to disk when large; `stack` closes the copies.
+
+    Raises DataError for what is missing, unreadable or a device, UsageError when there are no names.
+    """
+    if not names:
+        raise UsageError("no text was named: give a file, a folder, a pattern, or - for stdin")
+    sources: list[Source] = []
+    notes: list[str] = []
+    for name in names:
+        for path in _matches(os.fspath(name)):
+            _add(path, sources, notes, stack, reason_to_skip)
+    return sources, notes
+
+
+def _matches(name: str) -> list[str]:
+    """`name` itself if it exists, otherwise the files and folders it matches as a pattern."""
+    try:
+        if name != "-":
+            os.lstat(name)
+        return [name]
+    except (OSError, ValueError) as error:
+        is_pattern = glob.has_magic(name)
+        matches = glob.glob(name, recursive=True) if is_pattern else []
+        if not matches:
+            reason = (
+                "no file matches this pattern" if is_pattern else getattr(error, "strerror", None) or error
+            )
+            raise DataError(
+                f"{name or repr(name)}: {reason} (looked from {os.getcwd()}). "
+                "Name a text file, a folder, a pattern, or - for stdin"
+            ) from error
+    if "**" in name:  # it matches the files in a folder besides the folder
+        matches = [path for path in matches if not os.path.isdir(path)]
+    return sorted(matches, key=_in_order)
+
+
+def _add(
+    name: str,
+    sources: list[Source],
+    notes: list[str],
+    stack: ExitStack,
+    reason_to_skip: Callable[[Source], str | None],
+) -> None:
+    if name == "-":
+        if sys.stdin is None:
+            raise DataError("- names stdin, which is closed: give a file, or pipe a text in")
+        sources.append(_copied("-", sys.stdin.buffer, stack))
+        return
+    try:
+        mode = os.stat(name).st_mode
+        if stat.S_ISDIR(mode):
+            sources += _in_folder(name, notes, reason_to_skip)
+        elif stat.S_ISREG(mode):
+            sources.append(Source(name, Path(name)))
+        elif stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
+            with open(name, "rb") as stream:
+                if stat.S_ISCHR(mode) and not stream.isatty():
+                    raise DataError(f"{name} is a device: give a file, a folder, a pipe, or - for stdin")
+                sources.append(_copied(name, stream, stack))
+        else:
+            raise DataError(f"{name} is a socket or device: give a file, a folder, a pipe, or - for stdin")
+    except OSError as error:
+        raise DataError(f"{name} cannot be read: {error.strerror or error}") from error
+
+
+def _copied(name: str, stream: IO[bytes], stack: ExitStack) -> Source:
+    copy = stack.enter_context(tempfile.SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115
+    try:
+        shutil.copyfileobj(stream, copy, BLOCK)
+    except OSError as error:
+        raise DataError(
+            f"{name} could not be copied to a temporary file in {tempfile.gettempdir()}: "
+            f"{error.strerror or error}. Set TMPDIR to a folder with more room, or give a file instead"
+        ) from error
+    return Source(name, copy)
+
+
+def _in_folder(folder: str, notes: list[str], reason_to_skip: Callable[[Source], str | None]) -> list[Source]:
+    paths: list[str] = []
+    skipped: dict[str, str] = {}
+
+    def unreadable(error: OSError) -> None:
+        skipped[str(error.filename)] = f"unreadable: {error.strerror}"
+
+    for parent, folders, files in os.walk(folder, onerror=unreadable):
+        for name in [*folders, *files]:
+            if name.startswith("."):
+                skipped[os.path.join(parent, name)] = "hidden"
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths += [os.path.join(parent, name) for name in files if not name.startswith(".")]
+    sources = []
+    for path in sorted(paths, key=_in_order):
+        source = Source(path, Path(path))
+        if not os.path.isfile(path):  # to open a pipe would wait for ever
+            skipped[path] = "not a regular file"
+        elif reason := reason_to_skip(source):
+            skipped[path] = reason
+        else:
+            sources.append(source)
+    left_out = listing([f"{os.path.relpath(path, folder)} ({skipped[path]})" for path in sorted(skipped)])
+    if not sources:
+        why = f"; skipped: {left_out}" if skipped else ""
+        raise DataError(f"{folder} is a folder without text{why}")
+    if skipped:
+        notes.append(f"{folder}: {len(sources):,} files read; skipped: {left_out}")
+    return sources
+
+
+def _in_order(path: str) -> tuple[str, ...]:
+    """A sort key that puts a folder's files together, the same on every system."""
+    return Path(path).parts

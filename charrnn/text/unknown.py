@@ -1,0 +1,60 @@
+"""Text for a model that may not know all of its characters: refuse them, skip them, or take the nearest."""
+
+import unicodedata
+
+import numpy as np
+
+from charrnn.errors import DataError
+from charrnn.text.vocabulary import Vocabulary, describe, listing
+
+# Typographic characters and what a typewriter has in their place.
+PLAIN = str.maketrans("“”„«»‘’‚‹›–—−…\u00a0\t\r", "\"\"\"\"\"'''''---. \x20\n")
+
+
+def encode(text: str, vocabulary: Vocabulary, unknown: str = "error") -> tuple[np.ndarray, str | None]:
+    """Ids of a text, and a note on the characters that were skipped or replaced, None when there were none.
+
+    unknown : "error", "skip", or "nearest": the typewriter's character for a typographic one, without
+        its accents, in the other case, or else the closest code point (at byte level: byte value)
+
+    Raises DataError naming the unknown characters where `unknown` is "error".
+    """
+    symbols: str | bytes = text
+    if vocabulary.level == "byte":
+        symbols = text.encode("utf-8", "surrogateescape")
+    known = set(vocabulary.symbols)
+    missing = list(dict.fromkeys(symbol for symbol in symbols if symbol not in known))
+    if not missing:
+        return vocabulary.encode(symbols), None
+    if unknown == "error":
+        try:
+            return vocabulary.encode(symbols), None
+        except DataError as error:
+            raise DataError(
+                f"{error} (--unknown skip leaves them out, --unknown nearest replaces them)"
+            ) from None
+    replaced = {symbol: nearest(symbol, vocabulary) if unknown == "nearest" else None for symbol in missing}
+    changes = [
+        f"{_name(old)} skipped" if new is None else f"{_name(old)} read as {_name(new)}"
+        for old, new in replaced.items()
+    ]
+    kept = [replaced.get(symbol, symbol) for symbol in symbols]
+    place = {symbol: k for k, symbol in enumerate(vocabulary.symbols)}
+    ids = np.array([place[symbol] for symbol in kept if symbol is not None], vocabulary.dtype)
+    return ids, f"not known to the model: {listing(changes)}"
+
+
+def nearest(symbol: str | int, vocabulary: Vocabulary) -> str | int:
+    """The symbol of the vocabulary that stands best for one it does not have."""
+    if isinstance(symbol, str):
+        plain = symbol.translate(PLAIN)
+        base = unicodedata.normalize("NFKD", plain)[:1]
+        for candidate in (plain, base, plain.swapcase(), base.swapcase()):
+            if candidate in vocabulary.symbols:
+                return candidate
+    code = ord(symbol) if isinstance(symbol, str) else symbol
+    return vocabulary.symbols[int(np.abs(vocabulary.codes - code).argmin())]
+
+
+def _name(symbol: str | int) -> str:
+    return describe("char", ord(symbol)) if isinstance(symbol, str) else describe("byte", symbol)

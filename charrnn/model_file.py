@@ -1,0 +1,337 @@
+"""The file format of models and checkpoints, and nothing else: one safetensors file, never pickle.
+
+    8 bytes    length N of the header, little-endian
+    N bytes    header: {"__metadata__": {"charrnn": TEXT}, NAME: {"dtype", "shape", "data_offsets"}, …}
+    the rest   the tensors, little-endian, without gaps
+
+TEXT is canonical JSON (sorted keys, no spaces): `format_version`, `kind` ("model" or "checkpoint"), `sha256`
+of the tensors' bytes in order of their names, `metadata_sha256` of the rest of TEXT, and what the caller put
+there; `config`, `vocab` and `training` are objects if they are there.
+
+A file may come from anyone, so it is believed only after everything about it has been checked, and nothing
+larger than the header is read before the sizes in it are known to agree with the file's.
+"""
+
+import hashlib
+import json
+import math
+import os
+import re
+import reprlib
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError
+
+from charrnn.errors import CharRNNError, ModelError
+from charrnn.files import StrPath, atomic_write
+
+FORMAT_VERSION = 1
+MAX_FILE_BYTES = 16 * 2**30
+MAX_HEADER_BYTES = 4 * 2**20  # a vocabulary of all of Unicode fits
+MAX_CONTAINERS = 100_000  # arrays and objects in a JSON text: parsed, an empty one takes 30 times its length
+MAX_DEPTH = 32
+MAX_DIMENSIONS = 8
+DTYPES: dict[str, np.dtype] = {
+    "F32": np.dtype(np.float32),
+    "F64": np.dtype(np.float64),
+    "I64": np.dtype(np.int64),
+    "U8": np.dtype(np.uint8),
+}
+
+Layout = Mapping[str, tuple[tuple[int, ...], Any]]  # tensor name -> shape and whatever np.dtype() takes
+
+_DAMAGED = "The file is damaged or was not written by charrnn: copy it again from its source, or train again"
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+
+
+def save(path: StrPath, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
+    """Write a model or checkpoint durably; it is read back before the previous file gives way to it.
+
+    tensors : float32, float64, int64 or uint8 arrays of any memory order, finite
+    metadata : plain JSON values; `kind` is "model" unless given, and the keys of the format itself are added
+
+    Raises ModelError for values that are not finite, CharRNNError when the file cannot be written.
+    """
+    # safetensors 0.8.0 ignores strides: an array which is not C-contiguous is saved with wrong values.
+    arrays = {
+        name: np.asarray(array, array.dtype.newbyteorder("<"), order="C") for name, array in tensors.items()
+    }
+    for name, array in arrays.items():
+        if array.dtype not in DTYPES.values():
+            raise TypeError(f"tensor {name} is {array.dtype}; a file holds float32, float64, int64 or uint8")
+        if not _is_finite(array):
+            raise ModelError(f"cannot write {path}: tensor {name} holds NaN or infinite values")
+    content = {"kind": "model", **metadata, "format_version": FORMAT_VERSION, "sha256": _digest(arrays)}
+    content["metadata_sha256"] = _metadata_digest(content)
+    text = _canonical(content)
+    if len(text) > MAX_HEADER_BYTES // 2:  # quotes and backslashes double when the header quotes them again
+        raise ModelError(f"cannot write {path}: its metadata of {len(text)} bytes is too large to read back")
+
+    def prove(written: Path) -> None:
+        try:
+            load(written, lambda _: {n: (a.shape, a.dtype) for n, a in arrays.items()}, kind=content["kind"])
+        except ModelError as error:
+            raise CharRNNError(f"cannot write {path}: it does not read back: {error}") from error
+
+    with atomic_write(path, prove) as file:
+        file.write(safetensors.numpy.save(arrays, {"charrnn": text}))
+
+
+def load(
+    path: StrPath, layout: Callable[[dict[str, Any]], Layout], *, kind: str = "model"
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Read a model or checkpoint after checking all of it.
+
+    layout : gives, from the metadata, the name, shape and dtype of every tensor the file must hold;
+        it may raise any CharRNNError when the metadata makes no sense
+    kind : what the file must be
+
+    Returns the metadata and the tensors. Raises ModelError, naming the file, for anything amiss.
+    """
+    with _naming(path):
+        return _read(path, layout, kind)
+
+
+def read_metadata(path: StrPath) -> dict[str, Any]:
+    """The metadata of a model or checkpoint, after every check that needs no layout.
+
+    Raises ModelError, naming the file, for anything amiss.
+    """
+    with _naming(path):
+        metadata, _ = _read(path, None, None)
+        return metadata
+
+
+def _read(
+    path: StrPath, layout: Callable[[dict[str, Any]], Layout] | None, kind: str | None
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    with _open(path) as file:  # one open file from first check to last: another may take its name meanwhile
+        size = os.fstat(file.fileno()).st_size
+        header = _read_header(file, size)
+        table = _parse(header)
+        metadata = _metadata(table.pop("__metadata__", None))
+        if kind is not None and metadata["kind"] != kind:
+            raise ModelError(_wrong_kind(metadata["kind"], kind))
+        expected = None if layout is None else _expected(layout, metadata)
+        _check_table(table, expected, size - 8 - len(header))
+        file.seek(0)
+        content = file.read(size)
+    if len(content) != size or content[8 : 8 + len(header)] != header:
+        raise ModelError("it changed while it was being read. Try again")
+    try:
+        tensors = safetensors.numpy.load(content)
+    except SafetensorError as error:
+        raise _damaged(f"safetensors cannot read it ({str(error)[:500]})") from error
+    if metadata["sha256"] != _digest(tensors):
+        raise _damaged("its checksum does not match its tensors")
+    for name, tensor in tensors.items():
+        if not _is_finite(tensor):
+            raise _damaged(f"tensor {reprlib.repr(name)} holds NaN or infinite values")
+    return metadata, tensors
+
+
+def _open(path: StrPath) -> BinaryIO:
+    mode = os.stat(path).st_mode
+    if stat.S_ISDIR(mode):
+        raise ModelError("it is a folder. Name the .safetensors file in it")
+    if not stat.S_ISREG(mode):  # opening a FIFO would wait for ever
+        raise ModelError("it is not a regular file. Name a .safetensors file")
+    return open(path, "rb")
+
+
+def _read_header(file: BinaryIO, size: int) -> bytes:
+    if size == 0:
+        raise _damaged("it is empty")
+    if size > MAX_FILE_BYTES:
+        raise ModelError(f"it has {size} bytes, more than the {MAX_FILE_BYTES} a model file may have")
+    start = file.read(8)
+    length = int.from_bytes(start, "little")
+    if start.startswith((b"PK\x03\x04", b"\x80")) and length > size:
+        raise ModelError(
+            "it is a zip archive or a pickle, as torch.save writes (.pt, .pth, .pkl). Reading such a file "
+            "can run any code, so charrnn never does. Where you trust it, read its weights yourself and "
+            "write them with charrnn.Model(config, vocab, weights).save(path)"
+        )
+    if len(start) < 8 or length > MAX_HEADER_BYTES:
+        raise _damaged(f"it is no safetensors file of charrnn: its header would have {length} bytes")
+    header = file.read(length)
+    if len(header) < length:
+        raise _damaged(f"it is cut off: its header has {length} bytes, of which {len(header)} are there")
+    if not header.startswith(b"{"):
+        raise _damaged("it is no safetensors file: its header is not JSON")
+    return header
+
+
+def _parse(text: bytes | str) -> dict[str, Any]:
+    """A JSON object as a dict: no duplicate keys, no NaN or infinity, nested MAX_DEPTH deep at most."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = dict(pairs)
+        if len(keys) < len(pairs):
+            raise ValueError("a key appears twice in one object")
+        return keys
+
+    def finite(number: str) -> float:
+        if not math.isfinite(value := float(number)):
+            raise ValueError(f"{number[:20]} is out of range")
+        return value
+
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"{constant} is no JSON number")
+
+    try:
+        if isinstance(text, bytes):
+            text = text.decode("utf-8")
+        _check_nesting(text)
+        value = json.loads(text, object_pairs_hook=unique, parse_float=finite, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:  # ValueError: also of decoding and of overlong integers
+        raise _damaged(f"its JSON is refused ({error})") from error
+    if not isinstance(value, dict):
+        raise _damaged(f"its header holds {reprlib.repr(value)} where an object belongs")
+    return value
+
+
+def _check_nesting(text: str) -> None:
+    """Count the brackets outside strings, before a parser recurses into them and builds what they hold."""
+    marks = np.frombuffer(_STRING.sub("", text).encode(), np.uint8)
+    opening = (marks == ord("[")) | (marks == ord("{"))
+    closing = (marks == ord("]")) | (marks == ord("}"))
+    if opening.sum() > MAX_CONTAINERS:
+        raise ValueError(f"more than {MAX_CONTAINERS} arrays and objects")
+    depths = np.cumsum(opening.view(np.int8) - closing.view(np.int8), dtype=np.int32)
+    if depths.max(initial=0) > MAX_DEPTH:
+        raise ValueError(f"nested more than {MAX_DEPTH} deep")
+
+
+def _metadata(found: Any) -> dict[str, Any]:
+    """The metadata, with version and seal checked."""
+    if not isinstance(found, dict) or found.keys() != {"charrnn"} or not isinstance(found["charrnn"], str):
+        raise ModelError(
+            "it is a safetensors file, but not of charrnn: it has no 'charrnn' metadata, or more than that. "
+            "To use its weights, write them with charrnn.Model(config, vocab, weights).save(path)"
+        )
+    metadata = _parse(found["charrnn"])
+    version = metadata.get("format_version")
+    if type(version) is not int or version < 1:
+        raise _damaged(f"its format_version is {reprlib.repr(version)}")
+    if version > FORMAT_VERSION:
+        raise ModelError(
+            f"it has format version {reprlib.repr(version)}; this charrnn reads up to {FORMAT_VERSION}. "
+            "Upgrade it: pip install --upgrade charrnn"
+        )
+    for key in ("config", "vocab", "training"):
+        if not isinstance(metadata.get(key, {}), dict):
+            raise _damaged(f"its {key} is {reprlib.repr(metadata[key])}, not an object")
+    # A file made by hand may do without a seal on its metadata; a seal that is there must hold.
+    seal = _metadata_digest(metadata)
+    if metadata.get("metadata_sha256", seal) != seal:
+        raise _damaged("its checksum does not match its metadata")
+    return {"kind": "model", "sha256": None, **metadata}
+
+
+def _expected(layout: Callable[[dict[str, Any]], Layout], metadata: dict[str, Any]) -> Layout:
+    try:
+        return layout(metadata)
+    except CharRNNError as error:
+        raise _damaged(str(error)[:500]) from error  # it may quote what a stranger wrote
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise _damaged(f"its metadata makes no sense ({type(error).__name__}: {str(error)[:500]})") from error
+
+
+def _check_table(table: dict[str, Any], expected: Layout | None, data_bytes: int) -> None:
+    """Names, shapes and dtypes are those expected, and the tensors fill the data exactly."""
+    if expected is not None:
+        if missing := expected.keys() - table.keys():
+            raise _damaged(f"tensor {min(missing)!r} is missing")
+        if extra := table.keys() - expected.keys():
+            raise _damaged(f"tensor {reprlib.repr(min(extra))} does not belong to it")
+    spans = []
+    for name, entry in table.items():
+        tensor = f"tensor {reprlib.repr(name)}"
+        if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+            raise _damaged(f"{tensor} is described by {reprlib.repr(entry)}")
+        dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+        if not isinstance(dtype, str) or dtype not in DTYPES:
+            raise _damaged(f"{tensor} has dtype {reprlib.repr(dtype)}; it must be one of {', '.join(DTYPES)}")
+        if not _are_sizes(shape) or len(shape) > MAX_DIMENSIONS:
+            raise _damaged(f"{tensor} has shape {reprlib.repr(shape)}")
+        if not _are_sizes(offsets) or len(offsets) != 2:
+            raise _damaged(f"{tensor} has offsets {reprlib.repr(offsets)}")
+        if expected is not None:
+            right_shape, right_dtype = expected[name]
+            if tuple(shape) != tuple(right_shape) or DTYPES[dtype] != np.dtype(right_dtype):
+                raise _damaged(
+                    f"{tensor} is {DTYPES[dtype]} of shape {shape}; "
+                    f"it must be {np.dtype(right_dtype)} of shape {list(right_shape)}"
+                )
+        begin, end = offsets
+        if end - begin != math.prod(shape) * DTYPES[dtype].itemsize:
+            raise _damaged(f"{tensor} of shape {shape} cannot have {end - begin} bytes")
+        spans.append((begin, end, tensor))
+    position = 0
+    for begin, end, tensor in sorted(spans):
+        if begin != position:
+            fault = "overlaps the one before" if begin < position else "follows a gap"
+            raise _damaged(f"{tensor} {fault}: it begins at byte {begin} of the data, not at {position}")
+        position = end
+    if position != data_bytes:
+        raise _damaged(f"its tensors take {position} bytes, but {data_bytes} are there")
+
+
+def _are_sizes(values: Any) -> bool:
+    """Whether this is a list of integers, true ones, none negative and none beyond the largest file."""
+    return isinstance(values, list) and all(type(v) is int and 0 <= v <= MAX_FILE_BYTES for v in values)
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    return bool(np.isfinite(array).all())
+
+
+def _digest(tensors: Mapping[str, np.ndarray]) -> str:
+    """sha256 of the tensors' bytes in order of name."""
+    digest = hashlib.sha256()
+    for _, tensor in sorted(tensors.items()):
+        digest.update(tensor.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def _metadata_digest(metadata: Mapping[str, Any]) -> str:
+    sealed = {key: value for key, value in metadata.items() if key != "metadata_sha256"}
+    return hashlib.sha256(_canonical(sealed).encode()).hexdigest()
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _wrong_kind(found: Any, wanted: str) -> str:
+    if (found, wanted) == ("checkpoint", "model"):
+        return "it is a checkpoint, not a model. Use the model.safetensors beside it, or resume it"
+    if (found, wanted) == ("model", "checkpoint"):
+        return "it is a model, not a checkpoint. Resume from the checkpoint.safetensors beside it"
+    return f"it is of kind {reprlib.repr(found)}, not a {wanted}. {_DAMAGED}"
+
+
+def _damaged(problem: str) -> ModelError:
+    return ModelError(f"{problem}. {_DAMAGED}")
+
+
+@contextmanager
+def _naming(path: StrPath) -> Iterator[None]:
+    """Every failure to read `path` as one ModelError that begins with its name."""
+    try:
+        yield
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    except OSError as error:
+        raise ModelError(
+            f"{path}: it cannot be read ({error.strerror or error}). Check the path, and that you may read it"
+        ) from error
+    except MemoryError as error:
+        raise ModelError(f"{path}: it does not fit in memory. Use a machine with more") from error

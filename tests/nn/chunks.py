@@ -26,7 +26,9 @@ class Chunk:
     d_state: np.ndarray  # ∂loss/∂(state after the chunk)
 
 
-def make_network(cell, nonlinearity="tanh", layers=1, embedding=0, hidden=4, seed=0, scale=0.7, dtype=np.float64):
+def make_network(
+    cell, nonlinearity="tanh", layers=1, embedding=0, hidden=4, seed=0, scale=0.7, dtype=np.float64
+):
     """A network all of whose numbers are random: no bias is zero, no two gates are alike."""
     config = ModelConfig(cell, layers, hidden, embedding, nonlinearity)
     network = Network(config, VOCAB, dtype)

@@ -15,11 +15,11 @@ def assert_small(errors):
     assert max(errors.values()) < LIMIT, {name: error for name, error in errors.items() if error >= LIMIT}
 
 
-@pytest.mark.parametrize("T", [1, 4])
+@pytest.mark.parametrize("T", [1, 3])
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
 def test_gradient_of_a_real_input_the_state_and_every_tensor(cell, nonlinearity, layers, T):
-    network = make_network(cell, nonlinearity, layers)
+    network = make_network(cell, nonlinearity, layers, hidden=3)
     chunk = make_chunk(network, T)
     errors = check_gradients(network, chunk.x_real, chunk.targets, chunk.state)
     assert errors.keys() == {*network.params, "state", "input"}
@@ -27,12 +27,12 @@ def test_gradient_of_a_real_input_the_state_and_every_tensor(cell, nonlinearity,
     assert all(np.linalg.norm(grad) > 1e-3 for grad in network.grads.values())  # none is trivially right
 
 
-@pytest.mark.parametrize("T", [1, 4])
+@pytest.mark.parametrize("T", [1, 3])
 @pytest.mark.parametrize("embedding", [0, 3])
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
 def test_gradient_of_symbols_with_and_without_embedding(cell, nonlinearity, layers, embedding, T):
-    network = make_network(cell, nonlinearity, layers, embedding)
+    network = make_network(cell, nonlinearity, layers, embedding, hidden=3)
     chunk = make_chunk(network, T)
     errors = check_gradients(network, chunk.x, chunk.targets, chunk.state)
     assert errors.keys() == {*network.params, "state"}
@@ -42,8 +42,8 @@ def test_gradient_of_symbols_with_and_without_embedding(cell, nonlinearity, laye
 @pytest.mark.parametrize("embedding", [0, 3])
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
 def test_gradient_through_a_fixed_dropout_mask(cell, nonlinearity, embedding):
-    network = make_network(cell, nonlinearity, layers=3, embedding=embedding)
-    chunk = make_chunk(network, T=4)
+    network = make_network(cell, nonlinearity, layers=2, embedding=embedding, hidden=3)
+    chunk = make_chunk(network, T=3)
 
     def forward():
         return network.forward(chunk.x, chunk.state, dropout=0.4, rng=np.random.default_rng(5))
@@ -57,7 +57,9 @@ def test_gradient_through_a_fixed_dropout_mask(cell, nonlinearity, embedding):
     d_state, _ = network.backward(trace, d_logits, chunk.d_state)
     analytic = {name: grad.copy() for name, grad in network.grads.items()} | {"state": d_state}
     arrays = network.params | {"state": chunk.state}
-    assert_small({name: relative_error(analytic[name], numeric_gradient(loss, arrays[name])) for name in arrays})
+    assert_small(
+        {name: relative_error(analytic[name], numeric_gradient(loss, arrays[name])) for name in arrays}
+    )
 
 
 @pytest.mark.parametrize("numbers", [1, 2 * 4 * 4 * 2, 2 * 4 * 4 * 3])  # of gate derivative: 1, 2 and 3 steps

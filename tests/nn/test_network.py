@@ -51,7 +51,9 @@ def test_real_inputs_like_the_naive_network(cell, nonlinearity, layers):
     network = make_network(cell, nonlinearity, layers)
     chunk = make_chunk(network, T=5, B=3)
     ours = run(network, chunk.x_real, chunk)
-    theirs = naive.run(network.config, network.params, chunk.x_real, chunk.targets, chunk.state, chunk.d_state)
+    theirs = naive.run(
+        network.config, network.params, chunk.x_real, chunk.targets, chunk.state, chunk.d_state
+    )
     assert_same(ours, theirs, rtol=1e-11, atol=1e-12)
     np.testing.assert_allclose(ours.dx, theirs.dx, rtol=1e-11, atol=1e-12)
 
@@ -60,7 +62,9 @@ def test_real_inputs_like_the_naive_network(cell, nonlinearity, layers):
 def test_a_symbol_is_a_one_hot_vector(cell, nonlinearity):
     network = make_network(cell, nonlinearity, layers=2)
     chunk = make_chunk(network, T=7, B=3)
-    assert_same(run(network, chunk.x, chunk), run(network, np.eye(VOCAB)[chunk.x], chunk), rtol=1e-12, atol=1e-13)
+    assert_same(
+        run(network, chunk.x, chunk), run(network, np.eye(VOCAB)[chunk.x], chunk), rtol=1e-12, atol=1e-13
+    )
 
 
 def test_gates_and_cell_states_of_the_trace_satisfy_the_lstm_equations():
@@ -206,7 +210,9 @@ def test_clamped_cells_like_the_naive_network(cell, nonlinearity, layer):
     chunk = make_chunk(network, T=5, B=3)
     clamp = make_clamp(network, layer, 3, np.random.default_rng(8))
     logits, last, trace = network.forward(chunk.x, chunk.state, clamp=clamp)
-    theirs = naive.run(network.config, network.params, chunk.x, chunk.targets, chunk.state, chunk.d_state, clamp)
+    theirs = naive.run(
+        network.config, network.params, chunk.x, chunk.targets, chunk.state, chunk.d_state, clamp
+    )
     np.testing.assert_allclose(np.stack([part.h for part in trace.layers]), theirs.h, rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(logits, theirs.logits, rtol=1e-12, atol=1e-13)
     np.testing.assert_allclose(last, theirs.state, rtol=1e-12, atol=1e-13)
@@ -228,7 +234,9 @@ def test_a_held_cell_stays_and_the_layer_above_feels_it_at_once(cell, nonlineari
         signal, end = trace.layers[0].h, last[0, 0]
     np.testing.assert_allclose(signal[:, 1, 2], 0.75, rtol=1e-14)
     assert end[1, 2] == pytest.approx(0.75, rel=1e-14)
-    np.testing.assert_array_equal(trace.layers[0].h[0, ~mask], free_h[0][0, ~mask])  # others not yet, at t = 0
+    np.testing.assert_array_equal(
+        trace.layers[0].h[0, ~mask], free_h[0][0, ~mask]
+    )  # others not yet, at t = 0
     assert not np.allclose(trace.layers[1].h[0, 1], free_h[1][0, 1])  # the layer above, at t = 0
     assert not np.allclose(trace.layers[0].h[1, 1, :2], free_h[0][1, 1, :2])  # the same layer, at t = 1
     for k in range(2):

@@ -1,0 +1,108 @@
+"""What models without a network make of a text: the yardstick for a loss.
+
+    uniform    every symbol is as likely: ln V nats
+    unigram    how often each symbol occurs in the training text
+    order-5    the five symbols before, by interpolated Witten-Bell smoothing
+    xz         a general compressor that has seen the training text
+
+The first three predict the same symbols as the network does, ids[1:], and can be no better on a text
+they were fitted on than they deserve: they are fitted on the model's training split only.
+"""
+
+import lzma
+from collections.abc import Iterator
+
+import numpy as np
+
+from charrnn.text.vocabulary import Vocabulary
+
+ORDER = 5
+FIT_AT_MOST = 20_000_000  # symbols of the training text, its last: tables of more would not fit in memory
+BLOCK = 2**20  # symbols looked up, or compressed, at once
+ODD = 0x9E3779B97F4A7C15  # multiplier of the hash for vocabularies too large for exact keys
+
+
+class NGrams:
+    """Interpolated Witten-Bell: Witten and Bell (1991), as in Chen and Goodman (1999).
+
+        p_k(s | c) = (n(c s) + t(c) p_{k-1}(s | c')) / (n(c) + t(c))
+
+    c the k symbols before s, c' the last k - 1 of them; n counts in the training text, t(c) the number
+    of different symbols seen after c; p_{-1} = 1/V, and p_k = p_{k-1} where c was never seen.
+    """
+
+    def __init__(self, training: np.ndarray, vocab_size: int, order: int = ORDER) -> None:
+        self.vocab_size = vocab_size
+        self.order = order
+        training = training[-FIT_AT_MOST:]
+        self._tables = []
+        for k in range(order + 1):
+            contexts, grams = self._keys(training, k)
+            gram_keys, first, gram_counts = np.unique(grams, return_index=True, return_counts=True)
+            context_keys, place, types = np.unique(contexts[first], return_inverse=True, return_counts=True)
+            counts = np.bincount(place, gram_counts, len(context_keys))
+            self._tables.append((context_keys, counts, types, gram_keys, gram_counts))
+
+    def _keys(self, ids: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """A number for the k symbols before each of ids[k:], and one for these and the symbol itself.
+
+        Two different ones never share a number while V^(order+1) fits in 64 bits; beyond, hardly ever.
+        """
+        exact = self.vocab_size ** (self.order + 1) < 2**64
+        multiplier = np.uint64(self.vocab_size if exact else ODD)
+        if len(ids) <= k:
+            return np.empty(0, np.uint64), np.empty(0, np.uint64)
+        keys = np.zeros(len(ids) - k, np.uint64)
+        for back in range(k, 0, -1):
+            keys = keys * multiplier + ids[k - back : len(ids) - back].astype(np.uint64)
+        return keys, keys * multiplier + ids[k:].astype(np.uint64)
+
+    def losses(self, ids: np.ndarray, order: int | None = None) -> np.ndarray:
+        """-log p of each of `ids` given up to `order` symbols before it in `ids`, in nats, (N,)."""
+        p = np.full(len(ids), 1 / self.vocab_size)
+        for k in range((self.order if order is None else order) + 1):
+            contexts, grams = self._keys(ids, k)
+            context_keys, counts, types, gram_keys, gram_counts = self._tables[k]
+            n, t = _looked_up(context_keys, contexts, counts, types)
+            (n_gram,) = _looked_up(gram_keys, grams, gram_counts)
+            seen = n > 0
+            p[k:][seen] = (n_gram[seen] + t[seen] * p[k:][seen]) / (n[seen] + t[seen])
+        return -np.log(p)
+
+    def mean_loss(self, ids: np.ndarray, order: int | None = None) -> float:
+        """The mean of `losses` over ids[1:]."""
+        total = 0.0
+        for start in range(1, len(ids), BLOCK):
+            before = min(start, self.order)
+            total += float(self.losses(ids[start - before : start + BLOCK], order)[before:].sum())
+        return total / (len(ids) - 1)
+
+
+def _looked_up(keys: np.ndarray, wanted: np.ndarray, *values: np.ndarray) -> list[np.ndarray]:
+    """The values that belong to the wanted keys; 0 where there is no such key."""
+    if not len(keys):
+        return [np.zeros(len(wanted)) for _ in values]
+    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    found = keys[place] == wanted
+    return [np.where(found, value[place], 0) for value in values]
+
+
+def xz_loss(training: np.ndarray, ids: np.ndarray, vocab: Vocabulary) -> float:
+    """Nats a symbol by which the xz file of the training text grows when `ids` follow it."""
+    bits = 8 * (_xz_bytes(vocab, training, ids) - _xz_bytes(vocab, training))
+    return bits * float(np.log(2)) / len(ids)
+
+
+def _xz_bytes(vocab: Vocabulary, *texts: np.ndarray) -> int:
+    compressor = lzma.LZMACompressor(preset=6)
+    size = sum(len(compressor.compress(block)) for text in texts for block in _bytes(vocab, text))
+    return size + len(compressor.flush())
+
+
+def _bytes(vocab: Vocabulary, ids: np.ndarray) -> Iterator[bytes]:
+    for start in range(0, len(ids), BLOCK):
+        block = np.asarray(ids[start : start + BLOCK])
+        if vocab.level == "byte":
+            yield vocab.codes[block].astype(np.uint8).tobytes()
+        else:
+            yield vocab.decode(block).encode("utf-8", "surrogatepass")

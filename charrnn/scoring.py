@@ -1,0 +1,123 @@
+"""How well a model predicts a text: the surprise -log p of each symbol, in nats.
+
+A text is read in one pass with the state carried from its first symbol to its last, from the zero
+state, each symbol predicting the next. One stream at a time would use a fraction of the machine, so
+the text is cut into segments that run side by side, each from a guess of the state it would have been
+handed; the guess is then compared with the state that the segment before really ended in, and
+segments whose guess was wrong run again. Should guesses still be wrong after a few passes, the model
+remembers for longer than a segment, and the rest is read as one stream. The result is that of the one
+pass; at worst it takes the time of that pass and of the few side by side.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from charrnn.nn.loss import cross_entropy
+from charrnn.nn.network import Network
+
+WINDOW = 2**20  # symbols whose losses are held at once
+SEGMENTS = 64  # at most, side by side
+SHORTEST_SEGMENT = 1024  # symbols
+WARM_UP = 256  # symbols read to guess the state a segment begins in
+PASSES = 3  # before the rest is read as one stream
+NUMBERS_AT_ONCE = 2**24  # of activations and logits: 64 MB in float32
+# A state handed over with this error (relative to 1 + |value|) moves the next few symbols' losses by
+# about as much, and so the mean over a segment by less than 1e-6.
+TOLERANCE = 1e-4
+
+
+def total_loss(network: Network, ids: np.ndarray, state: np.ndarray | None = None) -> float:
+    """Σ -log p(ids[n+1] | ids[0..n]) in nats, over the len(ids) - 1 predictions.
+
+    ids : (N,) integers, perhaps memory-mapped; state : (L, S, 1, H) before ids[0], None is zero
+    """
+    return sum(float(losses.sum(dtype=np.float64)) for losses in surprises(network, ids, state))
+
+
+def mean_loss(network: Network, ids: np.ndarray) -> float:
+    """Mean cross-entropy of a text in nats a symbol; NaN for a text with nothing to predict."""
+    return total_loss(network, ids) / (len(ids) - 1) if len(ids) > 1 else float("nan")
+
+
+def surprises(network: Network, ids: np.ndarray, state: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    """-log p(ids[n+1] | ids[0..n]) in nats for n = 0, 1, …, N - 2, in windows of at most WINDOW.
+
+    ids : (N,) integers, perhaps memory-mapped; state : (L, S, 1, H) before ids[0], None is zero
+    """
+    state = network.zero_state(1) if state is None else state
+    for start in range(0, len(ids) - 1, WINDOW):
+        losses, state = _window(network, ids[start : start + WINDOW + 1], state)
+        yield losses
+
+
+def averaged(networks: Sequence[Network], ids: np.ndarray) -> Iterator[np.ndarray]:
+    """`surprises` of several models whose probabilities are averaged."""
+    for losses in zip(*(surprises(network, ids) for network in networks), strict=True):
+        yield mean_probability(losses)
+
+
+def mean_probability(losses: Sequence[np.ndarray]) -> np.ndarray:
+    """-log of the mean of exp(-losses) of several models."""
+    if len(losses) == 1:
+        return losses[0]
+    return np.log(len(losses)) - np.logaddexp.reduce(-np.stack(losses, dtype=np.float64))
+
+
+def _window(network: Network, ids: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Losses (N - 1,) of ids (N,) read from the state `first`, and the state after ids[N-2]."""
+    predictions = len(ids) - 1
+    count = max(1, min(SEGMENTS, predictions // SHORTEST_SEGMENT))
+    bounds = np.linspace(0, predictions, count + 1).astype(int)
+    starts, stops = bounds[:-1], bounds[1:]
+    losses = np.empty(predictions, first.dtype)
+    warm_up = min(WARM_UP, int((stops - starts).min()))
+    guesses = _run(network, ids, stops[:-1] - warm_up, stops[:-1], network.zero_state(count - 1), losses)
+    begins = np.concatenate([first, guesses], axis=2)
+    ends = np.empty_like(begins)
+    wrong = np.arange(count)
+    for _ in range(PASSES):
+        # The network keeps buffers for each number of streams it has met, so let there be few: some
+        # segments run more than once to fill up to a power of two.
+        wrong = wrong[np.minimum(np.arange(min(count, 1 << (wrong.size - 1).bit_length())), wrong.size - 1)]
+        ends[:, :, wrong] = _run(network, ids, starts[wrong], stops[wrong], begins[:, :, wrong], losses)
+        handed = ends[:, :, :-1]
+        error = np.abs(handed - begins[:, :, 1:]) / (1 + np.abs(handed))
+        wrong = 1 + np.flatnonzero(~(error.max(axis=(0, 1, 3)) <= TOLERANCE))
+        if not wrong.size:
+            return losses, ends[:, :, -1:]
+        begins[:, :, wrong] = handed[:, :, wrong - 1]
+    rest = starts[wrong[:1]]
+    return losses, _run(network, ids, rest, bounds[-1:], begins[:, :, wrong[:1]], losses)
+
+
+def _run(
+    network: Network,
+    ids: np.ndarray,
+    starts: np.ndarray,
+    stops: np.ndarray,
+    state: np.ndarray,
+    losses: np.ndarray,
+) -> np.ndarray:
+    """Read segments ids[start:stop] side by side and put the loss of each ids[n + 1] into losses[n].
+
+    starts, stops : (B,), lengths equal or one apart; state : (L, S, B, H)
+    Returns the states at the ends.
+    """
+    if not len(starts):
+        return state
+    lengths = stops - starts
+    shortest = int(lengths.min())
+    # A layer's buffers hold about 12 numbers a cell and step.
+    numbers = len(starts) * (network.vocab_size + 12 * network.config.layers * network.config.hidden)
+    step = max(1, min(256, NUMBERS_AT_ONCE // numbers))
+    for offset in range(0, shortest, step):
+        places = starts + np.arange(offset, min(offset + step, shortest))[:, None]
+        logits, state, _ = network.forward(ids[places].astype(np.intp), state)
+        losses[places] = cross_entropy(logits, ids[places + 1].astype(np.intp))
+    longer = np.flatnonzero(lengths > shortest)
+    if longer.size:
+        last = stops[longer] - 1
+        logits, state[:, :, longer], _ = network.forward(ids[last][None].astype(np.intp), state[:, :, longer])
+        losses[last] = cross_entropy(logits, ids[last + 1][None].astype(np.intp))[0]
+    return state

@@ -1,0 +1,96 @@
+"""Cross-entropy against the formula as it stands in a book, and at the edges where that one overflows."""
+
+import math
+
+import numpy as np
+import pytest
+
+from charrnn.nn.gradcheck import numeric_gradient, relative_error
+from charrnn.nn.loss import cross_entropy, cross_entropy_gradient, log_softmax
+
+T, B, V = 4, 3, 6
+
+
+def example(dtype=np.float64):
+    rng = np.random.default_rng(0)
+    return (2 * rng.standard_normal((T, B, V))).astype(dtype), rng.integers(0, V, (T, B))
+
+
+def probabilities(logits):
+    return np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+
+
+def test_log_softmax_by_its_formula():
+    logits, _ = example()
+    np.testing.assert_allclose(log_softmax(logits), np.log(probabilities(logits)), rtol=1e-12)
+
+
+def test_cross_entropy_by_its_formula():
+    logits, targets = example()
+    p = probabilities(logits)
+    losses = cross_entropy(logits, targets)
+    assert losses.shape == (T, B)
+    for t in range(T):
+        for b in range(B):
+            assert losses[t, b] == pytest.approx(-math.log(p[t, b, targets[t, b]]), rel=1e-12)
+    assert cross_entropy(logits[0, 0], targets[0, 0]) == pytest.approx(losses[0, 0], rel=1e-15)
+
+
+def test_the_loss_is_summed_over_time_and_averaged_over_streams():
+    logits, targets = example()
+    loss, _ = cross_entropy_gradient(logits.copy(), targets)
+    assert loss == pytest.approx(cross_entropy(logits, targets).sum() / B, rel=1e-13)
+    doubled = np.concatenate([logits, logits], axis=1), np.concatenate([targets, targets], axis=1)
+    assert cross_entropy_gradient(*doubled)[0] == pytest.approx(loss, rel=1e-13)  # streams: a mean
+    longer = np.concatenate([logits, logits]), np.concatenate([targets, targets])
+    assert cross_entropy_gradient(*longer)[0] == pytest.approx(2 * loss, rel=1e-13)  # time: a sum
+
+
+def test_gradient_by_its_formula_and_numerically():
+    logits, targets = example()
+    expected = (probabilities(logits) - np.eye(V)[targets]) / B
+    _, gradient = cross_entropy_gradient(logits.copy(), targets)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-12, atol=1e-15)
+    numeric = numeric_gradient(lambda: cross_entropy_gradient(logits.copy(), targets)[0], logits)
+    assert relative_error(gradient, numeric) < 1e-8
+
+
+def test_the_gradient_takes_the_place_of_the_logits():
+    logits, targets = example()
+    assert cross_entropy_gradient(logits, targets)[1] is logits
+    kept, _ = example()
+    logits = kept.copy()
+    cross_entropy(logits, targets)
+    log_softmax(logits)
+    np.testing.assert_array_equal(logits, kept)  # the other two leave them alone
+
+
+def test_equal_logits_cost_the_log_of_the_vocabulary():
+    targets = np.zeros((1, 1), int)
+    assert cross_entropy_gradient(np.full((1, 1, 65), 3.0), targets)[0] == pytest.approx(math.log(65))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("right", "expected"), [(1e4, 0.0), (-1e4, 2e4)])
+def test_extreme_logits_neither_overflow_nor_warn(right, expected, dtype):
+    logits = np.full((2, 1, 3), -right, dtype)
+    logits[:, :, 1] = right
+    if right < 0:
+        logits[:, :, 2] = right  # one symbol alone is likely, and it is not the target
+    targets = np.ones((2, 1), int)
+    np.testing.assert_allclose(cross_entropy(logits, targets), expected)
+    assert log_softmax(logits)[0, 0, 1] == -expected
+    loss, gradient = cross_entropy_gradient(logits, targets)
+    assert loss == pytest.approx(2 * expected)
+    assert gradient.dtype == dtype
+    d = [0, 0, 0] if right > 0 else [1, -1, 0]
+    np.testing.assert_array_equal(gradient[:, 0], [d, d])
+
+
+def test_float32_is_near_float64():
+    logits, targets = example()
+    loss, gradient = cross_entropy_gradient(logits.copy(), targets)
+    loss32, gradient32 = cross_entropy_gradient(logits.astype(np.float32), targets)
+    assert loss32 == pytest.approx(loss, rel=1e-6)
+    assert gradient32.dtype == np.float32
+    np.testing.assert_allclose(gradient32, gradient, atol=1e-6)

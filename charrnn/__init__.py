@@ -1,0 +1,50 @@
+"""Character-level recurrent networks you can read: train, sample, inspect single cells.
+
+>>> import charrnn
+>>> result = charrnn.train("corpus.txt", preset="quick")
+>>> model = charrnn.load_model(result.model)
+>>> print(charrnn.sample(model, length=200, temperature=0.8, seed=7))
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from charrnn.config import ModelConfig, TrainConfig
+    from charrnn.evaluation import evaluate
+    from charrnn.interpret.findings import inspect_cells
+    from charrnn.model import Model, load_model
+    from charrnn.sampling import sample
+    from charrnn.train.session import train
+
+# Where each public name lives. It is imported when first used, so that `charrnn --help` needs no numpy.
+# (`charrnn.train` is the room of that name, which can be called: see charrnn/train/__init__.py.)
+_HOMES = {
+    "Model": "charrnn.model",
+    "ModelConfig": "charrnn.config",
+    "TrainConfig": "charrnn.config",
+    "evaluate": "charrnn.evaluation",
+    "inspect_cells": "charrnn.interpret.findings",
+    "load_model": "charrnn.model",
+    "sample": "charrnn.sampling",
+}
+
+__all__ = [
+    "Model",
+    "ModelConfig",
+    "TrainConfig",
+    "evaluate",
+    "inspect_cells",
+    "load_model",
+    "sample",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name == "train":
+        return importlib.import_module("charrnn.train")
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'charrnn' has no attribute {name!r}")

@@ -1,0 +1,19 @@
+"""The training loop, optimisers, schedules, checkpoints, metrics.
+
+The room itself can be called: `charrnn.train("corpus.txt")` is `charrnn.train.session.train`. A
+function of that name in the package would be hidden as soon as anything imports this room.
+"""
+
+import sys
+from types import ModuleType
+from typing import Any
+
+
+class _Room(ModuleType):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        from charrnn.train.session import train
+
+        return train(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _Room

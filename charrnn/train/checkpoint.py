@@ -1,0 +1,46 @@
+"""The checkpoint file: everything an exact resume needs."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from charrnn import model_file
+from charrnn.config import TrainConfig
+from charrnn.errors import ModelError, UsageError
+from charrnn.model import config_of
+from charrnn.nn.network import Network
+from charrnn.train.optimizers import OPTIMIZERS
+
+
+def save(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
+    """Write a checkpoint durably; the previous one stays until this one has been read back.
+
+    metadata : `config`, `vocab` and `dtype` as in a model file, `train` (the TrainConfig), `batch_size`
+        (streams in use), `progress`, and `training` (the model card)
+    """
+    model_file.save(path, arrays, {"kind": "checkpoint", **metadata})
+
+
+def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Read a checkpoint: its metadata and its arrays. Raises ModelError for anything amiss."""
+    return model_file.load(path, layout, kind="checkpoint")
+
+
+def layout(metadata: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], Any]]:
+    """Shape and type of each array that a checkpoint with this metadata must hold."""
+    config, vocab, dtype = config_of(metadata)
+    try:
+        optimizer = OPTIMIZERS[TrainConfig(**metadata["train"]).optimizer]
+        batch_size = int(metadata["batch_size"])
+    except (KeyError, TypeError, ValueError, UsageError) as problem:
+        raise ModelError(f"the training settings in the file are not valid: {problem}") from problem
+    size = Network.size(config, len(vocab))
+    return {
+        "theta": ((size,), dtype),
+        "state": (Network.state_shape(config, batch_size), dtype),
+        "rng": ((6,), np.int64),
+        "optimizer.steps": ((1,), np.int64),
+        **{f"optimizer.{name}": ((size,), dtype) for name in optimizer.memory_names},
+    }

@@ -1,0 +1,19 @@
+"""Keeping one bad chunk from undoing the work of many (Pascanu, Mikolov and Bengio 2013)."""
+
+import numpy as np
+
+
+def gradient_norm(grad: np.ndarray) -> float:
+    """‖g‖, the Euclidean norm of the flat gradient."""
+    return float(np.sqrt(np.dot(grad, grad)))
+
+
+def clip(grad: np.ndarray, value: float, norm: float, grad_norm: float) -> None:
+    """Clip in place: first the whole gradient to ‖g‖ ≤ norm, then each number to ±value; 0 is off.
+
+    grad : (N,); grad_norm : its Euclidean norm, as `gradient_norm` gives it
+    """
+    if norm and grad_norm > norm:
+        grad *= norm / grad_norm
+    if value:
+        np.clip(grad, -value, value, out=grad)

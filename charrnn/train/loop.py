@@ -1,0 +1,301 @@
+"""The training loop: chunks in, a better model out, and nothing lost on the way.
+
+What is made of the loop's events (a live display, plain lines, nothing) is the Listener's affair;
+where checkpoints and models go is the Store's.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from charrnn import scoring
+from charrnn.config import TrainConfig
+from charrnn.errors import DivergedError
+from charrnn.nn.network import Network
+from charrnn.text.batches import Streams
+from charrnn.train.backend import Backend
+from charrnn.train.schedules import learning_rate
+
+SMOOTHING = 0.99  # of the running train loss, a step
+TICK_SECONDS = 0.1  # between two looks of a listener at the progress
+MAX_RECOVERIES = 5
+
+
+@dataclass
+class Progress:
+    """How far a run is: all that changes as it goes, beside the arrays of its backend."""
+
+    step: int = 0
+    seconds: float = 0.0  # of training, validation included
+    validation_seconds: float = 0.0
+    smooth_loss_nats: float = 0.0
+    report_loss_sum: float = 0.0  # since the last report
+    report_steps: int = 0
+    train_loss_nats: float | None = None  # mean between the last two reports
+    val_loss_nats: float | None = None
+    best_val_loss_nats: float | None = None
+    best_step: int = 0
+    validations_since_best: int = 0
+    lr_factor: float = 1.0  # halved at each recovery from divergence
+    recoveries: int = 0  # since the best validation
+
+
+@dataclass(frozen=True)
+class Report:
+    """One line of metrics.jsonl."""
+
+    step: int
+    epoch: float
+    train_loss_nats: float
+    val_loss_nats: float | None
+    lr: float
+    grad_norm: float
+    chars_per_second: float
+    seconds: float
+
+
+class Listener(Protocol):
+    """Someone who is told how training goes."""
+
+    def tick(self, progress: Progress, chars_per_second: float, used: float) -> None:
+        """Look at the progress, a few times a second; `used` is the share of the budget, 0 to 1."""
+
+    def report(self, report: Report, is_best: bool) -> None:
+        """A line for the metrics; `is_best` when a validation found the best loss so far."""
+
+    def sample(self, text: str) -> None:
+        """A short text drawn from the model after a validation."""
+
+    def note(self, message: str) -> None:
+        """Something the user should know."""
+
+
+class Store(Protocol):
+    """Where a run leaves what it must not lose."""
+
+    def save_checkpoint(self, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> None: ...
+
+    def save_model(self, network: Network, progress: dict[str, Any]) -> None: ...
+
+    def add_report(self, report: Report) -> None: ...
+
+
+class Trainer:
+    """Runs chunks through a backend until a budget is spent.
+
+    validation : (N,) ids, perhaps empty
+    draw : makes a short text with a network, for the listener to show
+    interrupted : tells after each step whether to stop at once
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        backend: Backend,
+        streams: Streams,
+        validation: np.ndarray,
+        vocab_size: int,
+        store: Store,
+        listener: Listener,
+        draw: Callable[[Network], str],
+        interrupted: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.config = config
+        self.backend = backend
+        self.streams = streams
+        self.validation = validation
+        self.store = store
+        self.listener = listener
+        self.draw = draw
+        self.interrupted = interrupted
+        self.progress = Progress(smooth_loss_nats=math.log(vocab_size))
+        self.eval_every = config.eval_every or streams.chunks
+        self.report_every = max(1, self.eval_every // 10)
+        # Twice the loss of guessing blindly, and some room for texts of few symbols.
+        self._loss_limit = 2 * math.log(vocab_size) + 3
+        self._good: tuple[dict[str, np.ndarray], Progress] | None = None
+        self.stopped_because = ""
+        self._last = (config.learning_rate, 0.0)  # learning rate and gradient norm of the last step
+
+    @property
+    def total_steps(self) -> int | None:
+        """Steps the budget allows, or None when only the clock bounds the run."""
+        bounds = []
+        if self.config.max_steps is not None:
+            bounds.append(self.config.max_steps)
+        if self.config.epoch_budget is not None:
+            bounds.append(max(1, round(self.config.epoch_budget * self.streams.chunks)))
+        return min(bounds, default=None)
+
+    @property
+    def used(self) -> float:
+        """Share of the budget that is used, 0 to 1: of whichever bound is nearest."""
+        shares = [0.0]
+        if self.config.max_minutes is not None:
+            shares.append(self.progress.seconds / (60 * self.config.max_minutes))
+        if self.total_steps is not None:
+            shares.append(self.progress.step / self.total_steps)
+        return min(1.0, max(shares))
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the training text so far."""
+        return self.progress.step / self.streams.chunks
+
+    @property
+    def chars_per_second(self) -> float:
+        """Training characters over the time of the loop without validation."""
+        seconds = self.progress.seconds - self.progress.validation_seconds
+        characters = self.progress.step * self.streams.batch_size * self.streams.seq_length
+        return characters / seconds if seconds > 0 else 0.0
+
+    def restore(self, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.backend.restore(arrays)
+        self.progress = Progress(**progress)
+
+    def run(self) -> str:
+        """Train until a budget is spent; returns which: "epochs", "max_steps", "max_minutes",
+        "patience", or "interrupted".
+
+        Raises DivergedError when the loss exploded and going back with a lower rate did not help.
+        """
+        self.stopped_because = self._run()
+        return self.stopped_because
+
+    def _run(self) -> str:
+        if (reason := self._spent()) is not None:
+            return reason
+        self._remember_good()
+        began = last_tick = last_checkpoint = time.perf_counter()
+        before = self.progress.seconds
+        while (reason := self._spent()) is None:
+            validated = self._step()
+            now = time.perf_counter()
+            self.progress.seconds = before + now - began
+            if validated:
+                self._validate()
+                now = time.perf_counter()
+                self.progress.seconds = before + now - began
+            if self.interrupted():
+                reason = "interrupted"
+                break
+            if now - last_checkpoint >= self.config.checkpoint_every:
+                self._checkpoint()
+                last_checkpoint = time.perf_counter()
+            if now - last_tick >= TICK_SECONDS:
+                self.listener.tick(self.progress, self.chars_per_second, self.used)
+                last_tick = now
+        self._checkpoint()  # before the closing validation, which a straight run would not have made
+        if reason != "interrupted" and self.progress.step % self.eval_every and self.progress.step:
+            self._validate()
+        elif self.progress.best_val_loss_nats is None:
+            self.store.save_model(self.backend.network(), asdict(self.progress))
+        return reason
+
+    def _spent(self) -> str | None:
+        config, progress = self.config, self.progress
+        if config.patience and progress.validations_since_best >= config.patience:
+            return "patience"
+        if config.max_minutes is not None and progress.seconds >= 60 * config.max_minutes:
+            return "max_minutes"
+        if self.total_steps is not None and progress.step >= self.total_steps:
+            return "max_steps" if self.total_steps == config.max_steps else "epochs"
+        return None
+
+    def _step(self) -> bool:
+        """Train on the next chunk; true when a validation is due."""
+        progress = self.progress
+        chunk = progress.step % self.streams.chunks
+        if chunk == 0:
+            self.backend.reset_state()
+        x, y = self.streams.chunk(chunk)
+        lr = progress.lr_factor * learning_rate(self.config, progress.step, self.epoch, self.used)
+        loss, grad_norm = self.backend.step(x, y, lr)
+        progress.smooth_loss_nats = SMOOTHING * progress.smooth_loss_nats + (1 - SMOOTHING) * loss
+        if not (math.isfinite(grad_norm) and progress.smooth_loss_nats < self._loss_limit):
+            self._recover(loss)
+            return False
+        progress.step += 1
+        progress.report_loss_sum += loss
+        progress.report_steps += 1
+        self._last = lr, grad_norm
+        if progress.step % self.eval_every == 0:
+            return True
+        if progress.step % self.report_every == 0:
+            self._report(None, False)
+        return False
+
+    def _validate(self) -> None:
+        progress, started = self.progress, time.perf_counter()
+        network = self.backend.network()
+        loss = scoring.mean_loss(network, self.validation) if len(self.validation) > 1 else None
+        if loss is not None and not math.isfinite(loss):
+            self._recover(loss)
+            return
+        progress.val_loss_nats = loss
+        is_best = loss is None or progress.best_val_loss_nats is None or loss < progress.best_val_loss_nats
+        if is_best:
+            progress.best_val_loss_nats, progress.best_step = loss, progress.step
+            progress.validations_since_best = progress.recoveries = 0
+        else:
+            progress.validations_since_best += 1
+        took = time.perf_counter() - started
+        progress.validation_seconds += took
+        progress.seconds += took
+        self._report(loss, is_best)
+        if is_best:
+            self.store.save_model(network, asdict(progress))
+        self.listener.sample(self.draw(network))
+        self._remember_good()
+
+    def _report(self, val_loss: float | None, is_best: bool) -> None:
+        progress = self.progress
+        if progress.report_steps:
+            progress.train_loss_nats = progress.report_loss_sum / progress.report_steps
+        progress.report_loss_sum, progress.report_steps = 0.0, 0
+        lr, grad_norm = self._last
+        report = Report(
+            progress.step,
+            self.epoch,
+            progress.train_loss_nats if progress.train_loss_nats is not None else progress.smooth_loss_nats,
+            val_loss,
+            lr,
+            grad_norm,
+            self.chars_per_second,
+            progress.seconds,
+        )
+        self.store.add_report(report)
+        self.listener.report(report, is_best)
+
+    def _checkpoint(self) -> None:
+        self.store.save_checkpoint(self.backend.arrays(), asdict(self.progress))
+        if self.progress.best_val_loss_nats is None and self.progress.best_step == 0:
+            self.store.save_model(self.backend.network(), asdict(self.progress))
+
+    def _remember_good(self) -> None:
+        arrays = {name: array.copy() for name, array in self.backend.arrays().items()}
+        self._good = arrays, replace(self.progress)
+
+    def _recover(self, loss: float) -> None:
+        """Go back to the last good state with half the learning rate."""
+        assert self._good is not None
+        arrays, good = self._good
+        step, spent = self.progress.step, self.progress
+        if good.recoveries >= MAX_RECOVERIES:
+            raise DivergedError(
+                f"training diverged at step {step} (loss {loss:.4g}) and did not recover in {MAX_RECOVERIES} "
+                f"tries with ever lower learning rates. Lower --lr or set --clip-norm, and start again"
+            )
+        self.backend.restore(arrays)
+        good.recoveries += 1
+        good.lr_factor /= 2
+        self.progress = replace(good, seconds=spent.seconds, validation_seconds=spent.validation_seconds)
+        self.listener.note(
+            f"the loss exploded at step {step} ({loss:.4g}): back to step {good.step}, "
+            f"learning rate now {good.lr_factor:g} of what was asked"
+        )

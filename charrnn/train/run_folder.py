@@ -1,0 +1,301 @@
+"""The folder of one training run: where its files are, who may write to it, its metrics and its settings."""
+
+import json
+import math
+import os
+import re
+import sys
+import time
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from charrnn.errors import CharRNNError, ModelError, UsageError
+from charrnn.files import DescriptorFile, StrPath, atomic_write, sweep, sync_folder, telling
+
+MODEL = "model.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
+METRICS = "metrics.jsonl"
+CONFIG = "config.toml"
+LOCK = "lock"
+OF_A_RUN = (MODEL, CHECKPOINT, METRICS, CONFIG)
+ROOT = "runs"
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _take_lock(fd: int) -> None:
+        os.lseek(fd, 2**30, os.SEEK_SET)  # beyond the text, which others must be able to read
+        msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        os.lseek(fd, 0, os.SEEK_SET)
+else:
+    import fcntl
+
+    def _take_lock(fd: int) -> None:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class RunFolder:
+    """Names and files of one run. Making the object touches nothing on disk."""
+
+    def __init__(self, path: StrPath):
+        self.path = Path(path)
+        self.model = self.path / MODEL
+        self.checkpoint = self.path / CHECKPOINT
+        self.metrics = self.path / METRICS
+        self.config = self.path / CONFIG
+
+    @classmethod
+    def create(
+        cls, path: StrPath | None, corpus_name: str, *, root: StrPath = ROOT, force: bool = False
+    ) -> "RunFolder":
+        """A folder for a new run: `path`, or `root`/<corpus>-<time> with a number where that is taken.
+
+        Raises UsageError where `path` holds a run already. `force` removes that run's files instead, unless
+        a living process is writing them.
+        """
+        if path is None:
+            return cls(_make_unused(Path(root), corpus_name))
+        folder = cls(path)
+        with telling(folder.path):
+            folder.path.mkdir(parents=True, exist_ok=True)
+            sync_folder(folder.path.parent)
+        if old := [name for name in OF_A_RUN if (folder.path / name).exists()]:
+            if not force:
+                raise UsageError(
+                    f"--out {folder.path} holds a run already ({', '.join(old)}). Go on with it by --resume, "
+                    "name another folder, or give --force to overwrite it"
+                )
+            with folder.lock(), telling(folder.path):
+                for name in old:
+                    (folder.path / name).unlink()
+        return folder
+
+    @classmethod
+    def newest(cls, root: StrPath = ROOT, *, holding: str | None = None) -> "RunFolder":
+        """The run under `root` whose files were written last; with `holding`, of those that have that file.
+
+        Raises ModelError when there is none.
+        """
+        runs = [
+            (written, path)
+            for path in (Path(root).iterdir() if Path(root).is_dir() else ())
+            if (written := _written(path)) and (holding is None or (path / holding).is_file())
+        ]
+        if not runs:
+            wanted = "run" if holding is None else f"run with a {holding}"
+            raise ModelError(
+                f"there is no {wanted} under {root}. Train a model with `charrnn train CORPUS`, "
+                "or name one with its path"
+            )
+        return cls(max(runs)[1])
+
+    @classmethod
+    def find(cls, path: StrPath) -> "RunFolder":
+        """The run at `path`, a run folder or a file in one. Raises ModelError when there is none."""
+        path = Path(path)
+        folder = path if path.is_dir() else path.parent
+        if not path.exists():
+            raise ModelError(f"{path} does not exist. Name a run folder, or a file in one")
+        if not _written(folder):
+            raise ModelError(
+                f"{folder} holds no run. Name one that does, or train one: `charrnn train CORPUS`"
+            )
+        return cls(folder)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only process that writes here, and sweep what killed ones left unfinished.
+
+        The system frees the lock of a process that dies, however it dies. The file itself stays.
+        Raises UsageError naming the process that holds it.
+        """
+        path = self.path / LOCK
+        with telling(path):
+            fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            try:
+                _take_lock(fd)
+            except (BlockingIOError, PermissionError) as error:
+                raise UsageError(
+                    f"{self.path} is being written by {_holder(fd)}. Wait until it ends, stop it, "
+                    "or train into another folder with --out"
+                ) from error
+            except OSError as error:
+                raise CharRNNError(
+                    f"cannot lock {path}: {error.strerror or error}. Use a folder on a disk that has locks"
+                ) from error
+            with suppress(OSError):
+                sweep(self.path)
+            with suppress(OSError):  # who holds it is for people to read; a full disk must not matter
+                os.ftruncate(fd, 0)
+                os.write(fd, f"process {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
+            yield
+        finally:
+            os.close(fd)
+
+    def append_metrics(self, record: Mapping[str, Any]) -> None:
+        """Add one line of JSON; NaN and infinities become null. A torn last line goes first.
+
+        Raises CharRNNError when it cannot be written; what was there before still is.
+        """
+        finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
+        line = json.dumps(finite, allow_nan=False) + "\n"
+        with telling(self.metrics):
+            fd = os.open(self.metrics, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            try:
+                end = _end_of_last_line(fd)
+                os.ftruncate(fd, end)
+                try:
+                    DescriptorFile(fd, self.metrics).write(line.encode())
+                except BaseException:
+                    with suppress(OSError):
+                        os.ftruncate(fd, end)
+                    raise
+            finally:
+                os.close(fd)
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """All records, oldest first; none before the first report. A torn last line is left out.
+
+        Raises ModelError naming a line that is not a record.
+        """
+        return [record for _, record in self._metrics_lines()]
+
+    def truncate_metrics(self, step: int) -> None:
+        """Drop the records after `step`: a resume from there writes them again."""
+        lines = self._metrics_lines()
+        kept = [line for line, record in lines if record["step"] <= step]
+        if len(kept) < len(lines):
+            with atomic_write(self.metrics) as file:
+                file.write(b"".join(kept))
+
+    def _metrics_lines(self) -> list[tuple[bytes, dict[str, Any]]]:
+        try:
+            lines = self.metrics.read_bytes().splitlines(keepends=True)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise ModelError(f"{self.metrics}: it cannot be read ({error.strerror or error})") from error
+        records = []
+        for number, line in enumerate(lines, 1):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError):
+                record = None
+            if not isinstance(record, dict) or type(record.get("step")) is not int:
+                raise ModelError(
+                    f"{self.metrics}: line {number} is not a JSON object with a step. Delete that line"
+                )
+            records.append((line, record))
+        return records
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Write the settings of the run: values, or tables of values. None is left out."""
+        with atomic_write(self.config) as file:
+            file.write(_toml(config).encode("utf-8", "replace"))
+
+    def read_config(self) -> dict[str, Any]:
+        """The settings of the run. Raises ModelError when they are missing or damaged."""
+        try:
+            return tomllib.loads(self.config.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise ModelError(f"{self.config}: the settings of the run cannot be read ({error})") from error
+
+
+def find_model(path: StrPath | None = None, root: StrPath = ROOT) -> Path:
+    """The model file that `--model` means: a file, a run folder, or (None) the newest run with a model.
+
+    Raises ModelError when there is none.
+    """
+    if path is None:
+        return RunFolder.newest(root, holding=MODEL).model
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    run = RunFolder.find(path)
+    if not run.model.is_file():
+        raise ModelError(
+            f"{path} has no {MODEL} yet: the first validation writes it. Wait, or --resume the run"
+        )
+    return run.model
+
+
+def _make_unused(root: Path, corpus_name: str) -> Path:
+    """Make and return a new folder under `root`."""
+    name = re.sub(r"[^\w.-]+", "-", corpus_name).strip("-.")[:60] or "corpus"
+    name = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    path, number = root / name, 1
+    with telling(path):
+        root.mkdir(parents=True, exist_ok=True)
+        while True:
+            try:
+                path.mkdir()
+            except FileExistsError:
+                number += 1
+                path = root / f"{name}-{number}"
+            else:
+                sync_folder(root)
+                return path
+
+
+def _written(path: Path) -> int:
+    """When a file of the run in this folder was last written, in ns; 0 when it holds no run."""
+    times = [0]
+    for name in OF_A_RUN:
+        with suppress(OSError):
+            times.append((path / name).stat().st_mtime_ns)
+    return max(times)
+
+
+def _holder(fd: int) -> str:
+    with suppress(OSError, UnicodeDecodeError):
+        if text := os.read(fd, 200).decode("ascii").strip():
+            return text
+    return "another process"
+
+
+def _end_of_last_line(fd: int) -> int:
+    """Bytes up to and with the last newline."""
+    size = os.lseek(fd, 0, os.SEEK_END)
+    end, piece = size, 4096
+    while end > 0:
+        start = max(0, end - piece)
+        os.lseek(fd, start, os.SEEK_SET)
+        newline = os.read(fd, end - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        end = start
+    return 0
+
+
+def _toml(values: Mapping[str, Any]) -> str:
+    lines = [f"{_key(k)} = {_value(v)}" for k, v in values.items() if not isinstance(v, Mapping | None)]
+    for name, table in values.items():
+        if isinstance(table, Mapping):
+            lines += ["", f"[{_key(name)}]"]
+            lines += [f"{_key(k)} = {_value(v)}" for k, v in table.items() if v is not None]
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _value(name)
+
+
+def _value(value: Any) -> str:
+    """A TOML value; numpy's float64 and the like are written as what they are."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return int.__repr__(value)
+    if isinstance(value, float):
+        return float.__repr__(value)
+    if isinstance(value, str):  # a JSON string but for DEL, which TOML wants escaped
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
+    raise TypeError(f"{type(value).__name__} has no place in {CONFIG}")

@@ -1,0 +1,439 @@
+"""A whole training run: corpus to run folder, new or resumed."""
+
+import importlib.metadata
+import math
+import platform
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from charrnn.config import ModelConfig, TrainConfig, as_dict, configs
+from charrnn.errors import DataError, Interrupted, UsageError
+from charrnn.model import Model, config_of
+from charrnn.nn.network import Network
+from charrnn.sampling import Sampler, SamplingConfig
+from charrnn.text.batches import Streams, fit_batch_size, split
+from charrnn.text.corpus import Corpus, read_corpus
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.train import checkpoint, fine_tune
+from charrnn.train.backend import NumpyBackend
+from charrnn.train.loop import Listener, Progress, Report, Trainer
+from charrnn.train.run_folder import RunFolder
+from charrnn.train.signals import stop_on_signals
+from charrnn.train.threads import choose_threads
+from charrnn.train.verdict import Verdict, judge, size_warning
+
+# What a resume may change: how long to go on and how often to report, and how fast and how freely to
+# learn. All else would make it a different run.
+BUDGETS = {"epochs", "max_steps", "max_minutes", "patience", "checkpoint_every", "threads"}
+TUNABLE = {"lr", "schedule", "warmup_steps", "decay", "decay_every", "final_lr", "clip_value", "clip_norm"}
+TUNABLE |= {"dropout", "l1", "l2"}
+# What even --force cannot change: the arrays of the checkpoint would not fit, or not mean the same.
+FIXED = {"batch_size", "optimizer", "precision", "seed", "init", "level", "freeze_layers"}
+
+SAMPLE_LENGTH = 240  # characters shown now and then while training
+
+
+@dataclass(frozen=True)
+class About:
+    """What a run is, told before it starts."""
+
+    folder: Path
+    corpus: str
+    characters: int
+    training_characters: int
+    validation_characters: int
+    vocabulary: int
+    parameters: int
+    model: ModelConfig
+    config: TrainConfig
+    batch_size: int
+    threads: int
+    chunks: int  # in an epoch
+    resumed_at: int | None  # step
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run came to. Losses are in nats a character; `val_loss_nats` is the best."""
+
+    model: str
+    checkpoint: str
+    steps: int
+    epochs: float
+    seconds: float
+    chars_per_second: float
+    parameters: int
+    train_loss_nats: float | None
+    val_loss_nats: float | None
+    val_bits_per_char: float | None
+    best_step: int
+    stopped_because: str
+    verdict: Verdict
+
+
+class RunListener(Listener, Protocol):
+    """A Listener that is also told when a run begins."""
+
+    def begin(self, about: About, vocabulary: Vocabulary) -> None:
+        """The run is about to start."""
+
+
+class Quiet:
+    """A listener that says nothing."""
+
+    def begin(self, about: About, vocabulary: Vocabulary) -> None: ...
+
+    def tick(self, progress: Progress, chars_per_second: float, used: float) -> None: ...
+
+    def report(self, report: Report, is_best: bool) -> None: ...
+
+    def sample(self, text: str) -> None: ...
+
+    def note(self, message: str) -> None: ...
+
+
+def train(
+    corpus: str | Path | Sequence[str | Path] = (),
+    *,
+    preset: str | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    force: bool = False,
+    init_from: str | Path | None = None,
+    listener: RunListener | None = None,
+    command_line: Sequence[str] = (),
+    **settings: Any,
+) -> TrainResult:
+    """Train a model on a text, as `charrnn train` does.
+
+    corpus : files, folders, patterns or "-"; may be left out when resuming
+    preset : a name in charrnn.config.PRESETS
+    out : the run folder; by default a new one under ./runs, or the newest when resuming
+    resume : go on with the run in `out`, bit for bit where it stopped
+    force : write into a folder that holds a run, or resume with another corpus or settings
+    init_from : a model file or run folder to start from: its architecture, weights and symbols
+    settings : fields of ModelConfig and TrainConfig by name; None means not given
+
+    Raises UsageError, DataError, ModelError, DivergedError; Interrupted after SIGINT or SIGTERM,
+    when everything has been saved.
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    listener = listener or Quiet()
+    if resume:
+        if init_from is not None:
+            raise UsageError(
+                "--init-from cannot be given with --resume: a run goes on with the weights it has"
+            )
+        folder = RunFolder.find(out) if out is not None else RunFolder.newest()
+        with folder.lock():
+            if folder.checkpoint.exists():
+                plan = _resumed(folder, named(corpus), preset, given, force, listener)
+            else:
+                listener.note(f"{folder.path} was stopped before its first checkpoint: it starts anew")
+                plan = _restarted(folder, given)
+            return _run(plan, listener, command_line)
+    plan = plan_new(named(corpus), preset, given, init_from)
+    plan = replace(plan, folder=RunFolder.create(out, plan.corpus.name, force=force))
+    with plan.folder.lock():
+        return _run(plan, listener, command_line)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is settled before the first step."""
+
+    folder: RunFolder
+    corpus: Corpus
+    model: ModelConfig
+    config: TrainConfig
+    batch_size: int
+    origin: fine_tune.Origin | None = None  # the model whose weights to start from
+    init_from: dict[str, str] | None = None  # what the model card tells of it
+    saved: tuple[dict[str, Any], dict[str, np.ndarray]] | None = None  # the checkpoint to go on from
+    changes: tuple[str, ...] = ()  # made at resumes
+
+
+def named(corpus: str | Path | Sequence[str | Path]) -> list[str]:
+    """The sources of a corpus as `train` takes them."""
+    return [str(corpus)] if isinstance(corpus, str | Path) else [str(source) for source in corpus]
+
+
+def _read(
+    sources: Sequence[str], config: TrainConfig, vocabulary: Vocabulary | None = None, grow: bool = False
+) -> Corpus:
+    return read_corpus(
+        sources,
+        level=config.level,
+        encoding=config.encoding,
+        newlines=config.newlines,
+        min_count=config.min_count,
+        vocabulary=vocabulary,
+        grow=grow,
+    )
+
+
+def plan_new(
+    sources: Sequence[str],
+    preset: str | None,
+    given: Mapping[str, Any],
+    init_from: str | Path | None = None,
+    sha256: str | None = None,
+) -> Plan:
+    """What a new run would do. Reads the text and the model to start from, and writes nothing.
+
+    given : settings by name; sha256 : what the file of `init_from` must be, if that is known
+    """
+    if not sources:
+        raise UsageError("no corpus given. Name a text file or folder, for example: charrnn train corpus.txt")
+    origin = None
+    if init_from is None:
+        model, config = configs(preset or "default", **given)
+        corpus = _read(sources, config)
+    else:
+        origin = fine_tune.read_origin(init_from, sha256)
+        model, config = fine_tune.settings(origin, preset, given)
+        corpus = _read(sources, config, origin.model.vocab, grow=True)
+    training, _, _ = split(corpus.ids, config.val_fraction, config.test_fraction)
+    batch_size = fit_batch_size(len(training), config.batch_size, config.seq_length)
+    Streams(training, batch_size, config.seq_length)  # too short a text is told before a folder is made
+    card = origin.card() if origin else None
+    return Plan(RunFolder(""), corpus, model, config, batch_size, origin, card)
+
+
+def _restarted(folder: RunFolder, given: Mapping[str, Any]) -> Plan:
+    stored = folder.read_config()
+    settings = {**stored["model"], **stored["train"], **given}
+    origin = stored.get("init_from", {"path": None, "sha256": None})
+    plan = plan_new(stored["corpus"]["sources"], None, settings, origin["path"], origin["sha256"])
+    return replace(plan, folder=folder)
+
+
+def _resumed(
+    folder: RunFolder,
+    sources: Sequence[str],
+    preset: str | None,
+    given: Mapping[str, Any],
+    force: bool,
+    listener: RunListener,
+) -> Plan:
+    metadata, arrays = checkpoint.load(folder.checkpoint)
+    model, vocabulary, _ = config_of(metadata)
+    config = TrainConfig(**metadata["train"])
+    if preset is not None:
+        raise UsageError(
+            "--preset cannot be given with --resume: a run goes on with the settings it began with"
+        )
+    old = as_dict(model) | as_dict(config)
+    changed = {name: value for name, value in given.items() if name not in old or old[name] != value}
+    told = [f"--{name.replace('_', '-')} {old.get(name)} -> {value}" for name, value in changed.items()]
+    never = changed.keys() & (FIXED | as_dict(model).keys())
+    if never or (changed.keys() - BUDGETS - TUNABLE and not force):
+        raise UsageError(
+            f"{folder.path} was trained with other settings: {'; '.join(told)}. A resume may change budgets, "
+            "learning rate, schedule, dropout, clipping and penalties; "
+            + ("start a new run for the rest" if never else "--force changes the rest too")
+        )
+    config = replace(config, **changed)
+    card = metadata["training"]
+    corpus = _read(sources or card["corpus"]["sources"], config, vocabulary)
+    if corpus.sha256 != card["corpus"]["sha256"]:
+        difference = (
+            f"the corpus has changed since {folder.path} was trained on it: sha256 {corpus.sha256[:12]}…, "
+            f"{len(corpus.ids):,} symbols; it was {card['corpus']['sha256'][:12]}…, "
+            f"{card['corpus']['symbols']:,} symbols"
+        )
+        if not force:
+            raise DataError(f"{difference}. --force goes on with the new text")
+        listener.note(difference)
+    tuned = [line for name, line in zip(changed, told, strict=True) if name not in BUDGETS]
+    if tuned:
+        listener.note("changed at this resume: " + "; ".join(tuned))
+    step = metadata["progress"]["step"]
+    changes = (*card["changes"], *(f"at step {step}: {line}" for line in tuned))
+    return Plan(
+        folder,
+        corpus,
+        model,
+        config,
+        metadata["batch_size"],
+        init_from=card.get("init_from"),
+        saved=(metadata, arrays),
+        changes=changes,
+    )
+
+
+def _run(plan: Plan, listener: RunListener, command_line: Sequence[str]) -> TrainResult:
+    folder, corpus, model, config = plan.folder, plan.corpus, plan.model, plan.config
+    # First of all, so that a run killed from here on can be started anew by --resume.
+    stored = {"model": as_dict(model), "train": as_dict(config), "corpus": corpus_card(corpus)}
+    folder.write_config(stored | ({"init_from": plan.init_from} if plan.init_from else {}))
+    for note in notes(plan):
+        listener.note(note)
+    training, validation, _ = split(corpus.ids, config.val_fraction, config.test_fraction)
+    streams = Streams(training, plan.batch_size, config.seq_length)
+    threads = config.threads or choose_threads(plan.batch_size, model.hidden)
+    if plan.saved:  # results depend on the number of threads
+        threads = config.threads or plan.saved[0]["threads"]
+    backend = make_backend(plan)
+    with threadpool_limits(threads, user_api="blas"), stop_on_signals() as stop:
+        store = _Store(plan, threads, command_line)
+        draw = partial(_draw, vocabulary=corpus.vocabulary)
+        trainer = Trainer(
+            config, backend, streams, validation, len(corpus.vocabulary), store, listener, draw, stop
+        )
+        if plan.saved:
+            metadata, arrays = plan.saved
+            trainer.restore(arrays, metadata["progress"])
+        folder.truncate_metrics(trainer.progress.step)
+        listener.begin(
+            About(
+                folder.path,
+                corpus.name,
+                len(corpus.ids),
+                len(training),
+                len(validation),
+                len(corpus.vocabulary),
+                backend.network().theta.size,
+                model,
+                config,
+                plan.batch_size,
+                threads,
+                streams.chunks,
+                trainer.progress.step if plan.saved else None,
+            ),
+            corpus.vocabulary,
+        )
+        with np.errstate(over="ignore", invalid="ignore"):  # a diverging loss is the loop's to handle
+            reason = trainer.run()
+        if reason == "interrupted":
+            assert stop.signal_number is not None
+            raise Interrupted(
+                f"stopped at step {trainer.progress.step}; everything is saved. Go on with:\n"
+                f"  charrnn train --resume --out {shlex.quote(str(folder.path))}",
+                stop.signal_number,
+            )
+        return _result(plan, trainer, len(training))
+
+
+def notes(plan: Plan) -> Iterator[str]:
+    """What a user should know before the first step."""
+    yield from plan.corpus.notes
+    training, _, _ = split(plan.corpus.ids, plan.config.val_fraction, plan.config.test_fraction)
+    if plan.batch_size < plan.config.batch_size:
+        yield f"the text is short: {plan.batch_size} streams in place of {plan.config.batch_size}"
+    if plan.origin is not None:
+        yield (
+            f"starting from the weights of {plan.origin.path}: vocabulary {len(plan.origin.model.vocab):,}, "
+            f"now {len(plan.corpus.vocabulary):,}"
+        )
+    if warning := size_warning(Network.size(plan.model, len(plan.corpus.vocabulary)), len(training)):
+        yield warning
+
+
+def make_backend(plan: Plan) -> NumpyBackend:
+    """The engine at the first step: weights initialised, and then those of the model to start from."""
+    backend = NumpyBackend(plan.model, plan.config, len(plan.corpus.vocabulary), plan.batch_size)
+    if plan.origin is not None:
+        network = backend.network()
+        fine_tune.transplant(plan.origin.model, network, plan.corpus.vocabulary)
+        backend.restore({**backend.arrays(), "theta": network.theta})
+    return backend
+
+
+def _draw(network: Network, vocabulary: Vocabulary) -> str:
+    """A short text from the model as it is, always with the same random numbers so that it shows progress."""
+    model = Model.of_network(network, vocabulary, {})
+    config = SamplingConfig(length=SAMPLE_LENGTH, temperature=0.8, seed=0)
+    return "".join(text for _, text in Sampler(model, config))
+
+
+def _result(plan: Plan, trainer: Trainer, training_characters: int) -> TrainResult:
+    folder, progress = plan.folder, trainer.progress
+    best = progress.best_val_loss_nats
+    parameters = Network.size(plan.model, len(plan.corpus.vocabulary))
+    return TrainResult(
+        model=str(folder.model),
+        checkpoint=str(folder.checkpoint),
+        steps=progress.step,
+        epochs=trainer.epoch,
+        seconds=progress.seconds,
+        chars_per_second=trainer.chars_per_second,
+        parameters=parameters,
+        train_loss_nats=progress.train_loss_nats,
+        val_loss_nats=best,
+        val_bits_per_char=None if best is None else best / math.log(2),
+        best_step=progress.best_step,
+        stopped_because=trainer.stopped_because,
+        verdict=judge(
+            folder.read_metrics(),
+            parameters=parameters,
+            characters=training_characters,
+            model=plan.model,
+            config=plan.config,
+        ),
+    )
+
+
+def corpus_card(corpus: Corpus) -> dict[str, Any]:
+    """What a run folder tells of its corpus; paths are absolute, since a resume may start elsewhere."""
+    return {
+        "name": corpus.name,
+        "sources": [s if s == "-" else str(Path(s).absolute()) for s in corpus.sources],
+        "sha256": corpus.sha256,
+        "symbols": len(corpus.ids),
+    }
+
+
+class _Store:
+    """The run folder as the training loop sees it."""
+
+    def __init__(self, plan: Plan, threads: int, command_line: Sequence[str]) -> None:
+        self._plan = plan
+        self._threads = threads
+        config, corpus = plan.config, plan.corpus
+        parts = split(corpus.ids, config.val_fraction, config.test_fraction)
+        self.card: dict[str, Any] = {
+            "corpus": corpus_card(corpus),
+            "split": {
+                name: len(part) for name, part in zip(("train", "validation", "test"), parts, strict=True)
+            },
+            "settings": as_dict(config),
+            "batch_size": plan.batch_size,
+            "command_line": shlex.join(command_line),
+            "init_from": plan.init_from,
+            "changes": list(plan.changes),
+            "versions": {
+                "charrnn": importlib.metadata.version("charrnn"),
+                "numpy": np.__version__,
+                "python": platform.python_version(),
+            },
+        }
+
+    def save_checkpoint(self, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> None:
+        plan = self._plan
+        metadata = {
+            "config": as_dict(plan.model),
+            "vocab": plan.corpus.vocabulary.to_json(),
+            "dtype": plan.config.precision,
+            "train": as_dict(plan.config),
+            "batch_size": plan.batch_size,
+            "threads": self._threads,
+            "progress": progress,
+            "training": self.card,
+        }
+        checkpoint.save(plan.folder.checkpoint, arrays, metadata)
+
+    def save_model(self, network: Network, progress: dict[str, Any]) -> None:
+        losses = {name: progress[name] for name in ("step", "seconds", "train_loss_nats", "val_loss_nats")}
+        model = Model.of_network(network, self._plan.corpus.vocabulary, {**self.card, **losses})
+        model.save(self._plan.folder.model)
+
+    def add_report(self, report: Report) -> None:
+        self._plan.folder.append_metrics(asdict(report))

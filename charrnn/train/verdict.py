@@ -1,0 +1,172 @@
+"""What the numbers of a run mean, in plain words, and which option would help.
+
+Everything is judged from metrics.jsonl: the validation losses, and between two of them the mean of the
+train losses. A validation loss in nats is compared with others relatively: 0.005 of 1.5 nats is 0.0075.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from charrnn.config import ModelConfig, TrainConfig
+
+FLAT = 0.005  # a loss that changed by less, relatively, has not moved
+GAP = 0.1  # validation loss over train loss, relatively, from which the text is being learnt by heart
+FAR = 10  # parameters for each character: "the same order of magnitude" is what char-rnn's readme advises
+LATE = 0.75  # the last quarter of a run shows whether it still learns
+EARLY = 0.8  # a best validation before this share of a run was followed by enough to call it overfitting
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a run went.
+
+    kind : "no validation", "too early", "too little data", "overfitting", "unstable", "still improving",
+        "underfitting" or "levelled off"
+    """
+
+    kind: str
+    sentence: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Point:
+    """A validation: its loss, and the mean train loss since the one before."""
+
+    step: int
+    train: float
+    validation: float
+
+
+def size_warning(parameters: int, characters: int) -> str | None:
+    """What to say before training when the parameters far exceed the training characters."""
+    if parameters <= FAR * characters:
+        return None
+    return (
+        f"{parameters:,} parameters are {parameters / characters:,.0f} times the {characters:,} characters "
+        "to train on: the model will soon know them by heart. More text, a smaller --hidden or "
+        "--dropout 0.5 help"
+    )
+
+
+def judge(
+    records: Sequence[Mapping[str, Any]],
+    *,
+    parameters: int,
+    characters: int,
+    model: ModelConfig,
+    config: TrainConfig,
+) -> Verdict:
+    """The verdict on a run from the records of metrics.jsonl, oldest first.
+
+    characters : of the training text; model, config : what the advice is to change
+    """
+    points = validations(records)
+    if not points:
+        return Verdict(
+            "no validation",
+            "No validation loss was measured, so nothing is known of texts the model has not seen.",
+            "Keep some text for it: --val-fraction 0.1, and --eval-every to measure more often.",
+        )
+    if len(points) < 3:
+        return Verdict(
+            "too early",
+            f"Too early to tell: {len(points)} validation{'s' * (len(points) > 1)} so far.",
+            f"Train longer ({_more_budget(records, config)}), or measure more often with --eval-every.",
+        )
+    last, best = points[-1], min(points, key=lambda point: point.validation)
+    late = LATE * last.step
+    until_late = [point for point in points if point.step <= late] or points[:1]
+    improved = best.validation < (1 - FLAT) * min(point.validation for point in until_late)
+    train_moves = last.train < (1 - FLAT) * until_late[-1].train
+    rose = last.validation > (1 + FLAT) * best.validation and best.step <= EARLY * last.step
+    gap = last.validation / last.train - 1 if last.train > 0 else float("inf")
+
+    if parameters > FAR * characters and gap > GAP and not improved:
+        return Verdict(
+            "too little data",
+            f"Too little text for a model of this size: {parameters:,} parameters for {characters:,} "
+            f"characters, and new text costs {last.validation - last.train:.2f} nats more than what it was "
+            "trained on.",
+            f"Train on more text, or with a smaller model: --hidden {max(8, model.hidden // 2)}"
+            + (" --layers 1." if model.layers > 1 else "."),
+        )
+    if rose and last.train < (1 - FLAT) * best.train:
+        return Verdict(
+            "overfitting",
+            f"Overfitting since step {best.step:,}: validation rose from {best.validation:.3f} to "
+            f"{last.validation:.3f} nats while the train loss fell on, from {best.train:.3f} to "
+            f"{last.train:.3f}.",
+            f"The saved model is that of step {best.step:,}. {_regularise(model, config)} would help; "
+            "--patience 3 stops in time.",
+        )
+    if rose and last.train > (1 + FLAT) * best.train:
+        return Verdict(
+            "unstable",
+            f"Unstable since step {best.step:,}: both losses rose, validation from {best.validation:.3f} to "
+            f"{last.validation:.3f} nats.",
+            f"The saved model is that of step {best.step:,}. Halve the learning rate: "
+            f"--lr {config.learning_rate / 2:g}.",
+        )
+    if improved:
+        return Verdict(
+            "still improving",
+            f"Still improving: validation fell to {best.validation:.3f} nats, from "
+            f"{until_late[-1].validation:.3f} at step {until_late[-1].step:,}.",
+            f"Go on with {_more_budget(records, config)}.",
+        )
+    if gap < FLAT and not train_moves and parameters < characters:
+        remedy = f"--hidden {2 * model.hidden}"
+        return Verdict(
+            "underfitting",
+            f"Underfitting: train and validation loss are level at {last.train:.3f} and "
+            f"{last.validation:.3f} nats, so {parameters:,} parameters have learnt what they can of "
+            f"{characters:,} characters.",
+            f"A lower --dropout (it is {config.dropout:g}), then a larger model: {remedy}."
+            if config.dropout > 0
+            else f"A larger model: {remedy}" + (" --layers 2." if model.layers == 1 else "."),
+        )
+    remedy = _regularise(model, config) if gap > GAP else "A falling learning rate (--schedule cosine)"
+    if gap <= GAP and config.schedule != "constant":
+        remedy = f"A larger model (--hidden {2 * model.hidden})"
+    return Verdict(
+        "levelled off",
+        f"Levelled off: validation stays near its best, {best.validation:.3f} nats at step {best.step:,}, "
+        f"with the train loss at {last.train:.3f}.",
+        f"{remedy} may gain a little.",
+    )
+
+
+def validations(records: Sequence[Mapping[str, Any]]) -> list[Point]:
+    """The points at which validation was measured. A record without a train loss adds none to the mean."""
+    points: list[Point] = []
+    trains: list[float] = []
+    for record in records:
+        if record.get("train_loss_nats") is not None:
+            trains.append(record["train_loss_nats"])
+        if record.get("val_loss_nats") is not None and trains:
+            points.append(Point(record["step"], sum(trains) / len(trains), record["val_loss_nats"]))
+            trains = []
+    return points
+
+
+def _regularise(model: ModelConfig, config: TrainConfig) -> str:
+    """What works against learning by heart, beyond what is already on."""
+    if config.dropout < 0.5:
+        return f"More text or --dropout {0.3 if config.dropout < 0.3 else 0.5}"
+    return f"More text or a smaller --hidden, such as {max(8, model.hidden // 2)},"
+
+
+def _more_budget(records: Sequence[Mapping[str, Any]], config: TrainConfig) -> str:
+    """The options of a resume that goes on: twice every budget that is spent."""
+    last = records[-1]
+    spent = {
+        "--epochs": (config.epoch_budget, last["epoch"]),
+        "--max-steps": (config.max_steps, last["step"]),
+        "--max-minutes": (config.max_minutes, last["seconds"] / 60),
+    }
+    doubled = [
+        f"{name} {2 * budget:g}" for name, (budget, used) in spent.items() if budget and used > 0.98 * budget
+    ]
+    return " ".join(["--resume", *doubled])

@@ -1,0 +1,1 @@
+"""What single cells have learnt: labels on text, recorded activations, scores, findings."""

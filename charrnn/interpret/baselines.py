@@ -1,0 +1,80 @@
+"""What a cell is compared with: a table of the last characters, and a probe on all cells."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from charrnn.interpret.labels import Kind
+from charrnn.interpret.scores import FLAT, midranks, score
+
+ORDER = 3
+PROBE_PLACES = 8192
+RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+
+
+def character_table(
+    characters: np.ndarray, values: np.ndarray, mask: np.ndarray, fit: slice, order: int = ORDER
+) -> np.ndarray:
+    """The mean label after the last ``order`` characters, learnt over ``fit``: the best memoryless guess.
+
+    characters : integer codes 0…V-1 (N,). A context not seen backs off to a shorter one.
+    Returns the guess for every character, (N,).
+    """
+    n = len(characters)
+    learnt = np.zeros(n, bool)
+    learnt[fit] = mask[fit]
+    guess = np.full(n, values[learnt].mean() if learnt.any() else 0.0)
+    context = np.zeros(n, np.int64)
+    for back in range(order):
+        older = np.r_[np.full(min(back, n), -1), characters[: max(0, n - back)]]
+        _, context = np.unique(context * (characters.max(initial=0) + 2) + older + 1, return_inverse=True)
+        seen = np.bincount(context[learnt], minlength=context.max(initial=0) + 1)
+        total = np.bincount(context[learnt], values[learnt], minlength=len(seen))
+        known = seen[context] > 0
+        guess[known] = (total[context] / np.maximum(seen[context], 1))[known]
+    return guess
+
+
+def probe_score(
+    signals: np.ndarray, values: np.ndarray, mask: np.ndarray, kind: Kind, fit: slice, judge: slice
+) -> float:
+    """The score over ``judge`` of a ridge regression of the label on all cells, learnt over ``fit``.
+
+        w = (XᵀX/n + λI)⁻¹ Xᵀy/n,  X the standardised signals, y the label (ranks for a count)
+
+    learnt from at most PROBE_PLACES evenly spaced places; λ is the one of RIDGES that does best on the last
+    quarter of ``fit`` when learnt on the rest. It tells what all cells know together, so that a weak best
+    cell can be told from a fact that is spread over many.
+    """
+    with np.errstate(invalid="ignore"):
+        usable = np.isfinite(signals[:, fit]).all(axis=1) & np.isfinite(signals[:, judge]).all(axis=1)
+    places = np.flatnonzero(mask[fit]) + (fit.start or 0)
+    places = places[:: max(1, -(-len(places) // PROBE_PLACES))]
+    if len(places) < 8:
+        return float("nan")
+    x = signals[:, places]
+    usable &= np.ptp(np.where(usable[:, None], x, 0), axis=1) > FLAT
+    x = x[usable]
+    if not len(x):
+        return float("nan")
+    mean, spread = x.mean(axis=1, keepdims=True), x.std(axis=1, keepdims=True)
+    x = (x - mean) / spread
+    y = values[places].astype(float) if kind == "bool" else midranks(values[places])
+    y -= y.mean()
+    early = len(places) * 3 // 4
+    everywhere = np.ones(len(places) - early, bool)
+    trials = [
+        score(w @ x[:, early:], values[places[early:]], everywhere, kind)
+        for w in _ridge(x[:, :early], y[:early], RIDGES)
+    ]
+    ridge = RIDGES[int(np.argmax(np.nan_to_num(trials)))]
+    [weights] = _ridge(x, y, (ridge,))
+    judged = signals[:, judge] if usable.all() else signals[usable, judge]  # a view where it can be one
+    told = (weights / spread[:, 0]).astype(signals.dtype) @ judged
+    return score(told, values[judge], mask[judge], kind)
+
+
+def _ridge(x: np.ndarray, y: np.ndarray, ridges: Sequence[float]) -> list[np.ndarray]:
+    """The weights for each λ; x (cells, n), y (n,)."""
+    gram, product = (x @ x.T / x.shape[1]).astype(float), (x @ y.astype(x.dtype) / x.shape[1]).astype(float)
+    return [np.linalg.solve(gram + ridge * np.eye(len(gram)), product) for ridge in ridges]

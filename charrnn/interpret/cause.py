@@ -1,0 +1,232 @@
+"""Does the network use the cell? Hold it at what it shows inside and outside, and see what is predicted.
+
+On CONFIRM text the cell is clamped, in every step of short windows, to its own median for each class of the
+label (or each tenth of a count); all else runs on. The effect is the change of
+
+    logit P(target) = log P(target) − log(1 − P(target))
+
+from low to high, in nats, positive as the concept expects. Other cells of the layer with like spread and
+outgoing weight, moved between the same quantiles of their own values, tell what such a push does anyway:
+
+    p = (1 + #{controls whose effect is as large}) / (1 + #controls)
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from charrnn.interpret.labels import Label
+from charrnn.interpret.recording import STEP, WARM_UP, Recording
+from charrnn.interpret.scores import midranks
+from charrnn.model import Model
+from charrnn.nn.network import Clamp
+
+CONTROLS = 50
+OTHERS = 20
+WINDOWS = 48
+WINDOW = 20  # symbols over which the cell is held
+BATCH = 480  # windows run side by side
+DOSES = 10
+NEAREST_TO_ONE = 1 - 1e-6  # tanh(c) of a cell that is held: arctanh of ±1 has no end
+
+
+@dataclass(frozen=True)
+class CausalTest:
+    """What holding a cell does to the prediction of its target, in nats of logit P.
+
+    effect : from low to high, positive as expected; controls : |effect| of matched cells
+    others : the effect on other characters; together : that of the best three cells of the layer at once
+    doses : logit P(target) at the cell's median for each tenth of a count (two values for a bool)
+    """
+
+    target: str
+    effect: float
+    p_value: float
+    controls: tuple[float, ...]
+    others: dict[str, float]
+    doses: tuple[float, ...]
+    together: float
+
+    @property
+    def specific(self) -> bool:
+        """More effect on the target than on each of the other characters."""
+        return self.effect > max(map(abs, self.others.values()), default=0.0)
+
+    @property
+    def graded(self) -> bool:
+        """The answer grows with the dose: Spearman's ρ of at least 0.5 in the expected direction."""
+        doses = np.array(self.doses)
+        if np.ptp(doses) == 0:
+            return False
+        rho = np.corrcoef(np.arange(len(doses)), midranks(doses))[0, 1]
+        return bool(rho * np.sign(self.effect) * np.sign(doses[-1] - doses[0]) >= 0.5)
+
+    def holds(self, alpha: float) -> bool:
+        """Whether the cell causes what the concept expects."""
+        return self.effect > 0 and self.p_value <= alpha and self.specific and self.graded
+
+
+class Experiment:
+    """Windows of text in which one label's target can be watched while cells are held.
+
+    Reads WARM_UP symbols before each window once; every condition starts from there.
+    """
+
+    def __init__(self, model: Model, recording: Recording, label: Label, watched: np.ndarray) -> None:
+        self.model = model
+        places = recording.ends[_spread(np.flatnonzero(watched), label)]
+        steps = np.arange(1 - WINDOW, 1)[:, None] + places
+        is_watched = np.zeros(len(recording.ids), bool)
+        is_watched[recording.ends[watched]] = True
+        self.watched = is_watched[steps]  # (WINDOW, P)
+        self.symbols = recording.ids[steps]
+        state = model.network.zero_state(len(places))
+        for start in range(-WARM_UP, 0, STEP):
+            before = places + 1 - WINDOW + start + np.arange(STEP)[:, None]
+            _, state, _ = model.network.forward(recording.ids[before], state)
+        self.state = state
+
+    def respond(
+        self, layer: int, conditions: Sequence[dict[int, float]], sets: Sequence[Sequence[int]]
+    ) -> np.ndarray:
+        """Mean logit P of each set of symbols, (conditions, sets), while cells are held: {cell: value}."""
+        network, P = self.model.network, self.symbols.shape[1]
+        at_once = max(1, BATCH // P)
+        answers = np.empty((len(conditions), len(sets)))
+        for first in range(0, len(conditions), at_once):
+            group = conditions[first : first + at_once]
+            padded = [*group, *[{}] * (at_once - len(group))]  # one batch shape: its buffers are kept
+            mask = np.zeros((at_once, P, network.config.hidden), bool)
+            values = np.zeros(mask.shape, network.theta.dtype)
+            for row, held in enumerate(padded):
+                for cell, value in held.items():
+                    mask[row, :, cell], values[row, :, cell] = True, value
+            clamp = Clamp(layer, mask.reshape(at_once * P, -1), values.reshape(at_once * P, -1))
+            x, state = np.tile(self.symbols, (1, at_once)), np.tile(self.state, (1, 1, at_once, 1))
+            logits, _, _ = network.forward(x, state, clamp=clamp)
+            logits = logits.reshape(WINDOW, at_once, P, -1)[:, : len(group)]
+            change = np.where(self.watched[:, None, :, None], logits_of_sets(logits, sets), 0)
+            answers[first : first + len(group)] = change.sum(axis=(0, 2)) / self.watched.sum()
+        return answers
+
+
+def watched_places(recording: Recording, label: Label) -> np.ndarray:
+    """Where in CONFIRM the label's expectation can be watched, as truth values (N,)."""
+    watched = label.mask & (recording.ends >= WARM_UP + WINDOW)
+    watched[: recording.confirm.start] = False
+    if label.after:
+        watched &= np.fromiter((ch in label.after for ch in recording.text), bool, len(recording.text))
+    return watched
+
+
+def symbol_ids(model: Model, characters: Iterable[str]) -> dict[str, int]:
+    """The id of each character for which the vocabulary has a single symbol."""
+    symbols = {s: k for k, s in enumerate(model.vocab.symbols)}
+    if model.vocab.level == "char":
+        return {ch: symbols[ch] for ch in characters if ch in symbols}
+    return {ch: symbols[ord(ch)] for ch in characters if ch.isascii() and ord(ch) in symbols}
+
+
+def _spread(places: np.ndarray, label: Label) -> np.ndarray:
+    """Up to WINDOWS places evenly over the text; of a bool, half of them on."""
+    if label.kind == "bool":
+        on = label.values[places]
+        groups = [places[on], places[~on]]
+    else:
+        groups = [places]
+    each = WINDOWS // len(groups)
+    picked = [g[np.unique(np.linspace(0, len(g) - 1, min(each, len(g))).astype(int))] for g in groups]
+    return np.concatenate(picked)
+
+
+def logits_of_sets(logits: np.ndarray, sets: Sequence[Sequence[int]]) -> np.ndarray:
+    """log P − log(1 − P) of each set of symbols (…, sets), from unnormalised log-probabilities (…, V).
+
+    P counts as no nearer to 0 or 1 than the arithmetic can tell.
+    """
+    weights = np.exp((logits - logits.max(axis=-1, keepdims=True)).astype(float))
+    weights /= weights.sum(axis=-1, keepdims=True)
+    chosen = np.stack([weights[..., list(symbols)].sum(axis=-1) for symbols in sets], axis=-1)
+    tiny, epsilon = np.finfo(float).tiny, np.finfo(float).eps
+    return np.log(np.maximum(chosen, tiny)) - np.log(np.maximum(1 - chosen, epsilon))
+
+
+def dose_levels(signal: np.ndarray, label: Label, part: slice) -> np.ndarray:
+    """The cell's median for each class of a bool, or each tenth of a count that has characters."""
+    mask, y = label.mask[part], label.values[part]
+    x, y = signal[part][mask], y[mask].astype(float)
+    edges = [0.5] if label.kind == "bool" else np.unique(np.quantile(y, np.linspace(0, 1, DOSES + 1))[1:-1])
+    bins = np.searchsorted(edges, y, side="left")
+    return np.array([np.median(x[bins == b]) for b in np.unique(bins)])
+
+
+def matched_controls(model: Model, recording: Recording, layer: int, cell: int) -> list[int]:
+    """The CONTROLS cells of the layer most like ``cell`` in spread and in outgoing weight, on a log scale."""
+    H = recording.hidden
+    spread = recording.signals[layer * H : (layer + 1) * H, recording.select].std(axis=1)
+    params = model.network.params
+    if layer + 1 < model.config.layers:
+        outgoing = model.network.layer(params, layer + 1)["weight_ih"]
+    else:
+        outgoing = params["head.weight"]
+    features = np.log(np.stack([spread, np.linalg.norm(outgoing, axis=0)]) + 1e-6)
+    scale = features.std(axis=1, keepdims=True)
+    distance = np.sum(((features - features[:, [cell]]) / np.where(scale > 0, scale, 1)) ** 2, axis=0)
+    nearest = [int(m) for m in np.argsort(distance, kind="stable") if m != cell]
+    return [m for m in nearest if np.isfinite(distance[m]) and spread[m] > 0][:CONTROLS]
+
+
+def causal_test(
+    model: Model, recording: Recording, label: Label, layer: int, cell: int, best: Sequence[int]
+) -> CausalTest | None:
+    """Hold a cell, its matched controls, and the ``best`` cells of its layer together.
+
+    Returns None where there is nothing to expect: no target the model knows, no place to watch, one class.
+    """
+    watched, target = watched_places(recording, label), symbol_ids(model, label.target)
+    H, select = recording.hidden, recording.select
+    signals = recording.signals[layer * H : (layer + 1) * H]
+    levels = dose_levels(signals[cell], label, select)
+    if not watched.any() or not target or len(levels) < 2:
+        return None
+
+    def holdable(value: float) -> float:
+        return (
+            float(np.clip(value, -NEAREST_TO_ONE, NEAREST_TO_ONE)) if model.config.cell == "lstm" else value
+        )
+
+    def ends(levels: np.ndarray) -> tuple[float, float]:
+        return holdable(float(levels[0])), holdable(float(levels[-1]))
+
+    # the controls move between the same quantiles of their own values
+    ordered = np.sort(signals[cell, select])
+    ranks = [
+        (np.searchsorted(ordered, v) + np.searchsorted(ordered, v, "right")) / 2 for v in levels[[0, -1]]
+    ]
+    quantiles = np.clip(np.array(ranks) / len(ordered), 0, 1)
+    controls = matched_controls(model, recording, layer, cell)
+    conditions: list[dict[int, float]] = [{cell: holdable(float(v))} for v in levels]
+    for which in range(2):
+        conditions.append({m: ends(dose_levels(signals[m], label, select))[which] for m in best})
+    for m in controls:
+        low, high = ends(np.quantile(signals[m, select], quantiles))
+        conditions += [{m: low}, {m: high}]
+
+    text = recording.text[recording.confirm]
+    frequent = sorted(set(text) - set(label.target), key=lambda ch: (-text.count(ch), ch))
+    others = dict(list(symbol_ids(model, frequent).items())[:OTHERS])
+    experiment = Experiment(model, recording, label, watched)
+    answers = experiment.respond(layer, conditions, [list(target.values()), *([k] for k in others.values())])
+    D, towards = len(levels), label.direction
+    effect = towards * (answers[D - 1, 0] - answers[0, 0])
+    moved = np.abs(answers[D + 3 :: 2, 0] - answers[D + 2 :: 2, 0])
+    return CausalTest(
+        target="".join(target),
+        effect=float(effect),
+        p_value=float((1 + np.sum(moved >= effect)) / (1 + len(moved))),
+        controls=tuple(map(float, moved)),
+        others={ch: float(answers[D - 1, k] - answers[0, k]) for k, ch in enumerate(others, 1)},
+        doses=tuple(map(float, answers[:D, 0])),
+        together=float(towards * (answers[D + 1, 0] - answers[D, 0])),
+    )

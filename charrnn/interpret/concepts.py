@@ -1,0 +1,354 @@
+"""The built-in concepts: each a rule that labels any text in one pass.
+
+Every rule reads the text once from left to right. An opening character is already inside, a closing one
+already outside. A blank line is a line of white space alone; it ends a paragraph.
+"""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+from charrnn.interpret.labels import Concept, Marked, runs
+from charrnn.interpret.scanner import BLOCK_COMMENT, CODE, LINE_COMMENT, STRING, guess_language, scan
+
+DEEPEST = 8  # nesting beyond this is counted as this
+_OPEN, _CLOSE, _TOGGLE = 1, 2, 3
+
+# Words that begin with an apostrophe, and words that end in a full stop which ends no sentence.
+_ELIDED = re.compile(
+    r"(tis|twas|twere|twill|twould|em|til|till|cause|cos|bout|round|n|neath|gainst|ere|un|im|er|\d\w*)\b",
+    re.I,
+)
+_ABBREVIATED = re.compile(
+    r"(mr|mrs|ms|dr|st|jr|sr|prof|rev|gen|col|capt|lt|sgt|vs|etc|no|fig|vol|cf|inc|ltd|[^\W\d_])", re.I
+)
+
+
+def ends_paragraph(text: str) -> np.ndarray:
+    """Whether ``text[t]`` is the newline of a blank line, for each of N characters."""
+    blank = np.zeros(len(text), bool)
+    start = 0
+    while (end := text.find("\n", start)) >= 0:
+        line = text[start:end]
+        blank[end] = not line or line.isspace()
+        start = end + 1
+    return blank
+
+
+def _paired(text: str, marks: dict[str, int]) -> Marked:
+    """Inside and outside by characters that open, close or toggle; a blank line forces outside.
+
+    A span not closed within its paragraph is masked.
+    """
+    inside, sure = bytearray(len(text)), bytearray(b"\1" * len(text))
+    blank = ends_paragraph(text)
+    opened = -1  # where the open span began; -1 outside
+    for t, ch in enumerate(text):
+        if ch == "\n" and blank[t]:
+            if opened >= 0:
+                sure[opened:t] = bytes(t - opened)
+            opened = -1
+        elif ch in marks:
+            if opened < 0:
+                opened = t if marks[ch] != _CLOSE else -1
+            elif marks[ch] != _OPEN:
+                opened = -1
+        inside[t] = opened >= 0
+    if opened >= 0:
+        sure[opened:] = bytes(len(text) - opened)
+    return np.frombuffer(inside, np.uint8), np.frombuffer(sure, np.uint8)
+
+
+def quote(text: str) -> Marked:
+    return _paired(text, {'"': _TOGGLE, "“": _OPEN, "”": _CLOSE})
+
+
+def squote(text: str) -> Marked:
+    n = len(text)
+    inside, sure = bytearray(n), bytearray(b"\1" * n)
+    blank = ends_paragraph(text)
+    opened, doubt = -1, False  # doubt: the last mark may have been an apostrophe
+    for t, ch in enumerate(text):
+        if ch == "\n" and blank[t]:
+            if opened >= 0:
+                sure[opened:t] = bytes(t - opened)
+            opened, doubt = -1, False
+        elif ch == "'":
+            before, after = text[t - 1 : t], text[t + 1 : t + 2]
+            may_open = (
+                (not before or before.isspace() or before in '([{—-"“')
+                and after != ""
+                and not after.isspace()
+            )
+            may_close = before != "" and not before.isspace() and not after.isalnum()
+            if may_close and (opened >= 0 or doubt or not may_open):
+                # dogs' may end a quotation or be a plural's apostrophe
+                doubt = (opened >= 0 or doubt) and before in "sS" and (not after or after.isspace())
+                opened = -1
+            elif may_open:
+                elided = _ELIDED.match(text, t + 1, t + 9) is not None
+                if opened < 0 or doubt:
+                    opened, doubt = (t if opened < 0 or not elided else opened), elided
+        inside[t] = opened >= 0
+        sure[t] = sure[t] and not doubt
+    if opened >= 0:
+        sure[opened:] = bytes(n - opened)
+    return np.frombuffer(inside, np.uint8), np.frombuffer(sure, np.uint8)
+
+
+def string(text: str) -> Marked:
+    states, certain = scan(text)
+    return states == STRING, certain
+
+
+def comment(text: str) -> Marked:
+    states, certain = scan(text)
+    return states >= LINE_COMMENT, certain
+
+
+def _comment_end(text: str) -> str:
+    states, _ = scan(text)
+    return "*" if np.sum(states == BLOCK_COMMENT) > np.sum(states == LINE_COMMENT) else "\n"
+
+
+def line_pos(text: str) -> Marked:
+    t = np.arange(len(text))
+    newline = np.fromiter((ch == "\n" for ch in text), bool, len(text))
+    last = np.maximum.accumulate(np.where(newline, t, -1))
+    return t - last, np.ones(len(text), bool)
+
+
+def usual_line_end(text: str) -> float:
+    """The 90th percentile of the lengths of complete lines that are not empty, in characters; or inf."""
+    lengths = [len(line) for line in text.split("\n")[:-1] if line]
+    return float(np.percentile(lengths, 90)) if lengths else float("inf")
+
+
+def near_eol(text: str) -> Marked:
+    position, sure = line_pos(text)
+    return position >= usual_line_end(text), sure
+
+
+def _nesting(openers: str, closers: str) -> Callable[[str], Marked]:
+    """Opened minus closed, outside strings and comments, at least 0 and at most DEEPEST.
+
+    In prose a blank line starts again from 0, and an opener that its paragraph does not close is masked with
+    what follows it: one ``:(`` would otherwise shift the rest of the text.
+    """
+
+    def mark(text: str) -> Marked:
+        n = len(text)
+        language = guess_language(text)
+        states, certain = scan(text, language)
+        in_code = (states == CODE).tobytes()
+        depths, sure = bytearray(n), bytearray(certain.tobytes())
+        paragraphs = ends_paragraph(text) if language == "prose" else np.zeros(n, bool)
+        opened: list[int] = []
+        for t, ch in enumerate(text):
+            if in_code[t]:
+                if ch in openers:
+                    opened.append(t)
+                elif ch in closers:
+                    if opened:
+                        opened.pop()
+                elif ch == "\n" and paragraphs[t] and opened:
+                    sure[opened[0] : t] = bytes(t - opened[0])
+                    opened.clear()
+            depths[t] = min(len(opened), DEEPEST)
+        if language == "prose" and opened:
+            sure[opened[0] :] = bytes(n - opened[0])
+        return np.frombuffer(depths, np.uint8), np.frombuffer(sure, np.uint8)
+
+    return mark
+
+
+def indent(text: str) -> Marked:
+    widths, sure = np.zeros(len(text), np.int32), bytearray(len(text))
+    width, begun = 0, False
+    for t, ch in enumerate(text):
+        if ch == "\n":
+            width, begun = 0, False
+        elif not begun:
+            if ch == "\t":
+                width += 8 - width % 8
+            elif ch.isspace():
+                width += 1
+            else:
+                begun = True
+        widths[t] = width
+        sure[t] = begun
+    return widths, np.frombuffer(sure, np.uint8)
+
+
+def word_pos(text: str) -> Marked:
+    positions, sure = np.zeros(len(text), np.int32), bytearray(b"\1" * len(text))
+    position = 0
+    for t, ch in enumerate(text):
+        if ch.isalpha():
+            position += 1
+        elif ch in "'’" and position:
+            position += 1  # don't is one word; but dogs' may have ended
+            sure[t] = 0
+        else:
+            position = 0
+        positions[t] = position
+    return positions, np.frombuffer(sure, np.uint8)
+
+
+def caps_line(text: str) -> Marked:
+    inside = bytearray(len(text))
+    upper = lower = False
+    for t, ch in enumerate(text):
+        if ch == "\n":
+            upper = lower = False
+        else:
+            upper, lower = upper or ch.isupper(), lower or ch.islower()
+        inside[t] = upper and not lower
+    return np.frombuffer(inside, np.uint8), np.ones(len(text), bool)
+
+
+_URL = re.compile(r"(?<![^\W_])(https?://|www\.)\S*")
+
+
+def url(text: str) -> Marked:
+    inside = np.zeros(len(text), bool)
+    for match in _URL.finditer(text):
+        inside[match.end(1) - 1 : match.end()] = True
+    return inside, np.ones(len(text), bool)
+
+
+def tag(text: str) -> Marked:
+    inside, sure = _paired(text, {"<": _OPEN, ">": _CLOSE})
+    sure = sure.copy()
+    starts, lengths = runs(inside)
+    for start, length in zip(starts, lengths, strict=True):
+        after = text[start + 1 : start + 2]
+        if inside[start] and not (after.isalpha() or after in {"/", "!", "?"}):
+            sure[start : start + length] = 0  # a < b opens no tag
+    return inside, sure
+
+
+def sent_pos(text: str) -> Marked:
+    positions, sure = np.zeros(len(text), np.int32), bytearray(len(text))
+    blank = ends_paragraph(text)
+    position, word = 0, 0  # word: where the current run of letters began
+    marked = known = resting = doubtful = False
+    for t, ch in enumerate(text):
+        if ch.isspace():
+            paragraph = ch == "\n" and blank[t]
+            if marked or paragraph:
+                position, resting, known = 0, True, bool(paragraph or not doubtful)
+            elif not resting:
+                position += 1
+            marked, word = False, t + 1
+        else:
+            if resting and ch.islower():
+                known = False  # "What?" he said: no sentence ended there
+            resting = False
+            position += 1
+            if ch in ".!?…":
+                short = ch == "." and _ABBREVIATED.fullmatch(text, word, t)
+                doubtful = bool(short) or ch == "…" or text[t - 1 : t] == "."
+                marked = True
+            elif ch not in "\"'”’)]":
+                marked = False
+            if not ch.isalpha():
+                word = t + 1
+        positions[t] = position
+        sure[t] = known
+    return positions, np.frombuffer(sure, np.uint8)
+
+
+def telegraph(text: str, seed: int = 0) -> Marked:
+    """Random on and off, with the run lengths ``quote`` has in this text: nothing that a cell can know."""
+    inside, _ = quote(text)
+    starts, lengths = runs(inside)
+    on, off = lengths[inside[starts] == 1], lengths[inside[starts] == 0]
+    rng = np.random.default_rng(seed)
+    if len(on) == 0 or len(off) == 0:  # no quotations to imitate
+        on, off = rng.geometric(1 / 60, 1000), rng.geometric(1 / 120, 1000)
+    pieces, total, state = [], 0, bool(rng.integers(2))
+    while total < len(text):
+        length = int(rng.choice(on if state else off))
+        pieces.append(np.full(length, state))
+        total, state = total + length, not state
+    values = np.concatenate(pieces)[: len(text)] if pieces else np.zeros(0, bool)
+    return values, np.ones(len(text), bool)
+
+
+def _character(is_in_class: Callable[[str], bool]) -> Callable[[str], Marked]:
+    """The class of the current character."""
+
+    def mark(text: str) -> Marked:
+        return np.fromiter(map(is_in_class, text), bool, len(text)), np.ones(len(text), bool)
+
+    return mark
+
+
+def _capitals(text: str) -> str:
+    return "".join(sorted(filter(str.isupper, set(text))))
+
+
+def _is_digit(ch: str) -> bool:
+    return ch in "0123456789"
+
+
+BUILT_IN: dict[str, Concept] = {
+    c.name: c
+    for c in (
+        Concept("quote", "bool", 'inside "…" or “…”, within a paragraph', quote, '"”'),
+        Concept(
+            "squote",
+            "bool",
+            "inside '…', apostrophes apart; looks one word ahead",
+            squote,
+            "'",
+            predictive=True,
+        ),
+        Concept("string", "bool", "inside a string of C-like or Python code", string, "\"'"),
+        Concept("comment", "bool", "inside //…, /*…*/ or #… of C-like or Python code", comment, _comment_end),
+        Concept("line_pos", "count", "characters since the last newline", line_pos, "\n"),
+        Concept("near_eol", "bool", "in the last tenth of usual line lengths, or beyond", near_eol, "\n"),
+        Concept("paren", "count", "( opened minus ) closed, 0 to 8, in code", _nesting("(", ")"), ")"),
+        Concept("bracket", "count", "[ opened minus ] closed, 0 to 8, in code", _nesting("[", "]"), "]"),
+        Concept("brace", "count", "{ opened minus } closed, 0 to 8, in code", _nesting("{", "}"), "}"),
+        Concept(
+            "depth", "count", "([{ opened minus )]} closed, 0 to 8, in code", _nesting("([{", ")]}"), ")]}"
+        ),
+        Concept(
+            "indent", "count", "width of the white space that begins the line", indent, " \t", after="\n"
+        ),
+        Concept("word_pos", "count", "index within a word, 1 at its first letter", word_pos, " "),
+        Concept("number", "bool", "inside digits", _character(_is_digit), "0123456789"),
+        Concept("caps_run", "bool", "inside capitals", _character(str.isupper), _capitals),
+        Concept(
+            "caps_line",
+            "bool",
+            "a line all in capitals so far",
+            caps_line,
+            lambda text: ":" + _capitals(text),
+        ),
+        Concept("url", "bool", "from http(s):// or www. to white space", url, " ", direction=-1),
+        Concept("tag", "bool", "from < to >, within a paragraph", tag, ">"),
+        Concept("sent_pos", "count", "characters since a sentence ended", sent_pos, _capitals, direction=-1),
+        Concept(
+            "space", "bool", "the current character is white space", _character(str.isspace), control=True
+        ),
+        Concept(
+            "vowel",
+            "bool",
+            "the current character is a vowel",
+            _character("aeiouAEIOU".__contains__),
+            control=True,
+        ),
+        Concept(
+            "punctuation",
+            "bool",
+            "the current character is neither letter, digit nor white space",
+            _character(lambda ch: not ch.isalnum() and not ch.isspace()),
+            control=True,
+        ),
+        Concept("telegraph", "bool", "random on and off, as long as quotations", telegraph, control=True),
+    )
+}

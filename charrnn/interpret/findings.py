@@ -1,0 +1,366 @@
+"""Find the cell, score it, prove it: from a model and a text to findings with verdicts.
+
+    none        no cell follows the concept on CONFIRM better than chance
+    detector    one does, but its memory score fails: it sees the marks and keeps no state
+    correlate   confirmed, and its memory holds
+    tracker     also causal: holding the cell moves the prediction as the concept expects
+
+Cell and sign are chosen on SELECT and frozen; every figure reported but ``select_score`` is of CONFIRM.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from charrnn.errors import UsageError
+from charrnn.interpret.baselines import character_table, probe_score
+from charrnn.interpret.cause import CausalTest, causal_test
+from charrnn.interpret.chance import Chance, chance
+from charrnn.interpret.concepts import BUILT_IN
+from charrnn.interpret.labels import Concept, Kind, Label, examples, runs
+from charrnn.interpret.recording import Recording, check_length, record
+from charrnn.interpret.scores import (
+    Threshold,
+    age_matched_accuracy,
+    best_threshold,
+    class_runs,
+    eta_squared,
+    excess,
+    memory_score,
+    score,
+    score_cells,
+)
+from charrnn.interpret.user_concepts import parse_concept
+from charrnn.model import Model
+
+Verdict = Literal["none", "detector", "correlate", "tracker"]
+VERDICTS: tuple[Verdict, ...] = ("tracker", "correlate", "detector", "none")
+
+ALPHA = 0.01  # family-wise over all cells, for one concept
+CAUSAL_ALPHA = 0.05  # 50 controls cannot give less than 1/51
+MOST_CHARACTERS = 100_000  # of a longer text the first ones are read: memory grows with cells × characters
+FEWEST_RUNS = 30  # of either class
+# Memory below this says little of the state, however unlikely by chance, on the scale of `excess`.
+MEMORY_FLOOR: dict[Kind, float] = {"bool": 0.4, "count": 0.2}
+BEFORE, AFTER = 8, 24  # characters around an opening in a bool's response profile
+TOGETHER = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One cell that answers to one concept. Scores are AUC (bool) or Spearman's ρ (count), along ``sign``.
+
+    matched_accuracy : balanced accuracy between places equally long after a bool's last change
+    table_score : the memory score of the best order-3 character table
+    probe_score : the score of a ridge probe on all cells
+    chance_level : the score that the best of all cells reaches by chance in 1 of 100 texts
+    locality : the cell's share of what the probe knows, both above chance
+    eta_squared : share of the signal's variance between tenths of a count; for a bool, between its classes
+    profile : mean signal around an opening (bool) or by tenths of the label (count)
+    """
+
+    concept: str
+    kind: Kind
+    layer: int
+    cell: int
+    sign: int
+    select_score: float
+    confirm_score: float
+    memory_score: float
+    matched_accuracy: float
+    table_score: float
+    chance_level: float
+    p_value: float
+    probe_score: float
+    locality: float
+    eta_squared: float
+    threshold: Threshold | None
+    profile: tuple[float, ...]
+    predictive: bool
+    causal: CausalTest | None
+    verdict: Verdict
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; numbers that are not known are None."""
+        values: dict[str, Any] = {
+            "concept": self.concept,
+            "kind": self.kind,
+            "layer": self.layer,
+            "cell": self.cell,
+            "sign": self.sign,
+            "select_score": self.select_score,
+            "confirm_score": self.confirm_score,
+            "memory_score": self.memory_score,
+            "matched_accuracy": self.matched_accuracy,
+            "table_score": self.table_score,
+            "chance_level": self.chance_level,
+            "p_value": self.p_value,
+            "probe_score": self.probe_score,
+            "locality": self.locality,
+            "eta_squared": self.eta_squared,
+            "predictive": self.predictive,
+            "causal_effect": self.causal.effect if self.causal else None,
+            "causal_p": self.causal.p_value if self.causal else None,
+            "causal_target": self.causal.target if self.causal else None,
+            "causal_controls": list(self.causal.controls) if self.causal else None,
+            "causal_others": self.causal.others if self.causal else None,
+            "causal_doses": list(self.causal.doses) if self.causal else None,
+            "causal_effect_of_three": self.causal.together if self.causal else None,
+            "verdict": self.verdict,
+        }
+        if self.threshold is not None:
+            values |= {
+                "threshold": self.threshold.cut,
+                "balanced_accuracy": self.threshold.balanced_accuracy,
+                "f1": self.threshold.f1,
+                "mcc": self.threshold.mcc,
+                "prevalence": self.threshold.prevalence,
+            }
+        return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in values.items()}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A concept that cannot be judged on this text, and why."""
+
+    concept: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A concept on the text: how much of it is on (bool) or above 0 (count), and the first examples."""
+
+    concept: str
+    rule: str
+    prevalence: float
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """All that was found in one model on one text, best first."""
+
+    findings: tuple[Finding, ...]
+    refusals: tuple[Refusal, ...]
+    previews: tuple[Preview, ...]
+    labels: dict[str, Label]
+    recording: Recording
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "characters": len(self.recording.text),
+            "findings": [finding.as_dict() for finding in self.findings],
+            "refused": [{"concept": r.concept, "reason": r.reason} for r in self.refusals],
+            "concepts": [
+                {
+                    "concept": p.concept,
+                    "rule": p.rule,
+                    "prevalence": p.prevalence,
+                    "examples": list(p.examples),
+                }
+                for p in self.previews
+            ],
+            "notes": list(self.notes),
+        }
+
+    def as_csv(self) -> str:
+        """One row a finding under a row of names; what is a list in JSON is left out."""
+        rows = [
+            {name: value for name, value in finding.as_dict().items() if not isinstance(value, list | dict)}
+            for finding in self.findings
+        ]
+        table = io.StringIO()
+        writer = csv.DictWriter(table, dict.fromkeys(n for row in rows for n in row), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return table.getvalue()
+
+
+def inspect_cells(
+    model: Model,
+    text: str,
+    concepts: Sequence[Concept | str] | None = None,
+    *,
+    top: int = 1,
+    causal: bool = True,
+    signal: Literal["cell", "hidden"] = "cell",
+) -> Inspection:
+    """Find the cells of ``model`` that follow ``concepts`` (all built-in ones but controls) on ``text``.
+
+    concepts : names of built-in ones, definitions as --concept takes them (``aside=between:(..)``), or Concepts
+    text : should be text the model was not trained on; its first MOST_CHARACTERS are read
+    top : findings a concept, at most
+    causal : whether to hold cells and see what is predicted; needs ``signal`` "cell"
+    signal : tanh(c) of an LSTM ("cell") or its h ("hidden"); RNN and GRU have h only
+
+    Raises DataError for a text that is too short or has characters the model does not know, and UsageError
+    for a concept that is unknown or malformed, and for a user-defined one that marks nothing.
+    """
+    check_length(text)
+    notes = []
+    if len(text) > MOST_CHARACTERS:
+        notes.append(f"read the first {MOST_CHARACTERS:,} of {len(text):,} characters")
+        text = text[:MOST_CHARACTERS]
+    if concepts is None:
+        concepts = [concept for concept in BUILT_IN.values() if not concept.control]
+    wanted = [parse_concept(one) if isinstance(one, str) else one for one in concepts]
+    labels = {concept.name: concept.label(text) for concept in wanted}
+    previews = tuple(_preview(concept, labels[concept.name], text) for concept in wanted)
+    recording = record(model, text, signal=signal)
+    refusals, judged = [], []
+    for label in labels.values():
+        off, on = class_runs(*_part(label, slice(recording.select.start, len(text))))
+        if min(off, on) < FEWEST_RUNS:
+            reason = f"fewer than {FEWEST_RUNS} stretches on or off in this text"
+            refusals.append(Refusal(label.name, reason))
+        else:
+            judged.append(label)
+    select = score_cells(
+        recording.signals[:, recording.select], [_part(one, recording.select) for one in judged]
+    )
+    nulls = chance(recording.signals[:, recording.confirm], [_part(one, recording.confirm) for one in judged])
+    judge = _Judge(model, recording, causal and (signal == "cell" or model.config.cell != "lstm"))
+    findings = []
+    for label, scores, null in zip(judged, select, nulls, strict=True):
+        strength = np.abs(excess(scores, label.kind))
+        ranked = [int(m) for m in np.argsort(-strength, kind="stable") if np.isfinite(strength[m])]
+        if null is None or not ranked:
+            refusals.append(
+                Refusal(label.name, "no cell has a score: one class only, or all signals constant")
+            )
+            continue
+        probe = judge.probe(label)
+        findings += [judge.finding(label, scores, null, probe, m, ranked) for m in ranked[:top]]
+        if label.kind == "count" and (note := judge.not_monotone(label, strength[ranked[0]])):
+            notes.append(note)
+    findings.sort(key=lambda f: (VERDICTS.index(f.verdict), -_strength(f)))
+    return Inspection(tuple(findings), tuple(refusals), previews, labels, recording, tuple(notes))
+
+
+def _strength(finding: Finding) -> float:
+    strength = float(excess(finding.confirm_score, finding.kind))
+    return strength if np.isfinite(strength) else -1.0
+
+
+def _part(label: Label, part: slice) -> tuple[np.ndarray, np.ndarray, Kind]:
+    return label.values[part], label.mask[part], label.kind
+
+
+def _preview(concept: Concept, label: Label, text: str) -> Preview:
+    on = label.values[label.mask] > 0
+    if concept.user_defined and not on.any():
+        raise UsageError(
+            f"--concept {concept.name}={concept.rule} matches nothing in the text ({len(text):,} characters)"
+        )
+    prevalence = float(on.mean()) if len(on) else 0.0
+    return Preview(concept.name, concept.rule, prevalence, tuple(examples(label, text)))
+
+
+class _Judge:
+    """What turns a chosen cell into a finding: figures of CONFIRM, the causal test and the verdict."""
+
+    def __init__(self, model: Model, recording: Recording, causal: bool) -> None:
+        self.model, self.recording, self.causal = model, recording, causal
+        self.characters = recording.characters()
+
+    def probe(self, label: Label) -> float:
+        r = self.recording
+        return probe_score(r.signals, label.values, label.mask, label.kind, r.select, r.confirm)
+
+    def not_monotone(self, label: Label, rho: float) -> str | None:
+        """A cell that follows a count up and down again, where that tells far more than the best rank."""
+        r = self.recording
+        eta = eta_squared(r.signals[:, r.select], label.values[r.select], label.mask[r.select])
+        best = int(np.nanargmax(eta))
+        confirmed = eta_squared(r.signals[[best], r.confirm], label.values[r.confirm], label.mask[r.confirm])[
+            0
+        ]
+        if not confirmed > rho**2 + 0.1:
+            return None
+        layer, cell = r.place(best)
+        how = f"without rising or falling all the way (η² {confirmed:.2f})"
+        return f"{label.name}: cell {layer}:{cell} follows it {how}"
+
+    def finding(
+        self, label: Label, scores: np.ndarray, null: Chance, probe: float, index: int, ranked: list[int]
+    ) -> Finding:
+        r, kind = self.recording, label.kind
+        layer, cell = r.place(index)
+        signal, half = r.signals[index], 0.5 if kind == "bool" else 0.0
+        sign = 1 if scores[index] >= half else -1
+
+        def along(value: float) -> float:
+            """A score of the signal as one of sign·signal."""
+            return value if sign > 0 else 2 * half - value
+
+        values, mask = label.values[r.confirm], label.mask[r.confirm]
+        confirm = along(score(signal[r.confirm], values, mask, kind))
+        memory = along(memory_score(signal, label, self.characters, r.confirm))
+        table = character_table(self.characters, label.values, label.mask, r.select)
+        table_memory = memory_score(table, label, self.characters, r.confirm)
+        threshold, matched = None, float("nan")
+        if kind == "bool":
+            seen = label.mask[r.select]
+            cut = best_threshold(signal[r.select][seen], label.values[r.select][seen], sign)
+            threshold = cut.applied(signal[r.confirm][mask], values[mask])
+            matched = age_matched_accuracy(signal, label, cut, r.confirm)
+        known = float(excess(probe, kind))
+        p_value, level = null.p_value(index, sign), null.level(1 - ALPHA)
+        verdict: Verdict = "none"
+        if p_value <= ALPHA and np.isfinite(confirm):
+            floor = max(MEMORY_FLOOR[kind], level, float(np.nan_to_num(excess(table_memory, kind))))
+            holds = excess(memory, kind) > floor and (
+                kind == "count" or excess(matched, kind) > MEMORY_FLOOR[kind]
+            )
+            verdict = "correlate" if holds else "detector"
+        test = None
+        if self.causal and verdict == "correlate":
+            best = [m % r.hidden for m in ranked if m // r.hidden == layer][:TOGETHER]
+            test = causal_test(self.model, r, label, layer, cell, best)
+            if test is not None and test.holds(CAUSAL_ALPHA):
+                verdict = "tracker"
+        return Finding(
+            concept=label.name,
+            kind=kind,
+            layer=layer,
+            cell=cell,
+            sign=sign,
+            select_score=along(float(scores[index])),
+            confirm_score=confirm,
+            memory_score=memory,
+            matched_accuracy=matched,
+            table_score=table_memory,
+            chance_level=half + (1 - half) * level,
+            p_value=p_value,
+            probe_score=probe,
+            locality=max(0.0, float(excess(confirm, kind))) / known if known > 0 else float("nan"),
+            eta_squared=float(eta_squared(signal[None, r.confirm], values, mask)[0]),
+            threshold=threshold,
+            profile=response_profile(signal, label, r.confirm),
+            predictive=label.predictive,
+            causal=test,
+            verdict=verdict,
+        )
+
+
+def response_profile(signal: np.ndarray, label: Label, part: slice) -> tuple[float, ...]:
+    """The mean signal from BEFORE characters before an opening to AFTER after it, or by tenths of a count."""
+    values, x = label.values[part], signal[part].astype(float)
+    if label.kind == "bool":
+        starts, _ = runs(values)
+        openings = starts[values[starts]]
+        openings = openings[(openings >= BEFORE) & (openings + AFTER < len(x))]
+        if len(openings) == 0:
+            return ()
+        return tuple(map(float, x[openings[:, None] + np.arange(-BEFORE, AFTER)].mean(axis=0)))
+    seen = label.mask[part]
+    edges = np.unique(np.quantile(values[seen], np.linspace(0, 1, 11))[1:-1])
+    bins = np.searchsorted(edges, values[seen], side="left")
+    return tuple(float(x[seen][bins == b].mean()) for b in np.unique(bins))

@@ -1,0 +1,68 @@
+"""How often the gates of a network stand fully open or shut (Karpathy, Johnson and Li 2015, section 4.2).
+
+A gate is left-saturated where it is below 0.1 and right-saturated where it is above 0.9. A forget gate of an
+LSTM that is always right-saturated belongs to a cell that never forgets.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from charrnn.errors import DataError, UsageError
+from charrnn.interpret.recording import WARM_UP, encode, fresh_starts, read_side_by_side
+from charrnn.model import Model
+
+LEFT, RIGHT = 0.1, 0.9
+SIGMOIDS = {"lstm": ("i", "f", "o"), "gru": ("r", "z"), "rnn": ()}  # the candidates g and n are no gates
+
+
+@dataclass(frozen=True)
+class GateSaturation:
+    """One gate of one layer: the share of symbols at which each unit's gate is nearly shut or nearly open.
+
+    left, right : ndarrays (H,), the shares below LEFT and above RIGHT; left + right is at most 1
+    """
+
+    layer: int
+    gate: str
+    left: np.ndarray
+    right: np.ndarray
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "layer": self.layer,
+            "gate": self.gate,
+            "left": np.round(self.left, 6).tolist(),
+            "right": np.round(self.right, 6).tolist(),
+        }
+
+
+def gate_saturation(model: Model, text: str) -> list[GateSaturation]:
+    """The saturation of every gate of ``model`` over ``text`` after its first WARM_UP symbols, layer by layer.
+
+    Raises UsageError for a network without gates, DataError for a text that is too short or has characters
+    the model does not know.
+    """
+    names = SIGMOIDS[model.config.cell]
+    if not names:
+        raise UsageError(f"--gates: a model of {model.config.cell} cells has no gates; lstm and gru have")
+    ids, ends = encode(model, text)
+    if len(ids) <= WARM_UP:
+        raise DataError(f"the text has {len(ids):,} symbols; its gates are counted after the first {WARM_UP}")
+    shape = model.config.layers, len(names), model.config.hidden
+    left, right = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    for places, recorded, layers in read_side_by_side(model, ids, ends[fresh_starts(text)]):
+        counted = recorded & (places >= WARM_UP)
+        for k, layer in enumerate(layers):
+            for g, name in enumerate(names):
+                gate = layer.gates[name][counted]
+                left[k, g] += np.sum(gate < LEFT, axis=0)
+                right[k, g] += np.sum(gate > RIGHT, axis=0)
+    n = len(ids) - WARM_UP
+    return [
+        GateSaturation(k, name, left[k, g] / n, right[k, g] / n)
+        for k in range(model.config.layers)
+        for g, name in enumerate(names)
+    ]

@@ -1,0 +1,127 @@
+"""What every cell does while the network reads a text.
+
+The text is cut into segments that are read side by side. A cell that toggles at each quotation mark is right
+or wrong for good according to where it begins, so each segment is approached from the beginning of a
+paragraph, at least WARM_UP symbols before its first recorded one. The first WARM_UP characters count for
+nothing.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from charrnn.errors import DataError
+from charrnn.model import Model
+from charrnn.nn.trace import LayerTrace
+
+WARM_UP = 200  # symbols read before a segment's first one is recorded
+GAP = 200  # characters between SELECT and CONFIRM: what one half ends with is forgotten
+STEP = 100  # time steps read at once
+SEGMENTS = 32  # read side by side, at most
+SEGMENT = 2000  # symbols of a segment, at least
+FARTHEST = 1000  # symbols before the warm-up in which to look for the beginning of a paragraph
+SHORTEST = 2000  # characters that two halves with a gap take
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The signals of all cells over a text of N characters, and its two halves.
+
+    signals : ndarray (L·H, N), tanh(c) of the LSTM, h of RNN and GRU, layer by layer
+    ids : ndarray (n,), the symbols read; ends : ndarray (N,), where in ids each character ends
+    select, confirm : the halves, as slices of characters
+    """
+
+    text: str
+    signals: np.ndarray
+    ids: np.ndarray
+    ends: np.ndarray
+    hidden: int
+    select: slice
+    confirm: slice
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Layer and cell, both from 0, of a row of ``signals``."""
+        return divmod(index, self.hidden)
+
+    def characters(self) -> np.ndarray:
+        """An integer code 0…V-1 for each character (N,)."""
+        points = np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), "<i4")
+        return np.unique(points, return_inverse=True)[1]
+
+
+def fresh_starts(text: str) -> np.ndarray:
+    """Where a reader may begin: 0, and each unindented character that begins a line after a blank one."""
+    return np.array([0, *(match.end() for match in re.finditer(r"\n[^\S\n]*\n(?=\S)", text))])
+
+
+def read_side_by_side(
+    model: Model, ids: np.ndarray, starts: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray, list[LayerTrace]]]:
+    """Read ``ids`` (n,) in up to SEGMENTS segments at once, each approached from a place in ``starts``.
+
+    Yields, for every STEP symbols, places (STEP, B) in ``ids``, whether each is to be recorded (STEP, B), and
+    the traces (STEP, B, H) there, buffers that the next step overwrites. Each place is recorded exactly once.
+    """
+    B = int(np.clip(len(ids) // SEGMENT, 1, SEGMENTS))
+    cuts = np.linspace(0, len(ids), B + 1).astype(int)
+    first, stop = cuts[:-1], cuts[1:]
+    begin = np.maximum(0, first - WARM_UP)
+    fresh = starts[np.searchsorted(starts, begin, side="right") - 1]
+    begin = np.where(begin - fresh <= FARTHEST, fresh, begin)
+    state = model.network.zero_state(B)
+    for step in range(0, int((stop - begin).max(initial=0)), STEP):
+        places = begin + step + np.arange(STEP)[:, None]
+        recorded = (places >= first) & (places < stop)
+        _, state, trace = model.network.forward(ids[np.minimum(places, len(ids) - 1)], state)
+        yield places, recorded, trace.layers
+
+
+def halves(n: int) -> tuple[slice, slice]:
+    """SELECT and CONFIRM of n characters: contiguous, after the warm-up, with a gap between them."""
+    middle = (WARM_UP + n) // 2
+    return slice(WARM_UP, middle - GAP // 2), slice(middle + GAP // 2, n)
+
+
+def encode(model: Model, text: str) -> tuple[np.ndarray, np.ndarray]:
+    """The ids of a text, and the place of each character's last id.
+
+    Raises DataError for characters the model does not know.
+    """
+    ids = model.vocab.encode(text)
+    if model.vocab.level == "char":
+        return ids, np.arange(len(text))
+    lengths = [len(ch.encode("utf-8", "surrogateescape")) for ch in text]
+    return ids, np.cumsum(lengths, dtype=np.int64) - 1
+
+
+def record(model: Model, text: str, *, signal: str = "cell") -> Recording:
+    """Record every cell over a text.
+
+    signal : "cell" is tanh(c) of the LSTM and h of the others; "hidden" is h of all
+
+    Takes 4·L·H bytes a character. Raises DataError for characters the model does not know.
+    """
+    ids, ends = encode(model, text)
+    starts = fresh_starts(text)
+    L, H = model.config.layers, model.config.hidden
+    signals = np.empty((L * H, len(ids)), np.float32)
+    for places, recorded, layers in read_side_by_side(model, ids, ends[starts] if len(ids) else starts):
+        for k, layer in enumerate(layers):
+            values = np.tanh(layer.c) if layer.c is not None and signal == "cell" else layer.h
+            for b in np.flatnonzero(recorded.any(axis=0)):
+                kept = recorded[:, b]
+                signals[k * H : (k + 1) * H, places[kept, b]] = values[kept, b].T
+    flat = signals if model.vocab.level == "char" else signals[:, ends]
+    return Recording(text, flat, ids, ends, H, *halves(len(text)))
+
+
+def check_length(text: str) -> None:
+    """Raise DataError where a text is too short to be cut into two halves that tell anything."""
+    if len(text) < SHORTEST:
+        raise DataError(
+            f"the text has {len(text):,} characters; choosing cells on one half and confirming them on the "
+            f"other takes at least {SHORTEST:,}"
+        )

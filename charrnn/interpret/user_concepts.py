@@ -1,0 +1,161 @@
+"""Concepts a user writes on the command line, without code.
+
+    NAME=between:OPEN..CLOSE        bool   inside, from the end of OPEN to the end of CLOSE
+    NAME=span:REGEX                 bool   inside a match
+    NAME=count:REGEX;reset=REGEX    count  matches since the last match of reset
+    NAME=depth:OPEN|CLOSE           count  opened minus closed, 0 to 8
+    NAME=file:labels.npy            bool or count, one value a character; NaN counts for nothing
+
+OPEN and CLOSE are plain strings in which \\n, \\t and \\\\ stand for newline, tab and backslash.
+"""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from charrnn.errors import DataError, UsageError
+from charrnn.interpret.concepts import BUILT_IN, DEEPEST
+from charrnn.interpret.labels import Concept, Kind, Marked
+from charrnn.interpret.regex import find_spans
+
+_FORMS = "between:OPEN..CLOSE, span:REGEX, count:REGEX;reset=REGEX, depth:OPEN|CLOSE or file:LABELS.npy"
+
+
+def parse_concept(text: str, expect: str | None = None) -> Concept:
+    """The concept that ``text`` names (``quote``) or defines (``NAME=span:REGEX``).
+
+    expect : ``CHAR=+`` or ``CHAR=-``, the character a user-defined concept should make more or less likely
+
+    Raises UsageError for an unknown name or a malformed definition.
+    """
+    name, defines, definition = text.partition("=")
+    if not defines:
+        if name not in BUILT_IN:
+            raise UsageError(
+                f"--concept {name!r} is unknown; choose from: {', '.join(BUILT_IN)}; or define NAME={_FORMS}"
+            )
+        return BUILT_IN[name]
+    form, _, body = definition.partition(":")
+    if not re.fullmatch(r"[\w-]+", name) or name in BUILT_IN:
+        raise UsageError(f"--concept {text!r}: {name!r} cannot be a new name; use letters, digits, - and _")
+    makers = {"between": _between, "span": _span, "count": _count, "depth": _depth, "file": _file}
+    if form not in makers or not body:
+        raise UsageError(f"--concept {text!r} is malformed; after {name}= write {_FORMS}")
+    concept = makers[form](name, definition, body)
+    if expect is None:
+        return concept
+    target, direction = _expectation(expect)
+    return replace(concept, target=target, direction=direction)
+
+
+def _expectation(expect: str) -> tuple[str, int]:
+    target, _, sign = expect.rpartition("=")
+    target = _unescape(target)
+    if not target or sign not in ("+", "-"):
+        raise UsageError(f"--expect {expect!r} is malformed; write CHAR=+ or CHAR=-, such as ')=+'")
+    return target, 1 if sign == "+" else -1
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\([nt\\])", lambda match: {"n": "\n", "t": "\t", "\\": "\\"}[match[1]], text)
+
+
+def _pair(name: str, definition: str, body: str, separator: str) -> tuple[str, str]:
+    opener, _, closer = (_unescape(part) for part in body.partition(separator))
+    if not opener or not closer:
+        raise UsageError(f"--concept {name}={definition}: write the opener, {separator!r}, and the closer")
+    return opener, closer
+
+
+def _between(name: str, definition: str, body: str) -> Concept:
+    opener, closer = _pair(name, definition, body, "..")
+
+    def mark(text: str) -> Marked:
+        inside, sure = np.zeros(len(text), bool), np.ones(len(text), bool)
+        start = text.find(opener)
+        while start >= 0:
+            first = start + len(opener) - 1
+            end = text.find(closer, first + 1)
+            if end < 0:  # never closed
+                inside[first:], sure[first:] = True, False
+                break
+            inside[first : end + len(closer) - 1] = True
+            start = text.find(opener, end + len(closer))
+        return inside, sure
+
+    return Concept(name, "bool", definition, mark, closer[0], user_defined=True)
+
+
+def _span(name: str, definition: str, body: str) -> Concept:
+    def mark(text: str) -> Marked:
+        inside = np.zeros(len(text), bool)
+        for start, end in find_spans([body], text)[0]:
+            inside[start:end] = True
+        return inside, np.ones(len(text), bool)
+
+    return Concept(name, "bool", definition, mark, predictive=True, user_defined=True)
+
+
+def _count(name: str, definition: str, body: str) -> Concept:
+    pattern, has_reset, reset = body.rpartition(";reset=")
+    if not has_reset or not pattern or not reset:
+        raise UsageError(f"--concept {name}={definition}: write count:REGEX;reset=REGEX")
+
+    def mark(text: str) -> Marked:
+        matches, resets = find_spans([pattern, reset], text)
+        ends = np.zeros(len(text), np.int64)
+        ends[matches[:, 1] - 1] = 1
+        total = np.cumsum(ends)
+        base = np.zeros(len(text), np.int64)
+        base[resets[:, 1] - 1] = total[resets[:, 1] - 1]
+        return total - np.maximum.accumulate(base), np.ones(len(text), bool)
+
+    return Concept(name, "count", definition, mark, predictive=True, user_defined=True)
+
+
+def _depth(name: str, definition: str, body: str) -> Concept:
+    opener, closer = _pair(name, definition, body, "|")
+    if opener == closer:
+        raise UsageError(f"--concept {name}={definition}: the opener and the closer are both {opener!r}")
+    either = re.compile("|".join(map(re.escape, sorted((opener, closer), key=len, reverse=True))))
+
+    def mark(text: str) -> Marked:
+        depths = np.zeros(len(text), np.int32)
+        depth = since = 0
+        for match in either.finditer(text):
+            depths[since : match.end() - 1] = min(depth, DEEPEST)
+            depth = depth + 1 if match[0] == opener else max(0, depth - 1)
+            since = match.end() - 1
+        depths[since:] = min(depth, DEEPEST)
+        return depths, np.ones(len(text), bool)
+
+    return Concept(name, "count", definition, mark, closer[0], user_defined=True)
+
+
+def _file(name: str, definition: str, body: str) -> Concept:
+    path = Path(body)
+    try:
+        values = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(
+            f"--concept {name}={definition}: cannot read {path} as a .npy array: {error}"
+        ) from None
+    if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "biuf":
+        raise DataError(f"{path} must hold one number or truth value a character, as an array of one axis")
+    known = np.isfinite(values) if values.dtype.kind == "f" else np.ones(len(values), bool)
+    whole = np.where(known, values, 0)
+    if not np.array_equal(whole, np.round(whole)) or np.abs(whole).max(initial=0) > 2**31 - 1:
+        raise DataError(
+            f"{path} must hold whole numbers of at most 31 bits, or NaN where the label is unknown"
+        )
+    kind: Kind = "bool" if np.isin(whole, (0, 1)).all() else "count"
+
+    def mark(text: str) -> Marked:
+        if len(text) != len(values):
+            raise DataError(f"{path} has {len(values):,} labels; the text has {len(text):,} characters")
+        return whole, known
+
+    # Nothing is known of how the labels were made, so they may well look ahead.
+    return Concept(name, kind, definition, mark, predictive=True, user_defined=True)

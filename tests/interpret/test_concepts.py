@@ -1,0 +1,509 @@
+"""Every concept against an oracle that rereads the text from its beginning for each character."""
+
+import re
+import textwrap
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charrnn.interpret.concepts import BUILT_IN, quote, telegraph
+from charrnn.interpret.labels import examples, runs
+from charrnn.interpret.scanner import BLOCK_COMMENT, CODE, LINE_COMMENT, STRING, guess_language, scan
+
+PROSE = (
+    '"No," she said. "Nor five (I slept)." He didn\'t.\n\n"An open one that Mr. Oxley\nnever closed [see (1)]'
+    ".\n  \nROMEO:\n'Tis he. 'Good day,' said the dogs' master, 'and—' “curly “twice” done.”\n"
+    "\tSee http://a.b/c?d or www.x.y soon... yes! It cost 1,250 (no :( joke.\n\nA <b>bold</b> 2 < 3 tag"
+    " <i\nopen.\n\nWHO? 'I said \"no\".' The end."
+)
+C = textwrap.dedent(
+    r"""
+    #include <stdio.h>
+    /* a "block" of (text) */ int f(char *s) { // it's [odd]
+        char c = '\''; char *q = "a \" b (";
+        if (s[0] == '{') { return g((x), y[1]); } /*/ still */
+    \t  puts("open at the line's end
+        x = 1; // goes on \
+        here }
+    }
+    /* never closed { (
+    """
+)
+PYTHON = textwrap.dedent(
+    '''
+    def f(a, b=[1, (2)]):
+        """Doc 'string' with "quotes" and # no comment."""
+        x = {'k': "it's", "": ''}  # a comment (with "marks")
+    \tif a // b > 'open:
+            return r"\\" + 'a\\'b'
+    s = \'\'\'never "closed
+    '''
+)
+NESTED = "([{([{([{ x }])}])}]) ((((((((((a)))))))))) ))) ((\n" * 2
+TEXTS = [PROSE, C, PYTHON, NESTED, "", "\n", "'", '"', "a\r\n\r\nb'", "\\", "'\\", "/*/", "\n\n \n(\n\n)"]
+
+ODD = st.text(alphabet="ab Zs\n\n\"\"'''“”<>/*#\\()[]{}.:!1\t—", max_size=60)
+
+
+# --- oracles: value(text, t) rereads text[:t+1]; sure(text, values) may read everything
+
+
+def paragraph(prefix: str) -> str:
+    """What follows the last blank line of the prefix."""
+    lines = prefix.split("\n")
+    blanks = [i for i, line in enumerate(lines[:-1]) if line.strip() == ""]
+    return "\n".join(lines[blanks[-1] + 1 :]) if blanks else prefix
+
+
+def same_paragraph(text: str, t: int, u: int) -> bool:
+    """No blank line ends in text[t+1..u]."""
+    return not any(text[k] == "\n" and text[:k].split("\n")[-1].strip() == "" for k in range(t + 1, u + 1))
+
+
+def closed_in_paragraph(text, values):
+    n = len(text)
+    sure = []
+    for t in range(n):
+        end = next((u for u in range(t, n) if not values[u]), None)
+        sure.append(end is not None and same_paragraph(text, t, end))
+    return sure
+
+
+def paired(openers, closers, toggles):
+    def value(text, t):
+        inside = False
+        for ch in paragraph(text[: t + 1]):
+            inside = not inside if ch in toggles else ch in openers or (inside and ch not in closers)
+        return inside
+
+    return value
+
+
+def always(text, values):
+    return [True] * len(text)
+
+
+def line(text, t):
+    return text[: t + 1].split("\n")[-1]
+
+
+def near_eol(text, t):
+    lengths = [len(x) for x in re.findall(r"[^\n]+(?=\n)", text)]
+    return bool(lengths) and len(line(text, t)) >= np.percentile(lengths, 90)
+
+
+def indent(text, t):
+    width = 0
+    for ch in re.match(r"\s*", line(text, t))[0]:
+        width = (width // 8 + 1) * 8 if ch == "\t" else width + 1
+    return width
+
+
+def word_pos(text, t):
+    start = t + 1
+    while start > 0 and (text[start - 1].isalpha() or text[start - 1] in "'’"):
+        start -= 1
+    return len(text[start : t + 1].lstrip("'’"))
+
+
+def caps_line(text, t):
+    so_far = line(text, t)
+    return so_far.upper() == so_far and so_far.lower() != so_far
+
+
+def url(text, t):
+    token = re.split(r"\s", text[: t + 1])[-1]
+    return re.search(r"(?:^|[\W_])(?:https?://|www\.)", token) is not None
+
+
+def tag_sure(text, values):
+    sure = closed_in_paragraph(text, values)
+    for t in range(len(text)):
+        if values[t]:
+            start = max(u for u in range(t + 1) if values[u] and (u == 0 or not values[u - 1]))
+            sure[t] = sure[t] and re.match(r"<(?:[^\W\d_]|[/!?])", text[start:]) is not None
+    return sure
+
+
+ORACLES = {
+    "quote": (paired("“", "”", '"'), closed_in_paragraph),
+    "tag": (paired("<", ">", ""), tag_sure),
+    "line_pos": (lambda text, t: len(line(text, t)), always),
+    "near_eol": (near_eol, always),
+    "indent": (indent, lambda text, _: [line(text, t).strip() != "" for t in range(len(text))]),
+    "word_pos": (
+        word_pos,
+        lambda text, _: [not (ch in "'’" and word_pos(text, t)) for t, ch in enumerate(text)],
+    ),
+    "number": (lambda text, t: re.match("[0-9]", text[t]) is not None, always),
+    "caps_run": (lambda text, t: text[t] != text[t].lower() and text[t].isupper(), always),
+    "caps_line": (caps_line, always),
+    "url": (url, always),
+    "space": (lambda text, t: text[t].strip() == "", always),
+    "vowel": (lambda text, t: text[t].lower() in set("aeiou") and text[t].isascii(), always),
+    "punctuation": (lambda text, t: re.match(r"[^\w\s]|_", text[t]) is not None, always),
+}
+
+
+def check(name, text):
+    value, sure = ORACLES[name]
+    label = BUILT_IN[name].label(text)
+    values = [value(text, t) for t in range(len(text))]
+    np.testing.assert_array_equal(label.values, np.array(values, label.values.dtype), err_msg=repr(text))
+    np.testing.assert_array_equal(label.mask, np.array(sure(text, values), bool), err_msg=repr(text))
+
+
+@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.parametrize("text", TEXTS)
+def test_equals_the_oracle(name, text):
+    check(name, text)
+
+
+@settings(max_examples=20, deadline=None)
+@given(text=ODD)
+@pytest.mark.parametrize("name", ORACLES)
+def test_equals_the_oracle_on_odd_text(name, text):
+    check(name, text)
+
+
+# --- strings and comments: a regular expression of whole tokens, matched on each prefix, is the second road
+
+ESCAPED = r"\\(?:[\s\S]|\Z)"
+C_TOKEN = rf"""(?P<string>"(?:{ESCAPED}|[^"\\\n])*(?P<end>")?|'(?:{ESCAPED}|[^'\\\n])*(?P<end2>')?)
+    |(?P<line>//(?:\\\n|[^\n])*)|(?P<block>/\*(?:(?!\*/)[\s\S])*(?P<end3>\*/)?)|[\s\S]"""
+PYTHON_TOKEN = rf"""(?P<string>\"\"\"(?:{ESCAPED}|(?!\"\"\")[^\\])*(?P<end>\"\"\")?
+    |\'\'\'(?:{ESCAPED}|(?!\'\'\')[^\\])*(?P<end2>\'\'\')?
+    |"(?!"")(?:{ESCAPED}|[^"\\\n])*(?P<end3>")?|'(?!\'\')(?:{ESCAPED}|[^'\\\n])*(?P<end4>')?)
+    |(?P<line>\#[^\n]*)|(?P<block>(?!))|[\s\S]"""
+TOKENS = {"c": re.compile(C_TOKEN, re.X), "python": re.compile(PYTHON_TOKEN, re.X)}
+
+
+def last_state(prefix, language):
+    state = CODE
+    for token in TOKENS[language].finditer(prefix):
+        groups = token.groupdict()
+        ended = any(groups.get(end) for end in ("end", "end2", "end3", "end4"))
+        if groups["line"]:
+            state = LINE_COMMENT
+        elif (groups["string"] or groups["block"]) and not ended:
+            state = STRING if groups["string"] else BLOCK_COMMENT
+        else:
+            state = CODE
+    return state
+
+
+def doubtful(text, language):
+    places = set()
+    for token in TOKENS[language].finditer(text):
+        groups = token.groupdict()
+        ended = any(groups.get(end) for end in ("end", "end2", "end3", "end4"))
+        if (groups["string"] or groups["block"]) and not ended:
+            places.update(range(token.start(), token.end()))
+        if language == "python" and groups["string"] and re.match(r"\"\"|''", token[0]):
+            places.add(token.start() + 1)
+    return places
+
+
+def check_scan(text, language):
+    states, certain = scan(text, language)
+    expected = [last_state(text[: t + 1], language) for t in range(len(text))]
+    unsure = doubtful(text, language)
+    np.testing.assert_array_equal(states, np.array(expected, np.uint8), err_msg=repr(text))
+    np.testing.assert_array_equal(certain, [t not in unsure for t in range(len(text))], err_msg=repr(text))
+
+
+@pytest.mark.parametrize("language", ["c", "python"])
+@pytest.mark.parametrize("text", TEXTS)
+def test_scanner_equals_the_token_grammar(language, text):
+    check_scan(text, language)
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=ODD)
+@pytest.mark.parametrize("language", ["c", "python"])
+def test_scanner_equals_the_token_grammar_on_odd_text(language, text):
+    check_scan(text, language)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"), [(PROSE, "prose"), (C, "c"), (PYTHON, "python"), ("", "prose")]
+)
+def test_language_is_recognised(text, language):
+    assert guess_language(text) == language
+
+
+def test_strings_and_comments_of_real_code():
+    label, comment = BUILT_IN["string"].label(PYTHON), BUILT_IN["comment"].label(PYTHON)
+    assert (
+        "".join(ch for ch, on in zip(PYTHON, comment.values, strict=True) if on)
+        == '# a comment (with "marks")'
+    )
+    assert label.target == "\"'"
+    assert comment.target == "\n"
+    assert BUILT_IN["comment"].label(C).target == "*"
+
+
+def depth_oracle(text, openers, closers):
+    language = guess_language(text)
+    values, sure = [], []
+    states, certain = scan(text, language)  # tested above on its own
+    for t in range(len(text)):
+        start = len(text[: t + 1]) - len(paragraph(text[: t + 1])) if language == "prose" else 0
+        depth = 0
+        for u in range(start, t + 1):
+            if states[u] == CODE and text[u] in openers + closers:
+                depth = depth + 1 if text[u] in openers else max(depth - 1, 0)
+        values.append(depth)
+    for t in range(len(text)):
+        end = next((u for u in range(t, len(text)) if values[u] == 0), None)
+        closed = end is not None and same_paragraph(text, t, end)
+        # in prose, unsure from the outermost opener that its paragraph leaves open
+        later = [values[u] for u in range(t, len(text)) if same_paragraph(text, t, u)]
+        left_open = values[t] > 0 and min(later) > 0
+        sure.append(bool(certain[t]) and (language != "prose" or closed or not left_open))
+    return np.minimum(values, 8), sure
+
+
+@pytest.mark.parametrize(
+    ("name", "pair"), [("paren", "()"), ("bracket", "[]"), ("brace", "{}"), ("depth", ("([{", ")]}"))]
+)
+@pytest.mark.parametrize("text", [*TEXTS, ":( sad ((x) y\n\n(ok)"])
+def test_nesting_equals_the_oracle(name, pair, text):
+    label = BUILT_IN[name].label(text)
+    values, sure = depth_oracle(text, *pair)
+    np.testing.assert_array_equal(label.values, values)
+    np.testing.assert_array_equal(label.mask, sure)
+
+
+@settings(max_examples=30, deadline=None)
+@given(text=ODD)
+def test_nesting_equals_the_oracle_on_odd_text(text):
+    label = BUILT_IN["depth"].label(text)
+    values, sure = depth_oracle(text, "([{", ")]}")
+    np.testing.assert_array_equal(label.values, values, err_msg=repr(text))
+    np.testing.assert_array_equal(label.mask, sure, err_msg=repr(text))
+
+
+# --- single quotes: each mark is classified first, then the paragraph's marks are folded
+
+
+ELIDED = {"tis", "twas", "em", "til", "cause", "n", "round"}
+
+
+def mark_kind(text, t):
+    before, after = text[:t][-1:], text[t + 1 :][:1]
+    if before.isalnum() and after.isalnum():
+        return "apostrophe"
+    opens = (not before or before.isspace() or before in '([{—-"“') and bool(after.strip())
+    closes = bool(before.strip()) and not after.isalnum()
+    word = re.match(r"\w*", text[t + 1 :])[0].lower()
+    if opens and closes:
+        return "either"
+    if opens:
+        return "maybe open" if word in ELIDED or word[:1].isdigit() else "open"
+    if closes:
+        return "maybe close" if before in "sS" and not after.strip() else "close"
+    return "apostrophe"
+
+
+def squote_states(text):
+    """(inside, in doubt) after each character."""
+    states, inside, doubt = [], False, False
+    for t, ch in enumerate(text):
+        if ch == "\n" and text[:t].split("\n")[-1].strip() == "":
+            inside = doubt = False
+        elif ch == "'":
+            kind = mark_kind(text, t)
+            if kind == "either":
+                kind = "close" if inside or doubt else "open"
+            if kind == "open" and (not inside or doubt):
+                inside, doubt = True, False
+            elif kind == "maybe open" and (not inside or doubt):
+                inside, doubt = True, True
+            elif kind == "close":
+                inside, doubt = False, False
+            elif kind == "maybe close" and (inside or doubt):
+                inside, doubt = False, True
+        states.append((inside, doubt))
+    return states
+
+
+def check_squote(text):
+    label = BUILT_IN["squote"].label(text)
+    states = squote_states(text)
+    values, doubts = [inside for inside, _ in states], [doubt for _, doubt in states]
+    sure = [not doubt for doubt in doubts]
+    for t in range(len(text)):  # where a paragraph ends inside, its last stretch inside is unsure
+        if values[t] and (t + 1 == len(text) or not same_paragraph(text, t, t + 1)):
+            u = t
+            while u >= 0 and values[u]:
+                sure[u] = False
+                u -= 1
+    np.testing.assert_array_equal(label.values, np.array(values, bool), err_msg=repr(text))
+    np.testing.assert_array_equal(label.mask, np.array(sure, bool), err_msg=repr(text))
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_squote_equals_the_oracle(text):
+    check_squote(text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.text(alphabet=["'", "'", "'", "a", "s", " ", "\n", ".", "—", "9"], max_size=40))
+def test_squote_equals_the_oracle_on_odd_text(text):
+    check_squote(text)
+
+
+def drawn(name, text):
+    """# inside, . outside, ? masked."""
+    label = BUILT_IN[name].label(text)
+    return "".join("?" if not m else "#" if v else "." for v, m in zip(label.values, label.mask, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("squote", "a 'b c' d", "..####..."),
+        ("squote", "don't 'go.' x", "......####..."),
+        ("squote", "('a,' b)", ".###...."),
+        ("squote", "'tis so. 'Go,' x", "?????????####..."),
+        ("squote", "the dogs' ears 'a.' b", "...............###..."),
+        ("squote", "'the dogs' ears,' b", "#########???????..."),
+        ("squote", "'open\n\n'a.' b", "??????.###..."),
+        ("squote", "'90s 'a.' b", "?????###..."),
+        ("squote", "x 'a", "..??"),
+        ("squote", "'a 'b c,' d", "########..."),
+        ("quote", '"a" "b', "##..??"),
+        ("quote", '“a" ”b', "##...."),
+        ("quote", 'a "b\n\nc" d', "..???..???"),
+        ("tag", "a <b>c</b> 2 < 3 > <x", "..##..###....????..??"),
+        ("url", "x http://a.b c www.d awww.e", "........####......##......."),
+        ("caps_line", "KING: Go\nA b", "#######..##."),
+    ],
+)
+def test_spans_drawn_by_hand(name, text, expected):
+    assert drawn(name, text) == expected
+
+
+# --- sentences
+
+
+def sent_pos_oracle(text):
+    values, sure = [], []
+    for t in range(len(text)):
+        prefix = text[: t + 1]
+        ends = [(m.end() - 1, m[1]) for m in re.finditer(r"([.!?…])[\"'”’)\]]*\s", prefix)]
+        ends += [
+            (u, "\n") for u in range(t + 1) if text[u] == "\n" and text[:u].split("\n")[-1].strip() == ""
+        ]
+        if not ends:
+            values.append(t + 1)
+            sure.append(False)
+            continue
+        end, mark = max(ends, key=lambda pair: (pair[0], pair[1] == "\n"))
+        rest = prefix[end + 1 :].lstrip()
+        values.append(len(rest))
+        doubtful = rest[:1].islower() or mark == "…"
+        if mark in ".!?":
+            sentence = re.sub(r"[\"'”’)\]]*\s\Z", "", text[: end + 1])[:-1]
+            word = re.search(r"[a-zA-Z]*\Z", sentence)[0].lower()
+            doubtful |= sentence.endswith(".") or (mark == "." and (word in {"mr", "etc"} or len(word) == 1))
+        sure.append(not doubtful)
+    return values, sure
+
+
+def check_sentences(text):
+    label = BUILT_IN["sent_pos"].label(text)
+    values, sure = sent_pos_oracle(text)
+    np.testing.assert_array_equal(label.values, np.array(values, np.int32), err_msg=repr(text))
+    np.testing.assert_array_equal(label.mask, np.array(sure, bool), err_msg=repr(text))
+
+
+@pytest.mark.parametrize(
+    "text", [*TEXTS, 'Over. Mr. X went... and (etc.) so. No? "Yes!" he said.\nThen? A. B']
+)
+def test_sentences_equal_the_oracle(text):
+    check_sentences(text)
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=st.text(alphabet="Ma r..!…\"'\n", max_size=40))
+def test_sentences_equal_the_oracle_on_odd_text(text):
+    check_sentences(text)
+
+
+# --- all concepts
+
+
+@settings(max_examples=30, deadline=None)
+@given(text=st.text(max_size=80))
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_no_text_raises(name, text):
+    label = BUILT_IN[name].label(text)
+    assert label.values.shape == label.mask.shape == (len(text),)
+    assert label.values.dtype == (bool if label.kind == "bool" else np.int32)
+    assert label.values.min(initial=0) >= 0
+
+
+@pytest.mark.parametrize("name", [n for n, c in BUILT_IN.items() if not c.predictive and n != "telegraph"])
+@pytest.mark.parametrize("text", [PROSE, C, PYTHON])
+def test_the_future_changes_no_value(name, text):
+    whole = BUILT_IN[name].label(text).values
+    for t in range(100, len(text) - 60, 37):
+        # the whole text follows again: its language stays, and so do its line lengths but for one
+        again = BUILT_IN[name].label(text[:t] + "\n" + text).values[:t]
+        if name != "near_eol":
+            np.testing.assert_array_equal(again, whole[:t])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_time_is_linear(name):
+    for piece in [
+        "'",
+        '"',
+        "(",
+        "<",
+        "\n",
+        " ",
+        "\\",
+        "/*",
+        "a",
+        "1 ",
+        ".",
+        "= ",
+        "www.",
+        "'\n",
+        "(\n\n",
+        " = ;",
+    ]:
+        text = piece * (200_000 // len(piece))
+        start = time.perf_counter()
+        BUILT_IN[name].label(text)
+        assert time.perf_counter() - start < 3, piece
+
+
+def test_telegraph_has_the_run_lengths_of_quote_and_nothing_else():
+    text = (PROSE[:60] + " ") * 400
+    values, mask = telegraph(text, seed=3)
+    truth, _ = quote(text)
+    assert mask.all()
+    for state in (0, 1):
+        made, real = ((lengths[v[starts] == state]) for v in (values, truth) for starts, lengths in [runs(v)])
+        assert set(made[:-1]) <= set(real)
+    assert abs(np.corrcoef(values, truth)[0, 1]) < 0.3
+    assert not np.array_equal(values, telegraph(text, seed=4)[0])
+
+
+def test_only_controls_expect_nothing():
+    for concept in BUILT_IN.values():
+        assert (concept.label(PROSE + C).target == "") == concept.control
+
+
+def test_examples_are_the_first_pieces_that_are_on():
+    text = 'a "b c" d "e" f'
+    assert examples(BUILT_IN["quote"].label(text), text) == ['"b c', '"e']
+    assert examples(BUILT_IN["paren"].label("x (y) z"), "x (y) z", width=3) == ["(y)"]

@@ -1,0 +1,319 @@
+"""Scores, chance level and baselines against definitions computed pair by pair and shift by shift."""
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from charrnn.interpret import baselines
+from charrnn.interpret.baselines import character_table, probe_score
+from charrnn.interpret.chance import Chance, chance, smooth_length
+from charrnn.interpret.labels import Label
+from charrnn.interpret.scores import (
+    best_threshold,
+    class_runs,
+    eta_squared,
+    memory_score,
+    midranks,
+    score,
+    score_cells,
+    steady,
+    without_character,
+)
+
+small = st.lists(st.integers(0, 4), min_size=1, max_size=25)
+
+
+def auc_by_pairs(x, y):
+    on, off = x[y][:, None], x[~y][None, :]
+    return np.mean((on > off) + 0.5 * (on == off))
+
+
+def ranks_by_counting(x):
+    return np.array([np.sum(x < a) + (np.sum(x == a) + 1) / 2 for a in x])
+
+
+def rho(x, y):
+    return np.corrcoef(ranks_by_counting(x), ranks_by_counting(y))[0, 1]
+
+
+@given(x=small)
+def test_midranks(x):
+    np.testing.assert_allclose(midranks(np.array(x)), ranks_by_counting(np.array(x)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.integers(0, 4)), min_size=2, max_size=30))
+def test_scores_equal_their_definitions(data):
+    x, mask, y = (np.array(column) for column in zip(*data, strict=True))
+    x, on = x.astype(np.float32), y > 1
+    kept = x[mask]
+    no_signal = len(kept) == 0 or np.ptp(kept) == 0
+    one_class = no_signal or on[mask].all() or not on[mask].any()
+    expected = np.nan if one_class else auc_by_pairs(kept, on[mask])
+    np.testing.assert_allclose(score(x, on, mask, "bool"), expected, atol=1e-12)
+    constant = no_signal or np.ptp(y[mask]) == 0
+    np.testing.assert_allclose(
+        score(x, y, mask, "count"), np.nan if constant else rho(kept, y[mask]), atol=1e-12
+    )
+
+
+def test_all_cells_and_labels_at_once_equal_one_at_a_time():
+    rng = np.random.default_rng(1)
+    signals = np.round(rng.normal(size=(70, 300)), 1).astype(np.float32)
+    everywhere, some = np.ones(300, bool), rng.random(300) < 0.7
+    on, count = rng.random(300) < 0.3, rng.integers(0, 9, 300)
+    labels = [(on, everywhere, "bool"), (count, some, "count"), (on, some, "bool"), (on, on, "bool")]
+    together = score_cells(signals, labels)
+    for k, (values, mask, kind) in enumerate(labels):
+        for m in (0, 31, 32, 69):
+            x, y = signals[m][mask], values[mask]
+            single = np.nan if k == 3 else auc_by_pairs(x, y) if kind == "bool" else rho(x, y)
+            np.testing.assert_allclose(together[k, m], single)
+
+
+@pytest.mark.parametrize("bad", [0.0, 0.5, np.nan, np.inf])
+def test_constant_dead_and_nan_cells_have_no_score(bad):
+    rng = np.random.default_rng(2)
+    signals = rng.normal(size=(4, 400)).astype(np.float32)
+    signals[2] = bad
+    if not np.isfinite(bad):
+        signals[2] = signals[1]
+        signals[2, 7] = bad
+    on, mask = np.arange(400) % 40 < 20, np.ones(400, bool)
+    labels = [(on, mask, "bool"), (on.astype(int), mask, "count")]
+    scores = score_cells(signals, labels)
+    assert np.isnan(scores[:, 2]).all()
+    assert np.isfinite(scores[:, [0, 1, 3]]).all()
+    for null in chance(signals, labels):
+        assert np.isfinite(null.highest).all()
+        assert null.p_value(2, 1) == 1
+    assert np.isnan(eta_squared(signals, on, mask)).tolist() == [False, False, True, False]
+    assert np.isfinite(probe_score(signals, on, mask, "bool", slice(0, 200), slice(200, 400)))
+
+
+@pytest.mark.parametrize("kind", ["bool", "count"])
+def test_chance_equals_direct_circular_shifts(kind):
+    rng = np.random.default_rng(3)
+    n = 900  # 2² · 3² · 5²: nothing is dropped
+    signals = np.round(rng.normal(size=(20, n)).cumsum(axis=1), 1).astype(np.float32)
+    values = np.arange(n) % 130 < 40 if kind == "bool" else np.arange(n) % 70
+    [null] = chance(signals, [(values, np.ones(n, bool), kind)])
+    assert null.highest.shape == (n - 400,)
+    for k in (200, 333, 699):
+        moved = np.roll(values, k)
+        direct = [2 * auc_by_pairs(x, moved) - 1 if kind == "bool" else rho(x, moved) for x in signals]
+        np.testing.assert_allclose(null.highest[k - 200], np.max(np.abs(direct)), atol=1e-5)
+    direct = [2 * auc_by_pairs(x, values) - 1 if kind == "bool" else rho(x, values) for x in signals]
+    np.testing.assert_allclose(null.observed, direct, atol=1e-5)
+
+
+def test_chance_leaves_masked_places_out():
+    rng = np.random.default_rng(4)
+    n = 1000
+    signals = rng.normal(size=(3, n)).astype(np.float32)
+    values, mask = rng.random(n) < 0.5, rng.random(n) < 0.6
+    [null] = chance(signals, [(values, mask, "bool")])
+    [other] = chance(signals, [(np.where(mask, values, ~values), mask, "bool")])
+    np.testing.assert_array_equal(null.highest, other.highest)
+    # the scale is that of the score, but for ranks taken over the whole text
+    exact = [2 * score(x, values, mask, "bool") - 1 for x in signals]
+    np.testing.assert_allclose(null.observed, exact, atol=0.02)
+
+
+def test_p_value_counts_shifts_that_do_as_well():
+    null = Chance(np.array([0.5, -0.5, np.nan]), np.array([0.1, 0.5, 0.6, 0.2]))
+    assert null.p_value(0, 1) == pytest.approx(3 / 5)
+    assert null.p_value(1, -1) == pytest.approx(3 / 5)
+    assert null.p_value(1, 1) == 1
+    assert null.p_value(2, 1) == 1
+    assert null.level(1.0) == 0.6
+    assert chance(np.ones((1, 10), np.float32), [(np.ones(10, bool), np.ones(10, bool), "bool")]) == [None]
+
+
+@given(st.integers(1, 3000))
+def test_smooth_length(n):
+    def rest(k):
+        for prime in (2, 3, 5):
+            while k % prime == 0:
+                k //= prime
+        return k
+
+    found = smooth_length(n)
+    assert found <= n
+    assert rest(found) == 1
+    assert not any(rest(k) == 1 for k in range(found + 1, n + 1))
+
+
+def test_shifts_are_a_stricter_null_than_shuffles():
+    """Slow cells and long runs agree by chance far more than shuffled letters do."""
+    rng = np.random.default_rng(5)
+    n = 6000
+    signals = np.zeros((32, n), np.float32)
+    noise = rng.normal(size=(32, n))
+    for t in range(1, n):
+        signals[:, t] = 0.97 * signals[:, t - 1] + noise[:, t]
+    values = np.repeat(rng.random(100) < 0.5, 60)
+    [null] = chance(signals, [(values, np.ones(n, bool), "bool")])
+    ranks = np.stack([midranks(x) for x in signals]) - (n + 1) / 2
+    on = values.sum()
+    shuffled = [np.abs(2 * (ranks @ rng.permutation(values)) / (on * (n - on))).max() for _ in range(300)]
+    assert null.level(0.99) > 1.8 * np.quantile(shuffled, 0.99)
+
+
+def test_memory_score_of_a_bool_counts_steady_places_only():
+    n = 4000
+    on = np.arange(n) % 40 >= 20
+    label = Label("x", "bool", on, np.ones(n, bool), "", 1)
+    age = np.arange(n) % 20
+    assert steady(on)[:20].tolist() == [False] * 10 + [True] * 10
+    tracker = on.astype(np.float32) + 0.01 * (age % 3)
+    detector = np.where(age < 10, on, 0.5).astype(np.float32) + 0.001 * (age % 7)
+    characters = np.zeros(n, int)
+    assert score(detector, on, label.mask, "bool") > 0.7
+    assert memory_score(tracker, label, characters, slice(0, n)) == pytest.approx(1)
+    assert memory_score(detector, label, characters, slice(0, n)) == pytest.approx(0.5, abs=0.01)
+
+
+def test_memory_score_of_a_count_removes_the_current_character():
+    rng = np.random.default_rng(6)
+    n = 3000
+    characters = rng.integers(0, 3, n)
+    values = characters * 5 + rng.integers(0, 5, n)
+    label = Label("x", "count", values, np.ones(n, bool), "", 1)
+    detector = characters * 0.1 + rng.normal(size=n) * 1e-3
+    assert score(detector, values, label.mask, "count") > 0.8
+    assert abs(memory_score(detector, label, characters, slice(0, n))) < 0.1
+    assert memory_score(values * 0.1, label, characters, slice(0, n)) > 0.2
+    mask = rng.random(n) < 0.5
+    residual = without_character(detector, characters, mask)
+    for c in range(3):
+        assert np.median(residual[mask & (characters == c)]) == pytest.approx(0)
+    np.testing.assert_array_equal(residual[~mask], detector[~mask])
+
+
+def test_eta_squared_sees_what_rho_does_not():
+    rng = np.random.default_rng(7)
+    values = rng.integers(0, 100, 5000)
+    humped = -((values - 50.0) ** 2) / 2500
+    signals = np.stack([humped, values / 100, rng.normal(size=5000)]).astype(np.float32)
+    mask = np.ones(5000, bool)
+    found = eta_squared(signals, values, mask)
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, 11))[1:-1])
+    bins = np.sum(values[:, None] > edges, axis=1)
+    for x, eta in zip(signals.astype(float), found, strict=True):
+        between = sum(np.sum(bins == b) * (x[bins == b].mean() - x.mean()) ** 2 for b in np.unique(bins))
+        assert eta == pytest.approx(between / np.sum((x - x.mean()) ** 2), abs=1e-5)
+    assert abs(score(humped, values, mask, "count")) < 0.05
+    assert found[0] > 0.9
+    assert found[2] < 0.01
+
+
+def test_threshold_is_the_best_of_all_cuts():
+    rng = np.random.default_rng(8)
+    for sign in (1, -1):
+        truth = rng.random(60) < 0.3
+        x = np.round(sign * truth + rng.normal(size=60), 1)
+        cut = best_threshold(x, truth, sign)
+        figures = cut.applied(x, truth)
+        balanced = []
+        for c in np.unique(x):
+            on = sign * x >= sign * c
+            balanced.append((np.mean(on[truth]) + np.mean(~on[~truth])) / 2)
+        assert figures.balanced_accuracy == pytest.approx(max(balanced))
+        on = sign * x > sign * cut.cut
+        assert figures.mcc == pytest.approx(np.corrcoef(on, truth)[0, 1])
+        precision, recall = np.mean(truth[on]), np.mean(on[truth])
+        assert figures.f1 == pytest.approx(2 * precision * recall / (precision + recall))
+        assert figures.prevalence == pytest.approx(truth.mean())
+
+
+def test_class_runs():
+    values = np.array([0, 0, 1, 1, 0, 1, 0], bool)
+    assert class_runs(values, np.ones(7, bool), "bool") == (3, 2)
+    assert class_runs(values, np.array([1, 1, 0, 0, 1, 1, 1], bool), "bool") == (3, 1)
+    assert class_runs(np.array([0, 3, 0, 0, 2]), np.ones(5, bool), "count") == (2, 2)
+    assert class_runs(np.zeros(0, bool), np.zeros(0, bool), "bool") == (0, 0)
+
+
+def test_character_table_is_the_mean_after_the_same_three_characters():
+    rng = np.random.default_rng(9)
+    text = "".join(rng.choice(list("abc"), 400))
+    values, mask = rng.integers(0, 5, 400), rng.random(400) < 0.8
+    codes = np.array([ord(ch) for ch in text]) - 97
+    guess = character_table(codes, values, mask, slice(0, 200))
+    for t in (3, 50, 210, 399):
+        for order in (3, 2, 1, 0):
+            context = text[t + 1 - order : t + 1]
+            same = [u for u in range(order - 1, 200) if mask[u] and text[u + 1 - order : u + 1] == context]
+            if order == 0:
+                same = [u for u in range(200) if mask[u]]
+            if same:
+                break
+        assert guess[t] == pytest.approx(np.mean(values[same]))
+
+
+def test_character_table_backs_off():
+    codes = np.array([0, 1, 0, 1, 2, 2, 2, 2])
+    values = np.array([0, 1, 0, 1, 0, 0, 0, 0])
+    guess = character_table(codes, values, np.ones(8, bool), slice(0, 4))
+    assert guess.tolist() == [0, 1, 0, 1, 0.5, 0.5, 0.5, 0.5]
+    assert character_table(np.zeros(0, int), np.zeros(0), np.zeros(0, bool), slice(0, 0)).shape == (0,)
+
+
+def test_probe_finds_what_no_single_cell_holds():
+    rng = np.random.default_rng(10)
+    n = 8000
+    on = np.repeat(rng.random(n // 20) < 0.5, 20)
+    signals = rng.normal(size=(40, n)) + 0.4 * (2 * on - 1)
+    half = slice(0, n // 2), slice(n // 2, n)
+    mask = np.ones(n, bool)
+    single = np.nanmax(score_cells(signals[:, half[1]], [(on[half[1]], mask[half[1]], "bool")]))
+    probe = probe_score(signals.astype(np.float32), on, mask, "bool", *half)
+    assert single < 0.75
+    assert probe > 0.97
+
+
+def test_probe_equals_least_squares_with_a_penalty(monkeypatch):
+    rng = np.random.default_rng(11)
+    signals, on = rng.normal(size=(5, 600)), rng.random(600) < 0.4
+    half = slice(0, 300), slice(300, 600)
+    monkeypatch.setattr(baselines, "RIDGES", (0.2,))
+    x = signals[:, half[0]].T
+    z = (x - x.mean(0)) / x.std(0)
+    y = on[half[0]] - on[half[0]].mean()
+    stacked = np.vstack([z, np.sqrt(0.2 * 300) * np.eye(5)])
+    weights = np.linalg.lstsq(stacked, np.r_[y, np.zeros(5)], rcond=None)[0] / x.std(0)
+    expected = score(weights @ signals[:, half[1]], on[half[1]], np.ones(300, bool), "bool")
+    assert probe_score(signals, on, np.ones(600, bool), "bool", *half) == pytest.approx(expected)
+
+
+def test_probe_is_not_led_astray_by_noise():
+    """Many idle cells and few characters: one cell that knows keeps most of its score in the probe."""
+    rng = np.random.default_rng(13)
+    on = np.repeat(rng.random(60) < 0.5, 20)
+    signals = rng.normal(size=(200, 1200)).cumsum(axis=1)
+    signals[7] = on + 0.1 * rng.normal(size=1200)
+    half = slice(0, 600), slice(600, 1200)
+    assert probe_score(signals, on, np.ones(1200, bool), "bool", *half) > 0.8
+
+
+@pytest.mark.slow
+def test_a_large_model_is_scored_in_a_minute():
+    """Every concept, 1,024 cells, 100,000 characters: scores, chance level and probes."""
+    from charrnn.interpret.concepts import BUILT_IN
+
+    rng = np.random.default_rng(12)
+    text = "".join(rng.choice(list("ab \"'(){}[]<>\n.,XY1/*#="), 100_000))
+    signals = np.tanh(rng.normal(size=(1024, 100_000), scale=0.5).astype(np.float32))
+    halves = slice(200, 49_900), slice(50_100, 100_000)
+    start = time.perf_counter()
+    labels = [concept.label(text) for concept in BUILT_IN.values()]
+    parts = [[(one.values[h], one.mask[h], one.kind) for one in labels] for h in halves]
+    score_cells(signals[:, halves[0]], parts[0])
+    chance(signals[:, halves[1]], parts[1])
+    for one in labels:
+        probe_score(signals, one.values, one.mask, one.kind, *halves)
+    assert time.perf_counter() - start < 60

@@ -39,6 +39,7 @@ _ADVICE = {
     errno.EACCES: _NO_ACCESS,
     errno.EPERM: _NO_ACCESS,
     errno.ENOENT: "Make that folder first",
+    errno.EEXIST: "Choose a path that is not taken",
     errno.ENOTDIR: "Choose a path whose parent is a folder",
 }
 

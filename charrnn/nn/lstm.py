@@ -99,7 +99,8 @@ def backward(
     dh_out : (T, B, H), ∂loss/∂h[t] from above; d_state : (2, B, H), from the chunk that follows
     Returns ∂loss/∂state, (2, B, H).
     """
-    assert trace.c_prev is not None and trace.inner is not None
+    assert trace.c_prev is not None
+    assert trace.inner is not None
     h = trace.h
     T, B, H = h.shape
     w_hh = params["weight_hh"].reshape(4, H, H)

@@ -1,0 +1,70 @@
+"""The `charrnn` command: its subcommands, and how an error ends it."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from charrnn.cli.corpus import corpus
+from charrnn.cli.eval import evaluate
+from charrnn.cli.inspect_cells import inspect_cells
+from charrnn.cli.sample import sample
+from charrnn.cli.train import train
+from charrnn.errors import CharRNNError
+
+app = typer.Typer(
+    name="charrnn",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(train)
+app.command()(sample)
+app.command("eval")(evaluate)
+app.command()(inspect_cells)
+app.command()(corpus)
+
+_debug = False
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"charrnn {version('charrnn')}")
+        raise typer.Exit
+
+
+@app.callback()
+def charrnn(
+    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when a command fails.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Character-level recurrent networks: train on a text, sample more of it, see what single cells learn."""
+    global _debug
+    _debug = debug
+
+
+def main() -> None:
+    """Run the command line; an error is one message on stderr and its exit code."""
+    try:
+        app(prog_name="charrnn")
+    except CharRNNError as error:
+        if _debug:
+            raise
+        print(f"charrnn: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""The models a command works with: those named, or that of the newest run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from charrnn.model import Model
+
+ModelsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        help="A model file or run folder; by default the newest run under ./runs. "
+        "Given several times, the models' probabilities are averaged.",
+    ),
+]
+
+
+def open_models(paths: list[str] | None) -> tuple[list[Path], list["Model"]]:
+    """The files that --model names, or that of the newest run, told on stderr; and the models in them.
+
+    Raises ModelError when there is none.
+    """
+    from charrnn.model import load_model
+    from charrnn.train.run_folder import find_model
+
+    if not paths:
+        files = [find_model()]
+        typer.echo(f"model {files[0]}", err=True)
+    else:
+        files = [find_model(path) for path in paths]
+    return files, [load_model(file) for file in files]

@@ -1,0 +1,99 @@
+"""charrnn sample: text from a model, as it is generated."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from charrnn.cli.models import ModelsOption, open_models
+from charrnn.cli.options import JsonOption, with_settings
+from charrnn.cli.pipes import until_nobody_reads
+from charrnn.errors import DataError, UsageError
+from charrnn.sampling_config import DrawingConfig, SamplingConfig
+
+Strings = list[str] | None
+
+
+@with_settings(Drawing=DrawingConfig)
+def sample(
+    model: ModelsOption = None,
+    prime: Annotated[str, typer.Option(help="Text to continue; @FILE is a file's, - that of stdin.")] = "",
+    temp: Annotated[
+        str,
+        typer.Option(help="Temperature: below 1 is safer, above 1 bolder; 0 the likeliest. A list compares."),
+    ] = str(SamplingConfig.temperature),
+    stop: Annotated[Strings, typer.Option(help="End before this text. May be repeated.")] = None,
+    clamp: Annotated[
+        Strings, typer.Option(help="Hold a cell's signal: layer:cell=value. May be repeated.")
+    ] = None,
+    beam: Annotated[int, typer.Option(min=0, help="Search the likeliest text with this many beams.")] = 0,
+    interactive: Annotated[
+        bool, typer.Option("--interactive", help="Write together with the model.")
+    ] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Control characters as they are, on a terminal too.")
+    ] = False,
+    as_json: JsonOption = False,
+    **settings: Any,
+) -> None:
+    """Generate text. The same seed gives the same text; the prime is neither printed nor counted.
+
+    \b
+    Examples:
+      charrnn sample --temp 0.8 --length 500 --prime "Once upon a time" --seed 7
+      charrnn sample --temp 0.4,0.8,1.2 --top-p 0.95
+      charrnn sample --prime @start.txt --clamp 1:137=0.9 --count 64 --json
+    """
+    from threadpoolctl import threadpool_limits
+
+    from charrnn.beam import beam_search
+    from charrnn.sampling import Sampler
+    from charrnn.train.threads import choose_threads
+    from charrnn.ui.interactive import converse
+    from charrnn.ui.samples import draw
+    from charrnn.ui.text import writer
+
+    config = SamplingConfig(prime=_text(prime), **{k: v for k, v in settings.items() if v is not None})
+    if interactive and (beam or as_json or "," in temp):
+        raise UsageError("--interactive goes with neither --beam nor --json nor several temperatures")
+    files, models = open_models(model)
+    sampler = Sampler(models, config, temperatures=_numbers(temp), stop=stop or (), clamps=clamp or ())
+    if sampler.note:
+        typer.echo(sampler.note, err=True)
+    if interactive:
+        converse(sampler, input, writer(sys.stdout, raw=raw))
+        return
+    if config.seed is None and not beam:
+        typer.echo(f"seed {sampler.seeds[0]}", err=True)
+    write = (lambda piece: None) if as_json else writer(sys.stdout, raw=raw)
+    threads = choose_threads(beam or len(sampler.seeds), models[0].config.hidden)
+    with threadpool_limits(threads, user_api="blas"), until_nobody_reads():
+        if beam:
+            ids, log_p = beam_search(models, sampler.prime_ids, config.length, beam)
+            write(text := sampler.vocab.decode(ids))
+            samples = [{"text": text, "log_probability_nats": log_p}]
+        else:
+            samples = draw(sampler, write)
+        if as_json:
+            name = str(files[0]) if len(files) == 1 else [str(file) for file in files]
+            typer.echo(json.dumps({"samples": samples, "model": name}))
+        elif sys.stdout.isatty() and len(samples) == 1:
+            write("\n")
+
+
+def _text(prime: str) -> str:
+    try:
+        if prime == "-":
+            return sys.stdin.buffer.read().decode()
+        return Path(prime[1:]).read_text("utf-8") if prime.startswith("@") else prime
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"--prime {prime} cannot be read as UTF-8 text: {error}") from error
+
+
+def _numbers(temp: str) -> list[float]:
+    try:
+        return [float(part) for part in temp.split(",")]
+    except ValueError:
+        raise UsageError(f"--temp is {temp!r}; it must be a number, or several with commas between") from None

@@ -1,0 +1,1 @@
+"""Results as rich renderables. rich lives here only; no maths."""

@@ -1,0 +1,213 @@
+"""How training looks: a live display on a terminal, plain lines elsewhere. All of it on stderr."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.train.loop import Progress, Report
+from charrnn.train.session import About, Quiet, RunListener, TrainResult
+from charrnn.ui.charts import ASCII_BARS, BARS, sparkline
+
+SAMPLE_LINES = 6
+SPARK_WIDTH = 40
+
+
+class View(RunListener, Protocol):
+    """A listener that also shows how the run ended."""
+
+    def end(self, result: TrainResult) -> None: ...
+
+
+@contextmanager
+def training_listener(*, quiet: bool) -> Iterator[View]:
+    """The view that suits where stderr goes."""
+    console = Console(stderr=True, highlight=False)
+    if quiet:
+        yield Silent(console)
+    elif console.is_terminal and not console.is_dumb_terminal:
+        with Live(console=console, auto_refresh=False, transient=False) as live:
+            yield LiveView(console, live)
+    else:
+        yield PlainView(console)
+
+
+def losses(nats: float | None) -> str:
+    """A loss in both units."""
+    return "–" if nats is None else f"{nats:.4f} nats  {nats / math.log(2):.4f} bits/char"
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds, as a clock shows them."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def describe(about: About) -> str:
+    """The run in a line or two."""
+    model, config = about.model, about.config
+    cell = {"lstm": "LSTM", "gru": "GRU", "rnn": f"{model.nonlinearity} RNN"}[model.cell]
+    start = "" if about.resumed_at is None else f", resumed at step {about.resumed_at:,}"
+    return (
+        f"{about.corpus}: {about.characters:,} characters ({about.training_characters:,} train, "
+        f"{about.validation_characters:,} validate), vocabulary {about.vocabulary}\n"
+        f"{cell} {model.layers}×{model.hidden}, {about.parameters:,} parameters; {config.optimizer}, "
+        f"lr {config.learning_rate:g}, {config.schedule}; {about.batch_size} streams × {config.seq_length} "
+        f"characters, {about.threads} thread{'s' * (about.threads > 1)}{start}"
+    )
+
+
+class Silent(Quiet):
+    """Tells only what the user should know."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def note(self, message: str) -> None:
+        self.console.print(Text(message), soft_wrap=True)
+
+    def end(self, result: TrainResult) -> None: ...
+
+
+class PlainView(Silent):
+    """A line a report, for logs and pipes."""
+
+    def begin(self, about: About, vocabulary: Vocabulary) -> None:
+        self.note(f"{describe(about)}\nrun folder {about.folder}")
+
+    def report(self, report: Report, is_best: bool) -> None:
+        validation = "" if report.val_loss_nats is None else f"  val {losses(report.val_loss_nats)}"
+        self.note(
+            f"step {report.step:>7,}  epoch {report.epoch:6.2f}  {duration(report.seconds):>7}  "
+            f"{report.chars_per_second:>8,.0f} chars/s  train {losses(report.train_loss_nats)}{validation}"
+            + (" *" if is_best and validation else "")
+        )
+
+    def end(self, result: TrainResult) -> None:
+        self.note(summary(result))
+
+
+class LiveView(Silent):
+    """Progress, losses, a sparkline and the last sample, redrawn in place."""
+
+    def __init__(self, console: Console, live: Live) -> None:
+        super().__init__(console)
+        self._live = live
+        self._about: About | None = None
+        self._progress = Progress()
+        self._speed, self._used = 0.0, 0.0
+        self._train: list[float] = []
+        self._validation: list[float] = []
+        self._sample = ""
+        self._began, self._used_at_begin = time.perf_counter(), 0.0
+
+    def begin(self, about: About, vocabulary: Vocabulary) -> None:
+        self._about = about
+        self._began = time.perf_counter()
+        self._draw()
+
+    def tick(self, progress: Progress, chars_per_second: float, used: float) -> None:
+        if not self._used:
+            self._used_at_begin = used
+        self._progress, self._speed, self._used = progress, chars_per_second, used
+        self._draw()
+
+    def report(self, report: Report, is_best: bool) -> None:
+        self._train.append(report.train_loss_nats)
+        if report.val_loss_nats is not None:
+            self._validation.append(report.val_loss_nats)
+
+    def sample(self, text: str) -> None:
+        self._sample = text
+
+    def end(self, result: TrainResult) -> None:
+        self._used = 1.0
+        self._draw()
+        self._live.stop()
+        self.note(summary(result))
+
+    def _draw(self) -> None:
+        self._live.update(self.render(), refresh=True)
+
+    def render(self) -> Group:
+        """The display as it is now."""
+        assert self._about is not None
+        progress, encoding = self._progress, self.console.encoding
+        bars = BARS if encoding.startswith("utf") else ASCII_BARS
+        width = min(SPARK_WIDTH, max(8, self.console.width - 50))
+        passed = time.perf_counter() - self._began
+        done = self._used - self._used_at_begin
+        remaining = duration(passed * (1 - self._used) / done) if done > 0 else "–"
+        head = Table.grid(padding=(0, 2))
+        head.add_row(
+            ProgressBar(total=1.0, completed=self._used, width=width),
+            Text(f"{100 * self._used:3.0f}%"),
+            Text(f"{duration(progress.seconds)} gone, {remaining} left"),
+        )
+        rows = Table.grid(padding=(0, 2))
+        rows.add_row(
+            Text("step", "dim"),
+            Text(f"{progress.step:,}, epoch {progress.step / self._about.chunks:.2f}"),
+            Text(f"{self._speed:,.0f} characters/s", "dim"),
+        )
+        rows.add_row(
+            Text("train", "dim"),
+            Text(losses(progress.smooth_loss_nats)),
+            Text(sparkline(self._train, width, bars), "yellow"),
+        )
+        rows.add_row(
+            Text("validate", "dim"),
+            Text(losses(progress.val_loss_nats)),
+            Text(sparkline(self._validation, width, bars), "cyan"),
+        )
+        rows.add_row(
+            Text("best", "dim"),
+            Text(losses(progress.best_val_loss_nats)),
+            Text(f"at step {progress.best_step:,}" if progress.best_step else "", "dim"),
+        )
+        parts: list[Text | Table | Panel] = [
+            Text(describe(self._about)),
+            Text(f"run folder {self._about.folder}", "dim"),
+            Text(""),
+            head,
+            rows,
+        ]
+        if self._sample:
+            sample = Text(visible(self._sample), overflow="fold")
+            lines = sample.wrap(self.console, max(10, self.console.width - 4))[:SAMPLE_LINES]
+            parts.append(
+                Panel(Text("\n").join(lines), title="sample", title_align="left", border_style="dim")
+            )
+        return Group(*parts)
+
+
+def visible(text: str) -> str:
+    """The text with control characters other than newline replaced: they could drive the terminal."""
+    return "".join(c if c == "\n" or c.isprintable() else "·" for c in text)
+
+
+def summary(result: TrainResult) -> str:
+    """How the run ended, in a line or two."""
+    why = {
+        "epochs": "all epochs done",
+        "max_steps": "all steps done",
+        "max_minutes": "time is up",
+        "patience": "no better validation for a while",
+    }[result.stopped_because]
+    best = ""
+    if result.val_loss_nats is not None:
+        best = f"; best validation loss {losses(result.val_loss_nats)} at step {result.best_step:,}"
+    return (
+        f"{why} after {result.steps:,} steps, {duration(result.seconds)}, "
+        f"{result.chars_per_second:,.0f} characters/s{best}\nmodel {result.model}"
+    )

@@ -1,0 +1,242 @@
+"""charrnn eval, as a command, and what it calls."""
+
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from charrnn.cli.eval import evaluate as command
+from charrnn.config import ModelConfig
+from charrnn.errors import CharRNNError, DataError, UsageError
+from charrnn.evaluation import Surprise, evaluate, score_lines, worst_places
+from charrnn.model import Model
+from charrnn.nn import torch_layout
+from charrnn.nn.loss import log_softmax
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.ui import surprise
+
+SYMBOLS = "\n\x1b /[]abcdefgh"
+TEXT = "abc def\n\nbad cab\nh\nface [a] fad\nabc def\n" * 3 + "each"
+app = typer.Typer(rich_markup_mode=None)
+app.command()(command)
+
+
+def random_model(seed: int = 1, vocab: str | Vocabulary = SYMBOLS, training: Any = None) -> Model:
+    config = ModelConfig(hidden=8, layers=2)
+    rng = np.random.default_rng(seed)
+    shapes = torch_layout.shapes(config, len(vocab))
+    return Model(config, vocab, {n: rng.normal(0, 0.6, shape) for n, shape in shapes.items()}, training)
+
+
+def log_probabilities(model: Model, text: str) -> np.ndarray:
+    """log p of each character after the first, by the plain forward pass."""
+    ids = model.vocab.encode(text).astype(int)
+    logits, _ = model.logits(ids[:-1, None])
+    return log_softmax(logits[:, 0])[np.arange(len(ids) - 1), ids[1:]]
+
+
+def run(*args: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(app, list(args), input=stdin)
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
+    """A model in ./m.safetensors that says it was trained on ./corpus.txt."""
+    import hashlib
+
+    monkeypatch.chdir(tmp_path)
+    corpus = "".join(np.random.default_rng(5).choice(list(SYMBOLS), 900))
+    Path("corpus.txt").write_text(corpus)
+    Path("text.txt").write_text(TEXT)
+    settings = {
+        "level": "char",
+        "encoding": "utf-8",
+        "newlines": "keep",
+        "val_fraction": 0.1,
+        "test_fraction": 0.2,
+    }
+    about = {
+        "sources": [str(tmp_path / "corpus.txt")],
+        "sha256": hashlib.sha256(corpus.encode()).hexdigest(),
+    }
+    made = random_model(training={"corpus": about, "settings": settings})
+    made.save("m.safetensors")
+    return made
+
+
+def test_json_and_words(model: Model) -> None:
+    expected = -log_probabilities(model, TEXT).mean()
+    answer = json.loads(run("text.txt", "--model", "m.safetensors", "--json").stdout)
+    assert answer.keys() == {"chars", "loss_nats", "bits_per_char", "perplexity", "baselines"}
+    assert answer["chars"] == len(TEXT)
+    assert answer["loss_nats"] == pytest.approx(expected)
+    assert answer["bits_per_char"] == pytest.approx(expected / math.log(2))
+    assert answer["perplexity"] == pytest.approx(math.exp(expected))
+    assert list(answer["baselines"]) == ["uniform", "unigram", "order-5", "xz"]
+    assert answer["baselines"]["uniform"]["bits_per_char"] == pytest.approx(math.log2(len(SYMBOLS)))
+    words = run("text.txt", "--model", "m.safetensors").stdout
+    assert f"{expected:.4f}" in words
+    assert f"{answer['baselines']['order-5']['loss_nats']:.4f}" in words
+
+
+def test_stdin_and_several_files_are_one_text(model: Model) -> None:
+    one = run("text.txt", "text.txt", "--model", "m.safetensors", "--json").stdout
+    assert run("-", "--model", "m.safetensors", "--json", stdin=TEXT * 2).stdout == one
+    assert json.loads(one)["loss_nats"] == pytest.approx(-log_probabilities(model, TEXT * 2).mean())
+
+
+@pytest.mark.parametrize(
+    ("part", "cut"), [("train", (0, 630)), ("validation", (630, 720)), ("test", (720, 900))]
+)
+def test_parts_of_the_training_text(model: Model, part: str, cut: tuple[int, int]) -> None:
+    text = Path("corpus.txt").read_text()[slice(*cut)]
+    answer = json.loads(run("--split", part, "--model", "m.safetensors", "--json").stdout)
+    assert answer["chars"] == cut[1] - cut[0]
+    assert answer["loss_nats"] == pytest.approx(-log_probabilities(model, text).mean())
+
+
+def test_a_changed_corpus_gives_no_baselines(model: Model) -> None:
+    Path("corpus.txt").write_text("abc" * 300)
+    result = run("text.txt", "--model", "m.safetensors", "--json")
+    assert list(json.loads(result.stdout)["baselines"]) == ["uniform"]
+    assert "changed" in result.stderr
+    assert isinstance(run("--split", "test", "--model", "m.safetensors").exception, DataError)
+    assert run("text.txt", "--model", "m.safetensors", "--no-baselines").stderr == ""
+
+
+def test_several_models_are_averaged(model: Model) -> None:
+    other = random_model(2)
+    other.save("other.safetensors")
+    result = run("text.txt", "--model", "m.safetensors", "--model", "other.safetensors", "--json")
+    p = (np.exp(log_probabilities(model, TEXT)) + np.exp(log_probabilities(other, TEXT))) / 2
+    assert json.loads(result.stdout)["loss_nats"] == pytest.approx(-np.log(p).mean())
+
+
+def test_lines_are_ranked_by_surprise(model: Model) -> None:
+    result = run("text.txt", "--model", "m.safetensors", "--per-line")
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    lines = TEXT.split("\n")
+    assert sorted(line["line"] for line in found) == list(range(1, len(lines) + 1))
+    for line in found:
+        text = lines[line["line"] - 1]
+        log_p = log_probabilities(model, f"\n{text}\n")
+        assert line["text"] == text
+        assert line["chars"] == len(text) + 1
+        assert line["log_probability_nats"] == pytest.approx(log_p.sum())
+        assert line["loss_nats"] == pytest.approx(-log_p.mean())
+    losses = [line["loss_nats"] for line in found]
+    assert losses == sorted(losses, reverse=True)
+    assert [line["rank"] for line in found] == list(range(1, len(lines) + 1))
+
+
+def test_long_lines_and_a_final_newline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("charrnn.evaluation.STEPS", 3)
+    monkeypatch.setattr("charrnn.evaluation.ROWS", 2)
+    models = [random_model(1), random_model(2)]
+    text = "abcdefgh" * 4 + "\n\nab\nbad cab\n"
+    found = sorted(score_lines(models, models[0].vocab.encode(text)), key=lambda line: line.number)
+    assert [line.number for line in found] == [1, 2, 3, 4]
+    for line, words in zip(found, text.split("\n"), strict=False):
+        p = np.mean([np.exp(log_probabilities(m, f"\n{words}\n")) for m in models], axis=0)
+        assert line.total_nats == pytest.approx(-np.log(p).sum())
+
+
+def test_lines_without_newlines() -> None:
+    model = random_model(vocab="abc")
+    (line,) = score_lines([model], model.vocab.encode("cab"))
+    assert line.total_nats == pytest.approx(-log_probabilities(model, "acab").sum())
+
+
+def test_guesses_at_the_worst_places() -> None:
+    model = random_model()
+    log_p = log_probabilities(model, TEXT)
+    ids = model.vocab.encode(TEXT)
+    worst = worst_places([model], ids, -log_p, 3)
+    assert [s.nats for s in worst] == sorted(-log_p, reverse=True)[:3]
+    for found in worst:
+        logits, _ = model.logits(ids[: found.place, None])
+        p = np.exp(log_softmax(logits[-1, 0]))
+        assert [s for s, _ in found.guesses] == np.argsort(-p)[:5].tolist()
+        assert [q for _, q in found.guesses] == pytest.approx(np.sort(p)[::-1][:5])
+        assert found.nats == pytest.approx(-math.log(p[ids[found.place]]))
+
+
+def test_highlight_without_colour() -> None:
+    vocab = Vocabulary.of(SYMBOLS)
+    text = "a[b]\x1bc\nd"
+    bits = np.array([0.5, 3.2, 0.9, 12, 9.99, 1, 4.4])
+    stream = io.StringIO()
+    worst = [Surprise(4, 12 * math.log(2), [(vocab.encode("a")[0], 0.75), (vocab.encode(" ")[0], 0.2)])]
+    surprise.show(vocab, vocab.encode(text), bits * math.log(2), worst, stream)
+    lines = stream.getvalue().split("\n")
+    assert lines[1] == "a[b]\\x1bc↵"
+    assert lines[2] == "  3 +   91"
+    assert lines[3:5] == ["d", "4"]
+    assert lines[5].split() == ["4", "a[b][\\x1b]", "12.0", "bits,", "expected", "a", "75%", "space", "20%"]
+
+
+def test_highlight_with_colour() -> None:
+    vocab = Vocabulary.of(SYMBOLS)
+    text = surprise.line(vocab, vocab.encode("a[/]b\x1b"), np.array([0, 1, 2.5, 4, 8, 99]), coloured=True)
+    assert text.plain == "a[/]b\\x1b"
+    styles = [style for _, style in surprise.STYLES]
+    assert [(span.start, span.end, span.style) for span in text.spans] == [
+        (1, 2, styles[0]),
+        (2, 3, styles[1]),
+        (3, 4, styles[2]),
+        (4, 5, styles[3]),
+        (5, 9, styles[3]),
+    ]
+    console = Console(file=io.StringIO(), force_terminal=True, color_system="256")
+    console.print(surprise.legend(coloured=True))
+    assert "8–…" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_highlight_of_bytes_and_the_command(model: Model) -> None:
+    vocab = Vocabulary.all_bytes()
+    assert (
+        surprise.line(vocab, vocab.encode("é"), np.array([0.0, 9.0]), coloured=False).plain
+        == "\\xc3\\xa9\n    9"
+    )
+    result = run("text.txt", "--model", "m.safetensors", "--highlight", "--worst", "2")
+    lines = result.stdout.splitlines()
+    assert len([line for line in lines if "expected" in line]) == 2
+    assert any(line.startswith("face [a] fad") for line in lines)
+    assert "\x1b" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "error", "message"),
+    [
+        ([], UsageError, "--split"),
+        (["text.txt", "--split", "test"], UsageError, "--split"),
+        (["text.txt", "--json", "--per-line"], UsageError, "--per-line"),
+        (["nowhere.txt"], DataError, "nowhere.txt"),
+        (["unknown.txt"], DataError, "'X'"),
+        (["short.txt"], DataError, "1 symbols"),
+    ],
+    ids=str,
+)
+def test_errors(model: Model, args: list[str], error: type[CharRNNError], message: str) -> None:
+    Path("unknown.txt").write_text("aXb")
+    Path("short.txt").write_text("a")
+    result = run(*args, "--model", "m.safetensors")
+    assert isinstance(result.exception, error)
+    with pytest.raises(error, match=message):
+        raise result.exception
+
+
+def test_the_api_takes_one_model_or_several() -> None:
+    model = random_model()
+    ids = model.vocab.encode(TEXT)
+    assert evaluate(model, ids) == evaluate([model], ids)
+    seen: list[int] = []
+    evaluate(model, ids, progress=seen.append)
+    assert sum(seen) == len(ids) - 1

@@ -1,0 +1,171 @@
+"""charrnn sample, as a command."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from charrnn.cli.sample import sample as command
+from charrnn.config import ModelConfig
+from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
+from charrnn.model import Model
+from charrnn.nn import torch_layout
+from charrnn.sampling import Sampler, SamplingConfig, sample
+from charrnn.ui.interactive import converse
+
+SYMBOLS = "\n\x1b abcdefgh"
+app = typer.Typer(rich_markup_mode=None)
+app.command()(command)
+
+
+def random_model(seed: int = 1, vocab: str = SYMBOLS) -> Model:
+    config = ModelConfig(hidden=8, layers=2)
+    rng = np.random.default_rng(seed)
+    shapes = torch_layout.shapes(config, len(vocab))
+    return Model(config, vocab, {name: rng.normal(0, 1, shape) for name, shape in shapes.items()})
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
+    """A model saved as the newest run of a folder that is now the current one."""
+    monkeypatch.chdir(tmp_path)
+    made = random_model()
+    folder = Path("runs/tale-1")
+    folder.mkdir(parents=True)
+    made.save(folder / "model.safetensors")
+    return made
+
+
+def run(*args: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(app, list(args), input=stdin)
+
+
+def test_the_text_is_that_of_the_library(model: Model) -> None:
+    result = run("--seed", "7", "--length", "80", "--temp", "0.9", "--prime", "ab", "--top-k", "5")
+    assert result.exit_code == 0
+    assert result.stdout == sample(model, seed=7, length=80, temperature=0.9, prime="ab", top_k=5)
+    assert result.stderr == f"model {Path('runs/tale-1/model.safetensors')}\n"
+    assert run("--model", "runs/tale-1", "--seed", "7").stderr == ""
+    assert run("--model", "runs/tale-1/model.safetensors", "--seed", "7").stderr == ""
+
+
+def test_the_seed_is_told_when_it_was_not_given(model: Model) -> None:
+    first = run("--length", "60")
+    line = first.stderr.splitlines()[-1]
+    assert line.startswith("seed ")
+    assert run("--length", "60", "--seed", line.split()[1]).stdout == first.stdout
+
+
+def test_json(model: Model) -> None:
+    result = run("--json", "--count", "2", "--temp", "0.5,1", "--seed", "3", "--length", "20")
+    answer = json.loads(result.stdout)
+    assert answer["model"] == str(Path("runs/tale-1/model.safetensors"))
+    assert answer["samples"] == [
+        {"text": sample(model, seed=seed, temperature=T, length=20), "seed": seed, "temperature": T}
+        for T in (0.5, 1.0)
+        for seed in (3, 4)
+    ]
+
+
+def test_several_texts_have_headers(model: Model) -> None:
+    result = run("--count", "2", "--seed", "3", "--length", "20", "--temp", "1")
+    first, second = (sample(model, seed=seed, temperature=1, length=20) for seed in (3, 4))
+    expected = f"--- seed 3, temperature 1\n{first}\n--- seed 4, temperature 1\n{second}\n"
+    assert result.stdout == expected
+
+
+def test_primes_from_a_file_and_from_stdin(model: Model) -> None:
+    Path("start.txt").write_text("abc\n")
+    expected = sample(model, prime="abc\n", seed=1, length=30)
+    assert run("--prime", "@start.txt", "--seed", "1", "--length", "30").stdout == expected
+    assert run("--prime", "-", "--seed", "1", "--length", "30", stdin="abc\n").stdout == expected
+
+
+def test_stop_clamp_beam_and_ensemble(model: Model) -> None:
+    other = random_model(2)
+    other.save("other.safetensors")
+    settings = {"seed": 5, "length": 100}
+    given = ("--seed", "5", "--length", "100")
+    assert run(*given, "--stop", "h", "--stop", "gg").stdout == sample(model, stop=["h", "gg"], **settings)
+    assert run(*given, "--clamp", "1:2=0.9").stdout == sample(model, clamps=["1:2=0.9"], **settings)
+    both = run(*given, "--model", "runs/tale-1", "--model", "other.safetensors", "--json")
+    assert json.loads(both.stdout)["samples"][0]["text"] == sample([model, other], **settings)
+    assert json.loads(both.stdout)["model"] == [
+        str(Path("runs/tale-1/model.safetensors")),
+        "other.safetensors",
+    ]
+    assert run("--beam", "1", "--length", "40").stdout == sample(model, temperature=0, length=40)
+    found = json.loads(run("--beam", "4", "--length", "10", "--json").stdout)["samples"][0]
+    assert len(found["text"]) == 10
+    assert found["log_probability_nats"] < 0
+
+
+@pytest.mark.parametrize(
+    ("args", "error", "message"),
+    [
+        (["--prime", "aXb"], DataError, r"'X' \(U\+0058\) at position 1"),
+        (["--prime", "@nowhere.txt"], DataError, "nowhere.txt"),
+        (["--temp", "warm"], UsageError, "--temp is 'warm'"),
+        (["--temp", "-1"], UsageError, "-1"),
+        (["--top-p", "0"], UsageError, "--top-p is 0"),
+        (["--clamp", "9:1=0.5"], UsageError, "layers 0 to 1"),
+        (["--model", "nowhere"], ModelError, "nowhere"),
+        (["--interactive", "--json"], UsageError, "--interactive"),
+    ],
+    ids=str,
+)
+def test_errors(model: Model, args: list[str], error: type[CharRNNError], message: str) -> None:
+    result = run(*args)
+    assert isinstance(result.exception, error)
+    with pytest.raises(error, match=message):
+        raise result.exception
+
+
+def test_without_any_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(run().exception, ModelError)
+
+
+def test_a_reader_that_goes_away_ends_it_quietly(model: Model) -> None:
+    command = [sys.executable, "-m", "charrnn", "sample", "--length", "100000000", "--seed", "1"]
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        begin = process.stdout.read(100)  # it comes before the end
+        process.stdout.close()
+        talk = process.stderr.read().decode()
+    assert (len(begin), process.returncode) == (100, 0), talk
+    assert talk == f"model {Path('runs/tale-1/model.safetensors')}\n"
+
+
+def test_writing_together() -> None:
+    model = random_model()
+    sampler = Sampler(model, SamplingConfig(prime="ab", seed=4, length=10))
+    went_on = sample(model, prime="ab", seed=4, length=10)
+    third = sample(model, prime="ab" + went_on + "cab", seed=5, length=10)
+    answers = iter(
+        ["", "cab", "/1", "/undo", "", "XYZ", "/undo", "/undo", "/undo", "/undo", "/undo", "", "/quit"]
+    )
+    shown: list[str] = []
+    states = []
+
+    def ask(question: str) -> str:
+        states.append(shown[-1][1:].rsplit("\n\n", 1)[0])
+        return next(answers)
+
+    text = converse(sampler, ask, shown.append)
+    assert states[:3] == ["ab", "ab" + went_on, "ab" + went_on + "cab"]
+    assert states[3][:-1] == states[2] == states[4]
+    assert states[5] == states[6] == states[2] + third
+    assert any("'X'" in piece for piece in shown)
+    assert states[7:12] == [states[2], states[1], "ab", "ab", "ab"]
+    assert text == "ab" + sample(model, prime="ab", seed=6, length=10)

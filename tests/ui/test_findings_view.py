@@ -1,0 +1,240 @@
+"""What the terminal shows, letter by letter, at fixed widths, with and without colour."""
+
+import io
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from charrnn.interpret.cause import CausalTest
+from charrnn.interpret.findings import Finding
+from charrnn.interpret.passages import Passage
+from charrnn.ui import findings as view
+from charrnn.ui.findings import (
+    BLUES,
+    ORANGES,
+    Look,
+    legend,
+    luminance,
+    passage_view,
+    rows,
+    step_of,
+    step_style,
+    table,
+)
+
+
+def render(renderable, width=40, colour=None):
+    out = io.StringIO()
+    Console(file=out, width=width, color_system=colour, force_terminal=colour is not None).print(renderable)
+    return out.getvalue()
+
+
+def passage(text, signal=None, values=None, mask=None, scale=1.0, highest=1.0, guesses=()):
+    n = len(text)
+    signal = np.zeros(n) if signal is None else np.array(signal, float)
+    mask = np.ones(n, bool) if mask is None and values is not None else mask
+    return Passage(text, 0, signal, scale, values, mask, highest, guesses)
+
+
+BARS = Look(colour=False, bars=view.BARS)
+COLOUR = Look(colour=True, bars=view.BARS)
+
+
+def test_bars_carry_the_signal_and_a_strip_the_label():
+    text = 'a "b" [/c]\nd\te'
+    on = np.array([ch in '"b' for ch in text]) & (np.arange(len(text)) < 4)
+    mask = np.arange(len(text)) != 6
+    signal = np.linspace(-1, 1, len(text))
+    assert render(passage_view(passage(text, signal, on, mask), 40, BARS)) == (
+        "  ━━  ╌\n"
+        'a "b" [/c]↵\n'
+        "▁▂▂▃▃▄▄▅▅▆▆\n"
+        "\n"
+        "d→e\n"
+        "▇▇█\n"
+    )  # fmt: skip
+
+
+def test_wrapping_counts_columns_not_words():
+    assert (
+        render(passage_view(passage("abc défgh", np.zeros(9)), 4, BARS)) == "abc \n▅▅▅▅\ndéfg\n▅▅▅▅\nh\n▅\n"
+    )
+
+
+def test_wide_characters_keep_their_columns():
+    text = "a漢字b"
+    shown = render(passage_view(passage(text, [-1, 1, 0, 1], np.array([0, 1, 1, 0], bool)), 40, BARS))
+    assert shown == " ━━━━\na漢字b\n▁██▅▅█\n"
+    assert list(rows(passage(text), 2, BARS)) == [(0, 1), (1, 2), (2, 3), (3, 4)]
+
+
+def test_control_characters_become_glyphs():
+    text = "\0\x1b[31m\x7f\r\u202e\u200b\ud800e\u0301\u2028\xa0"
+    shown = render(passage_view(passage(text), 40, BARS)).split("\n")[0]
+    assert shown == "␀␛[31m␡␍\ufffd\ufffd\ufffde◌\u0301\ufffd␠"
+
+
+def test_counts_are_drawn_by_height():
+    values = np.array([0, 1, 4, 8])
+    assert render(passage_view(passage("abcd", values=values, highest=8), 40, BARS)).split("\n")[0] == " ▂▅█"
+
+
+def test_colours_are_backgrounds_in_nine_steps():
+    shown = render(
+        passage_view(passage("abc[d]", [-1, -0.2, 0.1, 0, 0.5, 1]), 40, COLOUR), colour="truecolor"
+    )
+    assert shown == (
+        "\x1b[38;2;255;255;255;48;2;0;95;175ma\x1b[0m\x1b[38;2;0;0;0;48;2;175;215;255mb\x1b[0mc[\x1b[38;2;0;0;0;48;2"
+        ";255;175;95md\x1b[0m\x1b[38;2;255;255;255;48;2;175;95;0m]\x1b[0m\n"
+    )
+    assert "48;5;68m" in render(passage_view(passage("a", [-0.75]), 40, COLOUR), colour="256")
+
+
+def test_steps():
+    assert [step_of(v, 2.0) for v in (-9, -2, -1, -0.2, 0, 0.2, 0.3, 2)] == [-4, -4, -2, 0, 0, 0, 1, 4]
+    assert step_of(float("nan"), 1) == step_of(1.0, 0.0) == 0
+    assert step_style(0) == ""
+
+
+def test_guesses_stand_below_their_character():
+    shown = render(passage_view(passage("a漢", guesses=("漢bcde", "x\ny字w")), 40, BARS))
+    assert shown == "a漢\n▅▅▅\n.x\nb↵\ncy\nd字\new\n"
+
+
+def test_a_terminal_without_unicode_gets_ascii():
+    class Latin(io.StringIO):
+        encoding = "latin-1"
+
+    look = Look.of(Console(file=Latin(), width=40))
+    text = 'é"\n\t\x07'
+    shown = render(passage_view(passage(text, [1, 0, -1, 0, 0], np.array([0, 1, 1, 0, 0], bool)), 40, look))
+    assert shown == ' ==\n?"$\n940\n\n>?\n44\n'
+    assert shown.isascii()
+    assert render(legend(passage(text, values=np.zeros(5, bool)), look), 80).isascii()
+
+
+@pytest.mark.parametrize(
+    ("style", "colour", "bars"), [("auto", True, "▁"), ("bars", False, "▁"), ("digits", False, "0")]
+)
+def test_looks(style, colour, bars):
+    look = Look.of(Console(file=io.StringIO(), color_system="256", force_terminal=True), style)
+    assert (look.colour, look.bars[0]) == (colour, bars)
+    assert not Look.of(Console(file=io.StringIO())).colour
+
+
+@given(text=st.text(max_size=60), width=st.integers(2, 30))
+def test_any_text_fits_and_keeps_its_columns(text, width):
+    shown = rows(passage(text), width, BARS)
+    assert "".join(text[a:b] for a, b in shown) == text
+    view_lines = passage_view(passage(text), width, BARS).plain.split("\n")
+    for line, bars in zip(view_lines[::2], view_lines[1::2], strict=False):
+        assert cell_len(line) <= width
+        assert cell_len(line) == cell_len(bars)
+        assert line.isprintable()
+
+
+# --- colours
+
+
+def test_ink_is_readable_on_every_step():
+    for step in (-4, -3, -2, -1, 1, 2, 3, 4):
+        ink, background = (luminance(c) for c in step_style(step).split(" on "))
+        light, dark = max(ink, background), min(ink, background)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+# Viénot, Brettel and Mollon 1999 (protanopia, deuteranopia), and tritanopia in their manner (Machado et al. 2009)
+BLINDNESS = {
+    "none": np.eye(3),
+    "protan": [[0.11238, 0.88762, 0.0], [0.11238, 0.88762, 0.0], [0.00401, -0.00401, 1.0]],
+    "deutan": [[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]],
+    "tritan": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.3039],
+    ],
+}
+
+
+def lab(colour, matrix):
+    """CIE L*a*b* of #rrggbb as someone sees it."""
+    srgb = np.array([int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)])
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(np.array(matrix) @ linear, 0, 1)
+    xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]) @ seen
+    f = np.cbrt(xyz / [0.9505, 1.0, 1.089])
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("matrix", BLINDNESS.values(), ids=BLINDNESS)
+def test_steps_stay_apart_for_every_kind_of_colour_vision(matrix):
+    seen = [lab(colour, matrix) for colour in (*BLUES, *ORANGES)]
+    apart = [np.linalg.norm(a - b) for k, a in enumerate(seen) for b in seen[:k]]
+    assert min(apart) > 10
+    # the two signs are told apart at every strength
+    assert min(np.linalg.norm(a - b) for a, b in zip(seen[:4], seen[4:], strict=True)) > 20
+    # stronger is darker, on both sides
+    for side in (seen[:4], seen[4:]):
+        assert all(a[0] > b[0] for a, b in pairwise(side))
+
+
+# --- the table
+
+
+def finding(**changes):
+    test = CausalTest("x", 1.5, 1 / 51, (0.2, 0.31), {}, (0.0, 1.5), 2.0)
+    values = {
+        "concept": "quote",
+        "kind": "bool",
+        "layer": 1,
+        "cell": 137,
+        "sign": -1,
+        "select_score": 0.93,
+        "confirm_score": 0.912,
+        "memory_score": 0.9,
+        "matched_accuracy": 0.8,
+        "table_score": 0.6,
+        "chance_level": 0.61,
+        "p_value": 0.0002,
+        "probe_score": 0.95,
+        "locality": 0.87,
+        "eta_squared": 0.5,
+        "threshold": None,
+        "profile": (0.0, 1.0, 2.0),
+        "predictive": False,
+        "causal": test,
+        "verdict": "tracker",
+    }
+    return Finding(**{**values, **changes})
+
+
+def test_the_table_at_full_width():
+    nan = float("nan")
+    other = finding(
+        concept="squote", verdict="none", causal=None, memory_score=nan, p_value=1.0, predictive=True, sign=1
+    )
+    lines = [
+        line.rstrip() for line in render(table([finding(), other], 120, BARS), 120).rstrip("\n").split("\n")
+    ]
+    assert lines == [
+        "concept   cell  sign  verdict  confirm  select  memory      p  cause  controls  local  profile",
+        "quote    1:137     -  tracker     .912    .930    .900  <.001  +1.50      0.31    .87  ▁▅█",
+        "squote*  1:137     +  none        .912    .930       -  1.000      -         -    .87  ▁▅█",
+    ]
+
+
+@pytest.mark.parametrize(("width", "last"), [(100, "local"), (90, "controls"), (70, "p"), (50, "confirm")])
+def test_narrow_terminals_lose_columns_and_wrap_nothing(width, last):
+    lines = render(table([finding()], width, BARS), width).rstrip("\n").split("\n")
+    assert len(lines) == 2
+    assert lines[0].rstrip().endswith(last)
+
+
+def test_no_rich_markup_is_read_from_text():
+    text = "[bold]x[/bold] [/] :smile: [link=a]"
+    assert text in render(passage_view(passage(text), 80, BARS), 80)

@@ -7,7 +7,7 @@ import dataclasses
 import math
 import re
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, get_args
 
 from charrnn.errors import UsageError
 
@@ -41,16 +41,24 @@ def option(
     return field(default=default, metadata={"help": help, "choices": choices, **limits})
 
 
+def has_type(value: object, wanted: Any) -> bool:
+    """Whether a value is of a field's type, such as `float | None`; an int will do for a float."""
+    kinds = set(get_args(wanted) or (wanted,))
+    return type(value) in (kinds | {int} if float in kinds else kinds)
+
+
 def check(config: Any) -> None:
     """Raise UsageError naming the first field whose value is outside its limits."""
     for f in fields(config):
         value, rule = getattr(config, f.name), f.metadata
         name = "--" + f.name.replace("_", "-")
+        if not has_type(value, f.type):
+            raise UsageError(f"{name} is {value!r}; it must be {getattr(f.type, '__name__', f.type)}")
         if value is None or not rule:
             continue
         if rule["choices"] and value not in rule["choices"]:
             raise UsageError(f"{name} is {value!r}; it must be one of: {', '.join(rule['choices'])}")
-        if not isinstance(value, int | float) or isinstance(value, bool):
+        if isinstance(value, str):
             continue
         if not math.isfinite(value):
             raise UsageError(f"{name} is {value}; it must be a finite number")
@@ -130,7 +138,9 @@ class TrainConfig:
         0.0, "Share of the text kept for a final test, at the end.", at_least=0, below=1
     )
     # reports
-    eval_every: int | None = option(None, "Steps between validations; by default an epoch.", at_least=1)
+    eval_every: int | None = option(
+        None, "Steps between validations; by default an epoch, and at least 100.", at_least=1
+    )
     checkpoint_every: float = option(60.0, "Seconds between checkpoints.", above=0)
     # how it runs
     seed: int = option(1, "Seed of all random numbers.", at_least=0)
@@ -181,7 +191,20 @@ PRESETS: dict[str, dict[str, Any]] = {
         "warmup_steps": 0,
         "precision": "float64",
     },
-    "quick": {"cell": "gru", "schedule": "cosine", "warmup_steps": 100, "max_minutes": 1.0},
+    "quick": {
+        "cell": "gru",
+        "layers": 1,
+        "hidden": 192,
+        "seq_length": 40,
+        "optimizer": "adam",
+        "lr": 0.008,
+        "schedule": "cosine",
+        "final_lr": 0.0,
+        "warmup_steps": 50,
+        "clip_value": 0.0,
+        "clip_norm": 40.0,
+        "max_minutes": 1.0,
+    },
     "quality": {
         "hidden": 512,
         "embedding": 64,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from charrnn import baselines, scoring
-from charrnn.errors import DataError
+from charrnn.errors import DataError, UsageError
 from charrnn.model import Model
 from charrnn.nn.loss import cross_entropy
 from charrnn.nn.network import Network
@@ -115,7 +115,7 @@ def splits_of(model: Model) -> tuple[dict[str, np.ndarray] | None, str]:
             vocabulary=model.vocab,
         )
         parts = split(corpus.ids, settings["val_fraction"], settings["test_fraction"])
-    except KeyError:
+    except (KeyError, TypeError, ValueError, UsageError):
         return None, "the model file does not tell what it was trained on"
     except DataError as error:
         return None, f"the model's corpus cannot be read: {error}"

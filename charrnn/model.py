@@ -40,16 +40,23 @@ class Model:
         self.vocab = vocab if isinstance(vocab, Vocabulary) else Vocabulary("char", tuple(vocab))
         self.training = dict(training or {})
         expected = torch_layout.shapes(config, len(self.vocab))
-        for name in expected.keys() - weights.keys():
-            raise ModelError(f"tensor {name} is missing; a model of this configuration needs it")
-        for name, tensor in weights.items():
+        for name, shape in expected.items():
+            if name not in weights:
+                raise ModelError(f"tensor {name} is missing; a model of this configuration needs it")
+            if np.shape(weights[name]) != shape:
+                raise ModelError(f"tensor {name} has shape {np.shape(weights[name])}; it must be {shape}")
+        for name in weights:
             if name not in expected:
                 raise ModelError(f"tensor {name} does not belong to a model of this configuration")
-            if tensor.shape != expected[name]:
-                raise ModelError(f"tensor {name} has shape {tensor.shape}; it must be {expected[name]}")
-        dtype = np.result_type(*weights.values())
-        if dtype.name not in DTYPES:
-            raise ModelError(f"the tensors are {dtype.name}; they must be {' or '.join(DTYPES)}")
+        dtypes = {np.asarray(tensor).dtype.name for tensor in weights.values()}
+        if len(dtypes) > 1 or not dtypes <= set(DTYPES):
+            raise ModelError(
+                f"the tensors are {', '.join(sorted(dtypes))}; they must be all {' or all '.join(DTYPES)}"
+            )
+        (dtype,) = dtypes
+        for name, tensor in weights.items():
+            if not np.isfinite(tensor).all():
+                raise ModelError(f"tensor {name} holds NaN or infinite values")
         self.network = Network(config, len(self.vocab), dtype)
         torch_layout.from_torch(weights, self.network.params)
 
@@ -84,6 +91,8 @@ class Model:
         if ids.size and (ids.min() < 0 or ids.max() >= len(self.vocab)):
             raise UsageError(f"ids must lie between 0 and {len(self.vocab) - 1}")
         state = self.network.zero_state(ids.shape[1]) if state is None else state
+        if np.shape(state) != (shape := self.network.state_shape(self.config, ids.shape[1])):
+            raise UsageError(f"state has shape {np.shape(state)}; it must be (L, S, B, H) = {shape}")
         logits, state, _ = self.network.forward(ids, state, clamp=clamp)
         return logits.copy(), state
 

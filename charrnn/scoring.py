@@ -22,9 +22,9 @@ SHORTEST_SEGMENT = 1024  # symbols
 WARM_UP = 256  # symbols read to guess the state a segment begins in
 PASSES = 3  # before the rest is read as one stream
 NUMBERS_AT_ONCE = 2**24  # of activations and logits: 64 MB in float32
-# A state handed over with this error (relative to 1 + |value|) moves the next few symbols' losses by
-# about as much, and so the mean over a segment by less than 1e-6.
-TOLERANCE = 1e-4
+# Error of a state handed over, relative to 1 + |value|, that counts as none: above the rounding of the
+# arithmetic, and small enough that a memory which fades slowly moves the mean loss by less than 1e-6.
+TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 
 
 def total_loss(network: Network, ids: np.ndarray, state: np.ndarray | None = None) -> float:
@@ -83,7 +83,7 @@ def _window(network: Network, ids: np.ndarray, first: np.ndarray) -> tuple[np.nd
         ends[:, :, wrong] = _run(network, ids, starts[wrong], stops[wrong], begins[:, :, wrong], losses)
         handed = ends[:, :, :-1]
         error = np.abs(handed - begins[:, :, 1:]) / (1 + np.abs(handed))
-        wrong = 1 + np.flatnonzero(~(error.max(axis=(0, 1, 3)) <= TOLERANCE))
+        wrong = 1 + np.flatnonzero(~(error.max(axis=(0, 1, 3)) <= TOLERANCE[begins.dtype.name]))
         if not wrong.size:
             return losses, ends[:, :, -1:]
         begins[:, :, wrong] = handed[:, :, wrong - 1]

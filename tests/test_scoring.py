@@ -35,7 +35,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "SHORTEST_SEGMENT", 32)
     monkeypatch.setattr(scoring, "WARM_UP", 16)
     monkeypatch.setattr(scoring, "WINDOW", 700)
-    monkeypatch.setattr(scoring, "TOLERANCE", 1e-12)
+    monkeypatch.setattr(scoring, "TOLERANCE", dict.fromkeys(scoring.TOLERANCE, 1e-12))
 
 
 @pytest.mark.usefixtures("small")

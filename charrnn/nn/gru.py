@@ -72,7 +72,9 @@ def forward(
         h_t += n_t
         if hold is not None:
             np.copyto(h_t, hold[1], where=hold[0])
-    return LayerTrace(x=x, h=h[1:], h_prev=h[:-1], state=h[-1:], inner=inner, gates={"r": r, "z": z, "n": n})
+    return LayerTrace(
+        x=x, h=h[1:], h_prev=h[:-1], state=h[-1:], inner=inner, gates=dict(zip(GATES, a, strict=True))
+    )
 
 
 def backward(
@@ -106,7 +108,7 @@ def backward(
     np.multiply(h_prev - n, z * (1 - z), out=du_z)  # (4), (2): ∂h/∂u_z
     dh = d_state[0].copy()
     carried = buffers("carried", (B, H), h.dtype)
-    dh_k = buffers("u", (3, B, H), h.dtype)
+    dh_k = buffers("dh_k", (3, B, H), h.dtype)
     for t in reversed(range(T)):
         dh += dh_out[t]
         da_n[t] *= dh

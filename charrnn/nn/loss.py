@@ -17,9 +17,7 @@ def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
     logits : (…, V); targets : (…) of ints in 0..V-1. Returns (…).
     """
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    picked = np.take_along_axis(shifted, targets[..., None], axis=-1)[..., 0]
-    return np.log(np.exp(shifted).sum(axis=-1)) - picked
+    return -np.take_along_axis(log_softmax(logits), targets[..., None], axis=-1)[..., 0]
 
 
 def cross_entropy_gradient(logits: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:

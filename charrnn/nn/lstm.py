@@ -80,7 +80,8 @@ def forward(
         c=c[1:],
         c_prev=c[:-1],
         inner=tanh_c,
-        gates={"i": i, "f": f, "g": g, "o": o},
+        gates=dict(zip(GATES, a, strict=True)),
+        stacked_gates=a,
     )
 
 
@@ -101,14 +102,15 @@ def backward(
     """
     assert trace.c_prev is not None
     assert trace.inner is not None
+    assert trace.stacked_gates is not None
     h = trace.h
     T, B, H = h.shape
     w_hh = params["weight_hh"].reshape(4, H, H)
-    a = buffers("a", (4, T, B, H), h.dtype)  # the gates, as forward left them
+    a = trace.stacked_gates
     da = buffers("da", (4, T, B, H), h.dtype)
     dh_dc = buffers("dh_dc", (T, B, H), h.dtype)  # ∂h[t]/∂c[t] = o (1 - tanh²c)
     dc_t = buffers("dc_t", (B, H), h.dtype)
-    dh_k = buffers("u", (4, B, H), h.dtype)
+    dh_k = buffers("dh_k", (4, B, H), h.dtype)
     dh, dc = d_state.copy()
     f, da_ifg, da_o = a[1], da[:3], da[3]
     steps_at_once = max(1, BLOCK // (B * 4 * H))

@@ -19,6 +19,7 @@ from charrnn.nn import gru, linear, lstm, rnn
 from charrnn.nn.buffers import Buffers
 from charrnn.nn.trace import LayerTrace
 
+SHAPES_KEPT = 4  # (T, B) whose buffers are kept: training has one, validation a few
 CELL_MODULES: dict[str, ModuleType] = {"rnn": rnn, "gru": gru, "lstm": lstm}
 
 
@@ -117,6 +118,14 @@ class Network:
         bare = self.cell.parameter_shapes(1, 1)
         return {name: arrays[prefix + name + suffix] for name in bare}
 
+    def _buffers_for(self, T: int, B: int) -> list[Buffers]:
+        """One set a layer and one for the rest; those of the shapes used longest ago are given up."""
+        buffers = self._buffers.pop((T, B), None) or [Buffers() for _ in range(self.config.layers + 1)]
+        self._buffers[T, B] = buffers  # now the newest
+        if len(self._buffers) > SHAPES_KEPT:
+            del self._buffers[next(iter(self._buffers))]
+        return buffers
+
     def zero_state(self, batch: int) -> np.ndarray:
         """The state before any text: zeros of shape (L, S, B, H)."""
         return np.zeros(self.state_shape(self.config, batch), self.theta.dtype)
@@ -143,7 +152,7 @@ class Network:
         """
         T, B = x.shape[:2]
         dtype, config = self.theta.dtype, self.config
-        buffers = self._buffers.setdefault((T, B), [Buffers() for _ in range(config.layers + 1)])
+        buffers = self._buffers_for(T, B)
         below, layers, masks = x, [], []
         if config.embedding:
             embedded = buffers[-1]("embedded", (T, B, config.embedding), dtype)
@@ -170,7 +179,7 @@ class Network:
     def backward(
         self, trace: Trace, d_logits: np.ndarray, d_state: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Backward through the chunk of `trace`; overwrites every array of `grads`.
+        """Backward through the chunk of `trace`, run without a clamp; overwrites every array of `grads`.
 
         d_logits : (T, B, V), ∂loss/∂logits; d_state : (L, S, B, H), ∂loss/∂(state after the chunk)
         Returns ∂loss/∂(state before) (L, S, B, H), and ∂loss/∂x (T, B, V) when x was real, else None.

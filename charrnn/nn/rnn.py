@@ -14,7 +14,6 @@ from charrnn.nn import linear
 from charrnn.nn.buffers import Buffers
 from charrnn.nn.trace import LayerTrace
 
-GATES = ("h",)  # blocks of H rows in weight_ih, weight_hh and bias
 STATES = ("h",)
 
 

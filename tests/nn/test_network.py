@@ -343,3 +343,10 @@ def test_a_network_begins_with_zeros_of_the_precision_asked_for():
     network = Network(ModelConfig("gru", 1, 3), 4)
     assert network.theta.dtype == network.grad.dtype == network.zero_state(1).dtype == np.float32
     assert not network.theta.any()
+
+
+def test_buffers_of_few_shapes_are_kept():
+    network = Network(ModelConfig(hidden=4), 5, np.float64)
+    results = [network.forward(np.zeros((T, 1), int), network.zero_state(1))[0].copy() for T in range(1, 20)]
+    assert len(network._buffers) <= 4
+    np.testing.assert_allclose(results[3], results[18][:4], atol=1e-15)

@@ -2,12 +2,13 @@
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from charrnn.cli.corpus import corpus
 from charrnn.cli.eval import evaluate
+from charrnn.cli.info import info
 from charrnn.cli.inspect_cells import inspect_cells
 from charrnn.cli.sample import sample
 from charrnn.cli.train import train
@@ -25,6 +26,7 @@ app.command()(train)
 app.command()(sample)
 app.command("eval")(evaluate)
 app.command()(inspect_cells)
+app.command()(info)
 app.command()(corpus)
 
 _debug = False
@@ -57,13 +59,29 @@ def main() -> None:
     except CharRNNError as error:
         if _debug:
             raise
-        print(f"charrnn: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        fail(str(error), error.exit_code)
+    except MemoryError:
+        fail(
+            "out of memory. A smaller --hidden or --batch-size needs less; charrnn train --dry-run tells how much",
+            1,
+        )
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:  # files are read and written with messages of their own; this is stdout
+        if _debug:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        fail(f"cannot write the result: {error.strerror or error}", 1)
+
+
+def fail(message: str, exit_code: int) -> NoReturn:
+    """Say what was wrong and end. Names from files cannot drive the terminal."""
+    shown = "".join(c if c == "\n" or c.isprintable() else repr(c)[1:-1] for c in message)
+    print(f"charrnn: {shown}", file=sys.stderr)
+    sys.exit(exit_code)
 
 
 if __name__ == "__main__":

@@ -46,10 +46,6 @@ def _option(f: Field[Any], panel: str) -> Any:
     kind: Any = (
         Literal[choices] if choices else next(t for t in (*get_args(f.type), f.type) if t is not type(None))
     )
-    default = (
-        "" if f.default is None else f"{f.default:g}" if isinstance(f.default, float) else str(f.default)
-    )
-    return Annotated[
-        kind | None,
-        typer.Option(help=f.metadata["help"], show_default=default or False, rich_help_panel=panel),
-    ]
+    default = f"{f.default:g}" if isinstance(f.default, float) else f.default
+    shown = "" if default in (None, "") else f"  [default: {default}]"
+    return Annotated[kind | None, typer.Option(help=f.metadata["help"] + shown, rich_help_panel=panel)]

@@ -50,7 +50,6 @@ def sample(
 
     from charrnn.beam import beam_search
     from charrnn.sampling import Sampler
-    from charrnn.train.threads import choose_threads
     from charrnn.ui.interactive import converse
     from charrnn.ui.samples import draw
     from charrnn.ui.text import writer
@@ -68,8 +67,8 @@ def sample(
     if config.seed is None and not beam:
         typer.echo(f"seed {sampler.seeds[0]}", err=True)
     write = (lambda piece: None) if as_json else writer(sys.stdout, raw=raw)
-    threads = choose_threads(beam or len(sampler.seeds), models[0].config.hidden)
-    with threadpool_limits(threads, user_api="blas"), until_nobody_reads():
+    # One thread always: the number of threads changes the rounding, and so could change the text of a seed.
+    with threadpool_limits(1, user_api="blas"), until_nobody_reads():
         if beam:
             ids, log_p = beam_search(models, sampler.prime_ids, config.length, beam)
             write(text := sampler.vocab.decode(ids))

@@ -2,15 +2,17 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
 from charrnn import model_file
-from charrnn.config import TrainConfig
+from charrnn.config import TrainConfig, has_type
 from charrnn.errors import ModelError, UsageError
 from charrnn.model import config_of
 from charrnn.nn.network import Network
+from charrnn.train.loop import Progress
 from charrnn.train.optimizers import OPTIMIZERS
 
 
@@ -28,12 +30,31 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.nda
     return model_file.load(path, layout, kind="checkpoint")
 
 
+def check_metadata(metadata: Mapping[str, Any]) -> None:
+    """Raise KeyError, TypeError or UsageError unless everything a resume reads is there and of its type."""
+    TrainConfig(**metadata["train"])
+    progress = metadata["progress"]
+    for f in fields(Progress):
+        if not has_type(progress[f.name], f.type):
+            raise TypeError(f"progress: {f.name} is {progress[f.name]!r}")
+    Progress(**progress)
+    corpus = metadata["training"]["corpus"]
+    found = [progress["step"], metadata["batch_size"], metadata["threads"], corpus["symbols"]]
+    if not all(type(number) is int and number >= 0 for number in found) or metadata["threads"] < 1:
+        raise TypeError("step, batch_size, threads and symbols must be whole numbers")
+    if not all(isinstance(text, str) for text in [corpus["sha256"], *corpus["sources"]]):
+        raise TypeError("the corpus must have a sha256 and sources")
+    if not isinstance(metadata["training"]["changes"], list):
+        raise TypeError("changes must be a list")
+
+
 def layout(metadata: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], Any]]:
     """Shape and type of each array that a checkpoint with this metadata must hold."""
     config, vocab, dtype = config_of(metadata)
     try:
-        optimizer = OPTIMIZERS[TrainConfig(**metadata["train"]).optimizer]
-        batch_size = int(metadata["batch_size"])
+        check_metadata(metadata)
+        optimizer = OPTIMIZERS[metadata["train"]["optimizer"]]
+        batch_size = metadata["batch_size"]
     except (KeyError, TypeError, ValueError, UsageError) as problem:
         raise ModelError(f"the training settings in the file are not valid: {problem}") from problem
     size = Network.size(config, len(vocab))

@@ -15,12 +15,12 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.nn.network import Network
 from charrnn.scoring import SEGMENTS, SHORTEST_SEGMENT, mean_loss
 from charrnn.text.batches import Streams, split
-from charrnn.train.loop import Report, Trainer
+from charrnn.train.loop import SHORTEST_EVAL, Report, Trainer
 from charrnn.train.session import Plan, Quiet, make_backend, named, notes, plan_new
 from charrnn.train.threads import choose_threads
 
 PROBE_SECONDS = 2.0
-MEMORY_AT_START = 60 * 2**20  # bytes resident once Python, numpy and charrnn are loaded, as measured
+MEMORY_AT_START = 45 * 2**20  # bytes resident once Python, numpy and charrnn are loaded, as measured
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,9 @@ def dry_run(
     with threadpool_limits(threads, user_api="blas"), np.errstate(over="ignore", invalid="ignore"):
         probe = _probe(plan, streams, validation)
     epoch_seconds = streams.chunks * probe.step_seconds
-    epoch_seconds += probe.validation_seconds * streams.chunks / (config.eval_every or streams.chunks)
+    epoch_seconds += (
+        probe.validation_seconds * streams.chunks / (config.eval_every or max(streams.chunks, SHORTEST_EVAL))
+    )
     by_clock = math.inf if config.max_minutes is None else 60 * config.max_minutes
     by_steps = math.inf if probe.steps is None else probe.steps / streams.chunks * epoch_seconds
     return DryRun(
@@ -128,11 +130,12 @@ def _probe(plan: Plan, streams: Streams, validation: np.ndarray) -> _Probe:
     tracemalloc.start()
     try:
         backend = make_backend(plan)
-        trainer(replace(unlimited, max_steps=1)).run()
+        counted = trainer(replace(unlimited, max_steps=1))  # kept, for it holds the last good state
+        counted.run()
         began = time.perf_counter()
         mean_loss(backend.network(), sample)
         validation_seconds = time.perf_counter() - began
-        _, peak = tracemalloc.get_traced_memory()
+        held, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     timed = trainer(replace(unlimited, max_minutes=PROBE_SECONDS / 60))
@@ -140,7 +143,7 @@ def _probe(plan: Plan, streams: Streams, validation: np.ndarray) -> _Probe:
     # A checkpoint is one copy of its arrays as bytes, which are then read back into two.
     saving = 3 * sum(array.nbytes for array in backend.arrays().values())
     return _Probe(
-        peak + saving,
+        max(peak, held + saving),
         timed.progress.seconds / timed.progress.step,
         validation_seconds * len(validation) / max(1, len(sample)),
         trainer(plan.config).total_steps,

@@ -23,6 +23,7 @@ from charrnn.train.schedules import learning_rate
 SMOOTHING = 0.99  # of the running train loss, a step
 TICK_SECONDS = 0.1  # between two looks of a listener at the progress
 MAX_RECOVERIES = 5
+SHORTEST_EVAL = 100  # steps between validations by default, where an epoch has fewer
 
 
 @dataclass
@@ -42,6 +43,9 @@ class Progress:
     validations_since_best: int = 0
     lr_factor: float = 1.0  # halved at each recovery from divergence
     recoveries: int = 0  # since the best validation
+    lr: float = 0.0  # of the last step, as is the next
+    grad_norm: float = 0.0
+    reports: int = 0  # lines of metrics.jsonl
 
 
 @dataclass(frozen=True)
@@ -113,13 +117,13 @@ class Trainer:
         self.draw = draw
         self.interrupted = interrupted
         self.progress = Progress(smooth_loss_nats=math.log(vocab_size))
-        self.eval_every = config.eval_every or streams.chunks
+        self.eval_every = config.eval_every or max(streams.chunks, SHORTEST_EVAL)
         self.report_every = max(1, self.eval_every // 10)
         # Twice the loss of guessing blindly, and some room for texts of few symbols.
         self._loss_limit = 2 * math.log(vocab_size) + 3
         self._good: tuple[dict[str, np.ndarray], Progress] | None = None
+        self._last_loss = 0.0
         self.stopped_because = ""
-        self._last = (config.learning_rate, 0.0)  # learning rate and gradient norm of the last step
 
     @property
     def total_steps(self) -> int | None:
@@ -168,9 +172,18 @@ class Trainer:
         return self.stopped_because
 
     def _run(self) -> str:
+        self._remember_good()
+        reason = self._train()
+        # The closing validation comes after the checkpoint, since a run with a larger budget would not have
+        # made it. Should it find that the model has diverged, there are steps to train again.
+        while reason != "interrupted" and self.progress.step % self.eval_every and not self._validate():
+            reason = self._train()
+        return reason
+
+    def _train(self) -> str:
+        """Take the steps that the budget allows and save a checkpoint; returns why it stopped."""
         if (reason := self._spent()) is not None:
             return reason
-        self._remember_good()
         began = last_tick = last_checkpoint = time.perf_counter()
         before = self.progress.seconds
         while (reason := self._spent()) is None:
@@ -190,11 +203,7 @@ class Trainer:
             if now - last_tick >= TICK_SECONDS:
                 self.listener.tick(self.progress, self.chars_per_second, self.used)
                 last_tick = now
-        self._checkpoint()  # before the closing validation, which a straight run would not have made
-        if reason != "interrupted" and self.progress.step % self.eval_every and self.progress.step:
-            self._validate()
-        elif self.progress.best_val_loss_nats is None:
-            self.store.save_model(self.backend.network(), asdict(self.progress))
+        self._checkpoint()
         return reason
 
     def _spent(self) -> str | None:
@@ -216,6 +225,7 @@ class Trainer:
         x, y = self.streams.chunk(chunk)
         lr = progress.lr_factor * learning_rate(self.config, progress.step, self.epoch, self.used)
         loss, grad_norm = self.backend.step(x, y, lr)
+        self._last_loss = loss
         progress.smooth_loss_nats = SMOOTHING * progress.smooth_loss_nats + (1 - SMOOTHING) * loss
         if not (math.isfinite(grad_norm) and progress.smooth_loss_nats < self._loss_limit):
             self._recover(loss)
@@ -223,20 +233,21 @@ class Trainer:
         progress.step += 1
         progress.report_loss_sum += loss
         progress.report_steps += 1
-        self._last = lr, grad_norm
+        progress.lr, progress.grad_norm = lr, grad_norm
         if progress.step % self.eval_every == 0:
             return True
         if progress.step % self.report_every == 0:
             self._report(None, False)
         return False
 
-    def _validate(self) -> None:
+    def _validate(self) -> bool:
+        """Measure the model, and keep it when it is the best; false when it had diverged."""
         progress, started = self.progress, time.perf_counter()
         network = self.backend.network()
         loss = scoring.mean_loss(network, self.validation) if len(self.validation) > 1 else None
         if loss is not None and not math.isfinite(loss):
             self._recover(loss)
-            return
+            return False
         progress.val_loss_nats = loss
         is_best = loss is None or progress.best_val_loss_nats is None or loss < progress.best_val_loss_nats
         if is_best:
@@ -251,21 +262,24 @@ class Trainer:
         if is_best:
             self.store.save_model(network, asdict(progress))
         self.listener.sample(self.draw(network))
-        self._remember_good()
+        # The last step may have gone wrong: then there is no state to go back to.
+        if loss is None or loss < self._loss_limit:
+            self._remember_good()
+        return True
 
     def _report(self, val_loss: float | None, is_best: bool) -> None:
         progress = self.progress
         if progress.report_steps:
             progress.train_loss_nats = progress.report_loss_sum / progress.report_steps
         progress.report_loss_sum, progress.report_steps = 0.0, 0
-        lr, grad_norm = self._last
+        progress.reports += 1
         report = Report(
             progress.step,
             self.epoch,
             progress.train_loss_nats if progress.train_loss_nats is not None else progress.smooth_loss_nats,
             val_loss,
-            lr,
-            grad_norm,
+            progress.lr,
+            progress.grad_norm,
             self.chars_per_second,
             progress.seconds,
         )
@@ -273,8 +287,12 @@ class Trainer:
         self.listener.report(report, is_best)
 
     def _checkpoint(self) -> None:
-        self.store.save_checkpoint(self.backend.arrays(), asdict(self.progress))
-        if self.progress.best_val_loss_nats is None and self.progress.best_step == 0:
+        arrays, progress = self.backend.arrays(), self.progress
+        if not self._last_loss < self._loss_limit:  # diverging: what is kept is the state to go back to
+            assert self._good is not None
+            arrays, progress = self._good
+        self.store.save_checkpoint(arrays, asdict(progress))
+        if self.progress.best_val_loss_nats is None:  # no validation tells which is best: the newest is kept
             self.store.save_model(self.backend.network(), asdict(self.progress))
 
     def _remember_good(self) -> None:
@@ -294,7 +312,12 @@ class Trainer:
         self.backend.restore(arrays)
         good.recoveries += 1
         good.lr_factor /= 2
-        self.progress = replace(good, seconds=spent.seconds, validation_seconds=spent.validation_seconds)
+        self.progress = replace(
+            good,
+            seconds=spent.seconds,
+            validation_seconds=spent.validation_seconds,
+            reports=spent.reports,
+        )
         self.listener.note(
             f"the loss exploded at step {step} ({loss:.4g}): back to step {good.step}, "
             f"learning rate now {good.lr_factor:g} of what was asked"

@@ -164,13 +164,12 @@ class RunFolder:
         """
         return [record for _, record in self._metrics_lines()]
 
-    def truncate_metrics(self, step: int) -> None:
-        """Drop the records after `step`: a resume from there writes them again."""
-        lines = self._metrics_lines()
-        kept = [line for line, record in lines if record["step"] <= step]
-        if len(kept) < len(lines):
+    def truncate_metrics(self, count: int) -> None:
+        """Keep the first `count` records: a resume from the checkpoint that knew them writes the rest again."""
+        lines = [line for line, _ in self._metrics_lines()]
+        if count < len(lines):
             with atomic_write(self.metrics) as file:
-                file.write(b"".join(kept))
+                file.write(b"".join(lines[:count]))
 
     def _metrics_lines(self) -> list[tuple[bytes, dict[str, Any]]]:
         try:

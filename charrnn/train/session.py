@@ -13,8 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from charrnn import model_file
 from charrnn.config import ModelConfig, TrainConfig, as_dict, configs
-from charrnn.errors import DataError, Interrupted, UsageError
+from charrnn.errors import DataError, Interrupted, ModelError, UsageError
 from charrnn.model import Model, config_of
 from charrnn.nn.network import Network
 from charrnn.sampling import Sampler, SamplingConfig
@@ -31,7 +32,8 @@ from charrnn.train.verdict import Verdict, judge, size_warning
 
 # What a resume may change: how long to go on and how often to report, and how fast and how freely to
 # learn. All else would make it a different run.
-BUDGETS = {"epochs", "max_steps", "max_minutes", "patience", "checkpoint_every", "threads"}
+LIMITS = {"epochs", "max_steps", "max_minutes"}
+BUDGETS = LIMITS | {"patience", "checkpoint_every", "threads"}
 TUNABLE = {"lr", "schedule", "warmup_steps", "decay", "decay_every", "final_lr", "clip_value", "clip_norm"}
 TUNABLE |= {"dropout", "l1", "l2"}
 # What even --force cannot change: the arrays of the checkpoint would not fit, or not mean the same.
@@ -127,6 +129,10 @@ def train(
     given = {name: value for name, value in settings.items() if value is not None}
     listener = listener or Quiet()
     if resume:
+        if preset is not None:
+            raise UsageError(
+                "--preset cannot be given with --resume: a run goes on with the settings it began with"
+            )
         if init_from is not None:
             raise UsageError(
                 "--init-from cannot be given with --resume: a run goes on with the weights it has"
@@ -134,10 +140,10 @@ def train(
         folder = RunFolder.find(out) if out is not None else RunFolder.newest()
         with folder.lock():
             if folder.checkpoint.exists():
-                plan = _resumed(folder, named(corpus), preset, given, force, listener)
+                plan = _resumed(folder, named(corpus), given, force, listener)
             else:
                 listener.note(f"{folder.path} was stopped before its first checkpoint: it starts anew")
-                plan = _restarted(folder, given)
+                plan = _restarted(folder, named(corpus), given)
             return _run(plan, listener, command_line)
     plan = plan_new(named(corpus), preset, given, init_from)
     plan = replace(plan, folder=RunFolder.create(out, plan.corpus.name, force=force))
@@ -207,18 +213,24 @@ def plan_new(
     return Plan(RunFolder(""), corpus, model, config, batch_size, origin, card)
 
 
-def _restarted(folder: RunFolder, given: Mapping[str, Any]) -> Plan:
+def _restarted(folder: RunFolder, sources: Sequence[str], given: Mapping[str, Any]) -> Plan:
     stored = folder.read_config()
-    settings = {**stored["model"], **stored["train"], **given}
-    origin = stored.get("init_from", {"path": None, "sha256": None})
-    plan = plan_new(stored["corpus"]["sources"], None, settings, origin["path"], origin["sha256"])
+    try:
+        settings = {**stored["model"], **stored["train"], **given}
+        sources = sources or stored["corpus"]["sources"]
+        origin = stored.get("init_from", {"path": None, "sha256": None})
+        path, sha256 = origin["path"], origin["sha256"]
+    except (KeyError, TypeError) as problem:
+        raise ModelError(
+            f"{folder.config} is not as charrnn wrote it: {problem}. Start a new run"
+        ) from problem
+    plan = plan_new(sources, None, settings, path, sha256)
     return replace(plan, folder=folder)
 
 
 def _resumed(
     folder: RunFolder,
     sources: Sequence[str],
-    preset: str | None,
     given: Mapping[str, Any],
     force: bool,
     listener: RunListener,
@@ -226,18 +238,19 @@ def _resumed(
     metadata, arrays = checkpoint.load(folder.checkpoint)
     model, vocabulary, _ = config_of(metadata)
     config = TrainConfig(**metadata["train"])
-    if preset is not None:
-        raise UsageError(
-            "--preset cannot be given with --resume: a run goes on with the settings it began with"
-        )
-    old = as_dict(model) | as_dict(config)
+    if (
+        given.keys() & LIMITS
+    ):  # a new limit takes the place of the old ones: more steps than there were minutes for
+        given = dict.fromkeys(LIMITS) | dict(given)
+    old = as_dict(model) | as_dict(config) | {"lr": config.learning_rate}
     changed = {name: value for name, value in given.items() if name not in old or old[name] != value}
-    told = [f"--{name.replace('_', '-')} {old.get(name)} -> {value}" for name, value in changed.items()]
-    never = changed.keys() & (FIXED | as_dict(model).keys())
-    if never or (changed.keys() - BUDGETS - TUNABLE and not force):
+    told = {name: f"--{name.replace('_', '-')} {old.get(name)} -> {value}" for name, value in changed.items()}
+    other = [name for name in changed if name not in BUDGETS | TUNABLE]
+    never = any(name in FIXED or name in as_dict(model) for name in other)
+    if never or (other and not force):
         raise UsageError(
-            f"{folder.path} was trained with other settings: {'; '.join(told)}. A resume may change budgets, "
-            "learning rate, schedule, dropout, clipping and penalties; "
+            f"{folder.path} was trained with other settings: {'; '.join(told[name] for name in other)}. A resume may "
+            "change budgets, learning rate, schedule, dropout, clipping and penalties; "
             + ("start a new run for the rest" if never else "--force changes the rest too")
         )
     config = replace(config, **changed)
@@ -252,7 +265,7 @@ def _resumed(
         if not force:
             raise DataError(f"{difference}. --force goes on with the new text")
         listener.note(difference)
-    tuned = [line for name, line in zip(changed, told, strict=True) if name not in BUDGETS]
+    tuned = [line for name, line in told.items() if name not in BUDGETS]
     if tuned:
         listener.note("changed at this resume: " + "; ".join(tuned))
     step = metadata["progress"]["step"]
@@ -278,9 +291,9 @@ def _run(plan: Plan, listener: RunListener, command_line: Sequence[str]) -> Trai
         listener.note(note)
     training, validation, _ = split(corpus.ids, config.val_fraction, config.test_fraction)
     streams = Streams(training, plan.batch_size, config.seq_length)
-    threads = config.threads or choose_threads(plan.batch_size, model.hidden)
-    if plan.saved:  # results depend on the number of threads
-        threads = config.threads or plan.saved[0]["threads"]
+    threads = config.threads
+    if threads is None:  # a resume keeps the number it began with, on which the results depend
+        threads = plan.saved[0]["threads"] if plan.saved else choose_threads(plan.batch_size, model.hidden)
     backend = make_backend(plan)
     with threadpool_limits(threads, user_api="blas"), stop_on_signals() as stop:
         store = _Store(plan, threads, command_line)
@@ -291,7 +304,7 @@ def _run(plan: Plan, listener: RunListener, command_line: Sequence[str]) -> Trai
         if plan.saved:
             metadata, arrays = plan.saved
             trainer.restore(arrays, metadata["progress"])
-        folder.truncate_metrics(trainer.progress.step)
+        folder.truncate_metrics(trainer.progress.reports)
         listener.begin(
             About(
                 folder.path,
@@ -356,7 +369,8 @@ def _draw(network: Network, vocabulary: Vocabulary) -> str:
 
 def _result(plan: Plan, trainer: Trainer, training_characters: int) -> TrainResult:
     folder, progress = plan.folder, trainer.progress
-    best = progress.best_val_loss_nats
+    kept = model_file.read_metadata(folder.model)["training"]  # perhaps of before a resume
+    best = kept["val_loss_nats"]
     parameters = Network.size(plan.model, len(plan.corpus.vocabulary))
     return TrainResult(
         model=str(folder.model),
@@ -369,7 +383,7 @@ def _result(plan: Plan, trainer: Trainer, training_characters: int) -> TrainResu
         train_loss_nats=progress.train_loss_nats,
         val_loss_nats=best,
         val_bits_per_char=None if best is None else best / math.log(2),
-        best_step=progress.best_step,
+        best_step=kept["step"],
         stopped_because=trainer.stopped_because,
         verdict=judge(
             folder.read_metrics(),
@@ -416,6 +430,23 @@ class _Store:
             },
         }
 
+        self._kept_loss = self._loss_of_kept_model() if plan.saved else None
+
+    def _loss_of_kept_model(self) -> float | None:
+        """Validation loss of the model in the folder, if it was measured on the same text.
+
+        A run that stopped had a closing validation, which its checkpoint does not know.
+        """
+        try:
+            kept = model_file.read_metadata(self._plan.folder.model)["training"]
+            same = (
+                kept["corpus"]["sha256"] == self.card["corpus"]["sha256"]
+                and kept["split"] == self.card["split"]
+            )
+            return float(kept["val_loss_nats"]) if same else None
+        except (ModelError, KeyError, TypeError, ValueError):
+            return None
+
     def save_checkpoint(self, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> None:
         plan = self._plan
         metadata = {
@@ -431,6 +462,9 @@ class _Store:
         checkpoint.save(plan.folder.checkpoint, arrays, metadata)
 
     def save_model(self, network: Network, progress: dict[str, Any]) -> None:
+        loss = progress["val_loss_nats"]
+        if self._kept_loss is not None and (loss is None or loss >= self._kept_loss):
+            return
         losses = {name: progress[name] for name in ("step", "seconds", "train_loss_nats", "val_loss_nats")}
         model = Model.of_network(network, self._plan.corpus.vocabulary, {**self.card, **losses})
         model.save(self._plan.folder.model)

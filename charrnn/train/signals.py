@@ -1,6 +1,5 @@
 """SIGINT and SIGTERM while training: finish the step, save, then leave."""
 
-import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
 
     def note(number: int, frame: FrameType | None) -> None:
         if request.signal_number == signal.SIGINT == number:
-            os._exit(128 + number)  # the user insists: the checkpoint on disk is whole, as always
+            raise KeyboardInterrupt  # the user insists: the checkpoint on disk is whole, as always
         request.signal_number = number
 
     if threading.current_thread() is not threading.main_thread():

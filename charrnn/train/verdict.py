@@ -87,7 +87,7 @@ def judge(
         return Verdict(
             "too little data",
             f"Too little text for a model of this size: {parameters:,} parameters for {characters:,} "
-            f"characters, and new text costs {last.validation - last.train:.2f} nats more than what it was "
+            f"characters, and new text costs {last.validation - last.train:.3f} nats more than what it was "
             "trained on.",
             f"Train on more text, or with a smaller model: --hidden {max(8, model.hidden // 2)}"
             + (" --layers 1." if model.layers > 1 else "."),
@@ -127,8 +127,13 @@ def judge(
             if config.dropout > 0
             else f"A larger model: {remedy}" + (" --layers 2." if model.layers == 1 else "."),
         )
-    remedy = _regularise(model, config) if gap > GAP else "A falling learning rate (--schedule cosine)"
-    if gap <= GAP and config.schedule != "constant":
+    if gap > GAP:
+        remedy = _regularise(model, config)
+    elif config.frozen_layers:
+        remedy = "Training all layers (no --freeze-layers)"
+    elif config.schedule == "constant":
+        remedy = "A falling learning rate (--schedule cosine)"
+    else:
         remedy = f"A larger model (--hidden {2 * model.hidden})"
     return Verdict(
         "levelled off",

@@ -65,11 +65,12 @@ def loss_chart(train: Points, validation: Points, width: int, height: int, glyph
     """
     bits = width >= BOTH_AXES
     w, h = width - LABEL - 1 - bits * (LABEL + 1), height - 2
-    last = max(step for step, _ in [*train, *validation]) or 1
+    last = max(step for step, _ in [*train, *validation])
     settled = [loss for step, loss in [*train, *validation] if step >= SETTLED * last]
+    last = max(last, 1)
     margin = 0.03 * max(max(settled) - min(settled), 0.01)
     low, high = min(settled) - margin, max(settled) + margin
-    spacing = nice((high - low) / max(2, h / 3))
+    spacing = nice((high - low) / (h / 2))
 
     def place(step: float, loss: float, columns: int, rows: int) -> tuple[int, int]:
         return round(step / last * (columns - 1)), round((high - loss) / (high - low) * (rows - 1))
@@ -113,7 +114,7 @@ def loss_chart(train: Points, validation: Points, width: int, height: int, glyph
 def _step_axis(last: float, width: int, glyphs: Glyphs) -> Text:
     """The horizontal axis and the numbers below it."""
     line, numbers = [glyphs.line] * width, [" "] * (width + LABEL)
-    spacing = max(1, nice(last / (width / 14)))
+    spacing = max(1, nice(last / (width / 12)))
     taken = -1
     for k in range(math.floor(last / spacing) + 1):
         x, number = round(k * spacing / last * (width - 1)), f"{k * spacing:,.0f}"

@@ -7,11 +7,12 @@ cursor, change direction or take no column: each becomes one visible glyph.
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Literal
 
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -28,6 +29,7 @@ BLUES = ("#afd7ff", "#87afd7", "#5f87d7", "#005faf")
 ORANGES = ("#ffd7af", "#ffaf5f", "#ff8700", "#af5f00")
 STEPS = 4
 GUESS_ROWS = 5
+GUTTER = 6  # columns at the left that say what a row is
 PROFILE = 12  # columns of a response profile
 
 
@@ -69,7 +71,8 @@ class Look:
     @classmethod
     def of(cls, console: Console, style: Style = "auto") -> "Look":
         """The look that suits a console, or the one asked for."""
-        colour = style == "colour" or (style == "auto" and console.color_system in ("256", "truecolor"))
+        shows = console.color_system in ("256", "truecolor") and not console.no_color
+        colour = shows and style in ("auto", "colour")
         if not console.encoding.lower().startswith("utf"):
             return cls(colour, "0123456789", "$", ">", "=", "~", "?", ascii_only=True)
         return cls(colour, "0123456789" if style == "digits" else BARS)
@@ -91,6 +94,13 @@ class Look:
         return ch
 
 
+def console_for(style: Style = "auto", *, stderr: bool = False) -> Console:
+    """The console of stdout or stderr. Colours that are asked for go to pipes too, and in spite of NO_COLOR."""
+    if style == "colour":
+        return Console(highlight=False, markup=False, force_terminal=True, no_color=False, color_system="256")
+    return Console(highlight=False, markup=False, stderr=stderr)
+
+
 def rows(passage: Passage, width: int, look: Look) -> Iterator[tuple[int, int]]:
     """First and last + 1 character of each row of at most ``width`` columns; a newline ends its row."""
     start = used = 0
@@ -108,28 +118,38 @@ def rows(passage: Passage, width: int, look: Look) -> Iterator[tuple[int, int]]:
 
 
 def passage_view(passage: Passage, width: int, look: Look) -> Text:
-    """Rows of text, coloured or with bars for the signal below, the label as a strip above, guesses below."""
+    """The text in rows, each between what it is labelled with and what the cell does there.
+
+    label  ━ where the concept is on, or bars for a count; left out where a row has none
+    text   one glyph a character, on the colour of the cell's signal
+    cell   without colour: a bar or digit for the signal
+    next   the most probable next characters, the best one first
+    """
     view = Text(no_wrap=True, overflow="crop")
-    for start, stop in rows(passage, max(2, width), look):
+
+    def add(name: str, line: Text | str) -> None:
+        view.append(f"{name:<{GUTTER}}", "dim").append(line).append("\n")
+
+    for start, stop in rows(passage, max(2, width - GUTTER), look):
         places = range(start, stop)
         glyphs = [look.glyph(passage.text[t]) for t in places]
         wide = [cell_len(glyph) for glyph in glyphs]
-        strip = "".join(
-            _label_mark(passage, t, look) * columns for t, columns in zip(places, wide, strict=True)
-        )
         if passage.values is not None:
-            view.append(strip.rstrip() + "\n", "dim" if look.colour else "")
-        for t, glyph in zip(places, glyphs, strict=True):
-            step = step_of(float(passage.signal[t]), passage.scale)
-            view.append(glyph, step_style(step) if look.colour else "")
-        view.append("\n")
+            marks = (_label_mark(passage, t, look) * n for t, n in zip(places, wide, strict=True))
+            if strip := "".join(marks).rstrip():
+                add("label", strip)
+        line = Text()
+        steps = (step_of(float(passage.signal[t]), passage.scale) for t in places)
+        for step, alike in groupby(zip(steps, glyphs, strict=True), key=itemgetter(0)):
+            line.append("".join(glyph for _, glyph in alike), step_style(step) if look.colour else "")
+        add("text", line)
         if not look.colour:
             sizes = (_bar(float(passage.signal[t]), passage.scale, look.bars) for t in places)
-            view.append("".join(bar * columns for bar, columns in zip(sizes, wide, strict=True)) + "\n")
+            add("cell", "".join(bar * n for bar, n in zip(sizes, wide, strict=True)))
         for row in range(GUESS_ROWS if passage.guesses else 0):
             guesses = (look.glyph(g[row]) if row < len(g := passage.guesses[t]) else " " for t in places)
-            line = "".join(_fit(glyph, columns) for glyph, columns in zip(guesses, wide, strict=True))
-            view.append(line.rstrip() + "\n", "dim" if look.colour else "")
+            line_of = "".join(_fit(glyph, n) for glyph, n in zip(guesses, wide, strict=True))
+            add("" if row else "next", Text(line_of.rstrip(), "dim"))
     view.rstrip()
     return view
 
@@ -157,8 +177,8 @@ def _bar(value: float, scale: float, bars: str) -> str:
 
 
 def legend(passage: Passage, look: Look) -> Text:
-    """What the strip and the colours mean."""
-    text = Text(f"{-passage.scale:+.2f} ")
+    """What the colours or bars, and the marks above the text, stand for."""
+    text = Text(f"{'cell':<{GUTTER}}{-passage.scale:+.2f} ")
     if look.colour:
         for step in range(-STEPS, STEPS + 1):
             text.append("  ", step_style(step))
@@ -166,59 +186,53 @@ def legend(passage: Passage, look: Look) -> Text:
         text.append(look.bars)
     text.append(f" {passage.scale:+.2f}")
     if passage.values is not None:
-        above = f"{look.on} inside" if passage.values.dtype == bool else f"{look.bars} to {passage.highest:g}"
-        text.append(f"   above: {above}, {look.masked} not counted")
+        what = f"{look.on} on" if passage.values.dtype == bool else f"0 {look.bars} {passage.highest:g}"
+        text.append(f"   label {what}, {look.masked} not counted")
     return text
+
+
+COLUMNS = (
+    *("concept", "cell", "±", "verdict", "confirm", "select", "memory"),
+    *("p", "cause", "controls", "local", "profile"),
+)
+LEAST_FIRST = ("profile", "local", "select", "controls", "cause", "p", "memory", "±")
+GAP = 2
+EMPHASIS = {"tracker": "bold", "none": "dim"}
 
 
 def table(findings: Sequence[Finding], width: int, look: Look) -> RenderableType:
     """One line a finding. Narrow terminals lose the columns that say least."""
-    columns = [
-        "concept",
-        "cell",
-        "sign",
-        "verdict",
-        "confirm",
-        "select",
-        "memory",
-        "p",
-        "cause",
-        "controls",
-        "local",
-    ]
-    shown = (
-        columns
-        if width >= 96
-        else columns[:10]
-        if width >= 84
-        else columns[:8]
-        if width >= 64
-        else columns[:5]
-    )
-    grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+    lines = [_cells(f, look) for f in findings]
+    widths = {name: max(cell_len(name), *(cell_len(line[name]) for line in lines)) for name in COLUMNS}
+    shown = list(COLUMNS)
+    for name in LEAST_FIRST:
+        if sum(widths[n] + GAP for n in shown) - GAP > width:
+            shown.remove(name)
+    grid = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, show_edge=False)
     for name in shown:
-        grid.add_column(name, no_wrap=True, justify="left" if name in ("concept", "verdict") else "right")
-    if width >= 112:
-        grid.add_column("profile", no_wrap=True)
-    for f in findings:
-        cells = {
-            "concept": f.concept + ("*" if f.predictive else ""),
-            "cell": f"{f.layer}:{f.cell}",
-            "sign": "+" if f.sign > 0 else "-",
-            "verdict": f.verdict,
-            "confirm": number(f.confirm_score),
-            "select": number(f.select_score),
-            "memory": number(f.memory_score),
-            "p": "<.001" if f.p_value < 0.001 else number(f.p_value),
-            "cause": f"{f.causal.effect:+.2f}" if f.causal else "-",
-            "controls": f"{max(f.causal.controls):.2f}" if f.causal and f.causal.controls else "-",
-            "local": number(f.locality, 2),
-        }
-        row = [cells[name] for name in shown]
-        if width >= 112:
-            row.append(sparkline(f.profile, PROFILE, ASCII_BARS if look.ascii_only else BARS))
-        grid.add_row(*(Text(cell, "bold" if f.verdict == "tracker" else "") for cell in row))
+        left = name in ("concept", "verdict", "profile")
+        header = Text("+-" if name == "±" and look.ascii_only else name)
+        grid.add_column(header, no_wrap=True, justify="left" if left else "right")
+    for f, line in zip(findings, lines, strict=True):
+        grid.add_row(*(Text(line[name], EMPHASIS.get(f.verdict, "")) for name in shown))
     return grid
+
+
+def _cells(f: Finding, look: Look) -> dict[str, str]:
+    return {
+        "concept": f.concept + ("*" if f.predictive else ""),
+        "cell": f"{f.layer}:{f.cell}",
+        "±": "+" if f.sign > 0 else "-",
+        "verdict": f.verdict,
+        "confirm": number(f.confirm_score),
+        "select": number(f.select_score),
+        "memory": number(f.memory_score),
+        "p": "<.001" if f.p_value < 0.001 else number(f.p_value),
+        "cause": f"{f.causal.effect:+.2f}" if f.causal else "-",
+        "controls": f"{max(f.causal.controls):.2f}" if f.causal and f.causal.controls else "-",
+        "local": number(f.locality, 2),
+        "profile": sparkline(f.profile, PROFILE, ASCII_BARS if look.ascii_only else BARS),
+    }
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -229,8 +243,9 @@ def number(value: float, digits: int = 3) -> str:
 
 
 NOTE = (
-    "confirm, select and memory are AUC for what is on or off, Spearman's rho for counts; cause is in nats "
-    "of logit P, controls the largest among like cells; local is the cell's share of what all cells know."
+    "confirm, select, memory: AUC of what is on or off (chance .5), Spearman's rho of a count (chance 0). "
+    "p: how often chance does as well. cause: nats by which holding the cell moves the log-odds of the "
+    "expected character; controls: the most that cells like it do."
 )
 
 
@@ -240,41 +255,69 @@ def report(
     """The table, then the best and the worst passage of findings, by their place in the table."""
     parts: list[RenderableType] = []
     if inspection.findings:
-        parts += [table(inspection.findings, width, look), Text(NOTE, "dim")]
+        parts += [table(inspection.findings, width, look), Text(), Text(NOTE, "dim")]
         if any(f.predictive for f in inspection.findings):
             parts.append(Text("* the label looks ahead in the text", "dim"))
     for place, (best, worst) in passages.items():
         f = inspection.findings[place]
-        parts += [Text(), Text(f"{f.concept} {f.layer}:{f.cell} ({f.verdict})", "bold"), Text(explain(f))]
-        parts.append(legend(best, look))
-        for name, passage in (("best", best), ("worst", worst)):
+        parts += [Text(), Text(f"{f.concept}: cell {f.layer}:{f.cell}, {f.verdict}", "bold")]
+        parts += [Text(explain(f)), legend(best, look)]
+        for name, passage in (("agrees best", best), ("agrees worst", worst)):
             parts += [
-                Text(f"{name}, at character {passage.start:,}:", "dim"),
+                Text(),
+                Text(f"where it {name}, from character {passage.start:,}", "dim"),
                 passage_view(passage, width, look),
             ]
-    parts += [Text(), *(Text(f"{note}") for note in inspection.notes)] if inspection.notes else []
+    return Group(*parts, Text())
+
+
+def remarks(inspection: Inspection) -> RenderableType:
+    """What was left out and why, and what else was seen."""
+    lines = list(inspection.notes)
     for reason in dict.fromkeys(refusal.reason for refusal in inspection.refusals):
         names = ", ".join(r.concept for r in inspection.refusals if r.reason == reason)
-        parts += [Text(), Text(f"not judged, {reason}: {names}", "dim")]
-    return Group(*parts)
+        lines.append(f"not judged, {reason}: {names}")
+    return Group(*map(Text, lines))
+
+
+WHERE = {
+    ("bool", 1): "high where it is on",
+    ("bool", -1): "low where it is on",
+    ("count", 1): "rising with it",
+    ("count", -1): "falling as it grows",
+}
 
 
 def explain(f: Finding) -> str:
-    """A finding in a sentence or two."""
+    """A finding in a few clauses."""
     score = "AUC" if f.kind == "bool" else "rho"
-    said = (
-        f"{score} {number(f.confirm_score)} on text it was not chosen on (chance {number(f.chance_level)}); "
-    )
+    clauses = [
+        f"{score} {number(f.confirm_score)} on text it was not chosen on, {WHERE[f.kind, f.sign]} "
+        f"(the best of all cells reaches {number(f.chance_level)} by chance)"
+    ]
     if f.verdict == "none":
-        return said + "no cell follows it better than chance."
-    said += f"memory {number(f.memory_score)} (last three characters alone {number(f.table_score)})"
-    if f.causal is None:
-        return said + "."
-    said += f"; held from low to high it moves {f.causal.target!r} by {f.causal.effect:+.2f} nats"
-    return (
-        said
-        + f" (p {number(f.causal.p_value)}, the best three of its layer together {f.causal.together:+.2f})."
-    )
+        return clauses[0] + ": no better than chance."
+    if f.memory_score == f.memory_score:
+        table = number(f.table_score)
+        clauses.append(f"memory {number(f.memory_score)} (the last three characters alone: {table})")
+    else:
+        clauses.append("no memory score, since it never lasts ten characters")
+    if f.causal is not None:
+        clauses += [
+            f"holding it at its value for {'on, not off,' if f.kind == 'bool' else 'high, not low,'} moves "
+            f"{_named(f.causal.target)} by {f.causal.effect:+.2f} nats (p {number(f.causal.p_value)})",
+            f"the best three of its layer together by {f.causal.together:+.2f}",
+        ]
+    return "; ".join(clauses) + "."
+
+
+def _named(target: str) -> str:
+    """The characters of a target, or how many they are."""
+    if len(target) <= 4:
+        return repr(target)
+    if set(filter(str.isupper, target)) == set(target):
+        return "capitals"
+    return f"{target[0]!r} and {len(target) - 1} others"
 
 
 def preview_line(preview: Preview, look: Look) -> Text:
@@ -302,5 +345,5 @@ def single_cell(passage: Passage, layer: int, cell: int, width: int, look: Look)
     return Group(
         Text(f"cell {layer}:{cell}", "bold"),
         legend(passage, look),
-        Padding(passage_view(passage, width, look), 0),
+        passage_view(passage, width, look),
     )

@@ -38,7 +38,7 @@ def plot(gate: GateSaturation, ascii_only: bool = False) -> Text:
         text.append(f"{'1' if r == ROWS - 1 else ' '}{axis}{line}\n")
     text.append(f"0{corner}{floor * COLUMNS}\n")
     text.append(f" 0{'1':>{COLUMNS}}\n")
-    text.append(f"open {gate.right.mean():.0%}, shut {gate.left.mean():.0%}", "dim")
+    text.append(f"mean: open {gate.right.mean():.0%}, shut {gate.left.mean():.0%}", "dim")
     return text
 
 

@@ -1,61 +1,131 @@
-"""What is known of a model, as its card tells it, and how its loss fell.
-
-A card comes with the model file, perhaps from a stranger: every value is taken only where it has the type
-expected, and its text is shown with control characters written out.
-"""
+"""A model's card, its loss curve and the verdict on its run, on a terminal."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
-from charrnn.config import ModelConfig, TrainConfig, as_dict
+from charrnn.config import TrainConfig, as_dict
+from charrnn.train.info import Info, at
 from charrnn.train.verdict import Verdict
+from charrnn.ui.card import card, has_unicode, plain
 from charrnn.ui.charts import ASCII, BEST_STYLE, TRAIN_STYLE, UNICODE, VALIDATION_STYLE, loss_chart
-from charrnn.ui.text import escape
-from charrnn.ui.training import cell_name, duration, losses
+from charrnn.ui.training import architecture, duration, losses
 
-CHART_ROWS = 10, 20  # fewest and most
-PLAIN = str.maketrans({"×": "x", "–": "-", "…": "...", "→": "->"})
-
-
-@dataclass(frozen=True)
-class Info:
-    """A model file, without its weights.
-
-    training : its card; metrics : the records of its run, where they lie beside it
-    """
-
-    model: Path
-    config: ModelConfig
-    dtype: str
-    level: str
-    vocabulary: int
-    parameters: int
-    training: Mapping[str, Any]
-    metrics: Sequence[Mapping[str, Any]]
-    verdict: Verdict | None
+CHART_ROWS = 12, 20  # at least and at most
+NUMBER = (int, float)
 
 
-def show(info: Info, console: Console) -> None:
-    """Write the card, the loss curve and the verdict."""
-    rows = list(_rows(info))
-    card = Table.grid(padding=(0, 2))
-    card.add_column(style="dim", no_wrap=True)
-    card.add_column(overflow="fold")
-    for name, value in rows:
-        card.add_row(name, Text(value))
-    parts: list[RenderableType] = [Text(escape(str(info.model)), "bold"), Text(), card]
-    if info.metrics:
+def view(info: Info, console: Console) -> Group:
+    """The whole of it."""
+    parts: list[RenderableType] = [
+        Text(plain(str(info.model), console), "bold", overflow="fold"),
+        Text(),
+        card(rows(info), console),
+    ]
+    if any(record["train_loss_nats"] is not None for record in info.metrics):
         parts += [Text(), curve(info.metrics, console)]
     if info.verdict is not None:
-        parts += [Text(), verdict_text(info.verdict)]
-    unicode = console.encoding.lower().startswith("utf")
-    for line in console.render_lines(Group(*parts), pad=False):
-        console.print(_plain(line) if not unicode else line)
+        parts += [Text(), verdict_text(info.verdict, console)]
+    return Group(*parts)
+
+
+def rows(info: Info) -> Iterator[tuple[str, str]]:
+    """The card, as far as the file tells."""
+    training = info.training
+    yield "model", f"{architecture(info.config)}, {info.parameters:,} parameters, {info.dtype}"
+    symbols = "bytes" if info.level == "byte" else "characters"
+    yield "vocabulary", f"{info.vocabulary:,} {symbols}"
+    if name := at(training, "corpus", "name", kind=str):
+        count = at(training, "corpus", "symbols", kind=int)
+        yield "text", name + ("" if count is None else f", {count:,} {symbols}")
+    if parts := at(training, "split", kind=dict):
+        counts = [(part, at(parts, part, kind=int)) for part in ("train", "validation", "test")]
+        yield "split", " · ".join(f"{count:,} {part}" for part, count in counts if count)
+    if sources := at(training, "corpus", "sources", kind=list):
+        yield (
+            "from",
+            "\n".join(map(str, sources[:5])) + (f"\n… {len(sources) - 5} more" if len(sources) > 5 else ""),
+        )
+    if sha256 := at(training, "corpus", "sha256", kind=str):
+        yield "sha256", sha256
+    if started := at(training, "init_from", "path", kind=str):
+        yield "fine-tuned", f"from {started}"
+    if (step := at(training, "step", kind=int)) is not None:
+        seconds = at(training, "seconds", kind=NUMBER)
+        yield "saved at", f"step {step:,}" + ("" if seconds is None else f", after {duration(seconds)}")
+    for name, key in (("train", "train_loss_nats"), ("validation", "val_loss_nats")):
+        if (loss := at(training, key, kind=NUMBER)) is not None:
+            yield name, losses(loss)
+    if changed := at(training, "settings", kind=dict):
+        yield "settings", "; ".join(_unlike_defaults(changed)) or "all as by default"
+    if command := at(training, "command_line", kind=str):
+        yield "command", command
+    if changes := at(training, "changes", kind=list):
+        yield "changes", "\n".join(map(str, changes))
+    if versions := at(training, "versions", kind=dict):
+        yield "made with", ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _unlike_defaults(settings: Mapping[str, Any]) -> Iterator[str]:
+    defaults = as_dict(TrainConfig())
+    for name, value in settings.items():
+        if name not in defaults or value != defaults[name]:
+            default = "" if defaults.get(name) in (None, "") else f" (default {defaults[name]})"
+            yield f"{name.replace('_', ' ')} {value}{default}"
+
+
+def curve(metrics: Sequence[Mapping[str, Any]], console: Console) -> Text:
+    """The loss curve with its legend; at least one record has a train loss."""
+    train = [(r["step"], r["train_loss_nats"]) for r in metrics if r["train_loss_nats"] is not None]
+    validation = [(r["step"], r["val_loss_nats"]) for r in metrics if r["val_loss_nats"] is not None]
+    glyphs = UNICODE if has_unicode(console) else ASCII
+    height = min(CHART_ROWS[1], max(CHART_ROWS[0], console.height // 2))
+    line = glyphs.cell({(0, 1), (1, 1)}) * 2
+    legend = Text.assemble((line, TRAIN_STYLE), f" train {train[-1][1]:.3f}", overflow="fold")
+    if validation:
+        step, best = min(validation, key=lambda point: point[1])
+        legend.append("  ")
+        legend.append(glyphs.validation, VALIDATION_STYLE)
+        legend.append(f" validation {validation[-1][1]:.3f}  ")
+        legend.append(glyphs.best, BEST_STYLE)
+        legend.append(f" best {best:.3f} at step {step:,}")
+    return Text("\n").join(
+        [
+            Text(
+                "loss: nats/char left, bits/char right; steps below" if console.width >= 60 else "nats/char",
+                "dim",
+            ),
+            loss_chart(train, validation, min(console.width, 120), height, glyphs),
+            legend,
+        ]
+    )
+
+
+def verdict_text(verdict: Verdict, console: Console) -> Text:
+    """The verdict and, below it, the advice."""
+    style = "bold green" if verdict.kind == "still improving" else "bold yellow"
+    return Text.assemble((plain(verdict.sentence, console), style), "\n", plain(verdict.advice, console))
+
+
+def as_json(info: Info) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "model": str(info.model),
+        "config": as_dict(info.config),
+        "dtype": info.dtype,
+        "level": info.level,
+        "vocabulary": info.vocabulary,
+        "parameters": info.parameters,
+        "val_bits_per_char": _bits(at(info.training, "val_loss_nats", kind=NUMBER)),
+        "training": info.training,
+        "metrics": info.metrics,
+        "verdict": None if info.verdict is None else asdict(info.verdict),
+    }
+
+
+def _bits(nats: float | None) -> float | None:
+    return None if nats is None else nats / math.log(2)

@@ -13,13 +13,16 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from charrnn.config import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.train.loop import Progress, Report
 from charrnn.train.session import About, Quiet, RunListener, TrainResult
+from charrnn.ui.card import has_unicode, plain
 from charrnn.ui.charts import ASCII_BARS, BARS, sparkline
 
 SAMPLE_LINES = 6
 SPARK_WIDTH = 40
+NARROW = 62  # columns; below this there is no room for both units of a loss
 
 
 class View(RunListener, Protocol):
@@ -41,9 +44,11 @@ def training_listener(*, quiet: bool) -> Iterator[View]:
         yield PlainView(console)
 
 
-def losses(nats: float | None) -> str:
-    """A loss in both units."""
-    return "–" if nats is None else f"{nats:.4f} nats  {nats / math.log(2):.4f} bits/char"
+def losses(nats: float | None, *, brief: bool = False) -> str:
+    """A loss in both units, or `brief` in nats alone."""
+    if nats is None:
+        return "–"
+    return f"{nats:.4f} nats" + ("" if brief else f"  {nats / math.log(2):.4f} bits/char")
 
 
 def duration(seconds: float) -> str:
@@ -53,15 +58,21 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
+def architecture(model: ModelConfig) -> str:
+    """Cell, layers and sizes in a few words."""
+    cell = {"lstm": "LSTM", "gru": "GRU", "rnn": f"{model.nonlinearity} RNN"}[model.cell]
+    embedding = f" over an embedding of {model.embedding}" if model.embedding else ""
+    return f"{cell} {model.layers}×{model.hidden}{embedding}"
+
+
 def describe(about: About) -> str:
     """The run in a line or two."""
-    model, config = about.model, about.config
-    cell = {"lstm": "LSTM", "gru": "GRU", "rnn": f"{model.nonlinearity} RNN"}[model.cell]
+    config = about.config
     start = "" if about.resumed_at is None else f", resumed at step {about.resumed_at:,}"
     return (
         f"{about.corpus}: {about.characters:,} characters ({about.training_characters:,} train, "
         f"{about.validation_characters:,} validate), vocabulary {about.vocabulary}\n"
-        f"{cell} {model.layers}×{model.hidden}, {about.parameters:,} parameters; {config.optimizer}, "
+        f"{architecture(about.model)}, {about.parameters:,} parameters; {config.optimizer}, "
         f"lr {config.learning_rate:g}, {config.schedule}; {about.batch_size} streams × {config.seq_length} "
         f"characters, {about.threads} thread{'s' * (about.threads > 1)}{start}"
     )
@@ -74,7 +85,11 @@ class Silent(Quiet):
         self.console = console
 
     def note(self, message: str) -> None:
-        self.console.print(Text(message), soft_wrap=True)
+        self.console.print(self.text(message), soft_wrap=True)
+
+    def text(self, content: str, style: str = "") -> Text:
+        """`content` as this console can show it, never as markup."""
+        return Text(plain(content, self.console), style)
 
     def end(self, result: TrainResult) -> None: ...
 
@@ -134,7 +149,7 @@ class LiveView(Silent):
         self._used = 1.0
         self._draw()
         self._live.stop()
-        self.note(summary(result))
+        self.console.print(self.text(summary(result)))
 
     def _draw(self) -> None:
         self._live.update(self.render(), refresh=True)
@@ -142,9 +157,10 @@ class LiveView(Silent):
     def render(self) -> Group:
         """The display as it is now."""
         assert self._about is not None
-        progress, encoding = self._progress, self.console.encoding
-        bars = BARS if encoding.startswith("utf") else ASCII_BARS
-        width = min(SPARK_WIDTH, max(8, self.console.width - 50))
+        progress = self._progress
+        bars = BARS if has_unicode(self.console) else ASCII_BARS
+        brief = self.console.width < NARROW
+        width = min(SPARK_WIDTH, max(8, self.console.width - (32 if brief else 50)))
         passed = time.perf_counter() - self._began
         done = self._used - self._used_at_begin
         remaining = duration(passed * (1 - self._used) / done) if done > 0 else "–"
@@ -152,52 +168,50 @@ class LiveView(Silent):
         head.add_row(
             ProgressBar(total=1.0, completed=self._used, width=width),
             Text(f"{100 * self._used:3.0f}%"),
-            Text(f"{duration(progress.seconds)} gone, {remaining} left"),
+            self.text(f"{duration(progress.seconds)} gone, {remaining} left"),
         )
+        pace = Table.grid(padding=(0, 2))
+        pace.add_column(min_width=len("validate"))
+        pace.add_row(
+            Text("step", "dim"), Text(f"{progress.step:,}, epoch {progress.step / self._about.chunks:.2f}")
+        )
+        pace.add_row(Text("speed", "dim"), Text(f"{self._speed:,.0f} characters/s"))
         rows = Table.grid(padding=(0, 2))
         rows.add_row(
-            Text("step", "dim"),
-            Text(f"{progress.step:,}, epoch {progress.step / self._about.chunks:.2f}"),
-            Text(f"{self._speed:,.0f} characters/s", "dim"),
-        )
-        rows.add_row(
             Text("train", "dim"),
-            Text(losses(progress.smooth_loss_nats)),
+            self.text(losses(progress.smooth_loss_nats or None, brief=brief)),
             Text(sparkline(self._train, width, bars), "yellow"),
         )
         rows.add_row(
             Text("validate", "dim"),
-            Text(losses(progress.val_loss_nats)),
+            self.text(losses(progress.val_loss_nats, brief=brief)),
             Text(sparkline(self._validation, width, bars), "cyan"),
         )
         rows.add_row(
             Text("best", "dim"),
-            Text(losses(progress.best_val_loss_nats)),
+            self.text(losses(progress.best_val_loss_nats, brief=brief)),
             Text(f"at step {progress.best_step:,}" if progress.best_step else "", "dim"),
         )
         parts: list[Text | Table | Panel] = [
-            Text(describe(self._about)),
-            Text(f"run folder {self._about.folder}", "dim"),
+            self.text(describe(self._about)),
+            self.text(f"run folder {self._about.folder}", "dim"),
             Text(""),
             head,
+            pace,
             rows,
         ]
         if self._sample:
-            sample = Text(visible(self._sample), overflow="fold")
-            lines = sample.wrap(self.console, max(10, self.console.width - 4))[:SAMPLE_LINES]
+            lines = self.text(self._sample).wrap(
+                self.console, max(10, self.console.width - 4), overflow="fold"
+            )[:SAMPLE_LINES]
             parts.append(
                 Panel(Text("\n").join(lines), title="sample", title_align="left", border_style="dim")
             )
         return Group(*parts)
 
 
-def visible(text: str) -> str:
-    """The text with control characters other than newline replaced: they could drive the terminal."""
-    return "".join(c if c == "\n" or c.isprintable() else "·" for c in text)
-
-
 def summary(result: TrainResult) -> str:
-    """How the run ended, in a line or two."""
+    """How the run ended, and the verdict on it, in a few lines."""
     why = {
         "epochs": "all epochs done",
         "max_steps": "all steps done",
@@ -209,5 +223,6 @@ def summary(result: TrainResult) -> str:
         best = f"; best validation loss {losses(result.val_loss_nats)} at step {result.best_step:,}"
     return (
         f"{why} after {result.steps:,} steps, {duration(result.seconds)}, "
-        f"{result.chars_per_second:,.0f} characters/s{best}\nmodel {result.model}"
+        f"{result.chars_per_second:,.0f} characters/s{best}\n"
+        f"{result.verdict.sentence} {result.verdict.advice}\nmodel {result.model}"
     )

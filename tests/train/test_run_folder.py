@@ -323,12 +323,12 @@ def test_a_damaged_line_is_named(run, bad):
         run.read_metrics()
 
 
-@pytest.mark.parametrize(("step", "left"), [(0, 0), (9, 0), (10, 1), (29, 2), (30, 3), (99, 3)])
-def test_a_resume_drops_what_came_after_the_checkpoint(run, step, left):
+@pytest.mark.parametrize(("count", "left"), [(0, 0), (1, 1), (2, 2), (3, 3), (99, 3)])
+def test_a_resume_drops_what_came_after_the_checkpoint(run, count, left):
     for record in RECORDS:
         run.append_metrics(record)
     before = run.metrics.read_bytes()
-    run.truncate_metrics(step)
+    run.truncate_metrics(count)
     assert run.read_metrics() == RECORDS[:left]
     assert before.startswith(run.metrics.read_bytes())
 
@@ -360,7 +360,7 @@ def test_every_failing_call_of_a_truncation_keeps_the_metrics_whole(run, failpoi
         assert names(run.path) == ["metrics.jsonl"]
         run.metrics.write_bytes(before)
 
-    failpoint.at_each_call(lambda: run.truncate_metrics(15), check)
+    failpoint.at_each_call(lambda: run.truncate_metrics(1), check)
     assert run.read_metrics() == RECORDS[:1]
 
 

@@ -1,0 +1,34 @@
+"""charrnn info: what is known of a model, and how its loss fell."""
+
+import json
+
+import typer
+
+from charrnn.cli.options import JsonOption, ModelOption
+from charrnn.cli.pipes import until_nobody_reads
+
+
+def info(model: ModelOption = None, as_json: JsonOption = False) -> None:
+    """Show a model: architecture, text, losses, settings, loss curve, and a verdict on its training.
+
+    \b
+    Examples:
+      charrnn info
+      charrnn info --model runs/harbour-20250101-120000
+      charrnn info --json | jq .verdict
+    """
+    from charrnn.train.info import read_info
+    from charrnn.train.run_folder import find_model
+    from charrnn.ui import info as ui
+    from charrnn.ui.card import stdout_console
+
+    file = find_model(model)
+    if model is None:
+        typer.echo(f"model {file}", err=True)
+    found = read_info(file)
+    with until_nobody_reads():
+        if as_json:
+            typer.echo(json.dumps(ui.as_json(found)))
+        else:
+            console = stdout_console()
+            console.print(ui.view(found, console))

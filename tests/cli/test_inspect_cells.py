@@ -1,0 +1,216 @@
+"""charrnn inspect-cells, as a command: arguments to output and exit code."""
+
+import csv
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import handmade
+import numpy as np
+import pytest
+import threadpoolctl
+import typer
+from typer.testing import CliRunner, Result
+
+import charrnn
+from charrnn.cli.inspect_cells import inspect_cells as command
+from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
+from charrnn.interpret.concepts import BUILT_IN
+from charrnn.interpret.gates import gate_saturation
+from charrnn.model import Model
+
+TEXT = handmade.dialogue(24_000)
+HELD_OUT = TEXT[len(TEXT) // 2 :]
+app = typer.Typer(rich_markup_mode=None)
+app.command()(command)
+
+
+def run(*args: str, stdin: str | None = None, columns: int = 80) -> Result:
+    return CliRunner(env={"COLUMNS": str(columns)}).invoke(app, list(args), input=stdin)
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
+    """A quote cell among random ones, in the newest run of the current folder, trained on half of a text."""
+    monkeypatch.chdir(tmp_path)
+    Path("story.txt").write_text(TEXT, encoding="utf-8")
+    weights = handmade.random_weights("lstm")
+    handmade.lstm_quote(weights)
+    made = handmade.model_of("lstm", {name: w.astype(np.float32) for name, w in weights.items()})
+    made.training = {
+        "corpus": {"sources": ["story.txt"], "sha256": hashlib.sha256(TEXT.encode()).hexdigest()},
+        "settings": {"encoding": "utf-8", "val_fraction": 0.5, "test_fraction": 0.0},
+    }
+    Path("runs/tale").mkdir(parents=True)
+    made.save("runs/tale/model.safetensors")
+    return made
+
+
+def test_json_keys_and_values(model: Model) -> None:
+    result = run("--json", "--concept", "quote", "--concept", "bracket")
+    assert result.exit_code == 0
+    answer = json.loads(result.stdout)
+    assert answer.keys() == {"model", "characters", "findings", "refused", "concepts", "notes"}
+    assert answer["model"] == str(Path("runs/tale/model.safetensors"))
+    assert answer["characters"] == pytest.approx(len(HELD_OUT), abs=1)
+    [finding] = answer["findings"]
+    assert finding.keys() == {
+        *("concept", "kind", "layer", "cell", "sign", "verdict", "predictive"),
+        *("select_score", "confirm_score", "memory_score", "matched_accuracy", "table_score"),
+        *("chance_level", "p_value", "probe_score", "locality", "eta_squared"),
+        *("threshold", "balanced_accuracy", "f1", "mcc", "prevalence"),
+        *("causal_effect", "causal_p", "causal_target", "causal_controls", "causal_others", "causal_doses"),
+        "causal_effect_of_three",
+    }
+    assert (finding["concept"], finding["layer"], finding["cell"], finding["sign"]) == ("quote", 0, 5, 1)
+    assert finding["verdict"] == "tracker"
+    assert finding["confirm_score"] > 0.999
+    assert answer["refused"] == [
+        {"concept": "bracket", "reason": "fewer than 30 stretches on or off in this text"}
+    ]
+    assert [one["concept"] for one in answer["concepts"]] == ["quote", "bracket"]
+    assert answer["concepts"][0].keys() == {"concept", "rule", "prevalence", "examples"}
+    assert result.stderr.startswith(f"model {Path('runs/tale/model.safetensors')}\n")
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])
+def test_refusals_are_told_in_every_form(model: Model, form: list[str]) -> None:
+    result = run("--no-causal", "--passages", "0", "--concept", "quote", "--concept", "bracket", *form)
+    assert result.exit_code == 0
+    told = "not judged, fewer than 30 stretches on or off in this text: bracket\n"
+    assert result.stderr.replace("\n", " ").endswith(told.replace("\n", " "))
+    assert "not judged" not in result.stdout
+
+
+def test_csv_holds_what_json_does(model: Model) -> None:
+    options = "--no-causal", "--concept", "quote", "--concept", "line_pos", "--top", "2"
+    rows = list(csv.DictReader(io.StringIO(run("--csv", *options).stdout)))
+    findings = json.loads(run("--json", *options).stdout)["findings"]
+    assert len(rows) == len(findings) == 4
+    for row, finding in zip(rows, findings, strict=True):
+        assert row == {name: "" if finding[name] is None else str(finding[name]) for name in row}
+        assert {"concept", "layer", "cell", "sign", "confirm_score", "p_value", "verdict"} <= row.keys()
+    nothing = run("--csv", "--concept", "bracket").stdout
+    assert nothing.splitlines() == [",".join(rows[0])]
+
+
+def test_table_and_passages(model: Model) -> None:
+    result = run("--concept", "quote")
+    lines = result.stdout.splitlines()
+    assert lines[0].split()[:5] == ["concept", "cell", "±", "verdict", "confirm"]
+    assert lines[1].split()[:4] == ["quote", "0:5", "+", "tracker"]
+    assert "quote: cell 0:5, tracker" in lines
+    assert sum(line.startswith("where it agrees") for line in lines) == 2
+    assert "\x1b" not in result.stdout
+    assert max(map(len, lines)) <= 80
+    coloured = run("--concept", "quote", "--no-causal", "--style", "colour").stdout
+    assert "\x1b[" in coloured  # asked for, it is written to a pipe too
+    assert "▁▂▃" not in coloured
+    digits = run("--concept", "quote", "--no-causal", "--style", "digits").stdout
+    assert "0123456789" in digits
+    assert "where" not in run("--concept", "quote", "--no-causal", "--passages", "0").stdout
+
+
+def test_guesses(model: Model) -> None:
+    assert sum(
+        line.startswith("next  ")
+        for line in run("--concept", "quote", "--no-causal", "--guesses").stdout.splitlines()
+    )
+
+
+def test_users_own_concepts_are_shown_first(model: Model) -> None:
+    result = run("--no-causal", "--passages", "0", "--concept", "aside=between:(..)", "--expect", ")=+")
+    assert "aside = between:(..): " in result.stderr
+    assert " % of the text\n  (" in result.stderr
+    assert "aside" in result.stdout
+
+
+def test_one_cell_on_any_text(model: Model) -> None:
+    result = run("--cell", "0:5", "--text", "-", "--passages", "1", stdin='He said "no (maybe)" at once.')
+    assert result.stdout == (
+        "cell 0:5\n"
+        "cell  -1.00 ▁▂▃▄▅▆▇█ +1.00\n"
+        'text  He said "no (maybe)" at once.\n'
+        "cell  ▅▅▅▅▅▅▅▅███████████▁▁▁▁▁▁▁▁▁▁\n"
+    ).replace("1.00", "0.76")
+
+
+def test_gates(model: Model) -> None:
+    expected = [gate.as_dict() for gate in gate_saturation(model, HELD_OUT)]
+    answer = json.loads(run("--gates", "--json", columns=40).stdout)
+    assert answer.keys() == {"model", "gates"}
+    assert [(g["layer"], g["gate"]) for g in answer["gates"]] == [(0, "i"), (0, "f"), (0, "o")]
+    for found, gate in zip(answer["gates"], expected, strict=True):
+        np.testing.assert_allclose(found["left"], gate["left"], atol=1e-3)
+        np.testing.assert_allclose(found["right"], gate["right"], atol=1e-3)
+    shown = run("--gates").stdout
+    assert shown.startswith(
+        "layer 0, 32 units\ninput gate i            forget gate f           output gate o"
+    )
+
+
+def test_the_list_needs_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = [line.split()[0] for line in run("--list", columns=200).stdout.splitlines()[1:]]
+    assert names == list(BUILT_IN)
+
+
+@pytest.mark.parametrize(
+    ("args", "error", "message"),
+    [
+        (["--concept", "nonsense"], UsageError, "--concept 'nonsense' is unknown"),
+        (["--concept", "x=span:@@"], UsageError, "matches nothing"),
+        (["--concept", "x=span:a", "--expect", "b"], UsageError, "--expect 'b' is malformed"),
+        (["--cell", "1:0"], UsageError, "--cell 1:0 does not exist"),
+        (["--cell", "137"], UsageError, "write LAYER:CELL"),
+        (["--json", "--csv"], UsageError, "exclude each other"),
+        (["--gates", "--csv"], UsageError, "exclude each other"),
+        (["--gates", "--cell", "0:5"], UsageError, "exclude each other"),
+        (["--cell", "0:5", "--json"], UsageError, "exclude each other"),
+        (["--text", "gone.txt"], DataError, "gone.txt"),
+        (["--text", "short.txt"], DataError, "at least 2,000"),
+        (["--model", "gone.safetensors"], ModelError, "gone.safetensors"),
+        (["--model", "empty"], ModelError, "empty"),
+    ],
+)
+def test_errors(model: Model, args: list[str], error: type[CharRNNError], message: str) -> None:
+    Path("short.txt").write_text("short", encoding="utf-8")
+    Path("empty").mkdir()
+    result = run(*args)
+    assert isinstance(result.exception, error)
+    assert message in str(result.exception)
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("args", [["--style", "nice"], ["--top", "0"], ["--passages", "-1"]])
+def test_options_out_of_range(args: list[str]) -> None:
+    assert run(*args).exit_code == 2
+
+
+def test_a_changed_corpus_is_refused(model: Model) -> None:
+    Path("story.txt").write_text(TEXT + "more", encoding="utf-8")
+    result = run()
+    assert isinstance(result.exception, DataError)
+    assert "story.txt changed since the model was trained" in str(result.exception)
+
+
+def test_products_use_the_threads_that_are_quickest(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that wait for each other beside another program make the command ten times slower."""
+    seen: list[set[int]] = []
+
+    def spy(*args: object, **options: object) -> None:
+        seen.append({p["num_threads"] for p in threadpoolctl.threadpool_info() if p["user_api"] == "blas"})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("charrnn.train.threads.choose_threads", lambda batch, hidden: 1)
+    monkeypatch.setattr("charrnn.interpret.findings.inspect_cells", spy)
+    run()
+    assert seen == [{1}]
+
+
+def test_the_same_from_python(model: Model) -> None:
+    found = charrnn.inspect_cells(model, HELD_OUT, ["quote", "aside=between:(..)"], causal=False)
+    assert (found.findings[0].concept, found.findings[0].cell) == ("quote", 5)
+    assert {f.concept for f in found.findings} == {"quote", "aside"}
+    assert found.as_dict()["findings"][0]["verdict"] == "correlate"

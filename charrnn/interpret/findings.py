@@ -48,6 +48,12 @@ FEWEST_RUNS = 30  # of either class
 MEMORY_FLOOR: dict[Kind, float] = {"bool": 0.4, "count": 0.2}
 BEFORE, AFTER = 8, 24  # characters around an opening in a bool's response profile
 TOGETHER = 3
+CSV_COLUMNS = (
+    *("concept", "kind", "layer", "cell", "sign", "verdict", "select_score", "confirm_score", "memory_score"),
+    *("matched_accuracy", "table_score", "chance_level", "p_value", "probe_score", "locality", "eta_squared"),
+    *("causal_target", "causal_effect", "causal_p", "causal_effect_of_three", "threshold"),
+    *("balanced_accuracy", "f1", "mcc", "prevalence", "predictive"),
+)
 
 
 @dataclass(frozen=True)
@@ -111,15 +117,12 @@ class Finding:
             "causal_doses": list(self.causal.doses) if self.causal else None,
             "causal_effect_of_three": self.causal.together if self.causal else None,
             "verdict": self.verdict,
+            "threshold": self.threshold.cut if self.threshold else None,
+            "balanced_accuracy": self.threshold.balanced_accuracy if self.threshold else None,
+            "f1": self.threshold.f1 if self.threshold else None,
+            "mcc": self.threshold.mcc if self.threshold else None,
+            "prevalence": self.threshold.prevalence if self.threshold else None,
         }
-        if self.threshold is not None:
-            values |= {
-                "threshold": self.threshold.cut,
-                "balanced_accuracy": self.threshold.balanced_accuracy,
-                "f1": self.threshold.f1,
-                "mcc": self.threshold.mcc,
-                "prevalence": self.threshold.prevalence,
-            }
         return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in values.items()}
 
 
@@ -139,6 +142,7 @@ class Preview:
     rule: str
     prevalence: float
     examples: tuple[str, ...]
+    user_defined: bool
 
 
 @dataclass(frozen=True)
@@ -172,14 +176,10 @@ class Inspection:
 
     def as_csv(self) -> str:
         """One row a finding under a row of names; what is a list in JSON is left out."""
-        rows = [
-            {name: value for name, value in finding.as_dict().items() if not isinstance(value, list | dict)}
-            for finding in self.findings
-        ]
         table = io.StringIO()
-        writer = csv.DictWriter(table, dict.fromkeys(n for row in rows for n in row), lineterminator="\n")
+        writer = csv.DictWriter(table, CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(finding.as_dict() for finding in self.findings)
         return table.getvalue()
 
 
@@ -260,7 +260,8 @@ def _preview(concept: Concept, label: Label, text: str) -> Preview:
             f"--concept {concept.name}={concept.rule} matches nothing in the text ({len(text):,} characters)"
         )
     prevalence = float(on.mean()) if len(on) else 0.0
-    return Preview(concept.name, concept.rule, prevalence, tuple(examples(label, text)))
+    pieces = tuple(examples(label, text))
+    return Preview(concept.name, concept.rule, prevalence, pieces, concept.user_defined)
 
 
 class _Judge:

@@ -55,7 +55,8 @@ def best_and_worst(
 
     Disagreement is the share of characters on the wrong side of ``cut`` (bool), or the mean distance between
     the ranks of sign·signal and of the label (count). Passages begin with a line where they can, the label
-    changes in them where it does anywhere, and of equals the one where it changes most is shown.
+    changes in them where it does anywhere, and of those equal within a twentieth the one where it changes
+    most is shown.
     """
     part = recording.confirm
     n = part.stop - part.start
@@ -75,7 +76,7 @@ def best_and_worst(
         return sums[starts + length] - sums[starts]
 
     counted, changes = total(mask), total(np.r_[False, values[1:] != values[:-1]])
-    share = np.round(total(wrong * mask) / np.maximum(counted, 1), 3)
+    share = np.round(20 * total(wrong * mask) / np.maximum(counted, 1))
     usable = (changes > 0) & (counted >= length / 2)
     order = np.lexsort((-changes, share))
     order = order[usable[order]] if usable.any() else order

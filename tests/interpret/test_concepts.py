@@ -257,13 +257,15 @@ def depth_oracle(text, openers, closers):
             if states[u] == CODE and text[u] in openers + closers:
                 depth = depth + 1 if text[u] in openers else max(depth - 1, 0)
         values.append(depth)
+    if language != "prose":
+        return np.minimum(values, 8), certain
     for t in range(len(text)):
         end = next((u for u in range(t, len(text)) if values[u] == 0), None)
         closed = end is not None and same_paragraph(text, t, end)
-        # in prose, unsure from the outermost opener that its paragraph leaves open
+        # unsure from the outermost opener that its paragraph leaves open
         later = [values[u] for u in range(t, len(text)) if same_paragraph(text, t, u)]
         left_open = values[t] > 0 and min(later) > 0
-        sure.append(bool(certain[t]) and (language != "prose" or closed or not left_open))
+        sure.append(bool(certain[t]) and (closed or not left_open))
     return np.minimum(values, 8), sure
 
 

@@ -1,7 +1,5 @@
 """Scores, chance level and baselines against definitions computed pair by pair and shift by shift."""
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -97,15 +95,15 @@ def test_constant_dead_and_nan_cells_have_no_score(bad):
 @pytest.mark.parametrize("kind", ["bool", "count"])
 def test_chance_equals_direct_circular_shifts(kind):
     rng = np.random.default_rng(3)
-    n = 900  # 2² · 3² · 5²: nothing is dropped
-    signals = np.round(rng.normal(size=(20, n)).cumsum(axis=1), 1).astype(np.float32)
-    values = np.arange(n) % 130 < 40 if kind == "bool" else np.arange(n) % 70
+    n = 600  # 2³ · 3 · 5²: nothing is dropped
+    signals = np.round(rng.normal(size=(10, n)).cumsum(axis=1), 1).astype(np.float32)
+    values = np.arange(n) % 110 < 40 if kind == "bool" else np.arange(n) % 70
     [null] = chance(signals, [(values, np.ones(n, bool), kind)])
-    assert null.highest.shape == (n - 400,)
-    for k in (200, 333, 699):
+    assert null.highest.shape == (n - 300,)
+    for k in (150, 333, 449):
         moved = np.roll(values, k)
         direct = [2 * auc_by_pairs(x, moved) - 1 if kind == "bool" else rho(x, moved) for x in signals]
-        np.testing.assert_allclose(null.highest[k - 200], np.max(np.abs(direct)), atol=1e-5)
+        np.testing.assert_allclose(null.highest[k - 150], np.max(np.abs(direct)), atol=1e-5)
     direct = [2 * auc_by_pairs(x, values) - 1 if kind == "bool" else rho(x, values) for x in signals]
     np.testing.assert_allclose(null.observed, direct, atol=1e-5)
 
@@ -298,22 +296,3 @@ def test_probe_is_not_led_astray_by_noise():
     signals[7] = on + 0.1 * rng.normal(size=1200)
     half = slice(0, 600), slice(600, 1200)
     assert probe_score(signals, on, np.ones(1200, bool), "bool", *half) > 0.8
-
-
-@pytest.mark.slow
-def test_a_large_model_is_scored_in_a_minute():
-    """Every concept, 1,024 cells, 100,000 characters: scores, chance level and probes."""
-    from charrnn.interpret.concepts import BUILT_IN
-
-    rng = np.random.default_rng(12)
-    text = "".join(rng.choice(list("ab \"'(){}[]<>\n.,XY1/*#="), 100_000))
-    signals = np.tanh(rng.normal(size=(1024, 100_000), scale=0.5).astype(np.float32))
-    halves = slice(200, 49_900), slice(50_100, 100_000)
-    start = time.perf_counter()
-    labels = [concept.label(text) for concept in BUILT_IN.values()]
-    parts = [[(one.values[h], one.mask[h], one.kind) for one in labels] for h in halves]
-    score_cells(signals[:, halves[0]], parts[0])
-    chance(signals[:, halves[1]], parts[1])
-    for one in labels:
-        probe_score(signals, one.values, one.mask, one.kind, *halves)
-    assert time.perf_counter() - start < 60

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from charrnn.interpret.cause import CausalTest
-from charrnn.interpret.findings import Finding
+from charrnn.interpret.findings import Finding, Inspection, Refusal
 from charrnn.interpret.passages import Passage
 from charrnn.ui import findings as view
 from charrnn.ui.findings import (
@@ -51,48 +51,47 @@ def test_bars_carry_the_signal_and_a_strip_the_label():
     mask = np.arange(len(text)) != 6
     signal = np.linspace(-1, 1, len(text))
     assert render(passage_view(passage(text, signal, on, mask), 40, BARS)) == (
-        "  ━━  ╌\n"
-        'a "b" [/c]↵\n'
-        "▁▂▂▃▃▄▄▅▅▆▆\n"
-        "\n"
-        "d→e\n"
-        "▇▇█\n"
-    )  # fmt: skip
+        'label   ━━  ╌\ntext  a "b" [/c]↵\ncell  ▁▂▂▃▃▄▄▅▅▆▆\ntext  d→e\ncell  ▇▇█\n'
+    )
 
 
 def test_wrapping_counts_columns_not_words():
-    assert (
-        render(passage_view(passage("abc défgh", np.zeros(9)), 4, BARS)) == "abc \n▅▅▅▅\ndéfg\n▅▅▅▅\nh\n▅\n"
+    assert render(passage_view(passage("abc défgh", np.zeros(9)), 10, BARS)) == (
+        "text  abc \ncell  ▅▅▅▅\ntext  défg\ncell  ▅▅▅▅\ntext  h\ncell  ▅\n"
     )
 
 
 def test_wide_characters_keep_their_columns():
     text = "a漢字b"
     shown = render(passage_view(passage(text, [-1, 1, 0, 1], np.array([0, 1, 1, 0], bool)), 40, BARS))
-    assert shown == " ━━━━\na漢字b\n▁██▅▅█\n"
+    assert shown == "label  ━━━━\ntext  a漢字b\ncell  ▁██▅▅█\n"
     assert list(rows(passage(text), 2, BARS)) == [(0, 1), (1, 2), (2, 3), (3, 4)]
 
 
 def test_control_characters_become_glyphs():
     text = "\0\x1b[31m\x7f\r\u202e\u200b\ud800e\u0301\u2028\xa0"
     shown = render(passage_view(passage(text), 40, BARS)).split("\n")[0]
-    assert shown == "␀␛[31m␡␍\ufffd\ufffd\ufffde◌\u0301\ufffd␠"
+    assert shown == "text  ␀␛[31m␡␍\ufffd\ufffd\ufffde◌\u0301\ufffd␠"
 
 
 def test_counts_are_drawn_by_height():
     values = np.array([0, 1, 4, 8])
-    assert render(passage_view(passage("abcd", values=values, highest=8), 40, BARS)).split("\n")[0] == " ▂▅█"
+    assert (
+        render(passage_view(passage("abcd", values=values, highest=8), 40, BARS)).split("\n")[0]
+        == "label  ▂▅█"
+    )
 
 
 def test_colours_are_backgrounds_in_nine_steps():
-    shown = render(
-        passage_view(passage("abc[d]", [-1, -0.2, 0.1, 0, 0.5, 1]), 40, COLOUR), colour="truecolor"
-    )
+    shown = render(passage_view(passage("abc[d]", [-1, -0.2, 0.1, 0, 0.5, 1]), 40, COLOUR), colour="256")
     assert shown == (
-        "\x1b[38;2;255;255;255;48;2;0;95;175ma\x1b[0m\x1b[38;2;0;0;0;48;2;175;215;255mb\x1b[0mc[\x1b[38;2;0;0;0;48;2"
-        ";255;175;95md\x1b[0m\x1b[38;2;255;255;255;48;2;175;95;0m]\x1b[0m\n"
+        "\x1b[2mtext  \x1b[0m"
+        "\x1b[38;5;231;48;5;25ma\x1b[0m"
+        "\x1b[38;5;16;48;5;153mb\x1b[0m"
+        "c["
+        "\x1b[38;5;16;48;5;215md\x1b[0m"
+        "\x1b[38;5;231;48;5;130m]\x1b[0m\n"
     )
-    assert "48;5;68m" in render(passage_view(passage("a", [-0.75]), 40, COLOUR), colour="256")
 
 
 def test_steps():
@@ -103,7 +102,7 @@ def test_steps():
 
 def test_guesses_stand_below_their_character():
     shown = render(passage_view(passage("a漢", guesses=("漢bcde", "x\ny字w")), 40, BARS))
-    assert shown == "a漢\n▅▅▅\n.x\nb↵\ncy\nd字\new\n"
+    assert shown == ("text  a漢\ncell  ▅▅▅\nnext  .x\n      b↵\n      cy\n      d字\n      ew\n")
 
 
 def test_a_terminal_without_unicode_gets_ascii():
@@ -113,7 +112,7 @@ def test_a_terminal_without_unicode_gets_ascii():
     look = Look.of(Console(file=Latin(), width=40))
     text = 'é"\n\t\x07'
     shown = render(passage_view(passage(text, [1, 0, -1, 0, 0], np.array([0, 1, 1, 0, 0], bool)), 40, look))
-    assert shown == ' ==\n?"$\n940\n\n>?\n44\n'
+    assert shown == 'label  ==\ntext  ?"$\ncell  940\ntext  >?\ncell  44\n'
     assert shown.isascii()
     assert render(legend(passage(text, values=np.zeros(5, bool)), look), 80).isascii()
 
@@ -127,9 +126,18 @@ def test_looks(style, colour, bars):
     assert not Look.of(Console(file=io.StringIO())).colour
 
 
-@given(text=st.text(max_size=60), width=st.integers(2, 30))
+def test_without_colour_bars_carry_the_signal():
+    """NO_COLOR, a pipe, a terminal of 16 colours: never neither colour nor bars."""
+    for options in ({"no_color": True}, {"color_system": None}, {"color_system": "standard"}):
+        given = {"color_system": "256", "force_terminal": True} | options
+        look = Look.of(Console(file=io.StringIO(), **given), "colour")
+        assert not look.colour
+        assert "cell  █" in render(passage_view(passage("a", [1]), 40, look))
+
+
+@given(text=st.text(max_size=60), width=st.integers(8, 30))
 def test_any_text_fits_and_keeps_its_columns(text, width):
-    shown = rows(passage(text), width, BARS)
+    shown = rows(passage(text), width - 6, BARS)
     assert "".join(text[a:b] for a, b in shown) == text
     view_lines = passage_view(passage(text), width, BARS).plain.split("\n")
     for line, bars in zip(view_lines[::2], view_lines[1::2], strict=False):
@@ -218,21 +226,88 @@ def test_the_table_at_full_width():
     other = finding(
         concept="squote", verdict="none", causal=None, memory_score=nan, p_value=1.0, predictive=True, sign=1
     )
-    lines = [
-        line.rstrip() for line in render(table([finding(), other], 120, BARS), 120).rstrip("\n").split("\n")
+
+    def shown(width):
+        return [line.rstrip() for line in render(table([finding(), other], width, BARS), width).split("\n")]
+
+    assert shown(120)[:3] == [
+        "concept   cell  ±  verdict  confirm  select  memory      p  cause  controls  local  profile",
+        "quote    1:137  -  tracker     .912    .930    .900  <.001  +1.50      0.31    .87  ▁▅█",
+        "squote*  1:137  +  none        .912    .930       -  1.000      -         -    .87  ▁▅█",
     ]
-    assert lines == [
-        "concept   cell  sign  verdict  confirm  select  memory      p  cause  controls  local  profile",
-        "quote    1:137     -  tracker     .912    .930    .900  <.001  +1.50      0.31    .87  ▁▅█",
-        "squote*  1:137     +  none        .912    .930       -  1.000      -         -    .87  ▁▅█",
+    assert shown(80)[:3] == [
+        "concept   cell  ±  verdict  confirm  select  memory      p  cause  controls",
+        "quote    1:137  -  tracker     .912    .930    .900  <.001  +1.50      0.31",
+        "squote*  1:137  +  none        .912    .930       -  1.000      -         -",
     ]
 
 
-@pytest.mark.parametrize(("width", "last"), [(100, "local"), (90, "controls"), (70, "p"), (50, "confirm")])
+@pytest.mark.parametrize(("width", "last"), [(88, "local"), (68, "controls"), (55, "p"), (32, "confirm")])
 def test_narrow_terminals_lose_columns_and_wrap_nothing(width, last):
     lines = render(table([finding()], width, BARS), width).rstrip("\n").split("\n")
     assert len(lines) == 2
     assert lines[0].rstrip().endswith(last)
+    assert all("…" not in line for line in lines)
+
+
+def test_all_findings_are_explained():
+    none = finding(verdict="none", causal=None)
+    count = finding(kind="count", sign=1, verdict="detector", causal=None, memory_score=0.2)
+    flash = finding(verdict="detector", causal=None, memory_score=float("nan"), sign=1)
+    assert view.explain(finding()) == (
+        "AUC .912 on text it was not chosen on, low where it is on (the best of all cells reaches .610 by "
+        "chance); memory .900 (the last three characters alone: .600); holding it at its value for on, "
+        "not off, moves 'x' by +1.50 nats (p .020); the best three of its layer together by +2.00."
+    )
+    assert view.explain(none).endswith("by chance): no better than chance.")
+    assert view.explain(count) == (
+        "rho .912 on text it was not chosen on, rising with it (the best of all cells reaches .610 by chance); "
+        "memory .200 (the last three characters alone: .600)."
+    )
+    assert view.explain(flash).endswith("no memory score, since it never lasts ten characters.")
+    targets = ("x", "ABCDE", ":ABCDE")
+    said = [view.explain(finding(causal=CausalTest(t, 1.0, 0.1, (), {}, (), 1.0))) for t in targets]
+    for name, sentence in zip(("'x'", "capitals", "':' and 5 others"), said, strict=True):
+        assert f"not off, moves {name} by" in sentence
+
+
+def inspection(findings=(), refusals=(), notes=()):
+    return Inspection(tuple(findings), tuple(refusals), (), {}, None, tuple(notes))
+
+
+def test_the_report_and_what_was_left_out():
+    best = passage("ab\n", [1, 0, -1], np.array([1, 0, 0], bool))
+    shown = render(view.report(inspection([finding()]), {0: (best, best)}, 80, BARS), 80).split("\n")
+    assert shown[0].startswith("concept  ")
+    assert "quote: cell 1:137, tracker" in shown
+    assert shown[-11:] == [
+        "where it agrees best, from character 0",
+        "label ━",
+        "text  ab↵",
+        "cell  █▅▁",
+        "",
+        "where it agrees worst, from character 0",
+        "label ━",
+        "text  ab↵",
+        "cell  █▅▁",
+        "",
+        "",
+    ]
+    refused = [Refusal("url", "too short"), Refusal("tag", "too short"), Refusal("x", "[all] constant")]
+    assert render(view.remarks(inspection(refusals=refused, notes=["read [a] part"])), 80) == (
+        "read [a] part\nnot judged, too short: url, tag\nnot judged, [all] constant: x\n"
+    )
+    assert render(view.report(inspection(), {}, 80, BARS), 80).strip() == ""
+
+
+def test_legends():
+    assert legend(passage("a", values=np.array([True])), BARS).plain == (
+        "cell  -1.00 ▁▂▃▄▅▆▇█ +1.00   label ━ on, ╌ not counted"
+    )
+    assert legend(passage("a", values=np.array([3]), highest=8, scale=0.5), BARS).plain == (
+        "cell  -0.50 ▁▂▃▄▅▆▇█ +0.50   label 0 ▁▂▃▄▅▆▇█ 8, ╌ not counted"
+    )
+    assert legend(passage("a"), COLOUR).plain.split() == ["cell", "-1.00", "+1.00"]
 
 
 def test_no_rich_markup_is_read_from_text():

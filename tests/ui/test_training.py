@@ -1,0 +1,357 @@
+"""How training looks: plain lines, and the live view on terminals of any width, colour and encoding."""
+
+import io
+import os
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pyte
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+from rich.live import Live
+
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.train.loop import Progress, Report
+from charrnn.train.session import About, TrainResult
+from charrnn.train.verdict import Verdict
+from charrnn.ui import training
+from charrnn.ui.training import LiveView, PlainView, Silent, duration, losses
+
+VOCABULARY = Vocabulary("char", tuple(sorted("\n\x1b ab[]/")))
+SAMPLE = "[bold]a[/bold] [/nothing] b\x1b[31mred\x07 über 海\n" + "long " * 60
+
+
+def about(**changes: object) -> About:
+    values: dict[str, object] = {
+        "folder": Path("runs/[red]sea[/red]-1"),
+        "corpus": "[red]sea\x1b[2J",
+        "characters": 1_234_567,
+        "training_characters": 1_111_110,
+        "validation_characters": 123_457,
+        "vocabulary": 65,
+        "parameters": 240_000,
+        "model": ModelConfig(),
+        "config": TrainConfig(),
+        "batch_size": 16,
+        "threads": 1,
+        "chunks": 2777,
+        "resumed_at": None,
+    }
+    return About(**(values | changes))  # type: ignore[arg-type]
+
+
+def report(step: int, train: float, validation: float | None = None) -> Report:
+    return Report(step, step / 2777, train, validation, 0.1, 1.5, 54_321.0, 3725.0)
+
+
+RESULT = TrainResult(
+    model="runs/[red]sea[/red]-1/model.safetensors",
+    checkpoint="runs/[red]sea[/red]-1/checkpoint.safetensors",
+    steps=5554,
+    epochs=2.0,
+    seconds=3725.0,
+    chars_per_second=54_321.0,
+    parameters=240_000,
+    train_loss_nats=1.5,
+    val_loss_nats=1.6,
+    val_bits_per_char=2.31,
+    best_step=5000,
+    stopped_because="epochs",
+    verdict=Verdict("still improving", "Still improving: [a] validation.", "Go on [/with] it."),
+)
+
+
+class Terminal:
+    """A console that writes bytes of some encoding, and what it wrote."""
+
+    def __init__(
+        self, width: int = 80, encoding: str = "utf-8", colour: str | None = None, terminal: bool = True
+    ) -> None:
+        self._buffer = io.BytesIO()
+        stream = io.TextIOWrapper(self._buffer, encoding=encoding, newline="", write_through=True)
+        self.console = Console(
+            file=stream,
+            width=width,
+            height=50,
+            color_system=colour,  # type: ignore[arg-type]
+            force_terminal=terminal,
+            highlight=False,
+            legacy_windows=False,
+            _environ={},
+        )
+        self._encoding = encoding
+
+    @property
+    def text(self) -> str:
+        return self._buffer.getvalue().decode(self._encoding)
+
+    @property
+    def plain(self) -> str:
+        """Without the escape sequences that rich itself makes for styles."""
+        return re.sub(r"\x1b\[[0-9;]*m", "", self.text)
+
+
+def live_view(terminal: Terminal, sample: str = SAMPLE) -> LiveView:
+    """The view after a few reports, as `render` draws it."""
+    view = LiveView(terminal.console, Live(console=Console(file=io.StringIO()), auto_refresh=False))
+    view.begin(about(), VOCABULARY)
+    view.report(report(277, 2.5), False)
+    view.report(report(2777, 1.9, 1.95), True)
+    view.report(report(3054, 1.8), False)
+    view.report(report(5554, 1.6, 1.7), True)
+    view.sample(sample)
+    progress = Progress(
+        step=5554,
+        seconds=125,
+        smooth_loss_nats=1.65,
+        val_loss_nats=1.7,
+        best_val_loss_nats=1.7,
+        best_step=5554,
+    )
+    view.tick(progress, 54_321.4, 0.25)
+    terminal.console.print(view.render())
+    return view
+
+
+# ------------------------------------------------------------------------------------------------
+# Plain lines
+
+
+def test_plain_lines_are_these() -> None:
+    terminal = Terminal(width=40, terminal=False)
+    view = PlainView(terminal.console)
+    view.begin(about(threads=2, resumed_at=277), VOCABULARY)
+    view.note("the text is short: [3] streams [/x]")
+    view.report(report(554, 2.0), False)
+    view.tick(Progress(), 1.0, 0.5)
+    view.sample("shown to nobody")
+    view.report(report(2777, 1.5, 1.6), True)
+    view.report(report(5554, 1.4, 1.7), False)
+    view.end(RESULT)
+    assert terminal.text == (
+        "[red]sea\\x1b[2J: 1,234,567 characters (1,111,110 train, 123,457 validate), vocabulary 65\n"
+        "LSTM 2×128, 240,000 parameters; adagrad, lr 0.1, constant; 16 streams × 25 characters, 2 threads, "
+        "resumed at step 277\n"
+        "run folder runs/[red]sea[/red]-1\n"
+        "the text is short: [3] streams [/x]\n"
+        "step     554  epoch   0.20  1:02:05    54,321 chars/s  train 2.0000 nats  2.8854 bits/char\n"
+        "step   2,777  epoch   1.00  1:02:05    54,321 chars/s  train 1.5000 nats  2.1640 bits/char  "
+        "val 1.6000 nats  2.3083 bits/char *\n"
+        "step   5,554  epoch   2.00  1:02:05    54,321 chars/s  train 1.4000 nats  2.0198 bits/char  "
+        "val 1.7000 nats  2.4526 bits/char\n"
+        "all epochs done after 5,554 steps, 1:02:05, 54,321 characters/s; best validation loss 1.6000 nats  "
+        "2.3083 bits/char at step 5,000\n"
+        "Still improving: [a] validation. Go on [/with] it.\n"
+        "model runs/[red]sea[/red]-1/model.safetensors\n"
+    )
+
+
+def test_quiet_tells_notes_alone() -> None:
+    terminal = Terminal(terminal=False)
+    view = Silent(terminal.console)
+    view.begin(about(), VOCABULARY)
+    view.report(report(554, 2.0), True)
+    view.note("the loss exploded")
+    view.end(RESULT)
+    assert terminal.text == "the loss exploded\n"
+
+
+@pytest.mark.parametrize("reason", ["epochs", "max_steps", "max_minutes", "patience"])
+def test_each_end_has_its_words(reason: str) -> None:
+    result = TrainResult(**{**vars(RESULT), "stopped_because": reason, "val_loss_nats": None})
+    first = training.summary(result).splitlines()[0]
+    assert first.endswith(" after 5,554 steps, 1:02:05, 54,321 characters/s")
+    assert len(first) > len(" after 5,554 steps, 1:02:05, 54,321 characters/s") + 5
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0, "0:00"), (59.6, "1:00"), (61, "1:01"), (3599.4, "59:59"), (36_000, "10:00:00")]
+)
+def test_durations(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+def test_losses_in_both_units() -> None:
+    assert losses(1.0) == "1.0000 nats  1.4427 bits/char"
+    assert losses(None) == "–"
+
+
+# ------------------------------------------------------------------------------------------------
+# The live view
+
+
+@pytest.mark.parametrize("colour", [None, "standard", "truecolor"])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_nothing_is_lost_or_too_wide(width: int, encoding: str, colour: str | None) -> None:
+    terminal = Terminal(width, encoding, colour)
+    live_view(terminal)
+    assert max(cell_len(line) for line in terminal.plain.splitlines()) <= width
+    assert "\x1b" not in terminal.plain
+    assert "\x07" not in terminal.plain
+    assert (terminal.plain == terminal.text) == (colour is None)
+    words = " ".join(re.sub(r"[│|]", " ", terminal.plain).split())
+    for part in (
+        "[red]sea\\x1b[2J: 1,234,567 characters",
+        "runs/[red]sea[/red]-1",
+        "25%",
+        "2:05 gone",
+        "step 5,554, epoch 2.00",
+        "54,321 characters/s",
+        "train 1.6500 nats" + " 2.3804 bits/char" * (width > 40),
+        "best 1.7000 nats" + " 2.4526 bits/char" * (width > 40),
+        "at step 5,554",
+        "[bold]a[/bold] [/nothing]",
+        "\\x1b[31mred",
+    ):
+        assert part in words
+
+
+def test_the_live_view_at_80_columns() -> None:
+    terminal = Terminal(80)
+    live_view(terminal)
+    lines = [line.rstrip() for line in terminal.text.splitlines()]
+    assert lines == [
+        "[red]sea\\x1b[2J: 1,234,567 characters (1,111,110 train, 123,457 validate),",
+        "vocabulary 65",
+        "LSTM 2×128, 240,000 parameters; adagrad, lr 0.1, constant; 16 streams × 25",
+        "characters, 1 thread",
+        "run folder runs/[red]sea[/red]-1",
+        "",
+        "━━━━━━━╸                         25%  2:05 gone, – left",
+        "step      5,554, epoch 2.00",
+        "speed     54,321 characters/s",
+        "train     1.6500 nats  2.3804 bits/char  █▃▃▁",
+        "validate  1.7000 nats  2.4526 bits/char  █▁",
+        "best      1.7000 nats  2.4526 bits/char  at step 5,554",
+        "╭─ sample ─────────────────────────────────────────────────────────────────────╮",
+        "│ [bold]a[/bold] [/nothing] b\\x1b[31mred\\x07 über 海                           │",
+        *["│ long long long long long long long long long long long long long long long   │"] * 4,
+        "╰──────────────────────────────────────────────────────────────────────────────╯",
+    ]
+
+
+def test_an_ascii_terminal_gets_ascii_in_the_right_places() -> None:
+    terminal = Terminal(80, "ascii")
+    live_view(terminal)
+    lines = terminal.text.splitlines()
+    assert any(line.startswith("LSTM 2x128, 240,000 parameters") for line in lines)
+    assert any(line.startswith("train") and line.rstrip().endswith("#--_") for line in lines)
+    (sample,) = (line for line in lines if "[bold]" in line)
+    assert sample == "| " + r"[bold]a[/bold] [/nothing] b\x1b[31mred\x07 \xfcber \u6d77".ljust(76) + " |"
+
+
+def test_before_the_first_step_nothing_is_made_up() -> None:
+    terminal = Terminal(80)
+    view = LiveView(terminal.console, Live(console=Console(file=io.StringIO()), auto_refresh=False))
+    view.begin(about(), VOCABULARY)
+    terminal.console.print(view.render())
+    assert terminal.text.count("–") == 4  # the time left, and three losses
+    assert "sample" not in terminal.text
+
+
+def test_the_time_left_is_that_of_this_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run resumed at half its budget: a tenth of it took 20 seconds, and four tenths are left."""
+    now = 1000.0
+    monkeypatch.setattr(training.time, "perf_counter", lambda: now)
+    terminal = Terminal(80)
+    view = LiveView(terminal.console, Live(console=Console(file=io.StringIO()), auto_refresh=False))
+    view.begin(about(resumed_at=50), VOCABULARY)
+    view.tick(Progress(step=50), 1.0, 0.5)
+    now = 1020.0
+    view.tick(Progress(step=60), 1.0, 0.6)
+    terminal.console.print(view.render())
+    assert "1:20 left" in terminal.text
+    assert " 60% " in terminal.text
+
+
+# ------------------------------------------------------------------------------------------------
+# Which view, and a real terminal
+
+
+def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    for quiet, kind in ((False, PlainView), (True, Silent)):
+        with training.training_listener(quiet=quiet) as view:
+            assert type(view) is kind
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
+@pytest.mark.parametrize("variables", [{}, {"NO_COLOR": "1"}])
+def test_a_run_on_a_terminal(tmp_path: Path, variables: dict[str, str]) -> None:
+    """The screen at the end: one display, the sample harmless, the cursor back, colours only if wanted."""
+    letters = random.Random(1)
+    (tmp_path / "text.txt").write_text("".join(letters.choices("ab\x1b[/3\n", [5, 5, 3, 3, 3, 3, 1], k=900)))
+    options = "--layers 1 --hidden 4 --batch-size 2 --seq-length 5 --threads 1 --max-steps 120 --out run"
+    raw = on_terminal(["train", "text.txt", *options.split()], tmp_path, variables)
+    screen = pyte.Screen(80, 40)
+    hidden = []
+    screen.set_mode = lambda *modes, **kw: hidden.append(False) if 25 in modes else None  # type: ignore[method-assign]
+    screen.reset_mode = lambda *modes, **kw: hidden.append(True) if 25 in modes else None  # type: ignore[method-assign]
+    pyte.ByteStream(screen).feed(raw.replace(b"\n", b"\r\n"))
+    shown = [line.rstrip() for line in screen.display]
+    assert shown[0].startswith("text: 900 characters (810 train, 90 validate), vocabulary 7")
+    assert sum(line.startswith("run folder run") for line in shown) == 1
+    assert any("100%" in line for line in shown)
+    assert any(line.startswith("all steps done after 120 steps") for line in shown)
+    (top,) = (n for n, line in enumerate(shown) if "─ sample ─" in line)
+    (bottom,) = (n for n, line in enumerate(shown) if line.startswith("╰─"))
+    assert 2 <= bottom - top <= 7
+    assert any("\\x1b" in line for line in shown[top:bottom])
+    assert all(line[0] == line[-1] == "│" and len(line) == 80 for line in shown[top + 1 : bottom])
+    assert hidden[-1] is False
+    assert bool(re.search(rb"\x1b\[3\dm", raw)) == (not variables)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
+def test_a_second_interrupt_leaves_the_cursor_visible(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("to be or not to be " * 20_000)
+    code = (
+        "import signal, threading\n"
+        "from charrnn.train import loop\n"
+        "def step(self): [signal.raise_signal(signal.SIGINT) for _ in range(2)]\n"
+        "loop.Trainer._step = step\n"
+    )
+    raw = on_terminal(["train", "text.txt", "--threads", "1", "--out", "run"], tmp_path, {}, code, 130)
+    assert raw.rindex(b"\x1b[?25h") > raw.rindex(b"\x1b[?25l")
+
+
+def on_terminal(
+    arguments: list[str], folder: Path, variables: dict[str, str], prologue: str = "", code: int = 0
+) -> bytes:
+    """What `charrnn` writes to a terminal of 80 × 40."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 80, 0, 0))
+    wanted = {"TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8", "OPENBLAS_NUM_THREADS": "1"}
+    environment = {
+        k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{prologue}\nfrom charrnn.cli.app import main\nmain()", *arguments],
+        cwd=folder,
+        env=environment | wanted | variables,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    pieces = []
+    try:
+        while piece := os.read(ours, 65536):
+            pieces.append(piece)
+    except OSError:  # how Linux tells that the other side has closed
+        pass
+    finally:
+        os.close(ours)
+    assert process.wait(timeout=60) == code
+    return b"".join(pieces)

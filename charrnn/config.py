@@ -35,10 +35,14 @@ def option(
     above: float | None = None,
     at_most: float | None = None,
     below: float | None = None,
+    flag: str | None = None,
 ) -> Any:
-    """A dataclass field that carries what `--help` shows and what `check` enforces."""
+    """A dataclass field that carries what `--help` shows and what `check` enforces.
+
+    flag : the option's name, where it is not that of the field
+    """
     limits = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
-    return field(default=default, metadata={"help": help, "choices": choices, **limits})
+    return field(default=default, metadata={"help": help, "choices": choices, "flag": flag, **limits})
 
 
 def has_type(value: object, wanted: Any) -> bool:
@@ -51,7 +55,7 @@ def check(config: Any) -> None:
     """Raise UsageError naming the first field whose value is outside its limits."""
     for f in fields(config):
         value, rule = getattr(config, f.name), f.metadata
-        name = "--" + f.name.replace("_", "-")
+        name = rule.get("flag") or "--" + f.name.replace("_", "-")
         if not has_type(value, f.type):
             raise UsageError(f"{name} is {value!r}; it must be {getattr(f.type, '__name__', f.type)}")
         if value is None or not rule:

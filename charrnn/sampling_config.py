@@ -35,5 +35,7 @@ class DrawingConfig:
 class SamplingConfig(DrawingConfig):
     """How a text is drawn. prime : the text to continue; temperature : 0 is always the likeliest symbol."""
 
-    temperature: float = option(0.8, "Below 1 is safer, above 1 is bolder; 0 is the likeliest.", at_least=0)
+    temperature: float = option(
+        0.8, "Below 1 is safer, above 1 is bolder; 0 is the likeliest.", at_least=0, flag="--temp"
+    )
     prime: str = ""

@@ -86,7 +86,7 @@ def _text(prime: str) -> str:
     try:
         if prime == "-":
             return sys.stdin.buffer.read().decode()
-        return Path(prime[1:]).read_text("utf-8") if prime.startswith("@") else prime
+        return Path(prime[1:]).read_bytes().decode() if prime.startswith("@") else prime
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"--prime {prime} cannot be read as UTF-8 text: {error}") from error
 

@@ -48,8 +48,8 @@ class Streams:
         if self.chunks < 1:
             needed = batch_size * seq_length + 1
             raise DataError(
-                f"the text is too short: {len(ids):,} symbols, but {batch_size} streams with chunks of "
-                f"{seq_length} need at least {needed:,}. Give more text or lower --seq-length or --batch-size"
+                f"the text is too short: {len(ids):,} symbols, but {batch_size} stream{'s' * (batch_size > 1)} with "
+                f"chunks of {seq_length} need at least {needed:,}. Give more text or lower --seq-length or --batch-size"
             )
         ids = np.asarray(ids)  # a plain array: slicing np.memmap costs several times as much
         self._rows = np.lib.stride_tricks.as_strided(  # row b: stream b and the target of its last character

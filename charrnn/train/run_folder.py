@@ -59,6 +59,8 @@ class RunFolder:
         if path is None:
             return cls(_make_unused(Path(root), corpus_name))
         folder = cls(path)
+        if folder.path.exists() and not folder.path.is_dir():
+            raise UsageError(f"--out {folder.path} is a file. Name a folder, new or empty")
         with telling(folder.path):
             folder.path.mkdir(parents=True, exist_ok=True)
             sync_folder(folder.path.parent)

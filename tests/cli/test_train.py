@@ -87,7 +87,7 @@ def charrnn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         ("train text.txt --temperature 1", 2, "No such option: --temperature"),
         ("train --resume --preset quick", 2, "--preset cannot be given with --resume"),
         ("train text.txt --resume --dry-run", 2, "--dry-run cannot be given with --resume"),
-        ("train text.txt --out text.txt", 1, "cannot write text.txt"),
+        ("train text.txt --out text.txt", 2, "--out text.txt is a file"),
         ("train nowhere.txt", 3, "nowhere.txt: No such file or directory"),
         ("train no*.txt", 3, "no file matches this pattern"),
         ("train empty.txt", 3, "empty.txt: empty, there is no text to read"),

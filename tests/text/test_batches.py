@@ -97,7 +97,7 @@ def test_there_is_no_such_chunk(k):
 @pytest.mark.parametrize(("n", "B", "T"), [(0, 1, 1), (1, 1, 1), (25, 1, 25), (400, 16, 25), (401, 17, 25)])
 def test_a_text_shorter_than_a_chunk(n, B, T):
     with pytest.raises(
-        DataError, match=rf"too short: {n} symbols, but {B} streams .* at least {B * T + 1}\."
+        DataError, match=rf"too short: {n} symbols, but {B} streams? .* at least {B * T + 1}\."
     ):
         Streams(np.zeros(n, np.uint8), B, T)
 

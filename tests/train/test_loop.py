@@ -163,19 +163,21 @@ def test_the_smoothed_loss_begins_at_that_of_guessing(validations: Script) -> No
     assert made.progress.smooth_loss_nats == pytest.approx(1 + (math.log(V) - 1) * 0.99**2)
 
 
+@pytest.mark.parametrize(
+    ("chunks", "settings", "steps"),
+    [
+        (150, {"epochs": 2}, [150, 300]),
+        (20, {"epochs": 12}, [100, 200, 240]),  # an epoch this short is too little between two validations
+        (20, {"eval_every": 7, "max_steps": 21}, [7, 14, 21]),
+    ],
+)
 def test_a_validation_is_made_each_epoch_unless_told_otherwise(
-    validations: Script, monkeypatch: pytest.MonkeyPatch
+    validations: Script, chunks: int, settings: dict[str, Any], steps: list[int]
 ) -> None:
     log = Log()
-    trainer(FakeBackend(), log, epochs=6).run()  # 20 steps each: at least 100 lie between two validations
-    assert [r.step for r in log.of("metrics") if r.val_loss_nats is not None] == [100, 120]
-    monkeypatch.setattr(loop, "SHORTEST_EVAL", 15)
-    log = Log()
-    trainer(FakeBackend(), log, epochs=2).run()
-    assert [r.step for r in log.of("metrics") if r.val_loss_nats is not None] == [20, 40]
-    log = Log()
-    trainer(FakeBackend(), log, eval_every=7, max_steps=21).run()
-    assert [r.step for r in log.of("metrics") if r.val_loss_nats is not None] == [7, 14, 21]
+    streams = Streams(np.zeros(2 * 3 * chunks + 1, int), 2, 3)
+    Trainer(TrainConfig(**settings), FakeBackend(), streams, VALIDATION, V, log, log, str).run()
+    assert [r.step for r in log.of("metrics") if r.val_loss_nats is not None] == steps
 
 
 def test_speed_leaves_validation_out(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -429,6 +431,16 @@ def test_a_validation_that_has_exploded_is_no_state_to_go_back_to(validations: S
     trainer(backend, log, max_steps=30, eval_every=10).run()
     assert "back to step 10" in log.of("note")[0]
     assert log.of("model") == [10, 20, 30]
+
+
+def test_a_run_stopped_while_it_diverges_saves_the_state_to_go_back_to(validations: Script) -> None:
+    """The loss of step 25 is far too high, though not yet the smoothed one."""
+    log = Log()
+    trainer(FakeBackend(lambda n: 20.0 if n == 24 else 2.0), log, max_steps=25, eval_every=10).run()
+    assert not log.of("note")
+    step, progress = log.of("checkpoint")[-1]
+    assert step == progress.step == 20
+    assert progress.reports == 20
 
 
 def test_an_interrupted_run_remembers_its_halved_rate(validations: Script) -> None:

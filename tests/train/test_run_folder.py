@@ -111,8 +111,9 @@ def test_force_does_not_touch_a_run_that_is_being_written(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UsageError, match=f"{tmp_path / 'file'} is a file"):
+        RunFolder.create(tmp_path / "file", "x")
     for make_run in (
-        lambda: RunFolder.create(tmp_path / "file", "x"),
         lambda: RunFolder.create(tmp_path / "file" / "out", "x"),
         lambda: RunFolder.create(None, "x", root=tmp_path / "file"),
     ):

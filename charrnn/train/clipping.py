@@ -15,5 +15,5 @@ def clip(grad: np.ndarray, value: float, norm: float, grad_norm: float) -> None:
     """
     if norm and grad_norm > norm:
         grad *= norm / grad_norm
-    if value:
+    if value and grad_norm > value:  # otherwise no single number can be over it
         np.clip(grad, -value, value, out=grad)

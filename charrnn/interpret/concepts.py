@@ -268,12 +268,13 @@ def telegraph(text: str, seed: int = 0) -> Marked:
     rng = np.random.default_rng(seed)
     if len(on) == 0 or len(off) == 0:  # no quotations to imitate
         on, off = rng.geometric(1 / 60, 1000), rng.geometric(1 / 120, 1000)
-    pieces, total, state = [], 0, bool(rng.integers(2))
-    while total < len(text):
-        length = int(rng.choice(on if state else off))
-        pieces.append(np.full(length, state))
-        total, state = total + length, not state
-    values = np.concatenate(pieces)[: len(text)] if pieces else np.zeros(0, bool)
+    starts_on = bool(rng.integers(2))
+    turns = (on, off) if starts_on else (off, on)
+    drawn = np.zeros(0, int)
+    while drawn.sum() < len(text):
+        pairs = int(len(text) / (on.mean() + off.mean())) + 16
+        drawn = np.append(drawn, np.stack([rng.choice(turn, pairs) for turn in turns], axis=1))
+    values = np.repeat((np.arange(len(drawn)) % 2 == 0) == starts_on, drawn)[: len(text)]
     return values, np.ones(len(text), bool)
 
 

@@ -1,7 +1,5 @@
 """Concepts written on the command line: what they mark, and what is refused."""
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -77,10 +75,8 @@ def test_a_pattern_that_is_no_pattern():
 
 
 def test_a_catastrophic_pattern_is_stopped():
-    start = time.perf_counter()
-    with pytest.raises(UsageError, match="took more than"):
+    with pytest.raises(UsageError, match="took more than"):  # left alone it would take 2^40 steps
         find_spans(["(a+)+$"], "a" * 40 + "b", seconds=0.5)
-    assert time.perf_counter() - start < 3
 
 
 def test_any_text_reaches_the_matcher():

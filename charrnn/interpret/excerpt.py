@@ -1,0 +1,89 @@
+"""Pieces of a recorded text as a page shows them: every cell there, and more of a few chosen cells."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from charrnn.interpret.recording import Recording, fresh_starts, read_side_by_side
+from charrnn.model import Model
+from charrnn.nn.loss import log_softmax
+
+GUESSES = 5  # most probable next symbols kept for each character
+
+Span = tuple[int, int]  # first and last + 1 character
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """N characters of a recorded text, in pieces that rise and do not touch.
+
+    places : ndarray (N,), which characters of the recording; pieces : their spans
+    cells : rows of the recording's signals with details: name of a gate, or h -> ndarray (len(cells), N)
+    guesses, probabilities : ndarrays (N, GUESSES or V), the most probable next symbols (ids), best first;
+        probabilities are NaN where the network overflowed
+    """
+
+    pieces: tuple[Span, ...]
+    places: np.ndarray
+    cells: tuple[int, ...]
+    details: dict[str, np.ndarray]
+    guesses: np.ndarray
+    probabilities: np.ndarray
+
+
+def choose_pieces(part: slice, wanted: Sequence[Span], most: int) -> tuple[Span, ...]:
+    """At most ``most`` characters of ``part``: the whole, or wanted spans, then what is at its beginning.
+
+    Spans are taken in the order given while they fit whole; the text before the first gap is then made as
+    long as there is room.
+    """
+    start, stop = part.start, part.stop
+    if stop - start <= most:
+        return ((start, stop),) if stop > start else ()
+    shown = np.zeros(stop - start, bool)
+    for first, last in wanted:
+        span = slice(max(first, start) - start, min(last, stop) - start)
+        if shown.sum() + np.sum(~shown[span]) <= most:
+            shown[span] = True
+    shown[np.flatnonzero(~shown)[: most - int(shown.sum())]] = True
+    edges = np.flatnonzero(np.diff(np.r_[False, shown, False])) + start
+    return tuple((int(a), int(b)) for a, b in edges.reshape(-1, 2))
+
+
+def read_excerpt(model: Model, recording: Recording, pieces: Sequence[Span], cells: Sequence[int]) -> Excerpt:
+    """Read the recorded text once more, in the same segments, and keep what the recording has not.
+
+    cells : rows of ``recording.signals`` whose gates, and h where the signal is tanh(c), are kept
+    """
+    places = np.concatenate([np.arange(a, b) for a, b in pieces]) if pieces else np.zeros(0, int)
+    where = np.full(len(recording.ids), -1)
+    where[recording.ends[places]] = np.arange(len(places))
+    starts = fresh_starts(recording.text)
+    details: dict[str, np.ndarray] = {}
+    best = min(GUESSES, len(model.vocab))
+    guesses = np.zeros((len(places), best), int)
+    probabilities = np.zeros((len(places), best), np.float32)
+    head = model.network.params
+    for read, recorded, layers in read_side_by_side(model, recording.ids, recording.ends[starts]):
+        column = np.where(recorded, where[np.minimum(read, len(where) - 1)], -1)
+        kept = column >= 0
+        if not kept.any():
+            continue
+        for row, index in enumerate(cells):
+            layer, cell = recording.place(index)
+            trace = layers[layer]
+            signals = dict(trace.gates)
+            if trace.c is not None:
+                signals["h"] = trace.h
+            for name, values in signals.items():
+                if name not in details:
+                    details[name] = np.zeros((len(cells), len(places)), np.float32)
+                details[name][row, column[kept]] = values[kept, cell]
+        with np.errstate(over="ignore", invalid="ignore"):  # a ReLU network may overflow
+            logits = layers[-1].h[kept] @ head["head.weight"].T + head["head.bias"]
+            logp = log_softmax(logits)
+        top = np.argsort(-logits, axis=1, kind="stable")[:, :best]
+        guesses[column[kept]] = top
+        probabilities[column[kept]] = np.exp(np.take_along_axis(logp, top, axis=1))
+    return Excerpt(tuple(pieces), places, tuple(cells), details, guesses, probabilities)

@@ -1,0 +1,1 @@
+"""Results as web pages: each one file that works without a network."""

@@ -1,0 +1,220 @@
+"use strict";
+
+/* What all pages share. Data comes as JSON and is put on the page as text only, never as HTML. */
+const Page = (() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+
+  /* An element with attributes, listeners (on…: function) and children; strings become text. */
+  function make(create, name, attributes, children) {
+    const node = create(name);
+    for (const [key, value] of Object.entries(attributes || {})) {
+      if (value === null || value === undefined || value === false) continue;
+      if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+      else node.setAttribute(key, value === true ? "" : String(value));
+    }
+    node.append(...children.filter((child) => child !== null && child !== undefined));
+    return node;
+  }
+  const el = (name, attributes, ...children) =>
+    make((n) => document.createElement(n), name, attributes, children);
+  const svg = (name, attributes, ...children) =>
+    make((n) => document.createElementNS("http://www.w3.org/2000/svg", n), name, attributes, children);
+  const byId = (id) => document.getElementById(id);
+
+  /* The typed array that page.packed made. */
+  const KINDS = { int8: Int8Array, int16: Int16Array, int32: Int32Array };
+  function unpack(packed) {
+    const raw = atob(packed.bytes);
+    const bytes = new Uint8Array(raw.length);
+    for (let k = 0; k < raw.length; k++) bytes[k] = raw.charCodeAt(k);
+    if (packed.kind === "int8") return new Int8Array(bytes.buffer);
+    const size = KINDS[packed.kind].BYTES_PER_ELEMENT, view = new DataView(bytes.buffer);
+    const read = size === 2 ? (k) => view.getInt16(2 * k, true) : (k) => view.getInt32(4 * k, true);
+    return KINDS[packed.kind].from({ length: raw.length / size }, (_, k) => read(k));
+  }
+  const MISSING = -128;
+  const LEVELS = 127;
+
+  /* The class of a share of the scale from −1 to 1: one of eight steps either way, none near zero. */
+  function step(share) {
+    if (!Number.isFinite(share)) return "";
+    const k = Math.max(-8, Math.min(8, Math.round(8 * share)));
+    return k === 0 ? "" : (k < 0 ? "n" : "p") + Math.abs(k);
+  }
+  /* The scale as a legend between its ends. */
+  function scale(low, high) {
+    const steps = [];
+    for (let k = -8; k <= 8; k++) steps.push(el("i", { class: step(k / 8) }));
+    return el("span", { class: "scale" }, el("span", null, low), el("span", { "aria-hidden": "true" }, ...steps),
+      el("span", null, high));
+  }
+
+  /* One visible glyph for any character: none can move others, change direction or take no room. */
+  function glyph(ch) {
+    const code = ch.codePointAt(0);
+    if (ch === "\n") return "↵";
+    if (ch === "\t") return "→";
+    if (code < 32) return String.fromCodePoint(0x2400 + code);
+    if (code === 127) return "␡";
+    if (/^\p{M}$/u.test(ch)) return "◌" + ch;
+    if (/^\p{C}$/u.test(ch)) return "\ufffd";
+    if (/^\p{Z}$/u.test(ch)) return ch === " " || ch === "\u3000" ? ch : "␠";
+    return ch;
+  }
+  /* A name or a rule from elsewhere, each character of it visible; line ends stay. */
+  const visible = (text) => Array.from(text, (ch) => ch === "\n" ? ch : glyph(ch)).join("");
+  const NAMES = { 9: "tab", 10: "newline", 13: "carriage return", 32: "space", 160: "no-break space" };
+  /* A character in words: its name, where it needs one, and its code point. */
+  function describe(ch) {
+    const code = ch.codePointAt(0);
+    if (code >= 0xdc80 && code <= 0xdcff) return "byte 0x" + (code - 0xdc00).toString(16);
+    const point = "U+" + code.toString(16).toUpperCase().padStart(4, "0");
+    return NAMES[code] ? NAMES[code] + " " + point : point;
+  }
+  /* The element of a character in .letters. Newline and tab stay themselves, so that copied text is the text. */
+  function letter(ch) {
+    const shown = glyph(ch);
+    if (ch === "\n" || ch === "\t") return el("span", { class: ch === "\n" ? "nl" : "tab" }, ch);
+    return shown === ch ? el("span", null, ch) : el("span", { class: "odd", title: describe(ch) }, shown);
+  }
+
+  /* A number without needless digits; a dash where there is none. */
+  function number(value, digits = 3) {
+    if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+    return value.toFixed(digits).replace("-", "−");
+  }
+  const count = (value) => value.toLocaleString("en-US");
+
+  /* A table from columns and rows. column: {name, title, value(row) to sort by, show(row) → node or text,
+     number: true to align right, minor: true to go where there is little room, first: "descending" for the first
+     click}. Sorting keeps equal rows in order. */
+  function table(columns, rows, caption, rowAttributes = () => null) {
+    const body = el("tbody");
+    const kind = (column) => (column.number ? "number" : "") + (column.minor ? " minor" : "");
+    const drawn = rows.map((row) => ({ row, tr: el("tr", rowAttributes(row), ...columns.map((column) =>
+      el("td", { class: kind(column) }, column.show(row)))) }));
+    body.append(...drawn.map((one) => one.tr));
+    const heads = columns.map((column) => el("th", { scope: "col", class: kind(column),
+      "aria-sort": column.value ? "none" : null, title: column.title },
+      column.value ? el("button", { type: "button", class: "plain", onclick: () => sort(column) }, column.name)
+        : column.name));
+    function sort(column) {
+      const head = heads[columns.indexOf(column)], now = head.getAttribute("aria-sort");
+      const first = column.first || "ascending", other = first === "ascending" ? "descending" : "ascending";
+      const order = now === first ? other : first;
+      for (const one of heads) if (one.hasAttribute("aria-sort")) one.setAttribute("aria-sort", "none");
+      head.setAttribute("aria-sort", order);
+      const side = order === "ascending" ? 1 : -1;
+      const missing = (value) => value === null || value === undefined || Number.isNaN(value);
+      body.append(...drawn.slice().sort((a, b) => {
+        const x = column.value(a.row), y = column.value(b.row);
+        if (missing(x) || missing(y)) return missing(x) - missing(y);
+        return side * (typeof x === "string" ? x.localeCompare(y) : x - y);
+      }).map((one) => one.tr));
+    }
+    return el("table", null, el("caption", { class: "sr" }, caption), el("thead", null, el("tr", null, ...heads)), body);
+  }
+
+  /* Ticks at 1, 2 or 5 times a power of ten, about `most` of them. */
+  function ticks(low, high, most) {
+    const rough = (high - low) / most, power = 10 ** Math.floor(Math.log10(rough));
+    const spacing = [1, 2, 5, 10].map((k) => k * power).find((s) => s >= rough * (1 - 1e-9));
+    const found = [];
+    for (let k = Math.ceil(low / spacing - 1e-9); k * spacing <= high + 1e-9 * spacing; k++) found.push(k * spacing || 0); // no −0
+    return { found, digits: Math.max(0, -Math.floor(Math.log10(spacing) + 1e-9)) };
+  }
+  /* Lines over a common axis. series: [{name, points: [[x, y], …], dots: true for dots}]; x, y: names of the axes;
+     marks: x positions of vertical lines. */
+  function lineChart({ series, label, x, y, width = 560, height = 220, marks = [] }) {
+    const points = series.flatMap((one) => one.points).filter((p) => Number.isFinite(p[1]));
+    if (!points.length) return el("p", { class: "note" }, "nothing to draw");
+    let [left, right] = [Math.min(...points.map((p) => p[0])), Math.max(...points.map((p) => p[0]))];
+    let [low, high] = [Math.min(...points.map((p) => p[1])), Math.max(...points.map((p) => p[1]))];
+    if (left === right) right = left + 1;
+    const margin = 0.06 * (high - low) || 0.1;
+    [low, high] = [low - margin, high + margin];
+    const box = { left: 46, right: width - 12, top: 20, bottom: height - 34 };
+    const px = (v) => box.left + (v - left) / (right - left) * (box.right - box.left);
+    const py = (v) => box.bottom - (v - low) / (high - low) * (box.bottom - box.top);
+    const chart = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, role: "img", "aria-label": label });
+    const rows = ticks(low, high, Math.max(2, height / 55)), columns = ticks(left, right, Math.max(2, width / 110));
+    for (const v of rows.found) {
+      chart.append(svg("line", { class: "axis", x1: box.left, x2: box.right, y1: py(v), y2: py(v) }),
+        svg("text", { x: box.left - 6, y: py(v) + 4, "text-anchor": "end" }, number(v, rows.digits)));
+    }
+    for (const v of columns.found) {
+      chart.append(svg("text", { x: px(v), y: box.bottom + 15, "text-anchor": "middle" },
+        columns.digits ? number(v, columns.digits) : count(v).replace("-", "−")));
+    }
+    for (const v of marks) {
+      chart.append(svg("line", { class: "axis", x1: px(v), x2: px(v), y1: box.top, y2: box.bottom, "stroke-dasharray": "3 3" }));
+    }
+    series.forEach((one, k) => {
+      const kept = one.points.filter((p) => Number.isFinite(p[1]));
+      if (one.dots) {
+        for (const p of kept) {
+          chart.append(svg("circle", { cx: px(p[0]), cy: py(p[1]), r: 2.6, fill: `var(--series-${k + 1})` },
+            svg("title", null, `${one.name}: ${number(p[1])}`)));
+        }
+      } else {
+        chart.append(svg("path", { class: `series series-${k + 1}`,
+          d: "M" + kept.map((p) => `${px(p[0]).toFixed(1)},${py(p[1]).toFixed(1)}`).join("L") }));
+      }
+    });
+    chart.append(svg("text", { x: box.left, y: 11 }, y),
+      svg("text", { x: (box.left + box.right) / 2, y: height - 4, "text-anchor": "middle" }, x));
+    if (series.length > 1) {
+      let at = box.right;
+      series.slice().reverse().forEach((one, k) => {
+        const room = 7 * one.name.length;
+        chart.append(svg("text", { x: at, y: 11, "text-anchor": "end" }, one.name),
+          svg("path", { class: `series series-${series.length - k}`, d: `M${at - room - 24},7H${at - room - 4}` }));
+        at -= room + 40;
+      });
+    }
+    return chart;
+  }
+
+  /* Names and values. */
+  function facts(rows) {
+    return el("dl", { class: "facts" }, ...rows.map(([name, value]) =>
+      el("div", { class: value.length > 90 ? "wide" : null }, el("dt", null, name), el("dd", null, visible(value)))));
+  }
+
+  /* The tip beside a place on the page, kept within the window. */
+  const tip = el("div", { class: "tip", role: "tooltip", id: "tip", hidden: true });
+  document.body.append(tip);
+  function showTip(beside, ...children) {
+    tip.replaceChildren(...children);
+    tip.hidden = false;
+    const place = beside.getClientRects()[0] || beside.getBoundingClientRect();
+    const below = place.bottom + 8 + tip.offsetHeight < innerHeight;
+    tip.style.left = Math.max(8, Math.min(place.left - 16, innerWidth - tip.offsetWidth - 8)) + "px";
+    tip.style.top = (below ? place.bottom + 8 : Math.max(8, place.top - tip.offsetHeight - 8)) + "px";
+  }
+  const hideTip = () => { tip.hidden = true; };
+
+  /* Light, dark, or as the system has it; remembered where the browser allows. */
+  const THEMES = ["auto", "light", "dark"];
+  function setTheme(theme) {
+    if (theme === "auto") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+    byId("theme").textContent = "Theme: " + theme;
+    try { localStorage.setItem("charrnn-theme", theme); } catch { /* a page in a sandbox keeps nothing */ }
+    document.dispatchEvent(new Event("themechange"));
+  }
+  function nextTheme() {
+    const now = document.documentElement.dataset.theme || "auto";
+    setTheme(THEMES[(THEMES.indexOf(now) + 1) % THEMES.length]);
+  }
+  byId("theme").addEventListener("click", nextTheme);
+  try {
+    const kept = localStorage.getItem("charrnn-theme");
+    if (THEMES.includes(kept)) setTheme(kept);
+  } catch { /* as above */ }
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change",
+    () => document.dispatchEvent(new Event("themechange")));
+
+  return { data, el, svg, byId, unpack, MISSING, LEVELS, step, scale, glyph, visible, describe, letter, number, count, table,
+    lineChart, facts, showTip, hideTip, nextTheme };
+})();

@@ -1,0 +1,211 @@
+"""What was found in a model as a page: the findings, and the text they were confirmed on, cell by cell."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charrnn.errors import DataError, UsageError
+from charrnn.interpret.concepts import BUILT_IN
+from charrnn.interpret.excerpt import GUESSES, Excerpt, Span, choose_pieces, read_excerpt
+from charrnn.interpret.findings import Inspection, Preview
+from charrnn.interpret.gates import LEFT, RIGHT, SIGMOIDS, gate_saturation
+from charrnn.interpret.labels import Concept, Label
+from charrnn.interpret.passages import of_findings
+from charrnn.interpret.recording import WARM_UP, Recording, record
+from charrnn.model import Model
+from charrnn.train.info import read_info
+from charrnn.ui.findings import explain
+from charrnn.ui.gates import ROLES
+from charrnn.ui.html.page import MOST_BYTES, build_page, check_target, embedded, packed, quantised, write_page
+from charrnn.ui.info import rows
+
+__all__ = ["check_target", "write_cell", "write_findings"]
+
+MOST_SHOWN = 20_000  # characters: more are slow to colour
+FEWEST_SHOWN = 60
+MOST_DETAILED = 40  # cells with their gates
+FOR_THE_SHELL = 300_000  # bytes for style, script and what says how the data are laid out
+ROWS_SHOWN = ("model", "vocabulary", "text", "split", "saved at", "train", "validation")
+
+
+def write_findings(target: str, file: Path, model: Model, inspection: Inspection, passages: int) -> int:
+    """Write the page of an inspection: all that the terminal tells, and the text to explore. Returns its bytes.
+
+    file : where the model is; passages : of how many findings the page has what the terminal shows, before it
+        is filled up with the text that was confirmed on
+
+    Raises UsageError for a model of so many cells that no page can hold them, and what ``write_page`` raises.
+    """
+    r = inspection.recording
+    found = [
+        {**f.as_dict(), "says": explain(f), "profile": [_plain(v) for v in f.profile]}
+        for f in inspection.findings
+    ]
+    shown = of_findings(model, inspection, passages).values()
+    spans = [(p.start, p.start + len(p.text)) for pair in shown for p in pair]
+    labels = [(preview, inspection.labels[preview.concept]) for preview in inspection.previews]
+    chosen = list(dict.fromkeys(f.layer * r.hidden + f.cell for f in inspection.findings))[:MOST_DETAILED]
+    told = {
+        **_facts(file, model, r.text),
+        "findings": found,
+        "refused": [{"concept": one.concept, "reason": one.reason} for one in inspection.refusals],
+        "notes": list(inspection.notes),
+        "start": {"finding": 0} if found else {"cell": 0},
+        "part": "confirm",
+    }
+    data = told | _explorer(model, r, r.confirm, spans, labels, chosen, _room(told))
+    return write_page(target, build_page("Cells and what they follow", "findings", data))
+
+
+def write_cell(
+    target: str,
+    file: Path,
+    model: Model,
+    text: str,
+    cell: tuple[int, int],
+    concepts: Sequence[Concept] | None = None,
+) -> int:
+    """Write the page of any text, from its beginning, with no findings and one cell picked. Returns its bytes.
+
+    file : where the model is; cell : layer and cell; concepts : what to label, all built-in ones but controls
+
+    Raises UsageError for a model of so many cells that no page can hold them, DataError for an empty text
+    and for characters the model does not know, and what ``write_page`` raises.
+    """
+    if not text:
+        raise DataError("the text is empty; there is nothing to show")
+    recording = record(model, text[:MOST_SHOWN])
+    if concepts is None:
+        concepts = [concept for concept in BUILT_IN.values() if not concept.control]
+    labels = []
+    for concept in concepts:
+        label = concept.label(recording.text)
+        on = label.values[label.mask] > 0
+        if on.any():
+            preview = Preview(concept.name, concept.rule, float(on.mean()), (), concept.user_defined)
+            labels.append((preview, label))
+    layer, unit = cell
+    index = layer * recording.hidden + unit
+    told = {
+        **_facts(file, model, recording.text),
+        "findings": [],
+        "refused": [],
+        "notes": [],
+        "start": {"cell": index},
+        "part": "whole",
+    }
+    whole = slice(0, len(recording.text))
+    data = told | _explorer(model, recording, whole, [], labels, [index], _room(told))
+    return write_page(target, build_page(f"Cell {layer}:{unit}", "findings", data))
+
+
+def _facts(file: Path, model: Model, text: str) -> dict[str, Any]:
+    """The model's card, and the saturation of its gates on a text that is long enough to tell."""
+    card = list(rows(read_info(file)))
+    has_gates = SIGMOIDS[model.config.cell] and len(text) > WARM_UP
+    return {
+        "model": str(file),
+        "card": [row for row in card if row[0] in ROWS_SHOWN],
+        "more": [row for row in card if row[0] not in ROWS_SHOWN],
+        "gates": [
+            {**gate.as_dict(), "role": ROLES[gate.gate]}
+            for gate in (gate_saturation(model, text) if has_gates else ())
+        ],
+        "saturated": {"left": LEFT, "right": RIGHT},
+    }
+
+
+def _explorer(
+    model: Model,
+    recording: Recording,
+    part: slice,
+    wanted: Sequence[Span],
+    labels: Sequence[tuple[Preview, Label]],
+    chosen: Sequence[int],
+    room: int,
+) -> dict[str, Any]:
+    """The text shown with the signal of every cell, rounded to int8, and what else the page tells of it.
+
+    It takes ``room`` bytes at most, by the length of the text shown.
+    """
+    gates = {"lstm": 5, "gru": 3, "rnn": 0}[model.config.cell]  # rows a chosen cell takes
+    values = len(recording.signals) + gates * len(chosen) + 2 * len(labels) + 3 * GUESSES
+    spelled = len(embedded({"text": recording.text[part]})) / max(1, part.stop - part.start)
+    most = min(MOST_SHOWN, int(room / (4 / 3 * values + spelled)))  # base64
+    if most < FEWEST_SHOWN:
+        raise UsageError(
+            f"--html: with {values:,} values a character a page of {MOST_BYTES / 1e6:.0f} MB holds hardly any "
+            "text. Leave --html out for a model of this size, or lower --top"
+        )
+    pieces = choose_pieces(part, wanted, most)
+    excerpt = read_excerpt(model, recording, pieces, chosen)
+    scales = np.max(np.abs(recording.signals), axis=1, initial=0, where=np.isfinite(recording.signals))
+    shown = recording.signals[:, excerpt.places]
+    return {
+        "text": "".join(recording.text[a:b] for a, b in pieces),
+        "pieces": [list(piece) for piece in pieces],
+        "whole": part.stop - part.start,
+        "begins": part.start,
+        "cells": {
+            "layers": model.config.layers,
+            "hidden": model.config.hidden,
+            "signal": "tanh(c)" if model.config.cell == "lstm" else "h",
+            "scales": [float(f"{scale:.6g}") for scale in scales],
+            "values": packed(quantised(shown, scales)),
+        },
+        "details": _details(excerpt),
+        "guesses": {
+            "symbols": [_symbol(symbol) for symbol in model.vocab.symbols],
+            "each": excerpt.guesses.shape[1],
+            "best": packed(excerpt.guesses),
+            "percent": packed(np.rint(100 * np.nan_to_num(excerpt.probabilities)).astype(int)),
+        },
+        "concepts": [
+            {
+                "name": preview.concept,
+                "rule": preview.rule,
+                "prevalence": preview.prevalence,
+                **_label(label, excerpt.places),
+            }
+            for preview, label in labels
+        ],
+    }
+
+
+def _room(told: dict[str, Any]) -> int:
+    """Bytes that a page which tells this has left for the text."""
+    return MOST_BYTES - FOR_THE_SHELL - len(embedded(told))
+
+
+def _details(excerpt: Excerpt) -> dict[str, Any]:
+    """The gates of chosen cells; GRU's and LSTM's all lie between −1 and 1."""
+    return {
+        "cells": list(excerpt.cells),
+        "rows": {
+            name: packed(quantised(values, np.ones(len(values)))) for name, values in excerpt.details.items()
+        },
+    }
+
+
+def _label(label: Label, places: np.ndarray) -> dict[str, Any]:
+    """A label where the text is shown: −1 where it does not count. A count is on above its median."""
+    counted = label.values[label.mask]
+    middle = 0.0 if label.kind == "bool" or not len(counted) else float(np.median(counted))
+    values = np.where(label.mask, label.values.astype(int), -1)[places]
+    return {
+        "kind": label.kind,
+        "predictive": label.predictive,
+        "middle": middle,
+        "highest": int(label.values.max(initial=1)),
+        "values": packed(values),
+    }
+
+
+def _symbol(symbol: str | int) -> str:
+    return symbol if isinstance(symbol, str) else chr(symbol) if symbol < 128 else chr(0xDC00 + symbol)
+
+
+def _plain(value: float) -> float | None:
+    return value if np.isfinite(value) else None

@@ -2,6 +2,25 @@
 
 import numpy as np
 
+WHOLE = 1024  # numbers: a multiple of any vector register
+
+
+def flat(size: int, dtype: np.typing.DTypeLike) -> np.ndarray:
+    """`size` zeros that begin at a cache line, in memory that goes on to a multiple of WHOLE."""
+    dtype = np.dtype(dtype)
+    room = np.zeros((-(-size // WHOLE) + 1) * WHOLE, dtype)
+    start = (-room.ctypes.data % 64) // dtype.itemsize
+    return room[start : start + size]
+
+
+def whole(array: np.ndarray) -> np.ndarray:
+    """An array of `flat` with the numbers that follow it, up to a multiple of WHOLE.
+
+    Code that works on whole vectors may run over them: they are nobody's.
+    """
+    size = -(-array.size // WHOLE) * WHOLE
+    return np.lib.stride_tricks.as_strided(array, (size,))
+
 
 class Buffers:
     """Named scratch arrays: asking again for the same name, shape and dtype gives the same memory.

@@ -16,7 +16,7 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.nn import gru, linear, lstm, rnn
-from charrnn.nn.buffers import Buffers
+from charrnn.nn.buffers import Buffers, flat
 from charrnn.nn.trace import LayerTrace
 
 SHAPES_KEPT = 4  # (T, B) whose buffers are kept: training has one, validation a few
@@ -87,8 +87,8 @@ class Network:
         self.vocab_size = vocab_size
         self.cell = CELL_MODULES[config.cell]
         shapes, size = parameter_shapes(config, vocab_size), self.size(config, vocab_size)
-        self.theta = np.zeros(size, dtype)
-        self.grad = np.zeros(size, dtype)
+        self.theta = flat(size, dtype)
+        self.grad = flat(size, dtype)
         self.params = views(self.theta, shapes)
         self.grads = views(self.grad, shapes)
         self.options = {"nonlinearity": config.nonlinearity} if config.cell == "rnn" else {}
@@ -175,6 +175,11 @@ class Network:
             below, weight, bias, buffers[-1]("logits", (1, T, B, self.vocab_size), dtype)
         )
         return logits, new_state, Trace(x, layers, masks, below)
+
+    def read(self, x: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`forward` for those who want no trace: x (T, B), state (L, S, B, H) -> logits and the state after."""
+        logits, state, _ = self.forward(x, state)
+        return logits, state
 
     def backward(
         self, trace: Trace, d_logits: np.ndarray, d_state: np.ndarray | None = None

@@ -8,6 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from charrnn.nn.buffers import flat
+
 
 class Optimizer:
     """Common parts: the memory arrays, a scratch array and the step count."""
@@ -15,7 +17,7 @@ class Optimizer:
     memory_names: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, size: int, dtype: np.typing.DTypeLike) -> None:
-        self.memory = {name: np.zeros(size, dtype) for name in self.memory_names}
+        self.memory = {name: flat(size, dtype) for name in self.memory_names}
         self.steps = 0
         self._scratch = np.empty(size, dtype)
 

@@ -7,7 +7,22 @@ import time
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+SHORTEST_SHARED = 2e7  # multiplications: half a millisecond
 PROBE_SECONDS = 0.05  # for each number of threads tried
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def choose_shards(streams: int, multiplications: float) -> int:
+    """How many threads share the streams of a batch on the fast path: all cores, unless a step is so short
+    that handing out its parts would take longer than they do.
+
+    multiplications : of one training step
+    """
+    return min(available_cores(), streams) if multiplications > SHORTEST_SHARED else 1
 
 
 def choose_threads(batch_size: int, hidden: int) -> int:
@@ -16,7 +31,7 @@ def choose_threads(batch_size: int, hidden: int) -> int:
     BLAS threads spin while they wait for each other: for small products, or when another program
     holds a core, more threads are slower, sometimes by far.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     if cores == 1:
         return 1
     h, w = np.ones((batch_size, hidden), np.float32), np.ones((hidden, 4 * hidden), np.float32)

@@ -1,0 +1,144 @@
+"""The three cells, one vector of cells at one time step: the equations of `charrnn.nn.lstm`, `gru`, `rnn`.
+
+`charrnn.fast.layers` has the loops around them and says what the arrays are. Forward is given W_hh h[t-1]
+and W_ih x[t] + b, gate by gate. Backward puts ∂loss/∂(W_hh h[t-1]) where the gates were, leaves in `dh`
+what reaches h[t-1] by other ways than W_hh, and returns ∂loss/∂(W_ih x[t]).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from charrnn.fast.functions import sigmoid, tanh
+from charrnn.fast.ir import Index, Kernel, Vector
+
+Shape = tuple[int, ...]
+
+
+class Place(NamedTuple):
+    """Time, stream, and number of the vector of cells."""
+
+    t: Index | int
+    b: Index
+    u: Index
+
+
+class Cell(Protocol):
+    gates: int
+    states: tuple[str, ...]  # arrays whose last entry is the state after a chunk
+
+    def kept(self, T: int, B: int, H: int) -> dict[str, Shape]:
+        """Arrays that forward needs beside those every layer has."""
+
+    def sums(self, B: int, H: int) -> dict[str, Shape]:
+        """Arrays that backward begins with at zero, beside those of every layer."""
+
+    def forward(self, k: Kernel, at: Place, hidden: Sequence[Vector], x: Sequence[Vector]) -> None: ...
+
+    def backward(self, k: Kernel, at: Place, dh: Vector) -> list[Vector]: ...
+
+
+class LSTM:
+    """c : (T + 1, B, H); dc : (B, H), ∂loss/∂c[t] from the step that follows."""
+
+    gates = 4
+    states: tuple[str, ...] = ("h", "c")
+
+    def kept(self, T: int, B: int, H: int) -> dict[str, Shape]:
+        return {"c": (T + 1, B, H), "tanh_c": (T, B, H)}
+
+    def sums(self, B: int, H: int) -> dict[str, Shape]:
+        return {"dc": (B, H)}
+
+    def forward(self, k: Kernel, at: Place, hidden: Sequence[Vector], x: Sequence[Vector]) -> None:
+        t, b, u = at
+        i, f, o = (sigmoid(x[gate] + hidden[gate]) for gate in (0, 1, 3))
+        g = tanh(x[2] + hidden[2])
+        c = f * k["c"][t, b].load(u) + i * g
+        tanh_c = tanh(c)
+        for gate, value in enumerate((i, f, g, o)):
+            k["a"][t, b, gate].store(value, u)
+        k["c"][t + 1, b].store(c, u)
+        k["tanh_c"][t, b].store(tanh_c, u)
+        k["h"][t + 1, b].store(o * tanh_c, u)
+
+    def backward(self, k: Kernel, at: Place, dh: Vector) -> list[Vector]:
+        t, b, u = at
+        i, f, g, o = (k["a"][t, b, gate].load(u) for gate in range(4))
+        tanh_c = k["tanh_c"][t, b].load(u)
+        dc = k["dc"][b].load(u) + dh * o * (1.0 - tanh_c * tanh_c)
+        da_i = dc * g * i * (1.0 - i)
+        da_f = dc * k["c"][t, b].load(u) * f * (1.0 - f)
+        da_g = dc * i * (1.0 - g * g)
+        da_o = dh * tanh_c * o * (1.0 - o)
+        da = [da_i, da_f, da_g, da_o]
+        for gate, value in enumerate(da):
+            k["a"][t, b, gate].store(value, u)
+        k["dc"][b].store(dc * f, u)
+        k["dh"][b].store(k.fill(0.0), u)
+        return da
+
+
+class GRU:
+    """n : (T, B, H); backward puts ∂loss/∂a_n in its place. In a[…, 2] is W_hn h[t-1] + b_hn."""
+
+    gates = 3
+    states: tuple[str, ...] = ("h",)
+
+    def kept(self, T: int, B: int, H: int) -> dict[str, Shape]:
+        return {"n": (T, B, H), "bias_hn": (H,)}
+
+    def sums(self, B: int, H: int) -> dict[str, Shape]:
+        return {"d_bias_hn": (H,)}
+
+    def forward(self, k: Kernel, at: Place, hidden: Sequence[Vector], x: Sequence[Vector]) -> None:
+        t, b, u = at
+        r, z = (sigmoid(x[gate] + hidden[gate]) for gate in (0, 1))
+        inner = hidden[2] + k["bias_hn"].load(u)
+        n = tanh(x[2] + r * inner)
+        for gate, value in enumerate((r, z, inner)):
+            k["a"][t, b, gate].store(value, u)
+        k["n"][t, b].store(n, u)
+        k["h"][t + 1, b].store(n + z * (k["h"][t, b].load(u) - n), u)
+
+    def backward(self, k: Kernel, at: Place, dh: Vector) -> list[Vector]:
+        t, b, u = at
+        r, z, inner = (k["a"][t, b, gate].load(u) for gate in range(3))
+        n = k["n"][t, b].load(u)
+        da_n = dh * (1.0 - z) * (1.0 - n * n)
+        da_r = da_n * inner * r * (1.0 - r)
+        da_z = dh * (k["h"][t, b].load(u) - n) * z * (1.0 - z)
+        du_n = da_n * r
+        for gate, value in enumerate((da_r, da_z, du_n)):
+            k["a"][t, b, gate].store(value, u)
+        k["n"][t, b].store(da_n, u)
+        k["d_bias_hn"].add(du_n, u)
+        k["dh"][b].store(dh * z, u)
+        return [da_r, da_z, da_n]
+
+
+class RNN:
+    gates = 1
+    states: tuple[str, ...] = ("h",)
+
+    def __init__(self, nonlinearity: str = "tanh") -> None:
+        self.nonlinearity = nonlinearity
+
+    def kept(self, T: int, B: int, H: int) -> dict[str, Shape]:
+        return {}
+
+    def sums(self, B: int, H: int) -> dict[str, Shape]:
+        return {}
+
+    def forward(self, k: Kernel, at: Place, hidden: Sequence[Vector], x: Sequence[Vector]) -> None:
+        t, b, u = at
+        a = x[0] + hidden[0]
+        h = tanh(a) if self.nonlinearity == "tanh" else a.at_least(0.0)
+        k["h"][t + 1, b].store(h, u)
+
+    def backward(self, k: Kernel, at: Place, dh: Vector) -> list[Vector]:
+        t, b, u = at
+        h = k["h"][t + 1, b].load(u)
+        da = dh * (1.0 - h * h) if self.nonlinearity == "tanh" else dh.where(h.is_positive(), 0.0)
+        k["a"][t, b, 0].store(da, u)
+        k["dh"][b].store(k.fill(0.0), u)
+        return [da]

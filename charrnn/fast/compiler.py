@@ -1,0 +1,145 @@
+"""From kernels to functions that Python calls, without holding the interpreter lock.
+
+Compiling takes a second or two; the machine code is kept in the cache folder, under a name made of all it
+depends on, and the next run of the same shape loads it in milliseconds.
+"""
+
+import ctypes
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import llvmlite
+import llvmlite.binding as llvm
+import llvmlite.ir as ll
+import numpy as np
+
+from charrnn.errors import CharRNNError
+from charrnn.fast.ir import Kernel, Target
+from charrnn.files import atomic_write
+from charrnn.text.cache import cache_folder
+
+Shapes = Mapping[str, Sequence[int]]
+
+
+@cache
+def register_bytes() -> int:
+    """Width of a vector register here: 64 with AVX-512, else 32 (which LLVM halves where it must)."""
+    return 64 if llvm.get_host_cpu_features().get("avx512f") else 32
+
+
+def zeros(shape: int | Sequence[int], dtype: np.typing.DTypeLike) -> np.ndarray:
+    """As np.zeros, beginning at a full register's address: no vector lies across two cache lines."""
+    dtype, width = np.dtype(dtype), register_bytes()
+    size = int(np.prod(shape)) * dtype.itemsize
+    memory = np.zeros(size + width, np.uint8)
+    start = -memory.ctypes.data % width
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+class _Plan(NamedTuple):
+    """A kernel to be written: its arguments, and what writes its body."""
+
+    shapes: Shapes
+    body: Callable[[Kernel], None]
+    integers: Sequence[str]
+
+
+class Program:
+    """Kernels compiled together.
+
+    key : all that the kernels depend on beside their names and the shapes of their arguments
+    """
+
+    def __init__(self, *key: object, dtype: np.typing.DTypeLike = np.float32) -> None:
+        dtype = np.dtype(dtype)
+        self.target = Target(dtype, register_bytes() // dtype.itemsize)
+        self.key = key
+        self._plans: dict[str, _Plan] = {}
+        self._engine: llvm.ExecutionEngine | None = None
+
+    def add(
+        self, name: str, shapes: Shapes, body: Callable[[Kernel], None], integers: Sequence[str] = ()
+    ) -> None:
+        """Plan a kernel; `body` writes it, should it not be in the cache."""
+        self._plans[name] = _Plan(shapes, body, integers)
+
+    def compile(self) -> None:
+        path = cache_folder() / "kernels" / f"{self._name()}.o"
+        code = _read(path)
+        if code is None:
+            code = self._machine_code()
+            _keep(path, code)
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+
+    def bind(self, name: str, *arrays: np.ndarray) -> Callable[[], Any]:
+        """The kernel as a call on these arrays, whose memory it keeps alive."""
+        assert self._engine is not None
+        plan = self._plans[name]
+        for (argument, shape), array in zip(plan.shapes.items(), arrays, strict=True):
+            dtype = np.dtype(np.int64) if argument in plan.integers else self.target.dtype
+            fits = array.flags.c_contiguous and array.dtype == dtype and array.size >= np.prod(shape)
+            assert fits, f"{argument} of {name}: {array.dtype} {array.shape} where {dtype} {shape} is wanted"
+        address = self._engine.get_function_address(name)
+        function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(arrays))(address)
+        call = partial(function, *[ctypes.c_void_p(array.ctypes.data) for array in arrays])
+        call.alive = (self._engine, arrays)  # type: ignore[attr-defined]
+        return call
+
+    def _name(self) -> str:
+        """A digest of the kernels, the code that writes them, the compiler and the processor."""
+        kernels = [(name, dict(plan.shapes)) for name, plan in self._plans.items()]
+        processor = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+        told = (self.key, kernels, self.target, processor, llvmlite.__version__, _source_digest())
+        return hashlib.sha256(repr(told).encode()).hexdigest()
+
+    def _machine_code(self) -> bytes:
+        module = ll.Module()
+        for name, plan in self._plans.items():
+            kernel = Kernel(module, name, self.target, plan.shapes, plan.integers)
+            plan.body(kernel)
+            kernel.build.ret_void()
+        parsed, machine = llvm.parse_assembly(str(module)), _machine()
+        parsed.verify()
+        builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=3))
+        builder.getModulePassManager().run(parsed, builder)
+        code: bytes = machine.emit_object(parsed)
+        return code
+
+
+def _machine() -> llvm.TargetMachine:
+    """A new one each time: the engine that gets it owns it."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3, jit=True
+    )
+
+
+@cache
+def _source_digest() -> str:
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+
+
+def _read(path: Path) -> bytes | None:
+    """Machine code from the cache: the digest before it tells whether it is whole."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    digest, code = content[:32], content[32:]
+    return code if hashlib.sha256(code).digest() == digest else None
+
+
+def _keep(path: Path, code: bytes) -> None:
+    """Put machine code into the cache; where that cannot be written, the next run compiles again."""
+    with suppress(OSError, CharRNNError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as file:
+            file.write(hashlib.sha256(code).digest() + code)

@@ -1,0 +1,62 @@
+"""exp, σ and tanh of a vector, to about the last place.
+
+exp(x) = 2ⁿ exp(r),  n = round(x / ln 2),  r = x - n ln 2  in ±½ ln 2
+exp(r) - 1 = r + r²/2! + r³/3! + …, up to where the next term is below the rounding of 1
+"""
+
+import math
+
+import llvmlite.ir as ll
+import numpy as np
+
+from charrnn.fast.ir import Vector
+
+_TERMS = {np.dtype(np.float32): 7, np.dtype(np.float64): 13}
+
+
+def _split(x: Vector) -> tuple[Vector, Vector]:
+    """2ⁿ and exp(r) - 1."""
+    kernel, target = x.kernel, x.kernel.target
+    mantissa = np.finfo(target.dtype).nmant
+    # Adding 1.5 · 2^mantissa rounds to an integer, which then stands in the low bits of the sum.
+    shifter = 1.5 * 2.0**mantissa
+    shifted = x.times_plus(kernel.fill(1 / math.log(2)), kernel.fill(shifter))
+    n = shifted - shifter
+    high = float(np.float32(round(math.log(2) * 2**9) / 2**9))  # few bits, so that n · high is exact
+    r = n.times_plus(kernel.fill(-high), x)
+    r = n.times_plus(kernel.fill(high - math.log(2)), r)
+    last, *others = [1 / math.factorial(k) for k in range(_TERMS[target.dtype], 0, -1)]
+    series = kernel.fill(last)
+    for coefficient in others:
+        series = series.times_plus(r, kernel.fill(coefficient))
+    bias = np.finfo(target.dtype).maxexp - 1
+    wide = ll.VectorType(target.integer, target.lanes)
+    bits = kernel.build.bitcast(shifted.value, wide)
+    bits = kernel.build.add(bits, ll.Constant(wide, [bias] * target.lanes))
+    bits = kernel.build.shl(bits, ll.Constant(wide, [mantissa] * target.lanes))
+    return Vector(kernel, kernel.build.bitcast(bits, target.vector)), r * series
+
+
+def _largest(x: Vector) -> float:
+    """How far x may go: exp(-60) is nothing beside 1, and small multiples of it are still normal numbers,
+    which processors add much faster than those that are not."""
+    return 60.0 if x.kernel.target.dtype == np.float32 else 700.0
+
+
+def exp(x: Vector) -> Vector:
+    """exp(x), for |x| up to 60; beyond, that of ±60."""
+    scale, less_one = _split(x.within(_largest(x)))
+    return scale.times_plus(less_one, scale)
+
+
+def sigmoid(x: Vector) -> Vector:
+    """σ(x) = 1 / (1 + exp(-x))"""
+    return (exp(-x) + 1.0).reciprocal()
+
+
+def tanh(x: Vector) -> Vector:
+    """tanh |x| = (1 - e) / (1 + e),  e = exp(-2 |x|); from e - 1, which keeps small x exact."""
+    kernel = x.kernel
+    scale, less_one = _split((kernel.call("llvm.fabs", x) * -2.0).at_least(-_largest(x)))
+    e_less_one = scale.times_plus(less_one, scale - 1.0)
+    return kernel.call("llvm.copysign", e_less_one * (e_less_one + 2.0).reciprocal(), x)

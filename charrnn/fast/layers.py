@@ -1,0 +1,119 @@
+"""The loops over time of a recurrent layer, forward and backward.
+
+At each step one product for all streams, then everything between W_hh h[t-1] and h[t] in one pass, a
+vector of cells at a time, that reads and writes each array from front to back.
+
+Arrays, for H cells (a multiple of the lanes) with K gates:
+
+    rows (T, B), table (R, K, H)   W_ih x[t, b] is row `rows[t, b]` of the table
+    a (T, B, K, H)                 the gates
+    u (B, K, H)                    W_hh h[t-1], of the step at hand
+    h (T + 1, B, H)                h[0] is the state before the chunk
+    dh_out (T, B, H), dh (B, H)    ∂loss/∂h[t] from above, and from the step that follows
+    bias, d_bias (K, H)
+    d_table (R, K, H)              the sums of ∂loss/∂(W_ih x[t, b]) for each row of the table
+"""
+
+from math import prod
+
+from charrnn.fast.cells import Cell, Place, Shape
+from charrnn.fast.compiler import Program
+from charrnn.fast.ir import Index, Kernel
+from charrnn.fast.tiles import write_pack, write_pack_transposed, write_product
+
+
+def arrays(cell: Cell, T: int, B: int, H: int, R: int) -> dict[str, Shape]:
+    """Names and shapes of a layer's arrays; `rows` holds int64."""
+    K = cell.gates
+    return {
+        "rows": (T, B),
+        "table": (R, K, H),
+        "bias": (K, H),
+        "packed": (H * K * H,),
+        "packed_back": (K * H * H,),
+        "u": (B, K, H),
+        "a": (T, B, K, H),
+        "h": (T + 1, B, H),
+        **cell.kept(T, B, H),
+    }
+
+
+def backward_arrays(cell: Cell, T: int, B: int, H: int, R: int, by_row: bool) -> dict[str, Shape]:
+    """What `backward` needs beside `arrays`; `by_row` tells whether sums by row are wanted."""
+    K = cell.gates
+    own = {"dh_out": (T, B, H), "dh": (B, H), "d_bias": (K, H), **cell.sums(B, H)}
+    return own | ({"d_table": (R, K, H)} if by_row else {})
+
+
+def add_packing(program: Program, cell: Cell, H: int) -> None:
+    """`pack`: weight (K·H, H), as in torch -> packed for backward, and its transpose for forward."""
+
+    def pack(k: Kernel) -> None:
+        write_pack_transposed(k, k["weight"], k["packed"])
+        write_pack(k, k["weight"], k["packed_back"])
+
+    size = cell.gates * H * H
+    program.add("pack", {"weight": (cell.gates * H, H), "packed": (size,), "packed_back": (size,)}, pack)
+
+
+def add_transpose(program: Program, name: str, rows: int, columns: int) -> None:
+    """result (columns, rows) = matrix (rows, columns)ᵀ"""
+
+    def transpose(k: Kernel) -> None:
+        with k.loop(columns) as column, k.loop(rows) as row:
+            number = k["matrix"][row.index, column.index].number()
+            k["result"][column.index, row.index].store_number(number)
+
+    program.add(name, {"matrix": (rows, columns), "result": (columns, rows)}, transpose)
+
+
+def add_forward(program: Program, cell: Cell, T: int, B: int, H: int, R: int) -> None:
+    """`forward`: a chunk through the layer, from the state that the last one left."""
+    gates, vectors = range(cell.gates), H // program.target.lanes
+
+    def forward(k: Kernel) -> None:
+        for state in cell.states:
+            k[state][0].copy(k[state][T], B * vectors)
+        with k.loop(T) as time:
+            t = time.index
+            write_product(k, k["h"][t], k["packed"], k["u"].reshape(B, cell.gates * H))
+            with k.loop(B) as stream:
+                b = stream.index
+                row = k["table"][k["rows"][t, b].integer()]
+                with k.loop(vectors) as units:
+                    u = units.index
+                    x = [row[gate].load(u) + k["bias"][gate].load(u) for gate in gates]
+                    hidden = [k["u"][b, gate].load(u) for gate in gates]
+                    cell.forward(k, Place(t, b, u), hidden, x)
+
+    program.add("forward", arrays(cell, T, B, H, R), forward, ["rows"])
+
+
+def add_backward(program: Program, cell: Cell, T: int, B: int, H: int, R: int, by_row: bool) -> None:
+    """`backward`: from the last step to the first. The gradient ends with the chunk: dh begins as zero."""
+    K, vectors = cell.gates, H // program.target.lanes
+    own = backward_arrays(cell, T, B, H, R, by_row)
+
+    def through_cells(k: Kernel, t: Index | int) -> None:
+        with k.loop(B) as stream:
+            d_row = k["d_table"][k["rows"][t, stream.index].integer()] if by_row else None
+            with k.loop(vectors) as units:
+                b, u = stream.index, units.index
+                dh = k["dh"][b].load(u) + k["dh_out"][t, b].load(u)
+                for gate, da in enumerate(cell.backward(k, Place(t, b, u), dh)):
+                    k["d_bias"][gate].add(da, u)
+                    if d_row is not None:
+                        d_row[gate].add(da, u)
+
+    def backward(k: Kernel) -> None:
+        for name, shape in own.items():
+            if name != "dh_out":
+                k[name].clear(prod(shape) // program.target.lanes)
+        if T > 1:
+            with k.loop(T - 1) as time:
+                t = (T - 1) - time.index
+                through_cells(k, t)
+                write_product(k, k["a"][t].reshape(B, K * H), k["packed_back"], k["dh"], add=True)
+        through_cells(k, 0)
+
+    program.add("backward", {**arrays(cell, T, B, H, R), **own}, backward, ["rows"])

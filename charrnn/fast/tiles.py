@@ -1,0 +1,117 @@
+"""Products of a few rows with a packed matrix, a tile at a time.
+
+A tile is up to 6 rows of the left side by 4 vectors of the result: its 24 sums stay in registers while
+the matrix passes by once. "Packed" means that what a tile reads of the matrix lies in the order in
+which it reads it: panel after panel of up to 4 vectors of columns, and in a panel row after row.
+
+BLAS packs the matrix anew for each product. Here it is done once a chunk, for all its time steps.
+(Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication".)
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from charrnn.fast.ir import Array, Index, Kernel, Vector
+
+ROWS, COLUMNS = 6, 4
+
+
+@dataclass(frozen=True)
+class Rows:
+    """`count` neighbouring rows, from `start`."""
+
+    start: Index
+    count: int
+
+
+def row_tiles(kernel: Kernel, rows: int) -> Iterator[Rows]:
+    """Loops over all rows in tiles of as equal a height as can be."""
+    tiles = -(-rows // ROWS)
+    height, taller = divmod(rows, tiles)
+    for first, how_many, count in ((0, taller, height + 1), (taller * (height + 1), tiles - taller, height)):
+        if how_many:
+            with kernel.loop(how_many) as tile:
+                yield Rows(tile.index * count + first, count)
+
+
+def product(
+    kernel: Kernel, left: Sequence[Array], depth: int, panel: Array, start: Sequence[Sequence[Vector]]
+) -> list[list[Vector]]:
+    """start + left · panel, for one tile.
+
+    left : a row of `depth` numbers each; panel : (depth, columns) vectors; start and result: [row][column]
+    """
+    width = len(start[0])
+    with kernel.loop(depth, [v for row in start for v in row]) as k:
+        columns = [panel.load(k.index * width + c) for c in range(width)]
+        sums = iter(k.carried)
+        k.carried = [
+            number.times_plus(column, next(sums))
+            for number in [row.broadcast(k.index) for row in left]
+            for column in columns
+        ]
+    return [k.carried[r * width : (r + 1) * width] for r in range(len(left))]
+
+
+@dataclass(frozen=True)
+class Panels:
+    """`count` panels of the same width, the first of which begins at column `first`; all in vectors."""
+
+    first: int
+    count: int
+    width: int
+
+
+def panels_of(vectors: int) -> list[Panels]:
+    """Panels that cover so many columns: as wide as can be, and one narrower for the rest."""
+    full, rest = divmod(vectors, COLUMNS)
+    parts = [Panels(0, full, COLUMNS), Panels(full * COLUMNS, 1, rest)]
+    return [part for part in parts if part.count and part.width]
+
+
+def write_pack(kernel: Kernel, matrix: Array, packed: Array) -> None:
+    """Pack a matrix (K, N) for `write_product`; N is a multiple of the lanes."""
+    depth, columns = matrix.shape
+    lanes = kernel.target.lanes
+    for part in panels_of(columns // lanes):
+        with kernel.loop(part.count) as p, kernel.loop(depth) as k:
+            panel = packed[(p.index * part.width + part.first) * (depth * lanes)]
+            for c in range(part.width):
+                column = p.index * part.width + (part.first + c)
+                panel.store(matrix[k.index].load(column), k.index * part.width + c)
+
+
+def write_pack_transposed(kernel: Kernel, matrix: Array, packed: Array) -> None:
+    """Pack the transpose of a matrix (N, K), which is (K, N)."""
+    columns, depth = matrix.shape
+    lanes = kernel.target.lanes
+    for part in panels_of(columns // lanes):
+        with kernel.loop(part.count) as p, kernel.loop(depth) as k:
+            panel = packed[(p.index * part.width + part.first) * (depth * lanes)]
+            for c in range(part.width):
+                column = (p.index * part.width + (part.first + c)) * lanes
+                gathered = kernel.gather([matrix[column + lane, k.index] for lane in range(lanes)])
+                panel.store(gathered, k.index * part.width + c)
+
+
+def write_product(kernel: Kernel, left: Array, packed: Array, result: Array, add: bool = False) -> None:
+    """result = left · matrix, for left (M, K), the packed matrix (K, N) and result (M, N).
+
+    add : result += left · matrix
+    """
+    (rows, depth), columns = left.shape, result.shape[1]
+    lanes = kernel.target.lanes
+    for part in panels_of(columns // lanes):
+        with kernel.loop(part.count) as p:
+            panel = packed[(p.index * part.width + part.first) * (depth * lanes)]
+            places = [p.index * part.width + (part.first + c) for c in range(part.width)]
+            for tile in row_tiles(kernel, rows):
+                numbers = range(tile.count)
+                start = [
+                    [result[tile.start + r].load(c) if add else kernel.fill(0.0) for c in places]
+                    for r in numbers
+                ]
+                sums = product(kernel, [left[tile.start + r] for r in numbers], depth, panel, start)
+                for r in numbers:
+                    for place, total in zip(places, sums[r], strict=True):
+                        result[tile.start + r].store(total, place)

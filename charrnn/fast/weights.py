@@ -1,0 +1,97 @@
+"""The tensors of a network in the widths that kernels work on, and packed for the products in time.
+
+A kernel works on whole vectors. Where the number of cells or symbols is not a multiple of the lanes, the
+tensors are copied into wider ones; the cells that fill up have weights of zero and thus never act, the
+symbols that fill up have a bias of -1e30 and thus a probability of zero.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from charrnn.fast import layers
+from charrnn.fast.cells import Cell
+from charrnn.fast.compiler import Program, zeros
+from charrnn.fast.ir import Target
+from charrnn.nn.network import Network
+
+NEVER = -1e30
+
+
+def whole_vectors(size: int, target: Target) -> int:
+    """`size` rounded up to a multiple of the lanes."""
+    return -(-size // target.lanes) * target.lanes
+
+
+class Tensors:
+    """Arrays named as the network's parameters, seen or copied with H and V rounded up.
+
+    wide : name -> array; layers' weights are (K·H, F) with H rounded up
+    """
+
+    def __init__(self, network: Network, named: Mapping[str, np.ndarray], H: int, V: int) -> None:
+        self._network = network
+        self._copied: list[tuple[np.ndarray, np.ndarray]] = []
+        self.wide: dict[str, np.ndarray] = {}
+        h = network.config.hidden
+        for name, array in named.items():
+            if name.startswith("head"):
+                narrow, wide = array, (V, H)[: array.ndim]
+            elif name == "embedding.weight":
+                narrow, wide = array, array.shape
+            else:
+                narrow = array.reshape(-1, h, *array.shape[1:])  # (K, h) or (K, h, F)
+                inputs = (H if _is_from_below(name) else array.shape[1],) if array.ndim == 2 else ()
+                wide = (len(narrow), H, *inputs)
+            if narrow.shape == wide:
+                self.wide[name] = array
+                continue
+            copy = zeros(wide, array.dtype)
+            if name == "head.bias":
+                copy[...] = NEVER
+            self._copied.append((narrow, copy[tuple(map(slice, narrow.shape))]))
+            self.wide[name] = copy.reshape(-1, *wide[2:]) if len(wide) > array.ndim else copy
+
+    def matrix(self, bare: str, layer: int) -> np.ndarray:
+        """A layer's tensor by its bare name."""
+        return self.wide[f"{self._network.config.cell}.{bare}_l{layer}"]
+
+    def spread(self) -> None:
+        """Bring the copies up to date."""
+        for narrow, wide in self._copied:
+            wide[...] = narrow
+
+    def collect(self) -> None:
+        """Bring what was written to the copies into the network's own arrays."""
+        for narrow, wide in self._copied:
+            narrow[...] = wide
+
+
+def _is_from_below(name: str) -> bool:
+    """Whether a layer's matrix acts on cells, which are rounded up, rather than on symbols."""
+    return "weight_hh" in name or not name.endswith("_l0")
+
+
+class Weights:
+    """What all shards share. `tasks` bring it up to date with θ, in any order or at once."""
+
+    def __init__(self, network: Network, cell: Cell) -> None:
+        program = Program()
+        target = program.target
+        self.width = whole_vectors(network.config.hidden, target)
+        self.head_width = whole_vectors(network.vocab_size, target)
+        self.tensors = Tensors(network, network.params, self.width, self.head_width)
+        layers.add_packing(program, cell, self.width)
+        program.compile()
+        size = cell.gates * self.width**2
+        self.layers: list[dict[str, np.ndarray]] = []
+        self.tasks: list[Callable[[], Any]] = []
+        for k in range(network.config.layers):
+            shared = {name: zeros(size, target.dtype) for name in ("packed", "packed_back")}
+            weight = self.tensors.matrix("weight_hh", k)
+            self.tasks.append(program.bind("pack", weight, shared["packed"], shared["packed_back"]))
+            for name in ("bias", "bias_hn"):
+                if name in network.cell.parameter_shapes(1, 1):
+                    shared[name] = self.tensors.matrix(name, k)
+            self.layers.append(shared)

@@ -1,0 +1,150 @@
+"""The engine of the fast path: shards of the batch in threads, each compiled for its shape."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
+
+import llvmlite
+import numpy as np
+
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.fast.compiler import Program, zeros
+from charrnn.fast.shard import Programs, Shard, cell_of
+from charrnn.fast.weights import Weights
+from charrnn.nn.buffers import flat, whole
+from charrnn.train import fast_update as update
+from charrnn.train.backend import NumpyBackend
+from charrnn.train.clipping import gradient_norm
+
+
+class Threads:
+    """Runs a list of calls, all at once; the first in the thread that asks."""
+
+    def __init__(self, count: int) -> None:
+        self._pool = ThreadPoolExecutor(count - 1) if count > 1 else None
+
+    def run(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
+        if self._pool is None or len(calls) < 2:
+            return [call() for call in calls]
+        others = [self._pool.submit(call) for call in calls[1:]]
+        return [calls[0](), *(other.result() for other in others)]
+
+
+class FastBackend(NumpyBackend):
+    """As NumpyBackend, step for step within rounding. float32 only.
+
+    The batch is cut into `threads` shards. Their gradients are summed in the order of the shards, so that
+    the result depends on their number but never on which thread was first.
+    """
+
+    def __init__(
+        self, model: ModelConfig, config: TrainConfig, vocab_size: int, batch_size: int, threads: int = 1
+    ) -> None:
+        super().__init__(model, config, vocab_size, batch_size)
+        began = time.perf_counter()
+        network, T = self._network, config.seq_length
+        threads = min(threads, batch_size)
+        self._threads = Threads(threads)
+        self._batch_size = batch_size
+        self._weights = Weights(network, cell_of(model))
+        edges = [round(k * batch_size / threads) for k in range(threads + 1)]
+        programs: dict[int, Programs] = {}
+        self._shards: list[Shard] = []
+        for start, stop in pairwise(edges):
+            B = stop - start
+            if B not in programs:
+                programs[B] = Programs(model, vocab_size, self._weights.width, T, B, batch_size)
+            grad = network.grad if start == 0 else flat(network.grad.size, network.grad.dtype)
+            shard = Shard(network, self._weights, programs[B], T, slice(start, stop), grad)
+            self._shards.append(shard)
+        self._make_update(threads)
+        self.compile_seconds = time.perf_counter() - began
+        self.engine = (
+            f"fast (llvmlite {llvmlite.__version__}), float32, compiled in {self.compile_seconds:.1f} s"
+        )
+
+    def _make_update(self, threads: int) -> None:
+        """Bind the sum of gradients and the optimiser to a part of the flat arrays for each thread."""
+        network, config = self._network, self._config
+        program = Program(config.optimizer, config.clip_value)
+        theta, lanes, dtype = whole(network.theta), program.target.lanes, network.theta.dtype
+        edges = [theta.size // lanes * k // threads * lanes for k in range(threads + 1)]
+        spans = [slice(start, stop) for start, stop in pairwise(edges) if start < stop]
+        for size in sorted({span.stop - span.start for span in spans}):
+            update.add_sum_gradients(program, f"sum_gradients_{size}", size, len(self._shards))
+            update.add_update(program, f"update_{size}", config.optimizer, size, config.clip_value)
+        program.compile()
+        self._scalars = zeros(len(update.SCALARS), dtype)
+        self._squares: list[np.ndarray] = []
+        self._sums: list[Callable[[], Any]] = []
+        self._updates: list[Callable[[], Any]] = []
+        for span in spans:
+            size = span.stop - span.start
+            self._squares.append(zeros(update.partial_sums(size, lanes), dtype))
+            grads = [whole(shard.grad)[span] for shard in self._shards]
+            self._sums.append(program.bind(f"sum_gradients_{size}", *grads, self._squares[-1]))
+            memory = [whole(array)[span] for array in self._optimizer.memory.values()]
+            own = [theta[span], grads[0], self._scalars]
+            self._updates.append(program.bind(f"update_{size}", *own, *memory))
+
+    def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
+        T, B = x.shape
+        masks = self._dropout_masks(T, B)
+        self._weights.tensors.spread()
+        self._threads.run(self._weights.tasks)
+        for shard in self._shards:
+            shard.x[...], shard.y[...] = x[:, shard.streams], y[:, shard.streams]
+            shard.masks = (
+                None
+                if masks is None
+                else [mask[:, shard.streams].reshape(-1, mask.shape[-1]) for mask in masks]
+            )
+        loss = sum(self._threads.run([shard.step for shard in self._shards])) / B
+        norm = self._sum_gradients()
+        self._update(lr, norm)
+        return loss / T, norm
+
+    def _dropout_masks(self, T: int, B: int) -> list[np.ndarray] | None:
+        """For each layer (T, B, H) of 0 and 1/(1 - p), drawn as `Network.forward` draws them."""
+        p, dtype = self._config.dropout, self._network.theta.dtype
+        if not p:
+            return None
+        H, width = self._network.config.hidden, self._weights.width
+        masks = [zeros((T, B, width), dtype) for _ in range(self._network.config.layers)]
+        for mask in masks:
+            np.multiply(self._rng.random((T, B, H), dtype) >= p, dtype.type(1 / (1 - p)), out=mask[:, :, :H])
+        return masks
+
+    def _sum_gradients(self) -> float:
+        """The shards' gradients into that of the network, with all that is added; returns its norm."""
+        grad = self._network.grad
+        self._threads.run(self._sums)
+        if self._config.l1 or self._config.l2 or self._frozen:
+            self._add_penalties()
+            for gradient in self._frozen:
+                gradient[...] = 0
+            return gradient_norm(grad)
+        return math.sqrt(sum(float(squares.sum(dtype=np.float64)) for squares in self._squares))
+
+    def _update(self, lr: float, norm: float) -> None:
+        config = self._config
+        self._optimizer.steps += 1
+        scale = config.clip_norm / norm if config.clip_norm and norm > config.clip_norm else 1.0
+        self._scalars[...] = update.scalars_of(config.optimizer, scale, lr, self._optimizer.steps)
+        self._threads.run(self._updates)
+
+    def reset_state(self) -> None:
+        for shard in self._shards:
+            shard.state = np.zeros_like(shard.state)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        self._state = np.concatenate([shard.state for shard in self._shards], axis=2)
+        return super().arrays()
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        super().restore(arrays)
+        for shard in self._shards:
+            shard.state = self._state[:, :, shard.streams]

@@ -1,0 +1,72 @@
+"""charrnn gradcheck: is the backward pass the derivative of the forward pass?"""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from charrnn.cli.options import JsonOption, with_settings
+from charrnn.config import ModelConfig
+from charrnn.errors import UsageError
+
+
+@with_settings(Network=ModelConfig)
+def gradcheck(
+    model: Annotated[
+        str | None, typer.Option(help="Weights of a model file or run folder, in place of made-up ones.")
+    ] = None,
+    vocab: Annotated[
+        int | None, typer.Option(min=2, help="Symbols of a made-up network.  [default: 12]")
+    ] = None,
+    seq_length: Annotated[int, typer.Option(min=1, help="Characters in the chunk.")] = 6,
+    batch_size: Annotated[int, typer.Option(min=1, help="Streams side by side.")] = 3,
+    samples: Annotated[
+        int, typer.Option(min=0, help="Numbers of each tensor to compare, drawn at random; 0 is all.")
+    ] = 100,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, text and draws.")] = 1,
+    as_json: JsonOption = False,
+    **settings: Any,
+) -> None:
+    """Compare the gradients worked out by hand with numeric ones, tensor by tensor, in float64.
+
+    Checked are all tensors, the initial state and the input (as vectors of real numbers). Exit code 1 when
+    one fails.
+
+    \b
+    Examples:
+      charrnn gradcheck
+      charrnn gradcheck --cell gru --layers 1 --hidden 8 --samples 0
+      charrnn gradcheck --cell rnn --hidden 16 --embedding 5 --json
+    """
+    import numpy as np
+    from threadpoolctl import threadpool_limits
+
+    from charrnn.model import load_model
+    from charrnn.nn.gradcheck import check_network, made_up_network
+    from charrnn.nn.network import Network
+    from charrnn.train.run_folder import find_model
+    from charrnn.ui import gradcheck as ui
+    from charrnn.ui.card import stdout_console
+    from charrnn.ui.training import architecture
+
+    given = {name: value for name, value in settings.items() if value is not None}
+    rng = np.random.default_rng(seed)
+    if model is None:
+        network = made_up_network(ModelConfig(**given), vocab or 12, rng)
+    elif given or vocab:
+        named = "--vocab" if vocab else f"--{next(iter(given))}"
+        raise UsageError(f"{named} is for a made-up network; that of --model is what it is. Leave one out")
+    else:
+        trained = load_model(find_model(model)).network
+        network = Network(trained.config, trained.vocab_size, np.float64)
+        network.theta[...] = trained.theta
+    with threadpool_limits(1, user_api="blas"):
+        checks = check_network(network, seq_length, batch_size, samples, rng)
+    if as_json:
+        typer.echo(json.dumps({"model": model} | ui.as_json(network.config, network.vocab_size, checks)))
+    else:
+        console = stdout_console()
+        title = f"{architecture(network.config)}, {network.vocab_size} symbols; {batch_size} streams × {seq_length}"
+        console.print(ui.view(title, checks, console))
+    if not all(check.passed for check in checks):
+        raise typer.Exit(1)

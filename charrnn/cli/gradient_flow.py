@@ -1,0 +1,80 @@
+"""charrnn gradient-flow: how far back a loss reaches."""
+
+import json
+from typing import Annotated, Literal
+
+import typer
+
+from charrnn.cli.options import JsonOption
+from charrnn.errors import UsageError
+
+
+def gradient_flow(
+    model: Annotated[
+        str | None, typer.Option(help="A model file or run folder, in place of fresh networks.")
+    ] = None,
+    cell: Annotated[
+        Literal["all", "rnn", "gru", "lstm"] | None,
+        typer.Option(help="Of fresh networks.  [default: all, side by side]"),
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Of fresh networks.  [default: 1]")
+    ] = None,
+    hidden: Annotated[
+        int | None, typer.Option(min=1, max=65536, help="Of fresh networks.  [default: 128]")
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(help="A text file, or -; by default what was held out, or for fresh networks noise."),
+    ] = None,
+    distance: Annotated[int, typer.Option(min=1, help="How many steps back to go.")] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of fresh weights and of noise.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how a loss's gradient fades with distance: the mean norm of ∂loss(t)/∂h[t-k], and ∂c[t-k], by k.
+
+    \b
+    Examples:
+      charrnn gradient-flow
+      charrnn gradient-flow --cell rnn --layers 2 --hidden 64 --distance 30
+      charrnn gradient-flow --model runs/harbour-20250101-120000
+      charrnn gradient-flow --text corpora/harbour.txt --json
+    """
+    from threadpoolctl import threadpool_limits
+
+    from charrnn.interpret.texts import held_out_text, text_of
+    from charrnn.model import load_model
+    from charrnn.text.corpus import read_corpus
+    from charrnn.train import gradient_flow as flow
+    from charrnn.train.run_folder import find_model
+    from charrnn.ui import gradient_flow as ui
+    from charrnn.ui.card import stdout_console
+
+    given = {"--cell": cell, "--layers": layers, "--hidden": hidden}
+    if model is not None and (named := [name for name, value in given.items() if value is not None]):
+        raise UsageError(f"{named[0]} is for fresh networks; that of --model is what it is. Leave one out")
+    with threadpool_limits(1, user_api="blas"):
+        if model is not None:
+            file = find_model(model)
+            loaded = load_model(file)
+            words = held_out_text(loaded) if text is None else text_of(loaded, [text])
+            name, ids = text or "the text held out in training", loaded.vocab.encode(words)
+            flows = [flow.of_model(loaded, ids, distance, file=file)]
+        else:
+            corpus = None if text is None else read_corpus([text])
+            name = f"{flow.MADE_UP_SYMBOLS} symbols at random" if text is None else text
+            flows = flow.of_fresh(
+                flow.FRESH if cell in (None, "all") else [cell],
+                layers=layers or 1,
+                hidden=hidden or 128,
+                distance=distance,
+                ids=None if corpus is None else corpus.ids,
+                vocab_size=flow.MADE_UP_SYMBOLS if corpus is None else len(corpus.vocabulary),
+                seed=seed,
+            )
+    if as_json:
+        plain = {"model": model, "text": text, "distance": distance}
+        typer.echo(json.dumps(plain | {"networks": [one.as_dict() for one in flows]}))
+    else:
+        console = stdout_console()
+        console.print(ui.view(flows, ui.title_of(flows, name), console))

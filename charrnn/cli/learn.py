@@ -1,0 +1,49 @@
+"""charrnn learn: how a recurrent network works, in nine short chapters that compute before your eyes."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from charrnn.cli.pipes import until_nobody_reads
+from charrnn.errors import UsageError
+
+
+def learn(
+    chapter: Annotated[int | None, typer.Option(metavar="N", help="Only this chapter, 1 to 9.")] = None,
+    no_input: Annotated[
+        bool, typer.Option("--no-input", help="Print everything at once and ask nothing.")
+    ] = False,
+) -> None:
+    """A lesson in nine short chapters, from one-hot vectors to a cell that counts, with live numbers and pictures.
+
+    \b
+    Each chapter trains or measures something small, asks a question, and names the lines of code that do it.
+    q, Ctrl-D or Ctrl-C ends it. Into a pipe it asks nothing.
+
+    \b
+    Examples:
+      charrnn learn
+      charrnn learn --chapter 6
+      charrnn learn --no-input
+    """
+    from threadpoolctl import threadpool_limits
+
+    from charrnn.learn.chapter import chapters
+    from charrnn.ui.card import stdout_console
+    from charrnn.ui.learn import Lesson
+
+    course = chapters()
+    if chapter is not None and not 1 <= chapter <= len(course):
+        raise UsageError(f"--chapter is {chapter}; the lesson has chapters 1 to {len(course)}")
+    chosen = course if chapter is None else course[chapter - 1 : chapter]
+    nobody_sees = sys.stdin.isatty() and not sys.stdout.isatty()  # the questions, in charrnn learn | less
+    lesson = Lesson(stdout_console(), chosen, None if no_input or nobody_sees else input)
+    with threadpool_limits(1, user_api="blas"), until_nobody_reads():
+        try:
+            lesson.run(len(course))
+        except EOFError:
+            lesson.farewell()
+        except KeyboardInterrupt:
+            lesson.farewell()
+            raise typer.Exit(130) from None

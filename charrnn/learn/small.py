@@ -1,0 +1,73 @@
+"""The lesson's text, and how its small networks are made and trained."""
+
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from charrnn.config import ModelConfig
+from charrnn.nn.init import initialise
+from charrnn.nn.loss import cross_entropy_gradient
+from charrnn.nn.network import Network
+from charrnn.text.batches import Streams
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.train.clipping import clip, gradient_norm
+from charrnn.train.optimizers import OPTIMIZERS
+
+# Terry Sullivan's song of 1908.
+TEXT = (
+    "she sells sea shells by the sea shore.\n"
+    "the shells she sells are sea shells, i'm sure.\n"
+    "so if she sells sea shells on the sea shore,\n"
+    "then i'm sure she sells sea shore shells.\n"
+)
+VOCABULARY = Vocabulary.of(TEXT)
+CLIP = 5.0
+
+
+def make_network(cell: str, hidden: int, seed: int = 1, vocab_size: int = len(VOCABULARY)) -> Network:
+    """A fresh network of one layer, in float64."""
+    network = Network(ModelConfig(cell, 1, hidden), vocab_size, np.float64)
+    initialise(network, np.random.default_rng(seed))
+    return network
+
+
+def column(text: str) -> np.ndarray:
+    """The ids of a text as one stream, (T, 1)."""
+    return VOCABULARY.encode(text).astype(np.intp)[:, None]
+
+
+def passes_over(
+    text: str, steps: int, batch_size: int = 4, seq_length: int = 14
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """`steps` chunks (x, y) of a text, as often over as it takes."""
+    streams = Streams(VOCABULARY.encode(text), batch_size, seq_length)
+    for step in range(steps):
+        yield streams.chunk(step % streams.chunks)
+
+
+def train(
+    network: Network,
+    chunks: Iterable[tuple[np.ndarray, np.ndarray]],
+    optimizer: str,
+    lr: float,
+    clip_value: float = CLIP,
+) -> list[float]:
+    """Train on chunks that follow each other; returns the loss of each, in nats a character.
+
+    Ends early when a loss is no finite number any more.
+    """
+    rule = OPTIMIZERS[optimizer](network.theta.size, network.theta.dtype)
+    losses: list[float] = []
+    state = None
+    for x, y in chunks:
+        state = network.zero_state(x.shape[1]) if state is None else state
+        logits, state, trace = network.forward(x, state)
+        loss, d_logits = cross_entropy_gradient(logits, y)
+        if not math.isfinite(loss):
+            break
+        network.backward(trace, d_logits)
+        clip(network.grad, clip_value, 0.0, gradient_norm(network.grad))
+        rule.step(network.theta, network.grad, lr)
+        losses.append(loss / len(x))
+    return losses

@@ -1,0 +1,140 @@
+"""How the gradient flows back through time: ∂loss(t)/∂h[t-k] by distance k.
+
+    J(k) = mean over t and streams of ‖∂loss(t)/∂h_l[t-k]‖          norm over the H units
+
+loss(t) is the cross-entropy, in nats, of one prediction alone: that of the symbol after step t. What
+is varied is the output of layer l at step s = t-k, and all that is computed from it follows: layer l
+at s+1 … t, and at s … t the layers above. What is held fixed is all that is computed without it: the
+input, the layers below, every layer before s, and the LSTM's c_l[s]. In the same way ∂loss(t)/∂c_l[s]
+varies the LSTM's c_l[s], which h_l[s] = o ∘ tanh(c_l[s]) follows.
+
+These are the numbers autograd leaves at h_l[s] and c_l[s] of an unrolled network. Bengio, Simard and
+Frasconi (1994); Pascanu, Mikolov and Bengio (2013). h[t-k] = φ(W_hh h[t-k-1] + …) makes the gradient
+of the vanilla layer a product of k factors W_hhᵀ diag(φ'): it shrinks or grows like a power.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from charrnn.nn.buffers import Buffers
+from charrnn.nn.loss import cross_entropy_gradient
+from charrnn.nn.network import Network
+from charrnn.nn.trace import LayerTrace
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Mean norms of gradients by distance.
+
+    h : (L, K+1), mean ‖∂loss(t)/∂h_l[t-k]‖ of layer l at distance k; c : the same of the LSTM's c, or None
+    places : how many (t, stream) are averaged
+    """
+
+    h: np.ndarray
+    c: np.ndarray | None
+    places: int
+
+    @property
+    def distance(self) -> int:
+        """The largest k."""
+        return self.h.shape[1] - 1
+
+
+def gradient_flow(network: Network, x: np.ndarray, targets: np.ndarray, state: np.ndarray) -> Flow:
+    """The flow over the last step of each stream: one loss a stream, K = T-1.
+
+    x : (T, B) symbols; targets : (B,), the symbol after the last of each stream; state : (L, S, B, H)
+    To average over several t as well, let streams be pieces of text that end at different places.
+    """
+    h, c = state_gradients(network, x, targets, state)
+    return Flow(mean_norms(h), None if c is None else mean_norms(c), x.shape[1])
+
+
+def mean_norms(gradients: np.ndarray) -> np.ndarray:
+    """(L, T, B, H) of step s -> (L, T) of distance k = T-1-s: norm over H, mean over B."""
+    return np.linalg.norm(gradients, axis=-1).mean(axis=-1)[:, ::-1]
+
+
+def state_gradients(
+    network: Network, x: np.ndarray, targets: np.ndarray, state: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """∂loss(T-1)/∂h_l[s] and, for the LSTM, ∂loss(T-1)/∂c_l[s], for every layer and step, stream by stream.
+
+    x : (T, B) symbols; targets : (B,); state : (L, S, B, H). Overwrites `network.grads`.
+    Returns two arrays (L, T, B, H); the second is None without a c.
+    """
+    (T, B), L, H = x.shape, network.config.layers, network.config.hidden
+    logits, _, trace = network.forward(x, state)
+    # As the loss of a chunk of one step; it is averaged over B, and here each stream stands alone.
+    _, d_logits = cross_entropy_gradient(logits[-1:].copy(), targets[None])
+    d_top = (B * d_logits) @ network.params["head.weight"]  # (1, B, H)
+    is_lstm = "c" in network.cell.STATES
+    d_h = np.empty((L, T, B, H), d_top.dtype)
+    d_c = np.empty_like(d_h) if is_lstm else None
+    buffers = [Buffers() for _ in range(L)]
+    params = [network.layer(network.params, layer) for layer in range(L)]
+    grads = [network.layer(network.grads, layer) for layer in range(L)]
+    d_state = np.zeros_like(state)
+    for s in reversed(range(T)):
+        dh = d_top if s == T - 1 else np.zeros_like(d_top)  # ∂loss/∂h_l[s] from above
+        for layer in reversed(range(L)):
+            step = one_step(trace.layers[layer], s)
+            d_h[layer, s] = dh[0] + d_state[layer, 0]
+            if d_c is not None:
+                assert step.inner is not None
+                o, tanh_c = step.gates["o"][0], step.inner[0]
+                d_c[layer, s] = d_state[layer, 1] + d_h[layer, s] * o * (1 - tanh_c * tanh_c)
+            dx = buffers[layer]("dx", step.x.shape, dh.dtype) if step.x.ndim == 3 else None
+            d_state[layer] = network.cell.backward(
+                step,
+                dh,
+                d_state[layer],
+                params[layer],
+                grads[layer],
+                buffers[layer],
+                dx=dx,
+                **network.options,
+            )
+            if layer:
+                assert dx is not None
+                dh = dx
+    return d_h, d_c
+
+
+def one_step(trace: LayerTrace, s: int) -> LayerTrace:
+    """What a layer's forward pass over step s alone would have left, as views."""
+
+    def at_s(array: np.ndarray | None) -> np.ndarray | None:
+        return None if array is None else array[s : s + 1]
+
+    return replace(
+        trace,
+        x=trace.x[s : s + 1],
+        h=trace.h[s : s + 1],
+        h_prev=trace.h_prev[s : s + 1],
+        c=at_s(trace.c),
+        c_prev=at_s(trace.c_prev),
+        inner=at_s(trace.inner),
+        gates={name: gate[s : s + 1] for name, gate in trace.gates.items()},
+        stacked_gates=None if trace.stacked_gates is None else trace.stacked_gates[:, s : s + 1],
+    )
+
+
+def spectral_radii(network: Network) -> list[dict[str, float]]:
+    """ρ, the largest |eigenvalue| of each (H, H) block of W_hh, layer by layer: gate -> ρ.
+
+    The vanilla layer has one block, called "h": where φ' is near 1, its gradient changes in the long run
+    by about ρ a step; φ' < 1 of saturated units shrinks it further. Of the gated cells no block alone
+    decides: what carries their gradient far is the forget gate f of the LSTM, and z of the GRU.
+    """
+    H = network.config.hidden
+    names = getattr(network.cell, "GATES", ("h",))
+    blocks = (
+        network.layer(network.params, layer)["weight_hh"].reshape(len(names), H, H)
+        for layer in range(network.config.layers)
+    )
+    return [
+        {name: float(abs(np.linalg.eigvals(block)).max()) for name, block in zip(names, layer, strict=True)}
+        for layer in blocks
+    ]

@@ -1,0 +1,281 @@
+"""charrnn learn, gradcheck and gradient-flow, as commands."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from charrnn.cli import app as app_module
+from charrnn.config import ModelConfig
+from charrnn.model import Model
+from charrnn.nn import lstm
+from charrnn.nn.init import initialise
+from charrnn.nn.network import Network
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.train.run_folder import RunFolder
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+class Keyboard(io.TextIOWrapper):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def charrnn(tmp_path, monkeypatch, capsys):
+    """Runs a command line in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(line: str, stdin: str | Keyboard = "") -> Done:
+        monkeypatch.setattr(sys, "argv", ["charrnn", *line.split()])
+        given = io.TextIOWrapper(io.BytesIO(stdin.encode())) if isinstance(stdin, str) else stdin
+        monkeypatch.setattr(sys, "stdin", given)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            app_module.main()
+        code = ended.value.code
+        return Done(code if isinstance(code, int) else 0 if code is None else 1, *capsys.readouterr())
+
+    return run
+
+
+TEXT = "to be or not to be, that is the question.\n" * 30
+
+
+@pytest.fixture
+def model(tmp_path) -> Path:
+    """A model file in a run folder with records of its gradient norms."""
+    vocab = Vocabulary.of(TEXT)
+    network = Network(ModelConfig("lstm", 2, 6), len(vocab), np.float32)
+    initialise(network, np.random.default_rng(1))
+    folder = RunFolder(tmp_path / "run")
+    folder.path.mkdir()
+    card = {"settings": {"clip_norm": 4.0, "clip_value": 2.0}}
+    Model.of_network(network, vocab, card).save(folder.model)
+    for step, norm in enumerate([1.0, 3.0, 5.0, 9.0, 1.5, 1.0, 1.0, 1.0]):
+        folder.append_metrics({"step": step, "grad_norm": norm})
+    (tmp_path / "text.txt").write_text(TEXT)
+    return folder.path
+
+
+# ------------------------------------------------------------------------------------------------
+# learn
+
+
+def test_a_chapter_without_input(charrnn):
+    done = charrnn("learn --chapter 2 --no-input")
+    assert done.code == 0
+    assert "2 of 9 · One step" in done.out
+    assert "tanh(3.36) = 1.00" in done.out
+    assert "To go on: charrnn learn --chapter 3" in done.out
+    assert "Will h be the same?" not in done.out
+
+
+def test_a_chapter_with_answers_on_stdin(charrnn):
+    done = charrnn("learn --chapter 1", "\n\n80\n")
+    assert done.code == 0
+    assert "You said 80; it is 4000." in done.out
+    assert "0 of 1 answered right." in done.out
+    done = charrnn("learn --chapter 1", "\n\n4000\n")
+    assert "Right. H·V = 4·1,000 = 4000" in done.out
+
+
+def test_into_a_pipe_it_asks_nothing(charrnn):
+    done = charrnn("learn --chapter 2", stdin=Keyboard(io.BytesIO()))
+    assert done.code == 0
+    assert "In the code" in done.out
+    assert "Enter" not in done.out
+
+
+@pytest.mark.parametrize("stdin", ["", "\n", "q\n"])
+def test_the_end_of_the_input_ends_it_politely(charrnn, stdin):
+    done = charrnn("learn", stdin)
+    assert done.code == 0
+    assert done.out.endswith("Until next time. This chapter again: charrnn learn --chapter 1\n")
+    assert done.err == ""
+
+
+def test_ctrl_c_ends_it_politely(charrnn, monkeypatch):
+    def interrupt(prompt):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("builtins.input", interrupt)
+    done = charrnn("learn --chapter 2")
+    assert done.code == 130
+    assert done.out.endswith("Until next time. This chapter again: charrnn learn --chapter 2\n")
+
+
+@pytest.mark.parametrize("number", ["0", "10", "-1"])
+def test_a_chapter_that_is_not_there(charrnn, number):
+    done = charrnn(f"learn --chapter {number}")
+    assert done.code == 2
+    assert f"--chapter is {number}; the lesson has chapters 1 to 9" in done.err
+
+
+@pytest.mark.slow
+def test_the_whole_lesson_runs(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "charrnn", "learn", "--no-input"],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env={"PYTHONIOENCODING": "utf-8", "COLUMNS": "80", "PATH": ""},
+        timeout=180,
+        check=True,
+    )
+    assert [f"{n} of 9 · " in done.stdout for n in range(1, 10)] == [True] * 9
+    assert done.stderr == ""
+    assert "\x1b" not in done.stdout
+    assert "That is the whole lesson." in done.stdout
+
+
+# ------------------------------------------------------------------------------------------------
+# gradcheck
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_gradcheck_of_made_up_networks(charrnn, cell):
+    done = charrnn(
+        f"gradcheck --cell {cell} --layers 2 --hidden 5 --vocab 7 --seq-length 4 --samples 30 --json"
+    )
+    assert done.code == 0
+    found = json.loads(done.out)
+    assert found["passed"] is True
+    assert found["vocabulary"] == 7
+    names = [tensor["name"] for tensor in found["tensors"]]
+    network = Network(ModelConfig(cell, 2, 5), 7)
+    assert sorted(names) == sorted([*network.params, "state", "input"])
+    for tensor in found["tensors"]:
+        assert tensor["relative_error"] < 1e-6
+        assert tensor["norm"] > 1e-3
+        assert tensor["checked"] == min(30, np.prod(tensor["shape"]))
+
+
+def test_gradcheck_with_an_embedding_has_no_real_input(charrnn):
+    found = json.loads(charrnn("gradcheck --cell rnn --layers 1 --hidden 4 --embedding 3 --json").out)
+    assert "embedding.weight" in [tensor["name"] for tensor in found["tensors"]]
+    assert "input" not in [tensor["name"] for tensor in found["tensors"]]
+
+
+def test_gradcheck_shows_a_table_that_tells_of_samples(charrnn, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    done = charrnn("gradcheck --layers 1 --hidden 10 --samples 50")
+    lines = {line.split()[0]: line for line in done.out.splitlines() if line.strip()}
+    assert "50 of 400" in lines["lstm.weight_hh_l0"]
+    assert "40×10" in lines["lstm.weight_hh_l0"]
+    assert " all " in lines["lstm.bias_l0"]
+    assert lines["lstm.weight_hh_l0"].rstrip().endswith("✓ pass")
+    assert "All 7 agree" in done.out
+    everything = charrnn("gradcheck --layers 1 --hidden 4 --samples 0").out
+    assert " of " not in everything.split("error")[1].split("All 7")[0]
+
+
+def test_gradcheck_of_a_model(charrnn, model):
+    found = json.loads(charrnn("gradcheck --model run --samples 20 --json").out)
+    assert found["passed"] is True
+    assert found["config"]["hidden"] == 6
+    assert found["vocabulary"] == len(set(TEXT))
+
+
+def test_gradcheck_fails_where_a_gradient_is_wrong(charrnn, monkeypatch):
+    right = lstm.backward
+
+    def wrong(trace, dh_out, d_state, params, grads, buffers, *, dx=None):
+        d_state = right(trace, dh_out, d_state, params, grads, buffers, dx=dx)
+        grads["weight_hh"][0] *= 1.001
+        return d_state
+
+    monkeypatch.setattr(lstm, "backward", wrong)
+    done = charrnn("gradcheck --layers 1 --hidden 4 --samples 0")
+    assert done.code == 1
+    assert "FAILED: lstm.weight_hh_l0." in done.out
+    assert [line.split()[0] for line in done.out.splitlines() if line.rstrip().endswith("✗ FAIL")] == [
+        "lstm.weight_hh_l0"
+    ]
+    done = charrnn("gradcheck --layers 1 --hidden 4 --samples 0 --json")
+    assert done.code == 1
+    assert json.loads(done.out)["passed"] is False
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "message"),
+    [
+        ("gradcheck --model run --hidden 4", 2, "--hidden is for a made-up network"),
+        ("gradcheck --model run --vocab 4", 2, "--vocab is for a made-up network"),
+        ("gradcheck --model nowhere", 4, "nowhere"),
+        ("gradcheck --hidden 0", 2, "--hidden is 0"),
+        ("gradient-flow --model run --cell rnn", 2, "--cell is for fresh networks"),
+        ("gradient-flow --model nowhere", 4, "nowhere"),
+        ("gradient-flow --model run", 3, "does not tell what it was trained on"),
+        (
+            "gradient-flow --model run --text text.txt --distance 5000",
+            3,
+            "going back by 5000 takes at least 5,002",
+        ),
+        ("gradient-flow --text nothing.txt", 3, "nothing.txt"),
+    ],
+)
+def test_what_goes_wrong_is_told(charrnn, model, line, code, message):
+    done = charrnn(line)
+    assert (done.code, done.out) == (code, "")
+    assert message in done.err
+
+
+# ------------------------------------------------------------------------------------------------
+# gradient-flow
+
+
+def test_gradient_flow_of_fresh_networks_side_by_side(charrnn):
+    found = json.loads(charrnn("gradient-flow --hidden 24 --distance 30 --json").out)
+    networks = {network["name"]: network for network in found["networks"]}
+    assert list(networks) == ["rnn", "gru", "lstm"]
+    for network in networks.values():
+        assert np.shape(network["h"]) == (1, 31)
+        assert network["places"] == 64
+        assert network["clipping"] is None
+    assert networks["rnn"]["c"] is networks["gru"]["c"] is None
+    decay = {name: network["h"][0][30] / network["h"][0][0] for name, network in networks.items()}
+    assert decay["rnn"] < 0.01 * decay["lstm"] < 0.01
+    assert networks["lstm"]["spectral_radii"][0].keys() == {"i", "f", "g", "o"}
+
+
+def test_gradient_flow_of_a_model_tells_of_clipping(charrnn, model, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    done = charrnn("gradient-flow --model run --text text.txt --distance 20")
+    assert done.code == 0
+    assert "LSTM 2×6, on text.txt" in done.out
+    # of the norms 1, 3, 5, 9, 1.5, 1, 1, 1: two above 4, three above 2
+    words = " ".join(done.out.split())
+    assert "--clip-norm 4 acted in 25% of 8 recorded steps" in words
+    assert "--clip-value 2 acted in at most 38% of 8 recorded steps" in words
+    found = json.loads(charrnn("gradient-flow --model run --text text.txt --distance 20 --json").out)
+    [network] = found["networks"]
+    clipping = {"recorded": 8, "clip_norm": 4.0, "clip_value": 2.0, "scaled": 2, "maybe_clipped": 3}
+    assert network["clipping"] == clipping
+    table = {line.split()[0]: line.split()[1:] for line in done.out.splitlines() if line.strip()}
+    assert table["20"] == [
+        f"{v:.2e}" for v in (*np.array(network["h"])[:, 20], *np.array(network["c"])[:, 20])
+    ]
+    (model / "metrics.jsonl").unlink()
+    assert "not recorded" in charrnn("gradient-flow --model run --text text.txt --distance 20").out
+
+
+def test_help_imports_no_numpy():
+    code = "import sys; sys.argv = ['charrnn', 'learn', '--help']\n"
+    code += "import atexit; atexit.register(lambda: print('numpy' in sys.modules, file=sys.stderr))\n"
+    code += "import runpy; runpy.run_module('charrnn', run_name='__main__')"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True
+    )
+    assert done.stderr.strip() == "False"

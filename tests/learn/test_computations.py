@@ -1,0 +1,177 @@
+"""What the chapters work out, against oracles of their own: a text's numbers are claims."""
+
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+
+from charrnn.learn import (
+    backwards,
+    counter,
+    gates,
+    losses,
+    one_hot,
+    one_step,
+    small,
+    temperature,
+    unrolling,
+    vanishing,
+)
+
+
+@cache
+def computed(module):
+    return module.compute()
+
+
+def test_the_vocabulary_is_that_of_the_text():
+    assert list(small.VOCABULARY.symbols) == sorted(set(small.TEXT))
+    assert len(small.VOCABULARY) == 20
+
+
+def test_one_hot_product_and_look_up():
+    data = computed(one_hot)
+    assert [data.symbols[k] for k in data.ids] == list("sea")
+    assert data.vectors.tolist() == [[float(k == s) for k in range(20)] for s in data.ids]
+    for product, looked_up, s in zip(data.products, data.columns, data.ids, strict=True):
+        np.testing.assert_array_equal(looked_up, data.weight[:, s])
+        np.testing.assert_allclose(product, data.weight @ np.eye(20)[s], rtol=1e-15)
+    assert data.facts["multiplications"] == "80"
+    assert data.facts["answer"] == "4000"
+    assert float(data.facts["difference"]) == abs(data.products - data.columns).max() < 1e-15
+
+
+def test_one_step_adds_up_as_it_is_shown():
+    data = computed(one_step)
+    parts = data.from_input + data.from_before + data.bias
+    np.testing.assert_allclose(data.a, parts, rtol=1e-12)
+    np.testing.assert_allclose(data.h, np.tanh(parts), rtol=1e-12)  # what Network.forward left
+    shown = [
+        [round(float(v[u]), 2) for v in (data.from_input, data.from_before, data.bias, data.a)]
+        for u in range(4)
+    ]
+    assert all(round(x + before + b, 2) == a for x, before, b, a in shown)
+    assert np.linalg.norm(data.h - data.other_h) > 0.5  # the question's point
+    assert data.facts["distance"] == f"{math.dist(data.h, data.other_h):.2f}"
+
+
+def test_chunks_with_the_state_equal_the_whole_and_without_it_converge():
+    data = computed(unrolling)
+    assert data.h.shape == (len(unrolling.READ), unrolling.H)
+    np.testing.assert_array_equal(data.carried, data.h[unrolling.CUT :])
+    gaps = [math.dist(a, b) for a, b in zip(data.reset, data.h[unrolling.CUT :], strict=True)]
+    assert gaps[0] > 0.3
+    assert gaps[6] < 0.05 * gaps[0]  # "within a few steps"
+    assert data.facts["carried_gap"] == "0"
+    assert data.facts["numbers"] == "64"
+
+
+def test_training_lowers_the_loss_to_what_the_words_say():
+    data = computed(losses)
+    for p in (data.fresh, data.trained):
+        assert p.sum() == pytest.approx(1)
+    h = data.symbols.index("h")
+    assert data.fresh[h] < 0.1
+    assert data.trained[h] > 0.8
+    assert data.loss_fresh == pytest.approx(math.log(20), abs=0.3)
+    assert data.loss_trained < 0.8
+    facts = data.facts
+    assert facts["uniform"] == "2.996"
+    assert float(facts["nats_trained"]) == pytest.approx(-math.log(data.trained[h]), abs=0.005)
+    assert float(facts["bits_trained"]) == pytest.approx(data.loss_trained / 0.693147, abs=0.01)
+    assert float(facts["perplexity"]) == pytest.approx(math.e**data.loss_trained, abs=0.05)
+    assert len(data.curve) == losses.STEPS
+
+
+def test_the_gradient_is_right_and_downhill_is_down():
+    data = computed(backwards)
+    np.testing.assert_allclose(data.analytic, data.numeric, rtol=1e-6)
+    assert min(map(abs, data.analytic)) > 1e-3
+    assert data.loss_after < data.loss < data.loss_uphill
+    facts = data.facts
+    assert facts["downhill"] == ("a little smaller" if data.numeric[0] > 0 else "a little larger")
+    norms = np.sqrt((data.d_h**2).sum(axis=1))
+    assert norms[0] < 1e-4 * norms[-1]
+    assert facts["norm_last"] == f"{norms[-1]:.3f}"
+    assert facts["back"] == "12"  # steps between 13 characters
+
+
+def test_gradients_vanish_and_explode_with_the_spectral_radius():
+    data = computed(vanishing)
+    k = vanishing.BACK
+    low, one, high = (norms[k] / norms[0] for norms in data.norms)
+    # The layer is linear to a part in a million: powers of ρ, up to a factor for directions.
+    for ratio, radius in ((low, 0.7), (one, 1.0), (high, 1.3)):
+        assert ratio ** (1 / k) == pytest.approx(radius, rel=0.05)
+    assert data.facts["left_high"] == f"{high:,.0f}"
+    assert data.facts["percent"] == f"{100 * 0.9**25:.1f}" == "7.2"
+
+
+def test_training_without_clipping_bursts_and_with_it_learns():
+    data = computed(vanishing)
+    assert len(data.free) < 5
+    assert len(data.clipped) == vanishing.STEPS
+    assert data.clipped[0] == data.free[0] > 100
+    assert data.clipped[-1] < 1
+
+
+def test_the_gates_are_those_of_the_cell_that_is_shown():
+    data = computed(gates)
+    rows = data.rows
+    c_before = np.r_[0, rows["c"][:-1]]
+    np.testing.assert_allclose(rows["c"], rows["f"] * c_before + rows["i"] * rows["g"], rtol=1e-12)
+    np.testing.assert_allclose(rows["h"], rows["o"] * np.tanh(rows["c"]), rtol=1e-12)
+    assert len(rows["c"]) == len(gates.READ)
+    assert float(data.facts["answer"]) ** 100 == pytest.approx(0.5, abs=0.005)
+    assert data.facts["sigma_1"] == f"{1 / (1 + math.exp(-1)):.2f}"
+    left = {name: flow[gates.BACK] / flow[0] for name, flow in data.flows.items()}
+    assert left["RNN h"] < left["GRU h"] < left["LSTM c"] < 0.1 < left["b_f = 5"]
+
+
+def test_temperature_sharpens_and_flattens():
+    data = computed(temperature)
+    at_one = data.p[2]
+    for T, p in zip(temperature.TEMPERATURES, data.p, strict=True):
+        expected = at_one ** (1 / T)
+        np.testing.assert_allclose(p, expected / expected.sum(), atol=1e-12)
+    assert data.entropies == sorted(data.entropies)
+    assert data.entropies[3] == pytest.approx(-sum(p * math.log2(p) for p in data.p[3]), rel=1e-9)
+    two = [data.symbols[k] for k in data.likeliest[:2]]
+    assert sorted(two) == ["b", "o"]  # "by" and "on"
+    assert at_one[data.likeliest[:2]].min() > 0.25
+    assert small.TEXT.count("she sells sea shells by") == small.TEXT.count("she sells sea shells on") == 1
+    assert all(len(text) == temperature.LENGTH for text in data.samples)
+    assert len(set(data.samples)) > 1
+
+
+def test_a_cell_counts_and_the_network_uses_it():
+    data = computed(counter)
+    assert data.text == "\n" + "a" * 8 + "b" * 8
+    assert data.count.tolist() == [*range(9), *range(7, -1, -1)]
+    r = np.corrcoef(data.count, data.c[:, data.cell])[0, 1]
+    assert data.correlations[data.cell] == pytest.approx(r)
+    assert abs(r) > 0.95
+    up, down = data.steps
+    assert up * down < 0
+    assert data.reach >= counter.LONGEST
+    assert all(data.right[: data.reach + 1])
+    assert data.reach == counter.TRIED or not data.right[data.reach + 1]
+    assert data.p_end > 0.5
+    assert data.p_end_held < 0.1  # held in the middle of the line, it does not know that it ends
+
+
+def test_the_counting_strings_are_as_described():
+    chunks = list(zip(range(3), counter.strings(np.random.default_rng(0)), strict=False))
+    (x, y), (x2, _), (x3, _) = (chunk for _, chunk in chunks)
+    assert x.shape == y.shape == (counter.T, counter.STREAMS)
+    np.testing.assert_array_equal(x[1:], y[:-1])
+    np.testing.assert_array_equal(y[-1], x2[0])  # the next chunk goes on
+    for row in np.concatenate([x, x2, x3]).T:
+        text = "".join(counter.SYMBOLS[s] for s in row)
+        lines = text.split("\n")[1:-1]
+        assert len(lines) > 3
+        for line in lines:
+            n = len(line) // 2
+            assert line == "a" * n + "b" * n
+            assert 1 <= n <= counter.LONGEST

@@ -1,0 +1,237 @@
+"""The lesson on a terminal: it fits 80 by 24, works without colours and Unicode, and answers what one answers."""
+
+import io
+import math
+import re
+from functools import cache
+
+import pytest
+from rich.console import Console
+
+from charrnn.learn.chapter import chapters, filled
+from charrnn.ui.learn import Lesson, _number
+from charrnn.ui.learn_pictures import PICTURES, Pen
+
+COURSE = chapters()
+BY_NAME = {chapter.name: chapter for chapter in COURSE}
+READS = "colour", "plain", "ascii"
+
+
+@cache
+def computed(name):
+    return BY_NAME[name].compute()
+
+
+class Kept:
+    """A chapter that computes once for all tests."""
+
+    def __init__(self, chapter):
+        self.__dict__.update(chapter.__dict__)
+        self.compute = lambda: computed(chapter.name)
+
+
+def lesson(name, answers=None, *, width=80, kind="plain"):
+    """The text shown by a chapter, the lesson, and the prompts it put."""
+    encoding = "ascii" if kind == "ascii" else "utf-8"
+    buffer = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="")
+    colour = {"force_terminal": True, "color_system": "256"} if kind == "colour" else {"color_system": None}
+    console = Console(file=buffer, width=width, height=24, highlight=False, **colour)
+    prompts = []
+    given = iter(answers or ())
+
+    def ask(prompt):
+        prompts.append(prompt)
+        console.print(prompt, markup=False)  # where a reader's Enter ends the line
+        try:
+            return next(given)
+        except StopIteration:
+            raise EOFError from None
+
+    shown = Lesson(console, [Kept(BY_NAME[name])], None if answers is None else ask)
+    try:
+        shown.run(9)
+    except EOFError:
+        shown.farewell()
+    buffer.seek(0)
+    return buffer.read(), shown, prompts
+
+
+NAMES = [chapter.name for chapter in COURSE]
+
+
+def escapes_removed(text):
+    return re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", text)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_number_has_its_place_and_every_picture_its_drawing(name):
+    chapter, facts = BY_NAME[name], computed(name).facts
+    words = [block.text for screen in (*chapter.screens, chapter.code) for block in screen]
+    question = chapter.question
+    words += [question.text, question.answer, question.reply]
+    words += [piece for option in question.options for piece in (option.text, option.reply)]
+    used = set()
+    for text in words:
+        assert "{{" not in filled(text, facts)
+        used |= set(re.findall(r"\{\{ (\w+) \}\}", text))
+    assert used == set(facts)  # nothing is worked out for nobody
+    drawn = {block.text for screen in chapter.screens for block in screen if block.kind == "picture"}
+    assert drawn == {picture for of, picture in PICTURES if of == name}
+    assert drawn
+    assert not any(set(value) & set("`{}") for value in facts.values())
+
+
+@pytest.mark.parametrize("kind", READS)
+@pytest.mark.parametrize("width", [60, 80, 100])
+@pytest.mark.parametrize("name", NAMES)
+def test_it_fits_the_width_in_every_terminal(name, width, kind):
+    text, _, _ = lesson(name, width=width, kind=kind)
+    plain = escapes_removed(text)
+    assert max(map(len, plain.splitlines())) <= width
+    assert ("\x1b[" in text) == (kind == "colour")
+    assert "computing" not in plain.split("\n", 1)[0] or kind == "colour"
+    if kind == "ascii":
+        assert plain.isascii()
+        assert "\\u" not in plain  # every letter has a stand-in
+        assert "\\x" not in plain
+
+
+@pytest.mark.parametrize("kind", READS)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_screen_fits_24_rows(name, kind):
+    """From one prompt to the next, with the row of the prompt itself."""
+    screens = len(BY_NAME[name].screens)
+    text, _, prompts = lesson(name, [""] * 10, kind=kind)
+    lines = [line for line in escapes_removed(text).splitlines() if "computing" not in line]
+    at = [n for n, line in enumerate(lines) if any(line.startswith(prompt.rstrip()) for prompt in prompts)]
+    assert len(at) == len(prompts) == screens + 1
+    assert all(stop - start <= 24 for start, stop in zip([0, *at], [*at, len(lines)], strict=True))
+
+
+def shown_numbers(name, *patterns):
+    text = " ".join(lesson(name)[0].split())
+    for pattern in patterns:
+        assert re.search(pattern, text), pattern
+
+
+def test_what_is_shown_are_the_numbers_that_were_worked_out():
+    facts = {name: computed(name).facts for name in NAMES}
+    shown_numbers("one_hot", r"4·20 = 80 multiplications", "differ by 0")
+    shown_numbers("one_step", re.escape(f"{facts['one_step']['parts0']} = {facts['one_step']['a0']}"))
+    shown_numbers("losses", f"from 3.01 to {facts['losses']['loss_trained']} nats")
+    shown_numbers("vanishing", f"at 1.3 by {facts['vanishing']['left_high']}", r"burst burst")
+    shown_numbers("counter", f"Right up to n = {facts['counter']['reach']}")
+    gaps = computed("unrolling").gaps
+    shown_numbers("unrolling", f"s █+ {gaps[0]:.5f} h █+ {gaps[1]:.5f}")
+    p = computed("temperature").p
+    best = computed("temperature").likeliest[0]
+    shown_numbers("temperature", " ".join(f"█+ {q:.2f}" for q in p[:, best]))
+
+
+def test_bars_are_as_long_as_what_they_show():
+    text, _, _ = lesson("losses")
+    row = next(line for line in text.splitlines() if line.rstrip().endswith("what came"))
+    fresh, trained = (len(bar) for bar in re.findall("█+", row))
+    data = computed("losses")
+    h = data.symbols.index("h")
+    assert (fresh, trained) == (round(20 * data.fresh[h]), round(20 * data.trained[h]))
+
+
+def test_a_heat_map_goes_from_low_to_high():
+    plain = Pen.of(Console(file=io.StringIO(), color_system=None))
+    assert plain.heat([-2, -1, 0, 1, 2], 1.0).plain == "▁▁▅██"
+    colour = Pen.of(Console(file=io.StringIO(), force_terminal=True, color_system="256"))
+    spans = colour.heat([-1, 1], 1.0).spans
+    assert [str(span.style).split(" on ")[1] for span in spans] == ["#005faf", "#af5f00"]
+
+
+# ------------------------------------------------------------------------------------------------
+# Answers
+
+
+def answered(name, *answers):
+    screens = [""] * len(BY_NAME[name].screens)
+    text, shown, prompts = lesson(name, [*screens, *answers])
+    return " ".join(text.split("In the code")[1].split()), shown, prompts
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_right_answer_is_taken_and_explained_with_live_numbers(name):
+    question, facts = BY_NAME[name].question, computed(name).facts
+    if question.options:
+        right = next(k for k, option in enumerate(question.options) if option.right)
+        answer, reply = "abc"[right], question.options[right].reply
+    else:
+        answer, reply = filled(question.answer, facts), question.reply
+    text, shown, _ = answered(name, answer)
+    plain_reply = " ".join(filled(reply, facts).replace("`", "").split())
+    assert f"Right. {plain_reply}" in text
+    assert (shown.right, shown.asked) == (1, 1)
+    assert "1 of 1 answered right." in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wrong_answer_is_told_why_and_enter_shows_the_right_one(name):
+    question, facts = BY_NAME[name].question, computed(name).facts
+    if question.options:
+        right = next(k for k, option in enumerate(question.options) if option.right)
+        for wrong in set(range(len(question.options))) - {right}:
+            text, shown, _ = answered(name, "abc"[wrong])
+            reply = " ".join(filled(question.options[wrong].reply, facts).replace("`", "").split())
+            assert f"Not quite. {reply} The answer is {'abc'[right]}." in text
+            assert (shown.right, shown.asked) == (0, 1)
+        assert f"It is {'abc'[right]}." in answered(name, "")[0]
+    else:
+        true = filled(question.answer, facts)
+        wrong = float(true) + 2.1 * question.tolerance
+        text, shown, _ = answered(name, f"{wrong:g}")
+        assert f"You said {wrong:g}; it is {true}." in text
+        assert shown.right == 0
+        assert f"It is {true}." in answered(name, "")[0]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not BY_NAME[name].question.options])
+def test_the_written_answer_is_the_one_that_was_computed(name):
+    """Worked out here once more, from the question's words alone."""
+    expected = {
+        "one_hot": 4 * 1000,
+        "unrolling": 8 * 8,
+        "losses": math.log(2),
+        "vanishing": 100 * 0.9**25,
+        "gates": 2 ** (-1 / 100),
+    }[name]
+    assert answered(name, f"{expected:.4f}")[1].right == 1
+
+
+def test_what_is_no_answer_is_asked_again():
+    text, shown, prompts = answered("one_step", "d", "perhaps", "b)")
+    assert text.count("That is none of a, b, c.") == 2
+    assert shown.right == 1
+    assert prompts.count("a, b or c (Enter shows the answer): ") == 3
+    text, shown, _ = answered("losses", "much", "0.69")
+    assert "That is no number" in text
+    assert shown.right == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *[("4000", 4000), ("4,000", 4000), ("0.693", 0.693), (".5", 0.5), ("7.2 %", 7.2), ("1/8", 0.125)],
+        *[("1e-3", 1e-3), ("-2", -2), ("", None), ("x", None), ("1/0", None), ("1..2", None), ("nan", None)],
+    ],
+)
+def test_numbers_as_people_write_them(text, value):
+    assert _number(text) == value
+
+
+@pytest.mark.parametrize("answers", [["q"], ["", "quit"], [], [""], ["", ""]])
+def test_it_ends_politely_wherever_one_leaves(answers):
+    text, _, _ = lesson("one_step", answers)
+    assert text.rstrip().endswith("Until next time. This chapter again: charrnn learn --chapter 2")
+
+
+def test_without_input_nothing_is_asked():
+    text, shown, prompts = lesson("one_step")
+    assert prompts == []
+    assert shown.asked == 0
+    assert BY_NAME["one_step"].question.text.split("{{")[0] not in text

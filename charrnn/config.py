@@ -6,7 +6,7 @@ The command line builds its options from these fields, so `--help` cannot drift 
 import dataclasses
 import math
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from typing import Any, get_args
 
 from charrnn.errors import UsageError
@@ -18,7 +18,9 @@ SCHEDULES = ("constant", "step", "inverse-time", "cosine")
 INITS = ("uniform", "min-char-rnn")
 LEVELS = ("char", "byte")
 NEWLINES = ("keep", "lf")
-PRECISIONS = ("float32", "float64")
+PRECISIONS = ("float32", "float64", "bfloat16")
+BACKENDS = ("auto", "numpy", "fast", "torch")
+DEVICES = ("cpu", "cuda", "mps")
 
 # The learning rate used when none is given: what suits one optimiser wrecks another.
 DEFAULT_LR = {"adagrad": 0.1, "sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "rmsprop": 0.002, "adam": 0.002}
@@ -54,26 +56,31 @@ def has_type(value: object, wanted: Any) -> bool:
 def check(config: Any) -> None:
     """Raise UsageError naming the first field whose value is outside its limits."""
     for f in fields(config):
-        value, rule = getattr(config, f.name), f.metadata
-        name = rule.get("flag") or "--" + f.name.replace("_", "-")
-        if not has_type(value, f.type):
-            raise UsageError(f"{name} is {value!r}; it must be {getattr(f.type, '__name__', f.type)}")
-        if value is None or not rule:
-            continue
-        if rule["choices"] and value not in rule["choices"]:
-            raise UsageError(f"{name} is {value!r}; it must be one of: {', '.join(rule['choices'])}")
-        if isinstance(value, str):
-            continue
-        if not math.isfinite(value):
-            raise UsageError(f"{name} is {value}; it must be a finite number")
-        if rule["at_least"] is not None and value < rule["at_least"]:
-            raise UsageError(f"{name} is {value}; it must be at least {rule['at_least']}")
-        if rule["above"] is not None and value <= rule["above"]:
-            raise UsageError(f"{name} is {value}; it must be more than {rule['above']}")
-        if rule["at_most"] is not None and value > rule["at_most"]:
-            raise UsageError(f"{name} is {value}; it must be at most {rule['at_most']}")
-        if rule["below"] is not None and value >= rule["below"]:
-            raise UsageError(f"{name} is {value}; it must be less than {rule['below']}")
+        flag = f.metadata.get("flag") or "--" + f.name.replace("_", "-")
+        check_value(f, getattr(config, f.name), flag)
+
+
+def check_value(f: Field[Any], value: object, name: str) -> None:
+    """Raise UsageError, calling the setting `name`, where the value is not of the field's type and limits."""
+    rule = f.metadata
+    if not has_type(value, f.type):
+        raise UsageError(f"{name} is {value!r}; it must be {getattr(f.type, '__name__', f.type)}")
+    if value is None or not rule:
+        return
+    if rule["choices"] and value not in rule["choices"]:
+        raise UsageError(f"{name} is {value!r}; it must be one of: {', '.join(rule['choices'])}")
+    if not isinstance(value, int | float):
+        return
+    if not math.isfinite(value):
+        raise UsageError(f"{name} is {value}; it must be a finite number")
+    if rule["at_least"] is not None and value < rule["at_least"]:
+        raise UsageError(f"{name} is {value}; it must be at least {rule['at_least']}")
+    if rule["above"] is not None and value <= rule["above"]:
+        raise UsageError(f"{name} is {value}; it must be more than {rule['above']}")
+    if rule["at_most"] is not None and value > rule["at_most"]:
+        raise UsageError(f"{name} is {value}; it must be at most {rule['at_most']}")
+    if rule["below"] is not None and value >= rule["below"]:
+        raise UsageError(f"{name} is {value}; it must be less than {rule['below']}")
 
 
 @dataclass(frozen=True)
@@ -146,10 +153,23 @@ class TrainConfig:
         None, "Steps between validations; by default an epoch, and at least 100.", at_least=1
     )
     checkpoint_every: float = option(60.0, "Seconds between checkpoints.", above=0)
+    snapshots: int = option(
+        0,
+        "Keep the models of the last K moments, K in an epoch, until it gets no better: an ensemble.",
+        at_least=0,
+    )
     # how it runs
     seed: int = option(1, "Seed of all random numbers.", at_least=0)
     init: str = option("uniform", "How weights start.", choices=INITS)
-    precision: str = option("float32", "Arithmetic.", choices=PRECISIONS)
+    backend: str = option(
+        "auto",
+        "What computes: fast (compiled, if it is installed), numpy, or torch for GPUs and several processes.",
+        choices=BACKENDS,
+    )
+    device: str = option("cpu", "Where the torch backend computes.", choices=DEVICES)
+    precision: str = option(
+        "float32", "Arithmetic; bfloat16 (torch) keeps the weights in float32.", choices=PRECISIONS
+    )
     threads: int | None = option(
         None, "Threads of the matrix products; by default chosen by a probe.", at_least=1
     )
@@ -164,6 +184,16 @@ class TrainConfig:
             raise UsageError(
                 f"--freeze-layers is {self.freeze_layers!r}; it must be numbers with commas between: 0,1"
             )
+        if self.backend == "fast" and self.dtype != "float32":
+            raise UsageError(f"--backend fast computes in float32; give --backend numpy for {self.precision}")
+        if self.backend != "torch" and (self.device != "cpu" or self.precision == "bfloat16"):
+            name, value = ("device", self.device) if self.device != "cpu" else ("precision", self.precision)
+            raise UsageError(f"--{name} {value} needs --backend torch, but --backend is {self.backend}")
+
+    @property
+    def dtype(self) -> str:
+        """The type that weights and state are kept in, in memory and on disk."""
+        return "float32" if self.precision == "bfloat16" else self.precision
 
     @property
     def frozen_layers(self) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """What the training loop asks of an engine, and the numpy engine that answers by default."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,8 @@ from charrnn.train.optimizers import OPTIMIZERS
 
 class Backend(Protocol):
     """An engine holds the weights, the optimiser's memory, the hidden state and the dropout generator."""
+
+    engine: str  # what computes and how, for the first lines of a run and the model card
 
     def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
         """Train on one chunk: x, y (T, B) -> loss in nats a character, gradient norm before clipping."""
@@ -33,10 +36,22 @@ class Backend(Protocol):
 
 
 class NumpyBackend:
-    """The reference engine: the code in charrnn/nn."""
+    """The reference engine: the code in charrnn/nn.
 
-    def __init__(self, model: ModelConfig, config: TrainConfig, vocab_size: int, batch_size: int) -> None:
+    watch : is told how many seconds each step took
+    """
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        config: TrainConfig,
+        vocab_size: int,
+        batch_size: int,
+        watch: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
+        self._watch = watch
         dtype = np.dtype(config.precision)
+        self.engine = f"numpy {np.__version__}, {config.precision}"
         init_rng, self._rng = np.random.default_rng(config.seed).spawn(2)
         self._config = config
         self._network = Network(model, vocab_size, dtype)
@@ -51,6 +66,7 @@ class NumpyBackend:
         self._frozen = [self._network.grads[name] for name in self._network.grads if name.endswith(frozen)]
 
     def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
+        began = time.perf_counter()
         network, config = self._network, self._config
         logits, self._state, trace = network.forward(x, self._state, dropout=config.dropout, rng=self._rng)
         loss, d_logits = cross_entropy_gradient(logits, y)
@@ -61,6 +77,7 @@ class NumpyBackend:
         norm = gradient_norm(network.grad)
         clip(network.grad, config.clip_value, config.clip_norm, norm)
         self._optimizer.step(network.theta, network.grad, lr)
+        self._watch(time.perf_counter() - began)
         return loss / len(x), norm
 
     def _add_penalties(self) -> None:

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.errors import UsageError
 from charrnn.nn.network import Network
 from charrnn.scoring import SEGMENTS, SHORTEST_SEGMENT, mean_loss
 from charrnn.text.batches import Streams, split
+from charrnn.train.engines import blas_threads, threads_for
 from charrnn.train.loop import SHORTEST_EVAL, Report, Trainer
-from charrnn.train.session import Plan, Quiet, make_backend, named, notes, plan_new
-from charrnn.train.threads import choose_threads
+from charrnn.train.session import Plan, Quiet, RunListener, make_backend, named, notes, plan_new
 
 PROBE_SECONDS = 2.0
 MEMORY_AT_START = 45 * 2**20  # bytes resident once Python, numpy and charrnn are loaded, as measured
@@ -57,6 +57,7 @@ def dry_run(
     *,
     preset: str | None = None,
     init_from: str | Path | None = None,
+    listener: RunListener | None = None,
     **settings: Any,
 ) -> DryRun:
     """What `train` with the same arguments would do, found without making a run folder.
@@ -64,13 +65,15 @@ def dry_run(
     Raises what `train` raises before its first step.
     """
     given = {name: value for name, value in settings.items() if value is not None}
-    plan = plan_new(named(corpus), preset, given, init_from)
+    plan = plan_new(named(corpus), preset, given, init_from, listener=listener)
     model, config, ids = plan.model, plan.config, plan.corpus.ids
+    if config.backend == "torch":
+        raise UsageError("--dry-run counts the memory of numpy arrays only: leave out --backend torch")
     training, validation, _ = split(ids, config.val_fraction, config.test_fraction)
     streams = Streams(training, plan.batch_size, config.seq_length)
-    threads = config.threads or choose_threads(plan.batch_size, model.hidden)
-    with threadpool_limits(threads, user_api="blas"), np.errstate(over="ignore", invalid="ignore"):
-        probe = _probe(plan, streams, validation)
+    threads = config.threads or threads_for(config, model, len(plan.corpus.vocabulary), plan.batch_size)
+    with blas_threads(config, threads), np.errstate(over="ignore", invalid="ignore"):
+        probe = _probe(plan, threads, streams, validation)
     epoch_seconds = streams.chunks * probe.step_seconds
     epoch_seconds += (
         probe.validation_seconds * streams.chunks / (config.eval_every or max(streams.chunks, SHORTEST_EVAL))
@@ -116,7 +119,7 @@ class _Nowhere:
     def add_report(self, report: Report) -> None: ...
 
 
-def _probe(plan: Plan, streams: Streams, validation: np.ndarray) -> _Probe:
+def _probe(plan: Plan, threads: int, streams: Streams, validation: np.ndarray) -> _Probe:
     """Train a throw-away engine: first a step with every allocation counted, then two seconds against the
     clock, which the counting would slow."""
 
@@ -129,7 +132,7 @@ def _probe(plan: Plan, streams: Streams, validation: np.ndarray) -> _Probe:
     sample = validation[: SEGMENTS * SHORTEST_SEGMENT + 1]
     tracemalloc.start()
     try:
-        backend = make_backend(plan)
+        backend = make_backend(plan, threads)
         counted = trainer(replace(unlimited, max_steps=1))  # kept, for it holds the last good state
         counted.run()
         began = time.perf_counter()

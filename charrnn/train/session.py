@@ -4,6 +4,7 @@ import importlib.metadata
 import math
 import platform
 import shlex
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -11,11 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from charrnn import model_file
 from charrnn.config import ModelConfig, TrainConfig, as_dict, configs
-from charrnn.errors import DataError, Interrupted, ModelError, UsageError
+from charrnn.errors import CharRNNError, DataError, DivergedError, Interrupted, ModelError, UsageError
 from charrnn.model import Model, config_of
 from charrnn.nn.network import Network
 from charrnn.sampling import Sampler, SamplingConfig
@@ -23,19 +23,21 @@ from charrnn.text.batches import Streams, fit_batch_size, split
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.train import checkpoint, fine_tune
-from charrnn.train.backend import NumpyBackend
-from charrnn.train.loop import Listener, Progress, Report, Trainer
+from charrnn.train.backend import Backend, NumpyBackend
+from charrnn.train.engines import blas_threads, settle, threads_for
+from charrnn.train.loop import Chunks, Listener, Progress, Report, Trainer
+from charrnn.train.ranks import ALONE, Leader, MappedIds, Ranks, begin, joined, obey, pack, unpack
 from charrnn.train.run_folder import RunFolder
 from charrnn.train.signals import stop_on_signals
-from charrnn.train.threads import choose_threads
+from charrnn.train.threads import Watch, available_cores, choose_threads
 from charrnn.train.verdict import Verdict, judge, size_warning
 
 # What a resume may change: how long to go on and how often to report, and how fast and how freely to
 # learn. All else would make it a different run.
 LIMITS = {"epochs", "max_steps", "max_minutes"}
-BUDGETS = LIMITS | {"patience", "checkpoint_every", "threads"}
+BUDGETS = LIMITS | {"patience", "checkpoint_every", "snapshots", "threads"}
 TUNABLE = {"lr", "schedule", "warmup_steps", "decay", "decay_every", "final_lr", "clip_value", "clip_norm"}
-TUNABLE |= {"dropout", "l1", "l2"}
+TUNABLE |= {"dropout", "l1", "l2", "backend", "device"}
 # What even --force cannot change: the arrays of the checkpoint would not fit, or not mean the same.
 FIXED = {"batch_size", "optimizer", "precision", "seed", "init", "level", "freeze_layers"}
 
@@ -59,6 +61,7 @@ class About:
     threads: int
     chunks: int  # in an epoch
     resumed_at: int | None  # step
+    engine: str = ""  # what computes and how, in words
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,10 @@ class TrainResult:
 
 
 class RunListener(Listener, Protocol):
-    """A Listener that is also told when a run begins."""
+    """A Listener that is also told how its text is read, and when a run begins."""
+
+    def reading(self, done: int, total: int) -> None:
+        """Bytes of the text read so far, and to be read in all (0 while that is not known)."""
 
     def begin(self, about: About, vocabulary: Vocabulary) -> None:
         """The run is about to start."""
@@ -89,6 +95,8 @@ class RunListener(Listener, Protocol):
 
 class Quiet:
     """A listener that says nothing."""
+
+    def reading(self, done: int, total: int) -> None: ...
 
     def begin(self, about: About, vocabulary: Vocabulary) -> None: ...
 
@@ -123,11 +131,33 @@ def train(
     init_from : a model file or run folder to start from: its architecture, weights and symbols
     settings : fields of ModelConfig and TrainConfig by name; None means not given
 
+    Of several processes started by torchrun it returns in the first; the others end here (SystemExit).
+
     Raises UsageError, DataError, ModelError, DivergedError; Interrupted after SIGINT or SIGTERM,
-    when everything has been saved.
+    when everything has been saved; RankLostError when another process died.
     """
-    given = {name: value for name, value in settings.items() if value is not None}
-    listener = listener or Quiet()
+    with joined() as ranks:
+        if ranks.rank > 0:
+            obey(ranks, partial(_part, ranks))
+            raise SystemExit(0)
+        given = {name: value for name, value in settings.items() if value is not None}
+        return _train(
+            corpus, preset, out, resume, force, init_from, listener or Quiet(), command_line, given, ranks
+        )
+
+
+def _train(
+    corpus: str | Path | Sequence[str | Path],
+    preset: str | None,
+    out: str | Path | None,
+    resume: bool,
+    force: bool,
+    init_from: str | Path | None,
+    listener: RunListener,
+    command_line: Sequence[str],
+    given: Mapping[str, Any],
+    ranks: Ranks,
+) -> TrainResult:
     if resume:
         if preset is not None:
             raise UsageError(
@@ -143,12 +173,14 @@ def train(
                 plan = _resumed(folder, named(corpus), given, force, listener)
             else:
                 listener.note(f"{folder.path} was stopped before its first checkpoint: it starts anew")
-                plan = _restarted(folder, named(corpus), given)
-            return _run(plan, listener, command_line)
-    plan = plan_new(named(corpus), preset, given, init_from)
+                plan = _restarted(folder, named(corpus), given, listener)
+            _check_engine(plan, ranks)
+            return _run(plan, ranks, listener, command_line)
+    plan = plan_new(named(corpus), preset, given, init_from, listener=listener)
+    _check_engine(plan, ranks)
     plan = replace(plan, folder=RunFolder.create(out, plan.corpus.name, force=force))
     with plan.folder.lock():
-        return _run(plan, listener, command_line)
+        return _run(plan, ranks, listener, command_line)
 
 
 @dataclass(frozen=True)
@@ -172,7 +204,11 @@ def named(corpus: str | Path | Sequence[str | Path]) -> list[str]:
 
 
 def _read(
-    sources: Sequence[str], config: TrainConfig, vocabulary: Vocabulary | None = None, grow: bool = False
+    sources: Sequence[str],
+    config: TrainConfig,
+    listener: RunListener,
+    vocabulary: Vocabulary | None = None,
+    grow: bool = False,
 ) -> Corpus:
     return read_corpus(
         sources,
@@ -182,7 +218,28 @@ def _read(
         min_count=config.min_count,
         vocabulary=vocabulary,
         grow=grow,
+        reading=listener.reading,
     )
+
+
+def _again(folder: RunFolder, sources: Sequence[str], before: Sequence[str]) -> Sequence[str]:
+    """Where to read a run's text again: from what is named now, otherwise from what was named `before`."""
+    if not sources and (streams := [source for source in before if _is_stream(source)]):
+        raise UsageError(
+            f"{folder.path} was trained on a text from {'stdin' if streams[0] == '-' else streams[0]}, which cannot be "
+            f"read again. Name a file with the same text, or - and pipe it in: {_resuming(folder, before)}"
+        )
+    return sources or before
+
+
+def _is_stream(source: str) -> bool:
+    return source == "-" or source.startswith("/dev/") or Path(source).is_fifo()
+
+
+def _resuming(folder: RunFolder, sources: Sequence[str]) -> str:
+    """The command that goes on with a run; a text that came from a stream has to be named again."""
+    text = "TEXT " if any(map(_is_stream, sources)) else ""
+    return f"charrnn train {text}--resume --out {shlex.quote(str(folder.path))}"
 
 
 def plan_new(
@@ -191,6 +248,7 @@ def plan_new(
     given: Mapping[str, Any],
     init_from: str | Path | None = None,
     sha256: str | None = None,
+    listener: RunListener | None = None,
 ) -> Plan:
     """What a new run would do. Reads the text and the model to start from, and writes nothing.
 
@@ -198,14 +256,16 @@ def plan_new(
     """
     if not sources:
         raise UsageError("no corpus given. Name a text file or folder, for example: charrnn train corpus.txt")
-    origin = None
+    origin, listener = None, listener or Quiet()
     if init_from is None:
         model, config = configs(preset or "default", **given)
-        corpus = _read(sources, config)
+        config = settle(config)
+        corpus = _read(sources, config, listener)
     else:
         origin = fine_tune.read_origin(init_from, sha256)
         model, config = fine_tune.settings(origin, preset, given)
-        corpus = _read(sources, config, origin.model.vocab, grow=True)
+        config = settle(config)
+        corpus = _read(sources, config, listener, origin.model.vocab, grow=True)
     training, _, _ = split(corpus.ids, config.val_fraction, config.test_fraction)
     batch_size = fit_batch_size(len(training), config.batch_size, config.seq_length)
     Streams(training, batch_size, config.seq_length)  # too short a text is told before a folder is made
@@ -213,18 +273,20 @@ def plan_new(
     return Plan(RunFolder(""), corpus, model, config, batch_size, origin, card)
 
 
-def _restarted(folder: RunFolder, sources: Sequence[str], given: Mapping[str, Any]) -> Plan:
+def _restarted(
+    folder: RunFolder, sources: Sequence[str], given: Mapping[str, Any], listener: RunListener
+) -> Plan:
     stored = folder.read_config()
     try:
         settings = {**stored["model"], **stored["train"], **given}
-        sources = sources or stored["corpus"]["sources"]
+        sources = _again(folder, sources, stored["corpus"]["sources"])
         origin = stored.get("init_from", {"path": None, "sha256": None})
         path, sha256 = origin["path"], origin["sha256"]
     except (KeyError, TypeError) as problem:
         raise ModelError(
             f"{folder.config} is not as charrnn wrote it: {problem}. Start a new run"
         ) from problem
-    plan = plan_new(sources, None, settings, path, sha256)
+    plan = plan_new(sources, None, settings, path, sha256, listener)
     return replace(plan, folder=folder)
 
 
@@ -253,9 +315,9 @@ def _resumed(
             "change budgets, learning rate, schedule, dropout, clipping and penalties; "
             + ("start a new run for the rest" if never else "--force changes the rest too")
         )
-    config = replace(config, **changed)
+    config = settle(replace(config, **changed))
     card = metadata["training"]
-    corpus = _read(sources or card["corpus"]["sources"], config, vocabulary)
+    corpus = _read(_again(folder, sources, card["corpus"]["sources"]), config, listener, vocabulary)
     if corpus.sha256 != card["corpus"]["sha256"]:
         difference = (
             f"the corpus has changed since {folder.path} was trained on it: sha256 {corpus.sha256[:12]}…, "
@@ -282,7 +344,25 @@ def _resumed(
     )
 
 
-def _run(plan: Plan, listener: RunListener, command_line: Sequence[str]) -> TrainResult:
+def _check_engine(plan: Plan, ranks: Ranks) -> None:
+    """Raise UsageError when this machine, or this number of processes, cannot do what is planned."""
+    if plan.config.backend == "torch":
+        from charrnn.train.torch_backend import check_device
+
+        check_device(plan.config)
+    elif ranks.size > 1:
+        raise UsageError(
+            f"--backend {plan.config.backend} trains in one process, and torchrun started {ranks.size}: "
+            "give --backend torch, or run charrnn without torchrun"
+        )
+    if plan.batch_size % ranks.size:
+        raise UsageError(
+            f"{plan.batch_size} streams cannot be shared evenly by {ranks.size} processes: "
+            f"give a --batch-size that {ranks.size} divides"
+        )
+
+
+def _run(plan: Plan, ranks: Ranks, listener: RunListener, command_line: Sequence[str]) -> TrainResult:
     folder, corpus, model, config = plan.folder, plan.corpus, plan.model, plan.config
     # First of all, so that a run killed from here on can be started anew by --resume.
     stored = {"model": as_dict(model), "train": as_dict(config), "corpus": corpus_card(corpus)}
@@ -290,21 +370,39 @@ def _run(plan: Plan, listener: RunListener, command_line: Sequence[str]) -> Trai
     for note in notes(plan):
         listener.note(note)
     training, validation, _ = split(corpus.ids, config.val_fraction, config.test_fraction)
-    streams = Streams(training, plan.batch_size, config.seq_length)
     threads = config.threads
     if threads is None:  # a resume keeps the number it began with, on which the results depend
-        threads = plan.saved[0]["threads"] if plan.saved else choose_threads(plan.batch_size, model.hidden)
-    backend = make_backend(plan)
-    with threadpool_limits(threads, user_api="blas"), stop_on_signals() as stop:
-        store = _Store(plan, threads, command_line)
+        if plan.saved:
+            threads = plan.saved[0]["threads"]
+        elif ranks.size > 1:  # which would disturb each other's probes
+            threads = max(1, available_cores() // ranks.local_size)
+        else:
+            threads = threads_for(config, model, len(corpus.vocabulary), plan.batch_size)
+    backend, streams = _assemble(plan, threads, ranks)
+    if plan.saved and (before := plan.saved[0].get("ranks", 1)) != ranks.size:
+        change = f"processes {before} -> {ranks.size}"
+        listener.note(f"{change}: the states of the streams are shared out anew")
+        step = plan.saved[0]["progress"]["step"]
+        plan = replace(plan, changes=(*plan.changes, f"at step {step}: {change}"))
+    with blas_threads(config, threads), stop_on_signals() as stop:
+        store = RunStore(plan, threads, ranks.size, backend.engine, command_line)
         draw = partial(_draw, vocabulary=corpus.vocabulary)
         trainer = Trainer(
-            config, backend, streams, validation, len(corpus.vocabulary), store, listener, draw, stop
+            config,
+            backend,
+            streams,
+            validation,
+            len(corpus.vocabulary),
+            store,
+            listener,
+            draw,
+            lambda: stop() or ranks.stop_heard,
         )
         if plan.saved:
             metadata, arrays = plan.saved
             trainer.restore(arrays, metadata["progress"])
         folder.truncate_metrics(trainer.progress.reports)
+        folder.drop_snapshots(most=config.snapshots, after=trainer.progress.step)
         listener.begin(
             About(
                 folder.path,
@@ -320,17 +418,25 @@ def _run(plan: Plan, listener: RunListener, command_line: Sequence[str]) -> Trai
                 threads,
                 streams.chunks,
                 trainer.progress.step if plan.saved else None,
+                backend.engine,
             ),
             corpus.vocabulary,
         )
         with np.errstate(over="ignore", invalid="ignore"):  # a diverging loss is the loop's to handle
-            reason = trainer.run()
+            try:
+                reason = trainer.run()
+            except CharRNNError as error:
+                if isinstance(error, DivergedError) or store.saved_step is None:
+                    raise
+                raise type(error)(
+                    f"{error}\nThe checkpoint of step {store.saved_step} is intact. Go on from there with:\n"
+                    f"  {_resuming(folder, corpus.sources)}"
+                ) from error
         if reason == "interrupted":
-            assert stop.signal_number is not None
             raise Interrupted(
                 f"stopped at step {trainer.progress.step}; everything is saved. Go on with:\n"
-                f"  charrnn train --resume --out {shlex.quote(str(folder.path))}",
-                stop.signal_number,
+                f"  {_resuming(folder, corpus.sources)}",
+                stop.signal_number or signal.SIGTERM,  # that of another process
             )
         return _result(plan, trainer, len(training))
 
@@ -350,14 +456,63 @@ def notes(plan: Plan) -> Iterator[str]:
         yield warning
 
 
-def make_backend(plan: Plan) -> NumpyBackend:
+def make_backend(plan: Plan, threads: int = 1) -> Backend:
     """The engine at the first step: weights initialised, and then those of the model to start from."""
-    backend = NumpyBackend(plan.model, plan.config, len(plan.corpus.vocabulary), plan.batch_size)
+    backend = _engine(plan, threads, ALONE)
+    _transplant(plan, backend)
+    return backend
+
+
+def _engine(plan: Plan, threads: int, ranks: Ranks) -> Backend:
+    """The engine of this process, with initial weights. (BLAS threads are limited from outside.)"""
+    vocab_size = len(plan.corpus.vocabulary)
+    if plan.config.backend == "torch":
+        from charrnn.train.torch_backend import TorchBackend
+
+        streams = plan.batch_size // ranks.size
+        return TorchBackend(plan.model, plan.config, vocab_size, streams, threads, ranks)
+    if plan.config.backend == "fast":
+        from charrnn.train.fast_backend import FastBackend
+
+        return FastBackend(plan.model, plan.config, vocab_size, plan.batch_size, threads)
+    if plan.config.threads is not None or ranks.size > 1:
+        return NumpyBackend(plan.model, plan.config, vocab_size, plan.batch_size)
+    watch = Watch(partial(choose_threads, plan.batch_size, plan.model.hidden))
+    return NumpyBackend(plan.model, plan.config, vocab_size, plan.batch_size, watch)
+
+
+
+def _part(ranks: Ranks, task: tuple[Plan, np.ndarray | MappedIds, int]) -> tuple[Backend, Streams]:
+    """The engine and the streams of this process, from a plan, the ids of its text and a number of threads."""
+    plan, packed, threads = task
+    config, corpus = plan.config, plan.corpus
+    ids = unpack(ranks, packed, lambda: _read(corpus.sources, config, Quiet(), corpus.vocabulary).ids)
+    training, _, _ = split(ids, config.val_fraction, config.test_fraction)
+    served = slice(ranks.rank, None, ranks.size)
+    return _engine(plan, threads, ranks), Streams(training, plan.batch_size, config.seq_length, served)
+
+
+def _assemble(plan: Plan, threads: int, ranks: Ranks) -> tuple[Backend, Chunks]:
+    """The engine at the first step and the chunks to train it on, of all processes together."""
+    backend: Backend
+    if ranks.size == 1:
+        backend, streams = _part(ranks, (plan, plan.corpus.ids, threads))
+        _transplant(plan, backend)
+        return backend, streams
+    known = replace(plan, corpus=replace(plan.corpus, ids=plan.corpus.ids[:0]), origin=None, saved=None)
+    task = known, pack(plan.corpus.ids), threads
+    leader = Leader(ranks, *begin(ranks, task, partial(_part, ranks)))
+    _transplant(plan, leader)
+    leader.restore(leader.arrays())  # the same bits everywhere, whatever each machine made of the seed
+    return leader, leader
+
+
+def _transplant(plan: Plan, backend: Backend) -> None:
+    """Put in the weights of the model to start from, if there is one."""
     if plan.origin is not None:
         network = backend.network()
         fine_tune.transplant(plan.origin.model, network, plan.corpus.vocabulary)
         backend.restore({**backend.arrays(), "theta": network.theta})
-    return backend
 
 
 def _draw(network: Network, vocabulary: Vocabulary) -> str:
@@ -405,12 +560,16 @@ def corpus_card(corpus: Corpus) -> dict[str, Any]:
     }
 
 
-class _Store:
+class RunStore:
     """The run folder as the training loop sees it."""
 
-    def __init__(self, plan: Plan, threads: int, command_line: Sequence[str]) -> None:
+    def __init__(
+        self, plan: Plan, threads: int, ranks: int, engine: str, command_line: Sequence[str]
+    ) -> None:
         self._plan = plan
         self._threads = threads
+        self._ranks = ranks
+        self.saved_step: int | None = plan.saved[0]["progress"]["step"] if plan.saved else None
         config, corpus = plan.config, plan.corpus
         parts = split(corpus.ids, config.val_fraction, config.test_fraction)
         self.card: dict[str, Any] = {
@@ -421,6 +580,7 @@ class _Store:
             "settings": as_dict(config),
             "batch_size": plan.batch_size,
             "command_line": shlex.join(command_line),
+            "engine": engine,
             "init_from": plan.init_from,
             "changes": list(plan.changes),
             "versions": {
@@ -452,22 +612,31 @@ class _Store:
         metadata = {
             "config": as_dict(plan.model),
             "vocab": plan.corpus.vocabulary.to_json(),
-            "dtype": plan.config.precision,
+            "dtype": plan.config.dtype,
             "train": as_dict(plan.config),
             "batch_size": plan.batch_size,
             "threads": self._threads,
+            "ranks": self._ranks,
             "progress": progress,
             "training": self.card,
         }
         checkpoint.save(plan.folder.checkpoint, arrays, metadata)
+        self.saved_step = progress["step"]
 
     def save_model(self, network: Network, progress: dict[str, Any]) -> None:
         loss = progress["val_loss_nats"]
         if self._kept_loss is not None and (loss is None or loss >= self._kept_loss):
             return
+        self._model(network, progress).save(self._plan.folder.model)
+
+    def save_snapshot(self, network: Network, progress: dict[str, Any]) -> None:
+        folder = self._plan.folder
+        self._model(network, progress).save(folder.snapshot(progress["step"]))
+        folder.drop_snapshots(most=self._plan.config.snapshots)  # once the new one is on the disk
+
+    def _model(self, network: Network, progress: dict[str, Any]) -> Model:
         losses = {name: progress[name] for name in ("step", "seconds", "train_loss_nats", "val_loss_nats")}
-        model = Model.of_network(network, self._plan.corpus.vocabulary, {**self.card, **losses})
-        model.save(self._plan.folder.model)
+        return Model.of_network(network, self._plan.corpus.vocabulary, {**self.card, **losses})
 
     def add_report(self, report: Report) -> None:
         self._plan.folder.append_metrics(asdict(report))

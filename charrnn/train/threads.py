@@ -3,11 +3,17 @@
 import os
 import statistics
 import time
+from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 SHORTEST_SHARED = 2e7  # multiplications: half a millisecond
+USUAL_STEPS = 20
+MUCH_SLOWER = 2.5
+LOOK_AGAIN_SECONDS = 2.0
+BACK_TO_MORE_SECONDS = 60.0
 PROBE_SECONDS = 0.05  # for each number of threads tried
 
 
@@ -48,3 +54,39 @@ def choose_threads(batch_size: int, hidden: int) -> int:
 
     # Threads must pay clearly: the products are not all of a step.
     return cores if typical_time(cores) < 0.75 * typical_time(1) else 1
+
+
+class Watch:
+    """Looks again at how many threads the products get when steps have become much slower.
+
+    Call it with the seconds of each step. Another program that takes a core makes BLAS threads wait for each
+    other at every product, up to a hundred times as long as the product takes.
+
+    choose : gives the number of threads that is best just now; now : a clock, in seconds
+    """
+
+    def __init__(self, choose: Callable[[], int], now: Callable[[], float] = time.perf_counter) -> None:
+        self._choose, self._now = choose, now
+        self._steps: deque[float] = deque(maxlen=USUAL_STEPS)
+        self._usual: float | None = None
+        self._fewer = False
+        self._looked = now()
+
+    def __call__(self, seconds: float) -> None:
+        self._steps.append(seconds)
+        since = self._now() - self._looked
+        if self._usual is not None and min(list(self._steps)[-2:]) > MUCH_SLOWER * self._usual:
+            if since >= LOOK_AGAIN_SECONDS:
+                self._look()
+        elif self._fewer and since >= BACK_TO_MORE_SECONDS:
+            self._look()
+        if len(self._steps) == USUAL_STEPS:
+            typical = statistics.median(self._steps)
+            self._usual = typical if self._usual is None else min(self._usual, typical)
+
+    def _look(self) -> None:
+        threads = self._choose()
+        threadpool_limits(threads, user_api="blas")
+        self._fewer = threads < available_cores()
+        self._steps.clear()
+        self._looked = self._now()

@@ -22,7 +22,7 @@ import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 import numpy as np
 import safetensors.numpy
@@ -44,8 +44,13 @@ DTYPES: dict[str, np.dtype] = {
     "U8": np.dtype(np.uint8),
 }
 
-Layout = Mapping[str, tuple[tuple[int, ...], Any]]  # tensor name -> shape and whatever np.dtype() takes
+FOREIGN_DTYPES = {"F16": np.dtype(np.float16), "BF16": np.dtype(np.uint16)}  # BF16 by its bits
+FOREIGN_DTYPES |= {name: dtype for name, dtype in DTYPES.items() if name.startswith("F")}
 
+Layout = Mapping[str, tuple[tuple[int, ...], Any]]  # tensor name -> shape and whatever np.dtype() takes
+Choice = TypeVar("Choice")
+
+_FOREIGN_DAMAGED = "The file is damaged, or not what is asked for: write it again with safetensors"
 _DAMAGED = "The file is damaged or was not written by charrnn: copy it again from its source, or train again"
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
@@ -108,6 +113,39 @@ def read_metadata(path: StrPath) -> dict[str, Any]:
         return metadata
 
 
+def load_foreign(
+    path: StrPath, choose: Callable[[dict[str, tuple[int, ...]]], Choice]
+) -> tuple[Choice, dict[str, np.ndarray]]:
+    """Read the tensors of a safetensors file from elsewhere, after the same checks of its header.
+
+    choose : gets the shape of every tensor before any is read; it raises ModelError when they will not do
+
+    Returns what `choose` returned and the tensors, float32, or float64 where the file has float64.
+    Raises ModelError, naming the file, for anything amiss.
+    """
+    with _naming(path, _FOREIGN_DAMAGED), _open(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        header = _read_header(file, size)
+        table = _parse(header)
+        table.pop("__metadata__", None)
+        data_bytes = size - 8 - len(header)
+        _check_table(table, None, data_bytes, FOREIGN_DTYPES)
+        choice = choose({name: tuple(entry["shape"]) for name, entry in table.items()})
+        content = np.frombuffer(file.read(data_bytes), np.uint8)
+        if len(content) != data_bytes:
+            raise ModelError("it changed while it was being read. Try again")
+        tensors = {}
+        for name, entry in table.items():
+            begin, end = entry["data_offsets"]
+            tensor = content[begin:end].view(FOREIGN_DTYPES[entry["dtype"]]).reshape(entry["shape"])
+            if entry["dtype"] == "BF16":  # the upper half of a float32
+                tensor = (tensor.astype(np.uint32) << 16).view(np.float32)
+            tensors[name] = tensor.astype(np.float64 if entry["dtype"] == "F64" else np.float32)
+            if not _is_finite(tensors[name]):
+                raise _Damaged(f"tensor {reprlib.repr(name)} holds NaN or infinite values")
+    return choice, tensors
+
+
 def _read(
     path: StrPath, layout: Callable[[dict[str, Any]], Layout] | None, kind: str | None
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -127,12 +165,12 @@ def _read(
     try:
         tensors = safetensors.numpy.load(content)
     except SafetensorError as error:
-        raise _damaged(f"safetensors cannot read it ({str(error)[:500]})") from error
+        raise _Damaged(f"safetensors cannot read it ({str(error)[:500]})") from error
     if metadata["sha256"] != _digest(tensors):
-        raise _damaged("its checksum does not match its tensors")
+        raise _Damaged("its checksum does not match its tensors")
     for name, tensor in tensors.items():
         if not _is_finite(tensor):
-            raise _damaged(f"tensor {reprlib.repr(name)} holds NaN or infinite values")
+            raise _Damaged(f"tensor {reprlib.repr(name)} holds NaN or infinite values")
     return metadata, tensors
 
 
@@ -147,7 +185,7 @@ def _open(path: StrPath) -> BinaryIO:
 
 def _read_header(file: BinaryIO, size: int) -> bytes:
     if size == 0:
-        raise _damaged("it is empty")
+        raise _Damaged("it is empty")
     if size > MAX_FILE_BYTES:
         raise ModelError(f"it has {size} bytes, more than the {MAX_FILE_BYTES} a model file may have")
     start = file.read(8)
@@ -155,16 +193,17 @@ def _read_header(file: BinaryIO, size: int) -> bytes:
     if start.startswith((b"PK\x03\x04", b"\x80")) and length > size:
         raise ModelError(
             "it is a zip archive or a pickle, as torch.save writes (.pt, .pth, .pkl). Reading such a file "
-            "can run any code, so charrnn never does. Where you trust it, read its weights yourself and "
-            "write them with charrnn.Model(config, vocab, weights).save(path)"
+            "can run any code, so charrnn never does. Where you trust it, have torch write its tensors: "
+            "safetensors.torch.save_file(torch.load(FILE, weights_only=True), OUT); then charrnn import OUT, "
+            "or charrnn.Model(config, vocab, weights).save(path)"
         )
     if len(start) < 8 or length > MAX_HEADER_BYTES:
-        raise _damaged(f"it is no safetensors file of charrnn: its header would have {length} bytes")
+        raise _Damaged(f"it is no safetensors file of charrnn: its header would have {length} bytes")
     header = file.read(length)
     if len(header) < length:
-        raise _damaged(f"it is cut off: its header has {length} bytes, of which {len(header)} are there")
+        raise _Damaged(f"it is cut off: its header has {length} bytes, of which {len(header)} are there")
     if not header.startswith(b"{"):
-        raise _damaged("it is no safetensors file: its header is not JSON")
+        raise _Damaged("it is no safetensors file: its header is not JSON")
     return header
 
 
@@ -191,9 +230,9 @@ def _parse(text: bytes | str) -> dict[str, Any]:
         _check_nesting(text)
         value = json.loads(text, object_pairs_hook=unique, parse_float=finite, parse_constant=refuse)
     except (ValueError, RecursionError) as error:  # ValueError: also of decoding and of overlong integers
-        raise _damaged(f"its JSON is refused ({error})") from error
+        raise _Damaged(f"its JSON is refused ({error})") from error
     if not isinstance(value, dict):
-        raise _damaged(f"its header holds {reprlib.repr(value)} where an object belongs")
+        raise _Damaged(f"its header holds {reprlib.repr(value)} where an object belongs")
     return value
 
 
@@ -214,12 +253,12 @@ def _metadata(found: Any) -> dict[str, Any]:
     if not isinstance(found, dict) or found.keys() != {"charrnn"} or not isinstance(found["charrnn"], str):
         raise ModelError(
             "it is a safetensors file, but not of charrnn: it has no 'charrnn' metadata, or more than that. "
-            "To use its weights, write them with charrnn.Model(config, vocab, weights).save(path)"
+            "To use its weights: charrnn import, or charrnn.Model(config, vocab, weights).save(path)"
         )
     metadata = _parse(found["charrnn"])
     version = metadata.get("format_version")
     if type(version) is not int or version < 1:
-        raise _damaged(f"its format_version is {reprlib.repr(version)}")
+        raise _Damaged(f"its format_version is {reprlib.repr(version)}")
     if version > FORMAT_VERSION:
         raise ModelError(
             f"it has format version {reprlib.repr(version)}; this charrnn reads up to {FORMAT_VERSION}. "
@@ -227,11 +266,11 @@ def _metadata(found: Any) -> dict[str, Any]:
         )
     for key in ("config", "vocab", "training"):
         if not isinstance(metadata.get(key, {}), dict):
-            raise _damaged(f"its {key} is {reprlib.repr(metadata[key])}, not an object")
+            raise _Damaged(f"its {key} is {reprlib.repr(metadata[key])}, not an object")
     # A file made by hand may do without a seal on its metadata; a seal that is there must hold.
     seal = _metadata_digest(metadata)
     if metadata.get("metadata_sha256", seal) != seal:
-        raise _damaged("its checksum does not match its metadata")
+        raise _Damaged("its checksum does not match its metadata")
     return {"kind": "model", "sha256": None, **metadata}
 
 
@@ -239,49 +278,54 @@ def _expected(layout: Callable[[dict[str, Any]], Layout], metadata: dict[str, An
     try:
         return layout(metadata)
     except CharRNNError as error:
-        raise _damaged(str(error)[:500]) from error  # it may quote what a stranger wrote
+        raise _Damaged(str(error)[:500]) from error  # it may quote what a stranger wrote
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise _damaged(f"its metadata makes no sense ({type(error).__name__}: {str(error)[:500]})") from error
+        raise _Damaged(f"its metadata makes no sense ({type(error).__name__}: {str(error)[:500]})") from error
 
 
-def _check_table(table: dict[str, Any], expected: Layout | None, data_bytes: int) -> None:
+def _check_table(
+    table: dict[str, Any],
+    expected: Layout | None,
+    data_bytes: int,
+    dtypes: Mapping[str, np.dtype] = DTYPES,
+) -> None:
     """Names, shapes and dtypes are those expected, and the tensors fill the data exactly."""
     if expected is not None:
         if missing := expected.keys() - table.keys():
-            raise _damaged(f"tensor {min(missing)!r} is missing")
+            raise _Damaged(f"tensor {min(missing)!r} is missing")
         if extra := table.keys() - expected.keys():
-            raise _damaged(f"tensor {reprlib.repr(min(extra))} does not belong to it")
+            raise _Damaged(f"tensor {reprlib.repr(min(extra))} does not belong to it")
     spans = []
     for name, entry in table.items():
         tensor = f"tensor {reprlib.repr(name)}"
         if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-            raise _damaged(f"{tensor} is described by {reprlib.repr(entry)}")
+            raise _Damaged(f"{tensor} is described by {reprlib.repr(entry)}")
         dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-        if not isinstance(dtype, str) or dtype not in DTYPES:
-            raise _damaged(f"{tensor} has dtype {reprlib.repr(dtype)}; it must be one of {', '.join(DTYPES)}")
+        if not isinstance(dtype, str) or dtype not in dtypes:
+            raise _Damaged(f"{tensor} has dtype {reprlib.repr(dtype)}; it must be one of {', '.join(dtypes)}")
         if not _are_sizes(shape) or len(shape) > MAX_DIMENSIONS:
-            raise _damaged(f"{tensor} has shape {reprlib.repr(shape)}")
+            raise _Damaged(f"{tensor} has shape {reprlib.repr(shape)}")
         if not _are_sizes(offsets) or len(offsets) != 2:
-            raise _damaged(f"{tensor} has offsets {reprlib.repr(offsets)}")
+            raise _Damaged(f"{tensor} has offsets {reprlib.repr(offsets)}")
         if expected is not None:
             right_shape, right_dtype = expected[name]
             if tuple(shape) != tuple(right_shape) or DTYPES[dtype] != np.dtype(right_dtype):
-                raise _damaged(
+                raise _Damaged(
                     f"{tensor} is {DTYPES[dtype]} of shape {shape}; "
                     f"it must be {np.dtype(right_dtype)} of shape {list(right_shape)}"
                 )
         begin, end = offsets
-        if end - begin != math.prod(shape) * DTYPES[dtype].itemsize:
-            raise _damaged(f"{tensor} of shape {shape} cannot have {end - begin} bytes")
+        if end - begin != math.prod(shape) * dtypes[dtype].itemsize:
+            raise _Damaged(f"{tensor} of shape {shape} cannot have {end - begin} bytes")
         spans.append((begin, end, tensor))
     position = 0
     for begin, end, tensor in sorted(spans):
         if begin != position:
             fault = "overlaps the one before" if begin < position else "follows a gap"
-            raise _damaged(f"{tensor} {fault}: it begins at byte {begin} of the data, not at {position}")
+            raise _Damaged(f"{tensor} {fault}: it begins at byte {begin} of the data, not at {position}")
         position = end
     if position != data_bytes:
-        raise _damaged(f"its tensors take {position} bytes, but {data_bytes} are there")
+        raise _Damaged(f"its tensors take {position} bytes, but {data_bytes} are there")
 
 
 def _are_sizes(values: Any) -> bool:
@@ -318,15 +362,17 @@ def _wrong_kind(found: Any, wanted: str) -> str:
     return f"it is of kind {reprlib.repr(found)}, not a {wanted}. {_DAMAGED}"
 
 
-def _damaged(problem: str) -> ModelError:
-    return ModelError(f"{problem}. {_DAMAGED}")
+class _Damaged(ModelError):
+    """A problem to which the advice has still to be added: it depends on what the file was to be."""
 
 
 @contextmanager
-def _naming(path: StrPath) -> Iterator[None]:
+def _naming(path: StrPath, advice: str = _DAMAGED) -> Iterator[None]:
     """Every failure to read `path` as one ModelError that begins with its name."""
     try:
         yield
+    except _Damaged as error:
+        raise ModelError(f"{path}: {error}. {advice}") from error
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     except OSError as error:

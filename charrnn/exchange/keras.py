@@ -1,0 +1,60 @@
+"""The weights of a model as Keras' Embedding, LSTM/GRU/SimpleRNN and Dense layers hold them.
+
+A `.weights.npz` has, for each layer k counted from 0, what `layer.set_weights` takes, in its order:
+
+    embedding/embeddings      (V, E)      with an embedding
+    lstm_k/kernel             (in, 4H)    gates i, f, c, o side by side
+    lstm_k/recurrent_kernel   (H, 4H)
+    lstm_k/bias               (4H,)
+    gru_k/kernel, …           (in, 3H)    gates z, r, h, for GRU(reset_after=True)
+    gru_k/bias                (2, 3H)     of the input, of the recurrent product
+    rnn_k/kernel, …           (in, H)     for SimpleRNN; bias (H,)
+    head/kernel, head/bias    (H, V), (V,)
+    charrnn                   JSON text: config, vocab
+
+Layouts: keras.layers.LSTM, GRU and SimpleRNN of Keras 3 (https://keras.io/api/layers/recurrent_layers/).
+"""
+
+import io
+import json
+from typing import Any
+
+import numpy as np
+
+from charrnn.config import as_dict
+from charrnn.model import Model
+
+# Where the gates that Keras wants next to each other stand among ours: i, f, c, o and z, r, h.
+GATE_ORDER = {"lstm": (0, 1, 2, 3), "gru": (1, 0, 2), "rnn": (0,)}
+
+
+def keras_weights(model: Model) -> dict[str, np.ndarray]:
+    """The arrays by name, as this file's head lists them."""
+    cell, weights = model.config.cell, model.weights
+    order = GATE_ORDER[cell]
+
+    def reordered(name: str, layer: int) -> np.ndarray:
+        gates = np.split(weights[f"{cell}.{name}_l{layer}"], len(order))
+        return np.concatenate([gates[place] for place in order])
+
+    arrays: dict[str, np.ndarray] = {}
+    if model.config.embedding:
+        arrays["embedding/embeddings"] = weights["embedding.weight"]
+    for k in range(model.config.layers):
+        arrays[f"{cell}_{k}/kernel"] = reordered("weight_ih", k).T
+        arrays[f"{cell}_{k}/recurrent_kernel"] = reordered("weight_hh", k).T
+        bias = reordered("bias_ih", k)
+        # The other bias is zero but for the GRU (charrnn.nn.torch_layout).
+        arrays[f"{cell}_{k}/bias"] = np.stack([bias, reordered("bias_hh", k)]) if cell == "gru" else bias
+    arrays["head/kernel"] = weights["head.weight"].T
+    arrays["head/bias"] = weights["head.bias"]
+    return arrays
+
+
+def to_keras(model: Model) -> bytes:
+    """The bytes of a `.weights.npz`."""
+    card = json.dumps({"config": as_dict(model.config), "vocab": model.vocab.to_json()})
+    arrays: dict[str, Any] = {**keras_weights(model), "charrnn": np.array(card)}
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    return content.getvalue()

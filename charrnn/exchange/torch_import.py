@@ -1,0 +1,280 @@
+"""A torch state dict, saved as safetensors, as a model of ours.
+
+It must have one `nn.RNN`, `nn.GRU` or `nn.LSTM` (`weight_ih_l0`, …, under any prefix), a linear head
+over the symbols, and perhaps an embedding. Which tensor is which is told by shape, and by name
+where shapes leave it open. Where torch has two biases a gate they are added (charrnn.nn.torch_layout).
+"""
+
+import json
+import re
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charrnn.config import ModelConfig
+from charrnn.errors import DataError, ModelError, UsageError
+from charrnn.files import StrPath
+from charrnn.model import Model
+from charrnn.model_file import load_foreign
+from charrnn.nn import torch_layout
+from charrnn.text.vocabulary import Vocabulary, listing
+
+Symbols = Sequence[str] | Sequence[int]
+Shapes = Mapping[str, tuple[int, ...]]
+
+GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+RECURRENT = re.compile(r"((?:.*\.)?)(weight|bias)_(ih|hh|hr)_l(\d{1,2})(_reverse)?")
+EMBEDDINGS = ("embedding", "embeddings", "embed", "emb", "encoder", "wte")
+HEADS = ("head", "decoder", "fc", "linear", "out", "output", "proj", "lm_head", "classifier", "h2o")
+
+_short = reprlib.Repr()  # names come from a stranger: as long as a header may be
+_short.maxstring = 120
+show = _short.repr
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the tensors of a file are taken for.
+
+    names : our name -> the file's; a bias that is in no file is zero
+    """
+
+    config: ModelConfig
+    names: Mapping[str, str]
+
+
+def from_torch_file(
+    path: StrPath,
+    symbols: Symbols,
+    *,
+    cell: str | None = None,
+    nonlinearity: str = "tanh",
+    embedding: str | None = None,
+    head: str | None = None,
+) -> tuple[Model, Reading]:
+    """Read a state dict as a model.
+
+    symbols : what each id stands for, in the order of the ids: characters, or byte values
+    cell : what the file must hold; None takes what the shapes say
+    nonlinearity : of a vanilla RNN, which no shape tells
+    embedding, head : the module or tensor to take for it, where that cannot be told
+
+    Raises ModelError for a file that is damaged or holds another kind of network.
+    """
+
+    def choose(shapes: Shapes) -> Reading:
+        return read_shapes(
+            shapes, len(symbols), cell=cell, nonlinearity=nonlinearity, embedding=embedding, head=head
+        )
+
+    reading, theirs = load_foreign(path, choose)
+    level = "byte" if isinstance(symbols[0], int) else "char"
+    order = sorted(range(len(symbols)), key=lambda id: symbols[id])
+    vocab = Vocabulary(level, tuple(symbols[id] for id in order))  # type: ignore[arg-type]  # all of one kind
+    dtype = np.result_type(np.float32, *theirs.values())
+    weights = {
+        name: theirs[reading.names[name]].astype(dtype) if name in reading.names else np.zeros(shape, dtype)
+        for name, shape in torch_layout.shapes(reading.config, len(vocab)).items()
+    }
+    # Our symbols stand in ascending order: their rows, or columns where they are looked up, move along.
+    for name in ("embedding.weight", "head.weight", "head.bias"):
+        if name in weights:
+            weights[name] = weights[name][order]
+    if not reading.config.embedding:
+        first = f"{reading.config.cell}.weight_ih_l0"
+        weights[first] = weights[first][:, order]
+    return Model(reading.config, vocab, weights, {"imported_from": str(Path(path).absolute())}), reading
+
+
+def read_shapes(
+    shapes: Shapes,
+    vocab_size: int,
+    *,
+    cell: str | None = None,
+    nonlinearity: str = "tanh",
+    embedding: str | None = None,
+    head: str | None = None,
+) -> Reading:
+    """Tell from names and shapes what a state dict holds. Raises ModelError when it cannot be a model of ours."""
+    found = {name: match for name in shapes if (match := RECURRENT.fullmatch(name))}
+    if not found:
+        raise ModelError(
+            f"no tensor is named as those of torch.nn.RNN, GRU or LSTM (weight_ih_l0, …); there are "
+            f"{listing(sorted(map(show, shapes)))}. Save the state dict of a model with one of them"
+        )
+    prefixes = sorted({match[1] for match in found.values()})
+    if len(prefixes) > 1:
+        raise ModelError(
+            f"there are {len(prefixes)} recurrent modules ({listing([show(p) for p in prefixes])}); "
+            "a model of charrnn has one"
+        )
+    if reverse := [name for name, match in found.items() if match[5]]:
+        raise ModelError(
+            f"tensor {show(min(reverse))}: the network is bidirectional, and a model that predicts the next "
+            "character reads one way. Train it with bidirectional=False"
+        )
+    if projected := [name for name, match in found.items() if match[3] == "hr"]:
+        raise ModelError(
+            f"tensor {show(min(projected))}: the LSTM has a proj_size, which charrnn has not. Train it without"
+        )
+    (prefix,) = prefixes
+    config, names = _recurrent(shapes, found, prefix, cell)
+    rest = {name: shape for name, shape in shapes.items() if name not in found}
+    inputs = _shape(shapes, f"{prefix}weight_ih_l0")[1]
+    head_name = _pick(rest, head, (vocab_size, config["hidden"]), HEADS, "head", biased=True)
+    if head_name is None:
+        raise ModelError(
+            f"no tensor can be the head: for {vocab_size} symbols and {config['hidden']} hidden units its "
+            f"weight must be [{vocab_size}, {config['hidden']}]; besides the recurrent layers there are "
+            f"{_told(rest)}. Check --vocab and --level, or name the tensor with --head"
+        )
+    others = {name: shape for name, shape in rest.items() if name != head_name or embedding}  # tied: both
+    embedding_name = _pick(others, embedding, (vocab_size, inputs), EMBEDDINGS, "embedding", biased=False)
+    if embedding_name is None and inputs != vocab_size:
+        raise ModelError(
+            f"the recurrent layer takes inputs of {inputs} numbers, neither one-hot of {vocab_size} symbols nor "
+            f"from an embedding: none is [{vocab_size}, {inputs}] among {_told(others)}. Check --vocab and --level, "
+            "or name the tensor with --embedding"
+        )
+    names["head.weight"] = head_name
+    if (bias := head_name.removesuffix("weight") + "bias") in rest:
+        names["head.bias"] = bias
+    if embedding_name is not None:
+        names["embedding.weight"] = embedding_name
+        config["embedding"] = inputs
+    if odd := sorted(shapes.keys() - names.values()):
+        raise ModelError(
+            f"no place for {listing([f'tensor {show(name)} {list(shapes[name])}' for name in odd])}: a model of "
+            "charrnn has an embedding, one recurrent module and a linear head. Leave out what is not of the network"
+        )
+    try:
+        settings = ModelConfig(**config, nonlinearity=nonlinearity)
+    except UsageError as error:
+        raise ModelError(f"its sizes are beyond what charrnn can have: {error}") from error
+    for name, shape in torch_layout.shapes(settings, vocab_size).items():
+        if name in names and shapes[names[name]] != shape:
+            raise ModelError(
+                f"tensor {show(names[name])} has shape {list(shapes[names[name]])}; beside the others it must be "
+                f"{list(shape)}"
+            )
+    return Reading(settings, names)
+
+
+def _recurrent(
+    shapes: Shapes, found: Iterable[str], prefix: str, cell: str | None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Cell, layers and hidden size as settings, and the names of the recurrent tensors."""
+    found = set(found)
+    layers = 1 + max(int(name.rsplit("_l", 1)[1]) for name in found)
+    kinds = ["weight_ih", "weight_hh"]
+    if any("bias_" in name.removeprefix(prefix) for name in found):  # torch has all of them, or none
+        kinds += ["bias_ih", "bias_hh"]
+    parts = [f"{kind}_l{layer}" for layer in range(layers) for kind in kinds]
+    if missing := [prefix + part for part in parts if prefix + part not in found]:
+        raise ModelError(
+            f"tensor {show(missing[0])} is missing: there are {layers} layers by the other names"
+        )
+    rows, hidden = _shape(shapes, f"{prefix}weight_hh_l0")
+    of_shape = next((name for name, gates in GATES.items() if hidden and rows == gates * hidden), None)
+    if of_shape is None:
+        raise ModelError(
+            f"tensor {show(prefix + 'weight_hh_l0')} has shape {[rows, hidden]}; it must have 4 times (LSTM), "
+            "3 times (GRU) or as many (RNN) rows as columns"
+        )
+    if cell not in (None, of_shape):
+        raise ModelError(
+            f"tensor {show(prefix + 'weight_hh_l0')} has shape {[rows, hidden]}, which is that of a "
+            f"{of_shape.upper()}, not of --cell {cell}"
+        )
+    _shape(shapes, f"{prefix}weight_ih_l0")
+    names = {f"{of_shape}.{part}": prefix + part for part in parts}
+    return {"cell": of_shape, "layers": layers, "hidden": hidden}, names
+
+
+def _shape(shapes: Shapes, name: str) -> tuple[int, int]:
+    if len(shapes[name]) != 2:
+        raise ModelError(f"tensor {show(name)} has shape {list(shapes[name])}; a matrix belongs there")
+    rows, columns = shapes[name]
+    return rows, columns
+
+
+def _pick(
+    shapes: Shapes,
+    named: str | None,
+    shape: tuple[int, int],
+    usual: tuple[str, ...],
+    role: str,
+    *,
+    biased: bool,
+) -> str | None:
+    """The weight that plays a role: the one named, or the one of this shape that its bias or its name tells."""
+    if named is not None:
+        for name in (named, f"{named}.weight"):
+            if shapes.get(name) == shape:
+                return name
+            if name in shapes:
+                raise ModelError(
+                    f"--{role} {name}: it has shape {list(shapes[name])}, where {list(shape)} is needed"
+                )
+        raise ModelError(f"--{role} {named}: there is no such tensor. There are {_told(shapes)}")
+    candidates = [name for name in shapes if shapes[name] == shape and name.endswith("weight")]
+    by_bias = [n for n in candidates if (n.removesuffix("weight") + "bias" in shapes) == biased]
+    by_name = [n for n in candidates if n.split(".")[-2:-1] and n.split(".")[-2] in usual]
+    for choice in (by_bias, by_name) if biased else (by_name, by_bias):
+        if len(choice) == 1:
+            return choice[0]
+    if len(candidates) > 1:
+        raise ModelError(
+            f"{listing([show(name) for name in candidates])} can each be the {role}: name the one with --{role}"
+        )
+    return candidates[0] if candidates and biased else None
+
+
+def _told(shapes: Shapes) -> str:
+    return listing([f"{show(name)} {list(shape)}" for name, shape in sorted(shapes.items())]) or "none"
+
+
+def read_symbols(given: str) -> tuple[list[str], str]:
+    """The symbols that `--vocab` names, in the order of their ids, and a note where they were put in order.
+
+    given : TEXT or @FILE; a file ending in .json has a list of characters, or an object {character: id}
+
+    Each character once is taken in its order. A text in which some repeat stands for its distinct
+    characters in ascending order, as most programs make their vocabulary.
+    Raises DataError for what cannot be read.
+    """
+    text, told = given, "--vocab"
+    if given.startswith("@"):
+        told = f"--vocab {given}"
+        try:
+            text = Path(given[1:]).read_bytes().decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{told} cannot be read as UTF-8 text: {error}") from error
+        if given.endswith(".json"):
+            return _symbols_of_json(text, told), ""
+    if not text:
+        raise DataError(f"{told} is empty: give the symbols in the order of their ids")
+    distinct = sorted(set(text))
+    if len(distinct) == len(text):
+        return list(text), ""
+    return distinct, f"vocabulary: the {len(distinct):,} distinct characters of the text, in ascending order"
+
+
+def _symbols_of_json(text: str, told: str) -> list[str]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{told} is not valid JSON: {error}") from error
+    if isinstance(content, dict) and all(type(id) is int for id in content.values()):
+        if sorted(content.values()) != list(range(len(content))):
+            raise DataError(f"{told}: the ids must be 0 to {len(content) - 1}, each once")
+        content = sorted(content, key=content.__getitem__)
+    if not isinstance(content, list) or not all(isinstance(s, str) and len(s) == 1 for s in content):
+        raise DataError(f"{told} must hold a list of characters, or an object {{character: id}}")
+    if not content or len(set(content)) < len(content):
+        raise DataError(f"{told}: it must name some characters, and each once")
+    return content

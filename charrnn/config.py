@@ -184,8 +184,6 @@ class TrainConfig:
             raise UsageError(
                 f"--freeze-layers is {self.freeze_layers!r}; it must be numbers with commas between: 0,1"
             )
-        if self.backend == "fast" and self.dtype != "float32":
-            raise UsageError(f"--backend fast computes in float32; give --backend numpy for {self.precision}")
         if self.backend != "torch" and (self.device != "cpu" or self.precision == "bfloat16"):
             name, value = ("device", self.device) if self.device != "cpu" else ("precision", self.precision)
             raise UsageError(f"--{name} {value} needs --backend torch, but --backend is {self.backend}")

@@ -101,8 +101,8 @@ class Vector:
         return self.kernel.call("llvm.fma", self, factor, term)
 
     def reciprocal(self) -> "Vector":
-        """1 / self. With AVX-512 an estimate of 14 bits and one step of Newton's method, within a unit in
-        the last place at a quarter of a division's time."""
+        """1 / self, for numbers neither 0 nor infinite. With AVX-512 an estimate of 14 bits and one step of
+        Newton's method, within a unit in the last place at a quarter of a division's time."""
         kernel = self.kernel
         if kernel.target != (np.float32, 16):
             return kernel.fill(1.0) / self
@@ -135,9 +135,9 @@ class Vector:
         return self.at_least(-limit).at_most(limit)
 
     def larger(self, other: "Vector") -> "Vector":
-        """The larger of the two; NaN where either is."""
-        less = self.kernel.build.fcmp_unordered("<", self.value, other.value)
-        return Vector(self.kernel, self.kernel.build.select(less, other.value, self.value))
+        """The larger of the two; `other` where either is NaN."""
+        more = self.kernel.build.fcmp_ordered(">", self.value, other.value)
+        return Vector(self.kernel, self.kernel.build.select(more, self.value, other.value))
 
     def is_positive(self) -> ll.Value:
         """Where it is above 0."""
@@ -149,7 +149,7 @@ class Vector:
         return Vector(self.kernel, self.kernel.build.select(condition, self.value, other.value))
 
     def largest(self) -> ll.Value:
-        """The largest of its numbers."""
+        """The largest of its numbers that are not NaN."""
         return self.kernel.reduce("llvm.vector.reduce.fmax", [self.value])
 
     def sum(self) -> ll.Value:

@@ -56,17 +56,6 @@ def add_packing(program: Program, cell: Cell, H: int) -> None:
     program.add("pack", {"weight": (cell.gates * H, H), "packed": (size,), "packed_back": (size,)}, pack)
 
 
-def add_transpose(program: Program, name: str, rows: int, columns: int) -> None:
-    """result (columns, rows) = matrix (rows, columns)ᵀ"""
-
-    def transpose(k: Kernel) -> None:
-        with k.loop(columns) as column, k.loop(rows) as row:
-            number = k["matrix"][row.index, column.index].number()
-            k["result"][column.index, row.index].store_number(number)
-
-    program.add(name, {"matrix": (rows, columns), "result": (columns, rows)}, transpose)
-
-
 def add_forward(program: Program, cell: Cell, T: int, B: int, H: int, R: int) -> None:
     """`forward`: a chunk through the layer, from the state that the last one left."""
     gates, vectors = range(cell.gates), H // program.target.lanes

@@ -52,14 +52,12 @@ class Layer:
 class Programs:
     """The kernels for T steps of B streams, compiled."""
 
-    def __init__(self, config: ModelConfig, vocab_size: int, width: int, T: int, B: int, batch: int) -> None:
+    def __init__(self, network: Network, width: int, T: int, B: int, batch: int) -> None:
+        config, vocab_size, dtype = network.config, network.vocab_size, network.theta.dtype
         cell = cell_of(config)
-        self.first, self.above = (Program(config.cell, config.nonlinearity) for _ in range(2))
-        self.head = Program(batch)
+        self.first, self.above = (Program(config.cell, config.nonlinearity, dtype=dtype) for _ in range(2))
+        self.head = Program(batch, dtype=dtype)
         self.rows = vocab_size if vocab_size <= FEW_SYMBOLS else min(vocab_size, T * B)
-        columns = cell.gates * width
-        layers.add_transpose(self.first, "to_table", columns, vocab_size)
-        layers.add_transpose(self.first, "from_table", vocab_size, columns)
         parts = [(self.first, self.rows, True)]
         if config.layers > 1:
             parts.append((self.above, T * B, False))
@@ -99,10 +97,6 @@ class Shard:
         self.grad = grad
         named = views(grad, {name: value.shape for name, value in network.params.items()})
         self.grads = Tensors(network, named, weights.width, weights.head_width)
-        if not (config.embedding or self.fewer_rows):
-            w_ih, d_w_ih = (t.matrix("weight_ih", 0) for t in (weights.tensors, self.grads))
-            self.to_table = programs.first.bind("to_table", w_ih, first["table"])
-            self.from_table = programs.first.bind("from_table", first["d_table"], d_w_ih)
         self.dropped = [zeros((T * B, H), dtype) for _ in range(config.layers)]
         self.masks: Sequence[np.ndarray] | None = None
         self.logits = zeros((T * B, weights.head_width), dtype)
@@ -162,7 +156,7 @@ class Shard:
         elif self.fewer_rows:
             table[...] = w_ih.T[self.symbols]
         else:
-            self.to_table()
+            table[...] = w_ih.T
         return table
 
     def backward(self) -> None:
@@ -209,4 +203,4 @@ class Shard:
             d_w_ih[...] = 0
             d_w_ih[:, self.symbols] = d_table.T
         else:
-            self.from_table()
+            d_w_ih[...] = d_table.T

@@ -77,7 +77,7 @@ class Weights:
     """What all shards share. `tasks` bring it up to date with θ, in any order or at once."""
 
     def __init__(self, network: Network, cell: Cell) -> None:
-        program = Program()
+        program = Program(dtype=network.theta.dtype)
         target = program.target
         self.width = whole_vectors(network.config.hidden, target)
         self.head_width = whole_vectors(network.vocab_size, target)

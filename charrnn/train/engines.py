@@ -13,7 +13,7 @@ from charrnn.train.threads import choose_shards, choose_threads
 
 
 def settle(config: TrainConfig) -> TrainConfig:
-    """The configuration with `backend` "auto" decided: the fast path where it is installed and applies.
+    """The configuration with `backend` "auto" decided: the fast path where it is installed.
 
     Raises UsageError when the fast path is asked for and missing.
     """
@@ -25,7 +25,7 @@ def settle(config: TrainConfig) -> TrainConfig:
         )
     if config.backend != "auto":
         return config
-    return replace(config, backend="fast" if installed and config.dtype == "float32" else "numpy")
+    return replace(config, backend="fast" if installed else "numpy")
 
 
 def threads_for(config: TrainConfig, model: ModelConfig, vocab_size: int, batch_size: int) -> int:

@@ -34,7 +34,7 @@ class Threads:
 
 
 class FastBackend(NumpyBackend):
-    """As NumpyBackend, step for step within rounding. float32 only.
+    """As NumpyBackend, step for step within rounding.
 
     The batch is cut into `threads` shards. Their gradients are summed in the order of the shards, so that
     the result depends on their number but never on which thread was first.
@@ -56,20 +56,20 @@ class FastBackend(NumpyBackend):
         for start, stop in pairwise(edges):
             B = stop - start
             if B not in programs:
-                programs[B] = Programs(model, vocab_size, self._weights.width, T, B, batch_size)
+                programs[B] = Programs(network, self._weights.width, T, B, batch_size)
             grad = network.grad if start == 0 else flat(network.grad.size, network.grad.dtype)
             shard = Shard(network, self._weights, programs[B], T, slice(start, stop), grad)
             self._shards.append(shard)
         self._make_update(threads)
         self.compile_seconds = time.perf_counter() - began
         self.engine = (
-            f"fast (llvmlite {llvmlite.__version__}), float32, compiled in {self.compile_seconds:.1f} s"
+            f"fast (llvmlite {llvmlite.__version__}), {config.precision}, compiled in {self.compile_seconds:.1f} s"
         )
 
     def _make_update(self, threads: int) -> None:
         """Bind the sum of gradients and the optimiser to a part of the flat arrays for each thread."""
         network, config = self._network, self._config
-        program = Program(config.optimizer, config.clip_value)
+        program = Program(config.optimizer, config.clip_value, dtype=network.theta.dtype)
         theta, lanes, dtype = whole(network.theta), program.target.lanes, network.theta.dtype
         edges = [theta.size // lanes * k // threads * lanes for k in range(threads + 1)]
         spans = [slice(start, stop) for start, stop in pairwise(edges) if start < stop]

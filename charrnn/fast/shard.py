@@ -21,22 +21,22 @@ def cell_of(config: ModelConfig) -> Cell:
 
 
 class Layer:
-    """The buffers and kernels of one layer."""
+    """The buffers and kernels of one layer, for reading and, where wanted, for training."""
 
-    def __init__(
-        self, cell: Cell, weights: Weights, k: int, T: int, B: int, program: Program, by_row: bool, R: int
-    ) -> None:
-        H, dtype = weights.width, program.target.dtype
-        own = layers.arrays(cell, T, B, H, R) | layers.backward_arrays(cell, T, B, H, R, by_row)
-        shared = weights.layers[k]
+    def __init__(self, programs: "Programs", weights: Weights, k: int) -> None:
+        cell, T, B, H = programs.cell, programs.T, programs.B, weights.width
+        program, R, by_row = programs.of_layer(k)
+        shapes = layers.arrays(cell, T, B, H, R)
+        if programs.training:
+            shapes |= layers.backward_arrays(cell, T, B, H, R, by_row)
+        shared, dtype = weights.layers[k], program.target.dtype
         self.arrays = {
             name: shared[name] if name in shared else zeros(shape, np.int64 if name == "rows" else dtype)
-            for name, shape in own.items()
+            for name, shape in shapes.items()
         }
-        forward = [self.arrays[name] for name in layers.arrays(cell, T, B, H, R)]
-        both = [self.arrays[name] for name in own]
-        self.forward = program.bind("forward", *forward)
-        self.backward = program.bind("backward", *both)
+        self.forward = program.bind("forward", *(self.arrays[n] for n in layers.arrays(cell, T, B, H, R)))
+        if programs.training:
+            self.backward = program.bind("backward", *self.arrays.values())
         h, K = self.arrays["h"], cell.gates
         self.states = [self.arrays[name] for name in cell.states]
         self.h = h[1:].reshape(T * B, H)
@@ -50,65 +50,47 @@ class Layer:
 
 
 class Programs:
-    """The kernels for T steps of B streams, compiled."""
+    """The kernels for T steps of B streams, compiled: for training in a batch of `batch` streams, or for
+    reading alone (batch None)."""
 
-    def __init__(self, network: Network, width: int, T: int, B: int, batch: int) -> None:
-        config, vocab_size, dtype = network.config, network.vocab_size, network.theta.dtype
-        cell = cell_of(config)
-        self.first, self.above = (Program(config.cell, config.nonlinearity, dtype=dtype) for _ in range(2))
-        self.head = Program(batch, dtype=dtype)
-        self.rows = vocab_size if vocab_size <= FEW_SYMBOLS else min(vocab_size, T * B)
-        parts = [(self.first, self.rows, True)]
-        if config.layers > 1:
-            parts.append((self.above, T * B, False))
-        for program, rows, by_row in parts:
-            layers.add_forward(program, cell, T, B, width, rows)
-            layers.add_backward(program, cell, T, B, width, rows, by_row)
+    def __init__(self, network: Network, width: int, T: int, B: int, batch: int | None = None) -> None:
+        config, V, dtype = network.config, network.vocab_size, network.theta.dtype
+        self.cell, self.T, self.B, self.training = cell_of(config), T, B, batch is not None
+        self._first, self._above = (Program(config.cell, config.nonlinearity, dtype=dtype) for _ in range(2))
+        self.rows = V if V <= FEW_SYMBOLS else min(V, T * B)
+        for k in range(min(2, config.layers)):
+            program, rows, by_row = self.of_layer(k)
+            layers.add_forward(program, self.cell, T, B, width, rows)
+            if self.training:
+                layers.add_backward(program, self.cell, T, B, width, rows, by_row)
             program.compile()
-        add_cross_entropy(self.head, T * B, whole_vectors(vocab_size, self.head.target), 1 / batch)
-        self.head.compile()
+        if batch is not None:
+            self.head = Program(batch, dtype=dtype)
+            add_cross_entropy(self.head, T * B, whole_vectors(V, self.head.target), 1 / batch)
+            self.head.compile()
+
+    def of_layer(self, k: int) -> tuple[Program, int, bool]:
+        """The program, the rows of its table, and whether gradients are summed by row: the first layer has
+        a row for each symbol, those above one for each place."""
+        return (self._first, self.rows, True) if k == 0 else (self._above, self.T * self.B, False)
 
 
-class Shard:
-    """Streams `streams` of the batch.
+class Reader:
+    """Takes some streams forward through the network."""
 
-    grad : flat, as `Network.grad`; overwritten by `step`
-    """
-
-    def __init__(
-        self, network: Network, weights: Weights, programs: Programs, T: int, streams: slice, grad: np.ndarray
-    ) -> None:
-        config, V = network.config, network.vocab_size
-        B, H, dtype = streams.stop - streams.start, weights.width, network.theta.dtype
-        self.config, self.streams, self.weights = config, streams, weights
-        cell = cell_of(config)
-        self.x, self.y = zeros((T, B), np.int64), zeros((T, B), np.int64)
-        self.layers = []
-        for k in range(config.layers):
-            program, rows = (programs.first, programs.rows) if k == 0 else (programs.above, T * B)
-            self.layers.append(Layer(cell, weights, k, T, B, program, k == 0, rows))
-            if k > 0:
-                self.layers[k].arrays["rows"][...] = np.arange(T * B).reshape(T, B)
-        first = self.layers[0].arrays
-        self.fewer_rows = programs.rows < V  # the table has the rows of this chunk's symbols alone
-        self.symbols = np.arange(V)
-        if not self.fewer_rows:
-            self.x = first["rows"]
-        self.grad = grad
-        named = views(grad, {name: value.shape for name, value in network.params.items()})
-        self.grads = Tensors(network, named, weights.width, weights.head_width)
-        self.dropped = [zeros((T * B, H), dtype) for _ in range(config.layers)]
+    def __init__(self, network: Network, weights: Weights, programs: Programs) -> None:
+        config, T, B, H = network.config, programs.T, programs.B, weights.width
+        dtype = network.theta.dtype
+        self.config, self.weights = config, weights
+        self.layers = [Layer(programs, weights, k) for k in range(config.layers)]
+        for layer in self.layers[1:]:
+            layer.arrays["rows"][...] = np.arange(T * B).reshape(T, B)
+        self.fewer_rows = programs.rows < network.vocab_size  # the table has this chunk's symbols alone
+        self.symbols = np.arange(network.vocab_size)
+        self.x = zeros((T, B), np.int64) if self.fewer_rows else self.layers[0].arrays["rows"]
         self.masks: Sequence[np.ndarray] | None = None
+        self.dropped = [zeros((T * B, H), dtype) for _ in range(config.layers)]
         self.logits = zeros((T * B, weights.head_width), dtype)
-        self.losses = zeros(T * B, dtype)
-        self.cross_entropy = programs.head.bind(
-            "cross_entropy",
-            self.logits,
-            weights.tensors.wide["head.bias"],
-            self.y,
-            self.losses,
-            self.grads.wide["head.bias"],
-        )
 
     @property
     def state(self) -> np.ndarray:
@@ -121,13 +103,6 @@ class Shard:
         for layer, of_layer in zip(self.layers, value, strict=True):
             for array, state in zip(layer.states, of_layer, strict=True):
                 array[-1, :, : self.config.hidden] = state
-
-    def step(self) -> float:
-        """One chunk, `self.x` to `self.y`: gradients into `grad`; returns the sum of the losses in nats."""
-        self.forward()
-        self.backward()
-        self.grads.collect()
-        return float(self.losses.sum(dtype=np.float64))
 
     def forward(self) -> None:
         below = self._table()
@@ -158,6 +133,34 @@ class Shard:
         else:
             table[...] = w_ih.T
         return table
+
+
+class Shard(Reader):
+    """Takes the streams `streams` of the batch forward and backward.
+
+    grad : flat, as `Network.grad`; overwritten by `step`
+    """
+
+    def __init__(
+        self, network: Network, weights: Weights, programs: Programs, streams: slice, grad: np.ndarray
+    ) -> None:
+        super().__init__(network, weights, programs)
+        T, B = programs.T, programs.B
+        self.streams, self.grad = streams, grad
+        named = views(grad, {name: value.shape for name, value in network.params.items()})
+        self.grads = Tensors(network, named, weights.width, weights.head_width)
+        self.y, self.losses = zeros((T, B), np.int64), zeros(T * B, grad.dtype)
+        bias, d_bias = weights.tensors.wide["head.bias"], self.grads.wide["head.bias"]
+        self.cross_entropy = programs.head.bind(
+            "cross_entropy", self.logits, bias, self.y, self.losses, d_bias
+        )
+
+    def step(self) -> float:
+        """One chunk, `self.x` to `self.y`: gradients into `grad`; returns the sum of the losses in nats."""
+        self.forward()
+        self.backward()
+        self.grads.collect()
+        return float(self.losses.sum(dtype=np.float64))
 
     def backward(self) -> None:
         grads, tensors = self.grads, self.weights.tensors

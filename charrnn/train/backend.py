@@ -41,6 +41,8 @@ class NumpyBackend:
     watch : is told how many seconds each step took
     """
 
+    network_type: type[Network] = Network
+
     def __init__(
         self,
         model: ModelConfig,
@@ -54,7 +56,7 @@ class NumpyBackend:
         self.engine = f"numpy {np.__version__}, {config.precision}"
         init_rng, self._rng = np.random.default_rng(config.seed).spawn(2)
         self._config = config
-        self._network = Network(model, vocab_size, dtype)
+        self._network = self.network_type(model, vocab_size, dtype)
         initialise(self._network, init_rng, config.init)
         self._optimizer = OPTIMIZERS[config.optimizer](self._network.theta.size, dtype)
         self._state = self._network.zero_state(batch_size)

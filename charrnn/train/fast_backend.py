@@ -2,8 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -12,25 +11,12 @@ import numpy as np
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.fast.compiler import Program, zeros
-from charrnn.fast.shard import Programs, Shard, cell_of
-from charrnn.fast.weights import Weights
+from charrnn.fast.network import FastNetwork, Threads, shares
+from charrnn.fast.shard import Programs, Shard
 from charrnn.nn.buffers import flat, whole
 from charrnn.train import fast_update as update
 from charrnn.train.backend import NumpyBackend
 from charrnn.train.clipping import gradient_norm
-
-
-class Threads:
-    """Runs a list of calls, all at once; the first in the thread that asks."""
-
-    def __init__(self, count: int) -> None:
-        self._pool = ThreadPoolExecutor(count - 1) if count > 1 else None
-
-    def run(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
-        if self._pool is None or len(calls) < 2:
-            return [call() for call in calls]
-        others = [self._pool.submit(call) for call in calls[1:]]
-        return [calls[0](), *(other.result() for other in others)]
 
 
 class FastBackend(NumpyBackend):
@@ -40,31 +26,28 @@ class FastBackend(NumpyBackend):
     the result depends on their number but never on which thread was first.
     """
 
+    network_type = FastNetwork
+
     def __init__(
         self, model: ModelConfig, config: TrainConfig, vocab_size: int, batch_size: int, threads: int = 1
     ) -> None:
-        super().__init__(model, config, vocab_size, batch_size)
         began = time.perf_counter()
-        network, T = self._network, config.seq_length
-        threads = min(threads, batch_size)
-        self._threads = Threads(threads)
-        self._batch_size = batch_size
-        self._weights = Weights(network, cell_of(model))
-        edges = [round(k * batch_size / threads) for k in range(threads + 1)]
+        super().__init__(model, config, vocab_size, batch_size)
+        network = self._network
+        assert isinstance(network, FastNetwork)
+        self._threads = network.threads = Threads(min(threads, batch_size))
+        self._weights, self._refresh = network.weights, network.refresh
         programs: dict[int, Programs] = {}
         self._shards: list[Shard] = []
-        for start, stop in pairwise(edges):
-            B = stop - start
+        for streams in shares(batch_size, self._threads.count):
+            B = streams.stop - streams.start
             if B not in programs:
-                programs[B] = Programs(network, self._weights.width, T, B, batch_size)
-            grad = network.grad if start == 0 else flat(network.grad.size, network.grad.dtype)
-            shard = Shard(network, self._weights, programs[B], T, slice(start, stop), grad)
-            self._shards.append(shard)
-        self._make_update(threads)
+                programs[B] = Programs(network, self._weights.width, config.seq_length, B, batch_size)
+            grad = flat(network.grad.size, network.grad.dtype) if self._shards else network.grad
+            self._shards.append(Shard(network, self._weights, programs[B], streams, grad))
+        self._make_update(self._threads.count)
         self.compile_seconds = time.perf_counter() - began
-        self.engine = (
-            f"fast (llvmlite {llvmlite.__version__}), {config.precision}, compiled in {self.compile_seconds:.1f} s"
-        )
+        self.engine = f"fast (llvmlite {llvmlite.__version__}), {config.precision}, compiled in {self.compile_seconds:.1f} s"
 
     def _make_update(self, threads: int) -> None:
         """Bind the sum of gradients and the optimiser to a part of the flat arrays for each thread."""
@@ -93,8 +76,7 @@ class FastBackend(NumpyBackend):
     def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
         T, B = x.shape
         masks = self._dropout_masks(T, B)
-        self._weights.tensors.spread()
-        self._threads.run(self._weights.tasks)
+        self._refresh()
         for shard in self._shards:
             shard.x[...], shard.y[...] = x[:, shard.streams], y[:, shard.streams]
             shard.masks = (

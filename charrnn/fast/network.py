@@ -1,0 +1,91 @@
+"""A network that reads long texts by the compiled kernels, and does all else as `charrnn.nn.network`."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from charrnn.config import ModelConfig
+from charrnn.fast.shard import Programs, Reader, cell_of
+from charrnn.fast.weights import Weights
+from charrnn.nn.network import Network
+
+STEPS = (
+    32  # read at once: enough for the products, and few enough that what a block leaves stays in the cache
+)
+FEWEST_STREAMS = 8  # a narrower text is left to the plain network
+
+
+class Threads:
+    """Runs a list of calls, all at once; the first in the thread that asks."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._pool = ThreadPoolExecutor(count - 1) if count > 1 else None
+
+    def run(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
+        if self._pool is None or len(calls) < 2:
+            return [call() for call in calls]
+        others = [self._pool.submit(call) for call in calls[1:]]
+        return [calls[0](), *(other.result() for other in others)]
+
+
+def shares(streams: int, threads: int) -> list[slice]:
+    """The streams of each thread: as many as the others', or one fewer."""
+    edges = [streams * k // threads for k in range(threads + 1)]
+    return [slice(start, stop) for start, stop in pairwise(edges) if start < stop]
+
+
+class FastNetwork(Network):
+    """`threads` may be set before the first use."""
+
+    def __init__(self, config: ModelConfig, vocab_size: int, dtype: np.typing.DTypeLike = np.float32) -> None:
+        super().__init__(config, vocab_size, dtype)
+        self.threads = Threads(1)
+        self.weights = Weights(self, cell_of(config))
+        self._readers: dict[int, list[tuple[slice, Reader]]] = {}
+
+    def refresh(self) -> None:
+        """Bring what the kernels use up to date with `theta`."""
+        self.weights.tensors.spread()
+        self.threads.run(self.weights.tasks)
+
+    def read(self, x: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        T, B = x.shape
+        whole = T - T % STEPS
+        if B < FEWEST_STREAMS or not whole:
+            return super().read(x, state)
+        self.refresh()
+        if B not in self._readers:
+            self._readers[B] = self._make_readers(B)
+        readers = self._readers[B]
+        logits = np.empty((T, B, self.vocab_size), self.theta.dtype)
+        for streams, reader in readers:
+            reader.state = state[:, :, streams]
+
+        def read(streams: slice, reader: Reader) -> None:
+            for start in range(0, whole, STEPS):
+                block = slice(start, start + STEPS)
+                reader.x[...] = x[block, streams]
+                reader.forward()
+                wide = reader.logits.reshape(STEPS, -1, reader.logits.shape[1])
+                np.add(wide[..., : self.vocab_size], self.params["head.bias"], out=logits[block, streams])
+
+        self.threads.run([partial(read, *part) for part in readers])
+        state = np.concatenate([reader.state for _, reader in readers], axis=2)
+        if whole < T:
+            logits[whole:], state = super().read(x[whole:], state)
+        return logits, state
+
+    def _make_readers(self, B: int) -> list[tuple[slice, Reader]]:
+        programs: dict[int, Programs] = {}
+        readers = []
+        for streams in shares(B, self.threads.count):
+            count = streams.stop - streams.start
+            if count not in programs:
+                programs[count] = Programs(self, self.weights.width, STEPS, count)
+            readers.append((streams, Reader(self, self.weights, programs[count])))
+        return readers

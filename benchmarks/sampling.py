@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -42,15 +43,13 @@ def charrnn_rate(hidden: int, seconds: float, texts: int) -> float:
     from charrnn.model import Model
     from charrnn.sampling import Sampler
     from charrnn.sampling_config import SamplingConfig
-    from charrnn.train.threads import choose_threads
 
     symbols = "".join(map(chr, range(32, 32 + VOCAB)))
     model = Model(ModelConfig(cell="lstm", layers=2, hidden=hidden), symbols, weights(hidden))
     config = SamplingConfig(length=10**9, count=texts, seed=1, temperature=1.0)
-    threads = int(os.environ.get("OPENBLAS_NUM_THREADS") or choose_threads(texts, hidden))
-    with threadpool_limits(threads, user_api="blas"):
+    with threadpool_limits(1, user_api="blas"):  # as `charrnn sample` has it
         pieces = iter(Sampler(model, config))
-        return rate(lambda: next(pieces), seconds)
+        return rate(lambda: len(next(pieces)[1]), seconds)
 
 
 def torch_rate(hidden: int, seconds: float) -> float:
@@ -62,34 +61,34 @@ def torch_rate(hidden: int, seconds: float) -> float:
     head.load_state_dict({n.removeprefix("head."): t for n, t in tensors.items() if n.startswith("head.")})
     x, state, text = torch.zeros(1, 1, VOCAB), None, []
 
-    def character() -> None:
+    def character() -> int:
         nonlocal x, state
         output, state = network(x, state)
         symbol = torch.multinomial(torch.softmax(head(output[0, 0]), 0), 1).item()
         text.append(chr(32 + symbol))
         x = torch.zeros(1, 1, VOCAB)
         x[0, 0, symbol] = 1
+        return 1
 
     with torch.inference_mode():
         return rate(character, seconds)
 
 
-def rate(character, seconds: float) -> float:  # type: ignore[no-untyped-def]
-    """Calls per second, after a fifth of the time to warm up."""
+def rate(draw: Callable[[], int], seconds: float) -> float:
+    """Characters per second of a function that draws some and says how many; a fifth of the time to warm up."""
     for length in (seconds / 5, seconds):
-        began, calls = time.perf_counter(), 0
+        began, characters = time.perf_counter(), 0
         while time.perf_counter() - began < length:
             for _ in range(64):
-                character()
-            calls += 64
-    return calls / (time.perf_counter() - began)
+                characters += draw()
+    return characters / (time.perf_counter() - began)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Sampling speed.")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
-    parser.add_argument("--threads", type=int, help="by default each side's own choice")
+    parser.add_argument("--threads", type=int, help="of torch's products; by default its own choice")
     parser.add_argument("--measure", nargs=2, metavar=("SIDE", "HIDDEN"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:

@@ -96,6 +96,18 @@ def evaluate(
     return Evaluation(len(ids), total / (len(ids) - 1), simple)
 
 
+def surprises(
+    models: Sequence[Model], ids: np.ndarray, progress: Callable[[int], None] = _nothing
+) -> np.ndarray:
+    """-log p of each of ids[1:] in nats, (N - 1,), read as `evaluate` does; progress as there."""
+    losses, done = np.zeros(max(0, len(ids) - 1)), 0
+    for window in scoring.averaged([m.network for m in models], ids):
+        losses[done : done + len(window)] = window
+        done += len(window)
+        progress(len(window))
+    return losses
+
+
 def splits_of(model: Model) -> tuple[dict[str, np.ndarray] | None, str]:
     """The training, validation and test text of a model, when its corpus is at hand unchanged.
 

@@ -8,12 +8,15 @@ at the same p, so their order does not matter: the shortest prefix counts, scale
 """
 
 import math
+import os
 import re
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -29,6 +32,9 @@ from charrnn.text.unknown import encode
 from charrnn.text.vocabulary import Decoder, Vocabulary
 
 UNIFORMS_AT_ONCE = 1024
+GROUP = 32  # texts drawn by one thread: with fewer at once a product uses less of a core
+BLOCK = 32  # symbols of each of several texts drawn before they are made into text
+COLDEST = 1e-6  # of the temperatures that need no care to be divided by
 
 
 def next_distribution(
@@ -110,9 +116,9 @@ class Sampler:
     def __iter__(self) -> Iterator[tuple[int, str]]:
         texts = [_Text(self.vocab.decoder(), self.stop) for _ in self.seeds]
         running = list(enumerate(texts))
-        for _, symbols in zip(range(self.config.length), self.symbols(), strict=False):
+        for block in self.blocks():
             for k, text in running:
-                if piece := text.push(symbols[k]):
+                if piece := text.push(block[k]):
                     yield k, piece
                 if text.ended:
                     running = [(j, other) for j, other in running if not other.ended]
@@ -129,23 +135,63 @@ class Sampler:
             self.models, config, temperatures=self.temperatures[:1], stop=self.stop, clamps=self.clamps
         )
 
-    def symbols(self) -> Iterator[list[int]]:
-        """The next symbol of each text, without end."""
-        streams, config, V = len(self.seeds), self.config, len(self.vocab)
+    def blocks(self) -> Iterator[Sequence[Sequence[int]]]:
+        """The next symbols of each text, at most BLOCK at a time, `length` in all.
+
+        Texts are drawn in groups of at most GROUP, each in a thread of its own. How many threads run at once
+        changes no text, since the groups depend on the number of texts alone.
+        """
+        streams = len(self.seeds)
+        if streams == 1 and self._is_plain:
+            yield from self._one_by_one()
+            return
+        groups = -(-streams // GROUP)
+        cuts = [streams * k // groups for k in range(groups + 1)]
+        drawn = [self._group(slice(*cut)) for cut in pairwise(cuts)]
+        if groups == 1:
+            yield from (block.tolist() for block in drawn[0])
+            return
+        # numpy keeps what is to become of overflows in the context, which a new thread does not have.
+        contexts = [copy_context() for _ in drawn]
+        with ThreadPoolExecutor(min(groups, os.cpu_count() or 1)) as pool:
+            left = -(-self.config.length // BLOCK)
+            while left:
+                parts = [pool.submit(c.run, next, g) for c, g in zip(contexts, drawn, strict=True)]
+                left -= 1
+                yield np.concatenate([part.result() for part in parts]).tolist()
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether symbols are drawn from all there are, by their probabilities alone."""
+        c = self.config
+        filtered = c.top_k or c.top_p < 1 or c.min_p or c.repetition_penalty != 1
+        return not filtered and min(self.temperatures) >= COLDEST
+
+    def _one_by_one(self) -> Iterator[Sequence[Sequence[int]]]:
+        """The symbols of a single text, as they come."""
+        step = reader(self.models, self.prime_ids[:-1], 1, self.clamps)
+        draw_one = _quick_drawer(len(self.vocab), self.temperatures[0], self.seeds[0])
+        symbol = self.prime_ids[-1]
+        for _ in range(self.config.length):
+            symbol = draw_one(step(symbol))
+            yield ((symbol,),)
+
+    def _group(self, which: slice) -> Iterator[np.ndarray]:
+        """The symbols of some of the texts, in blocks (B, n)."""
+        config, V, seeds = self.config, len(self.vocab), self.seeds[which]
+        temperatures, streams = np.array(self.temperatures[which]), len(seeds)
         step = reader(self.models, self.prime_ids[:-1], streams, self.clamps)
-        plain = not config.top_k and config.top_p == 1 and not config.min_p and config.repetition_penalty == 1
-        if streams == 1 and plain and self.temperatures[0] >= 1e-6:
-            draw_one = _quick_drawer(V, self.temperatures[0], self.seeds[0])
-            symbol = self.prime_ids[-1]
-            while True:
-                symbol = draw_one(step(symbol))
-                yield [symbol]
-        draw = _drawer(config, np.array(self.temperatures), self.seeds, self.prime_ids)
+        if self._is_plain:
+            draw = _plain_drawer(V, temperatures, seeds)
+        else:
+            draw = _drawer(config, temperatures, seeds, self.prime_ids)
         symbols = np.full(streams, self.prime_ids[-1])
-        while True:
-            logits = step(symbols if streams > 1 else int(symbols[0]))
-            symbols = draw(logits.reshape(V, streams))
-            yield symbols.tolist()
+        for begin in range(0, config.length, BLOCK):
+            block = np.empty((min(BLOCK, config.length - begin), streams), np.intp)
+            for t in range(len(block)):
+                logits = step(symbols if streams > 1 else int(symbols[0]))
+                symbols = block[t] = draw(logits.reshape(V, streams))
+            yield block.T
 
 
 def sample(model: Model | Sequence[Model], **settings: Any) -> str:
@@ -245,6 +291,26 @@ def _quick_drawer(vocab_size: int, temperature: float, seed: int) -> Callable[[n
     return draw
 
 
+def _plain_drawer(
+    vocab_size: int, temperatures: np.ndarray, seeds: Sequence[int]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from logits (V, B) to the next symbols (B,), without filters, drawn as `_quick_drawer` does."""
+    p, cdf = np.empty((vocab_size, len(seeds))), np.empty((vocab_size, len(seeds)))
+    draws = chain.from_iterable(_uniforms(seeds))
+
+    def draw(logits: np.ndarray) -> np.ndarray:
+        np.subtract(logits, np.maximum.reduce(logits, 0), p)
+        np.divide(p, temperatures, p)
+        np.exp(p, p)
+        np.add.accumulate(p, 0, None, cdf)
+        total = cdf[-1]
+        if not (total >= 1).all():
+            raise _not_finite()
+        return np.add.reduce(cdf < next(draws) * total, 0, np.intp)
+
+    return draw
+
+
 def _drawer(
     config: SamplingConfig, temperatures: np.ndarray, seeds: Sequence[int], prime: Sequence[int]
 ) -> Callable[[np.ndarray], np.ndarray]:
@@ -282,8 +348,8 @@ class _Text:
         self._held = ""
         self.ended = False
 
-    def push(self, symbol: int) -> str:
-        piece = self._decoder.push(symbol)
+    def push(self, symbols: Sequence[int]) -> str:
+        piece = "".join(map(self._decoder.push, symbols))
         return self._release(piece) if self._stop and piece else piece
 
     def flush(self) -> str:
@@ -293,10 +359,10 @@ class _Text:
     def _release(self, piece: str) -> str:
         """What of the held text and this piece can be no part of a stop string."""
         text = self._held + piece
-        found = [place for place in map(text.find, self._stop) if place >= 0]
-        if found:
+        found = [(place + len(stop), place) for stop in self._stop if (place := text.find(stop)) >= 0]
+        if found:  # the first to be complete, as if the symbols had come one by one
             self.ended = True
-            return text[: min(found)]
+            return text[: min(found)[1]]
         longest = max((len(stop) - 1 for stop in self._stop), default=0)
         begin = next(
             (

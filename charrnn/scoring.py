@@ -113,11 +113,11 @@ def _run(
     step = max(1, min(256, NUMBERS_AT_ONCE // numbers))
     for offset in range(0, shortest, step):
         places = starts + np.arange(offset, min(offset + step, shortest))[:, None]
-        logits, state, _ = network.forward(ids[places].astype(np.intp), state)
+        logits, state = network.read(ids[places].astype(np.intp), state)
         losses[places] = cross_entropy(logits, ids[places + 1].astype(np.intp))
     longer = np.flatnonzero(lengths > shortest)
     if longer.size:
         last = stops[longer] - 1
-        logits, state[:, :, longer], _ = network.forward(ids[last][None].astype(np.intp), state[:, :, longer])
+        logits, state[:, :, longer] = network.read(ids[last][None].astype(np.intp), state[:, :, longer])
         losses[last] = cross_entropy(logits, ids[last + 1][None].astype(np.intp))[0]
     return state

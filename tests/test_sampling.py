@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from charrnn import sampling
 from charrnn.beam import beam_search
 from charrnn.config import ModelConfig
 from charrnn.errors import DataError, ModelError, UsageError
@@ -145,6 +146,57 @@ def test_a_text_does_not_depend_on_those_beside_it(options: dict) -> None:
     for k, text in enumerate(many):
         assert sample(model, length=60, seed=7 + k, **options) == text
         assert len(text) == 60
+
+
+@pytest.mark.parametrize("options", [{}, {"top_p": 0.7}], ids=str)
+def test_neither_groups_nor_blocks_nor_threads_change_a_text(
+    options: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = random_model(scale=0.3)
+    config = SamplingConfig(length=50, count=7, seed=7, temperature=1.5, **options)
+    stop = ["ab\ncd", "b\n", "ddd"]  # the second may be complete while the first may still become so
+    whole = texts(Sampler(model, config))
+    stopped = texts(Sampler(model, config, stop=stop))
+    assert whole == [sample(model, length=50, seed=7 + k, temperature=1.5, **options) for k in range(7)]
+    assert stopped == [
+        sample(model, length=50, seed=7 + k, temperature=1.5, stop=stop, **options) for k in range(7)
+    ]
+    for group, block, cores in ((2, 8, 1), (3, 7, 4), (1, 50, 2), (32, 1, 1)):
+        monkeypatch.setattr(sampling, "GROUP", group)
+        monkeypatch.setattr(sampling, "BLOCK", block)
+        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+        assert texts(Sampler(model, config)) == whole
+        assert texts(Sampler(model, config, stop=stop)) == stopped
+    assert texts(Sampler(model, SamplingConfig(length=0, count=40))) == [""] * 40
+
+
+def test_a_stop_string_within_another_ends_the_text_where_it_is_complete() -> None:
+    for text, stop, expected in (
+        ("xabcdef", ["abcdef", "bc"], "xa"),
+        ("xabcdef", ["bcd", "abcd"], "x"),
+        ("xabcdef", ["ef", "abz"], "xabcd"),
+        ("xabc", ["abcd"], "xabc"),
+    ):
+        for size in (1, 2, 3, 7):
+            vocab = Vocabulary.of("abcdefxz")
+            ids = vocab.encode(text).tolist()
+            out = sampling._Text(vocab.decoder(), tuple(stop))
+            found = ""
+            for begin in range(0, len(ids), size):
+                if not out.ended:
+                    found += out.push(ids[begin : begin + size])
+            assert found + ("" if out.ended else out.flush()) == expected
+
+
+@pytest.mark.parametrize("temperature", [0, 1e-320, 1e-300, 1e-4, 1e4, 1e300])
+@pytest.mark.parametrize("count", [1, 3])
+def test_extreme_temperatures_give_texts_without_a_warning(temperature: float, count: int) -> None:
+    model = random_model(scale=30)  # a warning is an error here
+    config = SamplingConfig(length=40, count=count, seed=1, temperature=temperature)
+    found = texts(Sampler(model, config))
+    assert [len(text) for text in found] == [40] * count
+    if temperature <= 1e-4:
+        assert found == [sample(model, length=40, temperature=0)] * count
 
 
 def test_temperatures_side_by_side() -> None:

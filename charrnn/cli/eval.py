@@ -48,9 +48,7 @@ def evaluate(
       charrnn eval letters.txt --highlight
       charrnn eval server.log --per-line | head
     """
-    import numpy as np
-
-    from charrnn import evaluation, scoring
+    from charrnn import evaluation
     from charrnn.text.corpus import read_corpus
     from charrnn.ui import surprise
     from charrnn.ui.progress import progress_bar
@@ -76,11 +74,11 @@ def evaluate(
             typer.echo(note, err=True)
     if why_not and not no_baselines:
         typer.echo(f"no baselines but uniform: {why_not}", err=True)
-    with progress_bar(len(ids)) as progress:
+    with progress_bar(len(ids) - 1) as progress:
         if per_line:
             lines = evaluation.score_lines(models, ids, progress)
         elif highlight:
-            losses = np.concatenate(list(scoring.averaged([m.network for m in models], ids)) or [np.zeros(0)])
+            losses = evaluation.surprises(models, ids, progress)
         else:
             training = None if parts is None or no_baselines else parts["train"]
             found = evaluation.evaluate(models, ids, training=training, progress=progress)

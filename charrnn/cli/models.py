@@ -12,8 +12,8 @@ ModelsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
-        help="A model file or run folder; by default the newest run under ./runs. "
-        "Given several times, the models' probabilities are averaged.",
+        help="A model file or run folder; by default the newest run under ./runs. Given several times, or a "
+        "folder of snapshots (RUN/snapshots), the models' probabilities are averaged.",
     ),
 ]
 
@@ -24,11 +24,11 @@ def open_models(paths: list[str] | None) -> tuple[list[Path], list["Model"]]:
     Raises ModelError when there is none.
     """
     from charrnn.model import load_model
-    from charrnn.train.run_folder import find_model
+    from charrnn.train.run_folder import find_model, find_models
 
     if not paths:
         files = [find_model()]
         typer.echo(f"model {files[0]}", err=True)
     else:
-        files = [find_model(path) for path in paths]
+        files = [file for path in paths for file in find_models(path)]
     return files, [load_model(file) for file in files]

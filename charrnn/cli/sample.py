@@ -2,16 +2,17 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from charrnn.cli.arguments import temperatures, text_of
 from charrnn.cli.models import ModelsOption, open_models
+from charrnn.cli.novelty import CorpusOption, LeastOption, NoveltyOption, add_novelty
 from charrnn.cli.options import JsonOption, with_settings
 from charrnn.cli.pipes import until_nobody_reads
-from charrnn.errors import DataError, UsageError
-from charrnn.sampling_config import DrawingConfig, SamplingConfig
+from charrnn.errors import UsageError
+from charrnn.sampling_config import NOVELTY_MIN, DrawingConfig, SamplingConfig
 
 Strings = list[str] | None
 
@@ -35,6 +36,9 @@ def sample(
     raw: Annotated[
         bool, typer.Option("--raw", help="Control characters as they are, on a terminal too.")
     ] = False,
+    novelty: NoveltyOption = False,
+    novelty_min: LeastOption = NOVELTY_MIN,
+    novelty_corpus: CorpusOption = None,
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
@@ -45,28 +49,35 @@ def sample(
       charrnn sample --temp 0.8 --length 500 --prime "Once upon a time" --seed 7
       charrnn sample --temp 0.4,0.8,1.2 --top-p 0.95
       charrnn sample --prime @start.txt --clamp 1:137=0.9 --count 64 --json
+      charrnn sample --length 2000 --novelty
     """
     from threadpoolctl import threadpool_limits
 
     from charrnn.beam import beam_search
     from charrnn.sampling import Sampler
     from charrnn.ui.interactive import converse
-    from charrnn.ui.samples import draw
+    from charrnn.ui.samples import draw, headers
     from charrnn.ui.text import writer
 
-    config = SamplingConfig(prime=_text(prime), **{k: v for k, v in settings.items() if v is not None})
-    if interactive and (beam or as_json or "," in temp):
-        raise UsageError("--interactive goes with neither --beam nor --json nor several temperatures")
+    config = SamplingConfig(prime=text_of(prime), **{k: v for k, v in settings.items() if v is not None})
+    if interactive and (beam or as_json or novelty or "," in temp):
+        raise UsageError("--interactive goes with neither --beam, --json, --novelty nor several temperatures")
+    if not novelty and (novelty_corpus or novelty_min != NOVELTY_MIN):
+        raise UsageError("--novelty-min and --novelty-corpus go with --novelty")
     files, models = open_models(model)
-    sampler = Sampler(models, config, temperatures=_numbers(temp), stop=stop or (), clamps=clamp or ())
+    sampler = Sampler(models, config, temperatures=temperatures(temp), stop=stop or (), clamps=clamp or ())
     if sampler.note:
         typer.echo(sampler.note, err=True)
     if interactive:
         converse(sampler, input, writer(sys.stdout, raw=raw))
         return
-    if config.seed is None and not beam:
+    if config.seed is None and not beam and any(sampler.temperatures):  # at 0 nothing is drawn
         typer.echo(f"seed {sampler.seeds[0]}", err=True)
-    write = (lambda piece: None) if as_json else writer(sys.stdout, raw=raw)
+    if novelty:
+        from charrnn.novelty import TrainingText
+
+        training = TrainingText.of(models[0], novelty_corpus)
+    write = (lambda piece: None) if as_json or novelty else writer(sys.stdout, raw=raw)
     # One thread always: the number of threads changes the rounding, and so could change the text of a seed.
     with threadpool_limits(1, user_api="blas"), until_nobody_reads():
         if beam:
@@ -75,24 +86,10 @@ def sample(
             samples = [{"text": text, "log_probability_nats": log_p}]
         else:
             samples = draw(sampler, write)
+        if novelty:
+            add_novelty(samples, headers(sampler) if not beam else [""], training, novelty_min, as_json)
         if as_json:
             name = str(files[0]) if len(files) == 1 else [str(file) for file in files]
             typer.echo(json.dumps({"samples": samples, "model": name}))
-        elif sys.stdout.isatty() and len(samples) == 1:
+        elif sys.stdout.isatty() and len(samples) == 1 and not novelty:
             write("\n")
-
-
-def _text(prime: str) -> str:
-    try:
-        if prime == "-":
-            return sys.stdin.buffer.read().decode()
-        return Path(prime[1:]).read_bytes().decode() if prime.startswith("@") else prime
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"--prime {prime} cannot be read as UTF-8 text: {error}") from error
-
-
-def _numbers(temp: str) -> list[float]:
-    try:
-        return [float(part) for part in temp.split(",")]
-    except ValueError:
-        raise UsageError(f"--temp is {temp!r}; it must be a number, or several with commas between") from None

@@ -37,10 +37,12 @@ class Streams:
     so chunk k + 1 goes on where chunk k ended. An epoch is `chunks` = S // T chunks; a last one that
     would be shorter than T is left out. `ids` may be memory-mapped: only what is served is read.
 
+    served : which of the streams are, for one process of several; by default all
+
     Raises DataError when a stream has no whole chunk.
     """
 
-    def __init__(self, ids: np.ndarray, batch_size: int, seq_length: int):
+    def __init__(self, ids: np.ndarray, batch_size: int, seq_length: int, served: slice = slice(None)):
         self.batch_size = batch_size
         self.seq_length = seq_length
         length = (len(ids) - 1) // batch_size
@@ -54,7 +56,7 @@ class Streams:
         ids = np.asarray(ids)  # a plain array: slicing np.memmap costs several times as much
         self._rows = np.lib.stride_tricks.as_strided(  # row b: stream b and the target of its last character
             ids, (batch_size, length + 1), (length * ids.strides[0], ids.strides[0]), writeable=False
-        )
+        )[served]
         self._map = _map_under(ids)
         self._forget_every = max(1, _FORGET_EVERY // (batch_size * seq_length))
 

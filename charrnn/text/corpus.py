@@ -8,7 +8,7 @@ import codecs
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +54,7 @@ def read_corpus(
     min_count: int = 1,
     vocabulary: Vocabulary | None = None,
     grow: bool = False,
+    reading: Callable[[int, int], None] = lambda done, total: None,
 ) -> Corpus:
     """Read files, folders, patterns and streams, in the order named, as one text.
 
@@ -63,6 +64,8 @@ def read_corpus(
     min_count : characters rarer than this become U+FFFD
     vocabulary : use these symbols: unknown ones become U+FFFD if that is among them, otherwise are refused
     grow : add the symbols of the text to `vocabulary` (which moves the ids of those it had)
+    reading : told after each block how many bytes are done and how many there are to read in all, over both
+        passes; that is 0 while streams are copied and folders looked through. At last the two are equal
 
     A large text is mapped from the cache or, at level "byte", from the file itself, which then must not
     change while the ids are in use.
@@ -79,8 +82,12 @@ def read_corpus(
         raise UsageError("--level byte takes bytes as they are: do not give it --newlines or --min-count")
 
     with ExitStack() as stack:
-        found, notes = find_sources(names, stack, form.reason_to_skip)
-        first = _Pass(found, form)
+        meter = _Meter(reading)
+        found, notes = find_sources(
+            names, stack, lambda source: form.reason_to_skip(source, meter.add), meter.add
+        )
+        meter.begin(2 * sum(source.size for source in found))
+        first = _Pass(found, form, meter.add)
         counts = np.zeros(_CODE_POINTS, np.int64)
         for block in first:
             occurrences = np.bincount(block)
@@ -92,6 +99,7 @@ def read_corpus(
             notes.append(f"{returns:,} carriage returns (CR) kept; --newlines lf turns CR LF and CR into LF")
         vocabulary, unknown = _choose_symbols(counts, level, min_count, vocabulary, grow, notes)
         ids = _encode(first, counts, vocabulary, unknown, notes)
+        meter.end()
     return Corpus(
         _short_name(names, found),
         ids,
@@ -100,6 +108,24 @@ def read_corpus(
         tuple(source.name for source in found),
         tuple(notes),
     )
+
+
+class _Meter:
+    """Counts bytes as they are read, and tells."""
+
+    def __init__(self, reading: Callable[[int, int], None]):
+        self._reading = reading
+        self._done, self._total = 0, 0
+
+    def begin(self, total: int) -> None:
+        self._done, self._total = 0, total
+
+    def add(self, n_bytes: int) -> None:
+        self._done += n_bytes
+        self._reading(self._done, self._total)
+
+    def end(self) -> None:
+        self._reading(self._total, self._total)
 
 
 @dataclass(frozen=True)
@@ -125,10 +151,10 @@ class _Form:
             ) from None
         object.__setattr__(self, "encoding", name)
 
-    def reason_to_skip(self, source: Source) -> str | None:
+    def reason_to_skip(self, source: Source, read: Callable[[int], None]) -> str | None:
         """Why a file found in a folder is no part of the text, if it is not."""
         try:
-            return None if sum(map(len, _Pass([source], self))) else "empty"
+            return None if sum(map(len, _Pass([source], self, read))) else "empty"
         except NotTextError:
             return f"not {self.encoding} text"
         except DataError:
@@ -138,9 +164,10 @@ class _Form:
 class _Pass:
     """One pass over the sources: their code points, or bytes, in blocks, and what is met on the way."""
 
-    def __init__(self, sources: Sequence[Source], form: _Form):
+    def __init__(self, sources: Sequence[Source], form: _Form, read: Callable[[int], None]):
         self.sources = sources
         self.form = form
+        self.read = read  # told how many bytes each block has
         self.sha256 = hashlib.sha256()
         self.sizes: list[int] = []  # bytes of each source
         self.marked: list[str] = []  # sources that began with a byte order mark
@@ -164,6 +191,7 @@ class _Pass:
         for block in source.blocks():
             self.sha256.update(block)
             self.sizes[-1] += len(block)
+            self.read(len(block))
             yield block
 
     def notes(self) -> list[str]:
@@ -259,7 +287,7 @@ def _encode(
 
 def _ids(first: _Pass, vocabulary: Vocabulary, unknown: int) -> Iterator[np.ndarray]:
     table = vocabulary.table(unknown).astype(vocabulary.dtype)
-    second = _Pass(first.sources, first.form)
+    second = _Pass(first.sources, first.form, first.read)
     for codes in second:
         yield np.take(table, codes, mode="clip")
     if second.sha256.digest() != first.sha256.digest():

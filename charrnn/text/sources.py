@@ -2,7 +2,6 @@
 
 import glob
 import os
-import shutil
 import stat
 import sys
 import tempfile
@@ -36,6 +35,16 @@ class Source:
         """What messages call it."""
         return "stdin" if self.name == "-" else self.name
 
+    @property
+    def size(self) -> int:
+        """Bytes it has now; 0 for a file that cannot be looked at."""
+        if not isinstance(self.origin, Path):
+            return self.origin.seek(0, os.SEEK_END)
+        try:
+            return self.origin.stat().st_size
+        except OSError:
+            return 0
+
     def blocks(self) -> Iterator[bytes]:
         """All of the bytes, in order, a block at a time. Raises DataError when they cannot be read."""
         try:
@@ -51,13 +60,17 @@ class Source:
 
 
 def find_sources(
-    names: Sequence[StrPath], stack: ExitStack, reason_to_skip: Callable[[Source], str | None]
+    names: Sequence[StrPath],
+    stack: ExitStack,
+    reason_to_skip: Callable[[Source], str | None],
+    copied: Callable[[int], None] = lambda n_bytes: None,
 ) -> tuple[list[Source], list[str]]:
     """The sources that `names` stand for, in order, and notes on what was left out.
 
     A name is a file; a folder (its regular files at any depth, sorted, without hidden ones and those that
     `reason_to_skip` gives a reason for); a pattern with *, ? and ** (sorted); a pipe; or - for stdin.
-    What can be read only once is copied, to disk when large; `stack` closes the copies.
+    What can be read only once is copied, to disk when large; `stack` closes the copies, and `copied` is told
+    how many bytes each block has.
 
     Raises DataError for what is missing, unreadable or a device, UsageError when there are no names.
     """
@@ -67,7 +80,7 @@ def find_sources(
     notes: list[str] = []
     for name in names:
         for path in _matches(os.fspath(name)):
-            _add(path, sources, notes, stack, reason_to_skip)
+            _add(path, sources, notes, stack, reason_to_skip, copied)
     return sources, notes
 
 
@@ -99,11 +112,12 @@ def _add(
     notes: list[str],
     stack: ExitStack,
     reason_to_skip: Callable[[Source], str | None],
+    copied: Callable[[int], None],
 ) -> None:
     if name == "-":
         if sys.stdin is None:
             raise DataError("- names stdin, which is closed: give a file, or pipe a text in")
-        sources.append(_copied("-", sys.stdin.buffer, stack))
+        sources.append(_copied("-", sys.stdin.buffer, stack, copied))
         return
     try:
         mode = os.stat(name).st_mode
@@ -115,17 +129,19 @@ def _add(
             with open(name, "rb") as stream:
                 if stat.S_ISCHR(mode) and not stream.isatty():
                     raise DataError(f"{name} is a device: give a file, a folder, a pipe, or - for stdin")
-                sources.append(_copied(name, stream, stack))
+                sources.append(_copied(name, stream, stack, copied))
         else:
             raise DataError(f"{name} is a socket or device: give a file, a folder, a pipe, or - for stdin")
     except OSError as error:
         raise DataError(f"{name} cannot be read: {error.strerror or error}") from error
 
 
-def _copied(name: str, stream: IO[bytes], stack: ExitStack) -> Source:
+def _copied(name: str, stream: IO[bytes], stack: ExitStack, copied: Callable[[int], None]) -> Source:
     copy = stack.enter_context(tempfile.SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115
     try:
-        shutil.copyfileobj(stream, copy, BLOCK)
+        while block := stream.read(BLOCK):
+            copy.write(block)
+            copied(len(block))
     except OSError as error:
         raise DataError(
             f"{name} could not be copied to a temporary file in {tempfile.gettempdir()}: "

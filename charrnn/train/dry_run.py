@@ -16,7 +16,7 @@ from charrnn.nn.network import Network
 from charrnn.scoring import SEGMENTS, SHORTEST_SEGMENT, mean_loss
 from charrnn.text.batches import Streams, split
 from charrnn.train.engines import blas_threads, threads_for
-from charrnn.train.loop import SHORTEST_EVAL, Report, Trainer
+from charrnn.train.loop import SHORTEST_EVAL, Report, Sample, Trainer
 from charrnn.train.session import Plan, Quiet, RunListener, make_backend, named, notes, plan_new
 
 PROBE_SECONDS = 2.0
@@ -116,7 +116,11 @@ class _Nowhere:
 
     def save_model(self, network: Network, progress: dict[str, Any]) -> None: ...
 
+    def save_snapshot(self, network: Network, progress: dict[str, Any]) -> None: ...
+
     def add_report(self, report: Report) -> None: ...
+
+    def add_sample(self, sample: Sample) -> None: ...
 
 
 def _probe(plan: Plan, threads: int, streams: Streams, validation: np.ndarray) -> _Probe:

@@ -10,7 +10,7 @@ from typing import Any
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import UsageError
 from charrnn.model import load_model
-from charrnn.train.run_folder import RunFolder
+from charrnn.train.run_folder import RunFolder, snapshot_files
 from charrnn.train.verdict import Verdict, judge
 
 NULLABLE = ("train_loss_nats", "val_loss_nats")
@@ -22,6 +22,7 @@ class Info:
 
     training : its card, as the file has it; whoever made the file may have put anything there
     metrics : the records of its run, when they lie beside it, those that are well-formed
+    snapshots : the files of models that its run kept beside it, oldest first
     """
 
     model: Path
@@ -33,6 +34,7 @@ class Info:
     training: Mapping[str, Any]
     metrics: Sequence[Mapping[str, Any]]
     verdict: Verdict | None
+    snapshots: Sequence[Path] = ()
 
 
 def read_info(path: str | os.PathLike[str]) -> Info:
@@ -57,6 +59,7 @@ def read_info(path: str | os.PathLike[str]) -> Info:
         card,
         records,
         verdict,
+        snapshot_files(RunFolder(path.parent).snapshots),
     )
 
 

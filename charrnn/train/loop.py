@@ -16,7 +16,6 @@ from charrnn import scoring
 from charrnn.config import TrainConfig
 from charrnn.errors import DivergedError
 from charrnn.nn.network import Network
-from charrnn.text.batches import Streams
 from charrnn.train.backend import Backend
 from charrnn.train.schedules import learning_rate
 
@@ -46,6 +45,7 @@ class Progress:
     lr: float = 0.0  # of the last step, as is the next
     grad_norm: float = 0.0
     reports: int = 0  # lines of metrics.jsonl
+    samples: int = 0  # lines of samples.jsonl
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,15 @@ class Report:
     grad_norm: float
     chars_per_second: float
     seconds: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One line of samples.jsonl: a text drawn from the model after a validation."""
+
+    step: int
+    val_loss_nats: float | None
+    text: str
 
 
 class Listener(Protocol):
@@ -85,7 +94,21 @@ class Store(Protocol):
 
     def save_model(self, network: Network, progress: dict[str, Any]) -> None: ...
 
+    def save_snapshot(self, network: Network, progress: dict[str, Any]) -> None: ...
+
     def add_report(self, report: Report) -> None: ...
+
+    def add_sample(self, sample: Sample) -> None: ...
+
+
+class Chunks(Protocol):
+    """The training text in chunks: see charrnn.text.batches.Streams."""
+
+    batch_size: int
+    seq_length: int
+    chunks: int  # in an epoch
+
+    def chunk(self, k: int) -> tuple[np.ndarray, np.ndarray]: ...
 
 
 class Trainer:
@@ -100,7 +123,7 @@ class Trainer:
         self,
         config: TrainConfig,
         backend: Backend,
-        streams: Streams,
+        streams: Chunks,
         validation: np.ndarray,
         vocab_size: int,
         store: Store,
@@ -119,6 +142,7 @@ class Trainer:
         self.progress = Progress(smooth_loss_nats=math.log(vocab_size))
         self.eval_every = config.eval_every or max(streams.chunks, SHORTEST_EVAL)
         self.report_every = max(1, self.eval_every // 10)
+        self.snapshot_every = max(1, streams.chunks // max(1, config.snapshots))
         # Twice the loss of guessing blindly, and some room for texts of few symbols.
         self._loss_limit = 2 * math.log(vocab_size) + 3
         self._good: tuple[dict[str, np.ndarray], Progress] | None = None
@@ -176,7 +200,7 @@ class Trainer:
         reason = self._train()
         # The closing validation comes after the checkpoint, since a run with a larger budget would not have
         # made it. Should it find that the model has diverged, there are steps to train again.
-        while reason != "interrupted" and self.progress.step % self.eval_every and not self._validate():
+        while reason != "interrupted" and self.progress.step % self.eval_every and not self.validate():
             reason = self._train()
         return reason
 
@@ -191,7 +215,7 @@ class Trainer:
             now = time.perf_counter()
             self.progress.seconds = before + now - began
             if validated:
-                self._validate()
+                self.validate()
                 now = time.perf_counter()
                 self.progress.seconds = before + now - began
             if self.interrupted():
@@ -234,13 +258,24 @@ class Trainer:
         progress.report_loss_sum += loss
         progress.report_steps += 1
         progress.lr, progress.grad_norm = lr, grad_norm
+        self._keep_snapshot()
         if progress.step % self.eval_every == 0:
             return True
         if progress.step % self.report_every == 0:
             self._report(None, False)
         return False
 
-    def _validate(self) -> bool:
+    def _keep_snapshot(self) -> None:
+        """Keep the model when its moment has come, K times an epoch, unless the newest validation was not the best.
+
+        A model knows best what it has read last: those of different places of the text differ, which is what an
+        ensemble gains from (benchmarks/LOG.md).
+        """
+        due = self.config.snapshots and self.progress.step % self.snapshot_every == 0
+        if due and not self.progress.validations_since_best and self._last_loss < self._loss_limit:
+            self.store.save_snapshot(self.backend.network(), asdict(self.progress) | {"val_loss_nats": None})
+
+    def validate(self) -> bool:
         """Measure the model, and keep it when it is the best; false when it had diverged."""
         progress, started = self.progress, time.perf_counter()
         network = self.backend.network()
@@ -261,7 +296,7 @@ class Trainer:
         self._report(loss, is_best)
         if is_best:
             self.store.save_model(network, asdict(progress))
-        self.listener.sample(self.draw(network))
+        self._sample(self.draw(network))
         # The last step may have gone wrong: then there is no state to go back to.
         if loss is None or loss < self._loss_limit:
             self._remember_good()
@@ -285,6 +320,12 @@ class Trainer:
         )
         self.store.add_report(report)
         self.listener.report(report, is_best)
+
+    def _sample(self, text: str) -> None:
+        if text:
+            self.progress.samples += 1
+            self.store.add_sample(Sample(self.progress.step, self.progress.val_loss_nats, text))
+        self.listener.sample(text)
 
     def _checkpoint(self) -> None:
         arrays, progress = self.backend.arrays(), self.progress
@@ -317,6 +358,7 @@ class Trainer:
             seconds=spent.seconds,
             validation_seconds=spent.validation_seconds,
             reports=spent.reports,
+            samples=spent.samples,
         )
         self.listener.note(
             f"the loss exploded at step {step} ({loss:.4g}): back to step {good.step}, "

@@ -18,9 +18,12 @@ from charrnn.files import DescriptorFile, StrPath, atomic_write, sweep, sync_fol
 MODEL = "model.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.jsonl"
+SAMPLES = "samples.jsonl"
 CONFIG = "config.toml"
 LOCK = "lock"
-OF_A_RUN = (MODEL, CHECKPOINT, METRICS, CONFIG)
+SNAPSHOTS = "snapshots"
+SNAPSHOT = re.compile(r"\d{1,18}\.safetensors")
+OF_A_RUN = (MODEL, CHECKPOINT, METRICS, SAMPLES, CONFIG)
 ROOT = "runs"
 
 if sys.platform == "win32":
@@ -45,7 +48,9 @@ class RunFolder:
         self.model = self.path / MODEL
         self.checkpoint = self.path / CHECKPOINT
         self.metrics = self.path / METRICS
+        self.samples = self.path / SAMPLES
         self.config = self.path / CONFIG
+        self.snapshots = self.path / SNAPSHOTS
 
     @classmethod
     def create(
@@ -73,6 +78,8 @@ class RunFolder:
             with folder.lock(), telling(folder.path):
                 for name in old:
                     (folder.path / name).unlink()
+                for snapshot in snapshot_files(folder.snapshots):
+                    snapshot.unlink()
         return folder
 
     @classmethod
@@ -129,8 +136,9 @@ class RunFolder:
                 raise CharRNNError(
                     f"cannot lock {path}: {error.strerror or error}. Use a folder on a disk that has locks"
                 ) from error
-            with suppress(OSError):
-                sweep(self.path)
+            for folder in (self.path, self.snapshots):
+                with suppress(OSError):
+                    sweep(folder)
             with suppress(OSError):  # who holds it is for people to read; a full disk must not matter
                 os.ftruncate(fd, 0)
                 os.write(fd, f"process {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
@@ -138,67 +146,56 @@ class RunFolder:
         finally:
             os.close(fd)
 
+    def snapshot(self, step: int) -> Path:
+        """The file for the model as it is at a step, in a folder that is there."""
+        with telling(self.snapshots):
+            if not self.snapshots.is_dir():
+                self.snapshots.mkdir()
+                sync_folder(self.path)
+        return self.snapshots / f"{step:09d}.safetensors"
+
+    def drop_snapshots(self, *, most: int, after: int | None = None) -> None:
+        """Remove all snapshots but the last `most`, and those of steps after `after`."""
+        files = snapshot_files(self.snapshots)
+        kept = [file for file in files if after is None or int(file.stem) <= after][-most or len(files) :]
+        with telling(self.snapshots):
+            for file in set(files) - set(kept):
+                file.unlink()
+
     def append_metrics(self, record: Mapping[str, Any]) -> None:
         """Add one line of JSON; NaN and infinities become null. A torn last line goes first.
 
         Raises CharRNNError when it cannot be written; what was there before still is.
         """
-        finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
-        line = json.dumps(finite, allow_nan=False) + "\n"
-        with telling(self.metrics):
-            fd = os.open(self.metrics, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-            try:
-                end = _end_of_last_line(fd)
-                os.ftruncate(fd, end)
-                try:
-                    DescriptorFile(fd, self.metrics).write(line.encode())
-                except BaseException:
-                    with suppress(OSError):
-                        os.ftruncate(fd, end)
-                    raise
-            finally:
-                os.close(fd)
+        _append(self.metrics, record)
+
+    def append_sample(self, record: Mapping[str, Any]) -> None:
+        """Add a text that was drawn after a validation; all as for the metrics."""
+        _append(self.samples, record)
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """All records, oldest first; none before the first report. A torn last line is left out.
 
         Raises ModelError naming a line that is not a record.
         """
-        return [record for _, record in self._metrics_lines()]
+        return [record for _, record in _lines(self.metrics)]
+
+    def read_samples(self) -> list[dict[str, Any]]:
+        """The texts drawn so far; all as for the metrics."""
+        return [record for _, record in _lines(self.samples)]
 
     def truncate_metrics(self, count: int) -> None:
         """Keep the first `count` records: a resume from the checkpoint that knew them writes the rest again."""
-        lines = [line for line, _ in self._metrics_lines()]
-        if count < len(lines):
-            with atomic_write(self.metrics) as file:
-                file.write(b"".join(lines[:count]))
+        _truncate(self.metrics, count)
 
-    def _metrics_lines(self) -> list[tuple[bytes, dict[str, Any]]]:
-        try:
-            lines = self.metrics.read_bytes().splitlines(keepends=True)
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise ModelError(f"{self.metrics}: it cannot be read ({error.strerror or error})") from error
-        records = []
-        for number, line in enumerate(lines, 1):
-            if not line.endswith(b"\n"):
-                break
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):
-                record = None
-            if not isinstance(record, dict) or type(record.get("step")) is not int:
-                raise ModelError(
-                    f"{self.metrics}: line {number} is not a JSON object with a step. Delete that line"
-                )
-            records.append((line, record))
-        return records
+    def truncate_samples(self, count: int) -> None:
+        """Keep the first `count` texts."""
+        _truncate(self.samples, count)
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the settings of the run: values, or tables of values. None is left out."""
         with atomic_write(self.config) as file:
-            file.write(_toml(config).encode("utf-8", "replace"))
+            file.write(to_toml(config).encode("utf-8", "replace"))
 
     def read_config(self) -> dict[str, Any]:
         """The settings of the run. Raises ModelError when they are missing or damaged."""
@@ -206,6 +203,22 @@ class RunFolder:
             return tomllib.loads(self.config.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise ModelError(f"{self.config}: the settings of the run cannot be read ({error})") from error
+
+
+def snapshot_files(folder: Path) -> list[Path]:
+    """The snapshots in a folder, oldest first; none where there is no such folder."""
+    files = [file for file in folder.glob("*.safetensors") if SNAPSHOT.fullmatch(file.name)]
+    return sorted(files, key=lambda file: int(file.stem))
+
+
+def find_models(path: StrPath | None = None, root: StrPath = ROOT) -> list[Path]:
+    """The model files that `--model` means where several will do: a folder of snapshots is all of them.
+
+    Raises ModelError when there is none.
+    """
+    if path is not None and not _written(Path(path)) and (snapshots := snapshot_files(Path(path))):
+        return snapshots
+    return [find_model(path, root)]
 
 
 def find_model(path: StrPath | None = None, root: StrPath = ROOT) -> Path:
@@ -218,6 +231,8 @@ def find_model(path: StrPath | None = None, root: StrPath = ROOT) -> Path:
     path = Path(path)
     if not path.is_dir():
         return path
+    if not _written(path) and (snapshots := snapshot_files(path)):
+        raise ModelError(f"{path} holds {len(snapshots)} snapshots. Name one of them: {snapshots[-1]}")
     run = RunFolder.find(path)
     if not run.model.is_file():
         raise ModelError(
@@ -260,6 +275,53 @@ def _holder(fd: int) -> str:
     return "another process"
 
 
+def _append(path: Path, record: Mapping[str, Any]) -> None:
+    finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
+    line = json.dumps(finite, allow_nan=False) + "\n"
+    with telling(path):
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            end = _end_of_last_line(fd)
+            os.ftruncate(fd, end)
+            try:
+                DescriptorFile(fd, path).write(line.encode())
+            except BaseException:
+                with suppress(OSError):
+                    os.ftruncate(fd, end)
+                raise
+        finally:
+            os.close(fd)
+
+
+def _lines(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
+    """The whole lines of a file, each with its record; none where there is no file."""
+    try:
+        lines = path.read_bytes().splitlines(keepends=True)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ModelError(f"{path}: it cannot be read ({error.strerror or error})") from error
+    records = []
+    for number, line in enumerate(lines, 1):
+        if not line.endswith(b"\n"):
+            break
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            record = None
+        if not isinstance(record, dict) or type(record.get("step")) is not int:
+            raise ModelError(f"{path}: line {number} is not a JSON object with a step. Delete that line")
+        records.append((line, record))
+    return records
+
+
+def _truncate(path: Path, count: int) -> None:
+    lines = [line for line, _ in _lines(path)]
+    if count < len(lines):
+        with atomic_write(path) as file:
+            file.write(b"".join(lines[:count]))
+
+
 def _end_of_last_line(fd: int) -> int:
     """Bytes up to and with the last newline."""
     size = os.lseek(fd, 0, os.SEEK_END)
@@ -274,20 +336,21 @@ def _end_of_last_line(fd: int) -> int:
     return 0
 
 
-def _toml(values: Mapping[str, Any]) -> str:
-    lines = [f"{_key(k)} = {_value(v)}" for k, v in values.items() if not isinstance(v, Mapping | None)]
+def to_toml(values: Mapping[str, Any]) -> str:
+    """Values and tables of values as a TOML file. None is left out."""
+    lines = [f"{_key(k)} = {toml_value(v)}" for k, v in values.items() if not isinstance(v, Mapping | None)]
     for name, table in values.items():
         if isinstance(table, Mapping):
             lines += ["", f"[{_key(name)}]"]
-            lines += [f"{_key(k)} = {_value(v)}" for k, v in table.items() if v is not None]
+            lines += [f"{_key(k)} = {toml_value(v)}" for k, v in table.items() if v is not None]
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
 def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _value(name)
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml_value(name)
 
 
-def _value(value: Any) -> str:
+def toml_value(value: Any) -> str:
     """A TOML value; numpy's float64 and the like are written as what they are."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -298,5 +361,5 @@ def _value(value: Any) -> str:
     if isinstance(value, str):  # a JSON string but for DEL, which TOML wants escaped
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_value, value))}]"
+        return f"[{', '.join(map(toml_value, value))}]"
     raise TypeError(f"{type(value).__name__} has no place in {CONFIG}")

@@ -60,6 +60,9 @@ def rows(info: Info) -> Iterator[tuple[str, str]]:
     for name, key in (("train", "train_loss_nats"), ("validation", "val_loss_nats")):
         if (loss := at(training, key, kind=NUMBER)) is not None:
             yield name, losses(loss)
+    if snapshots := info.snapshots:
+        steps = ", ".join(f"{int(file.stem):,}" for file in snapshots)
+        yield "snapshots", f"{len(snapshots)}, of step {steps}; together: --model {snapshots[0].parent}"
     if changed := at(training, "settings", kind=dict):
         yield "settings", "; ".join(_unlike_defaults(changed)) or "all as by default"
     if command := at(training, "command_line", kind=str):
@@ -123,6 +126,7 @@ def as_json(info: Info) -> dict[str, Any]:
         "val_bits_per_char": _bits(at(info.training, "val_loss_nats", kind=NUMBER)),
         "training": info.training,
         "metrics": info.metrics,
+        "snapshots": [str(file) for file in info.snapshots],
         "verdict": None if info.verdict is None else asdict(info.verdict),
     }
 

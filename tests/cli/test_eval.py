@@ -3,6 +3,11 @@
 import io
 import json
 import math
+import os
+import re
+import subprocess
+import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +17,7 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
+from charrnn import scoring
 from charrnn.cli.eval import evaluate as command
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, DataError, UsageError
@@ -20,6 +26,7 @@ from charrnn.model import Model
 from charrnn.nn import torch_layout
 from charrnn.nn.loss import log_softmax
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.train.session import train
 from charrnn.ui import surprise
 
 SYMBOLS = "\n\x1b /[]abcdefgh"
@@ -240,3 +247,81 @@ def test_the_api_takes_one_model_or_several() -> None:
     seen: list[int] = []
     evaluate(model, ids, progress=seen.append)
     assert sum(seen) == len(ids) - 1
+
+
+def test_the_validation_part_scores_as_training_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = np.random.default_rng(1).choice(["the", "sea", "lay", "flat", "and", "grey\n"], 3000)
+    Path("corpus.txt").write_text(text := " ".join(words))
+    told = train("corpus.txt", out="run", layers=2, hidden=12, batch_size=4, max_steps=120, threads=1)
+    Path("part.txt").write_text(text[int(0.9 * len(text)) :])
+    for args in (["--split", "validation"], ["part.txt"]):
+        answer = json.loads(run(*args, "--model", "run", "--json", "--no-baselines").stdout)
+        assert answer["chars"] == len(text) - int(0.9 * len(text))
+        assert answer["loss_nats"] == pytest.approx(told.val_loss_nats, abs=1e-6)
+    for name, value in (("WINDOW", 257), ("SEGMENTS", 3), ("WARM_UP", 32), ("NUMBERS_AT_ONCE", 10**4)):
+        monkeypatch.setattr(scoring, name, value)
+        answer = json.loads(run("part.txt", "--model", "run", "--json", "--no-baselines").stdout)
+        assert answer["loss_nats"] == pytest.approx(told.val_loss_nats, abs=1e-6)
+
+
+def test_memory_does_not_grow_with_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "WINDOW", 256)
+    model = random_model()
+    peaks = []
+    for symbols in (1025, 1025, 4097):  # the first fills the buffers
+        path = tmp_path / f"{symbols}"
+        np.random.default_rng(1).integers(0, len(SYMBOLS), symbols).astype(np.uint8).tofile(path)
+        mapped = np.memmap(path, np.uint8, mode="r")
+        tracemalloc.start()
+        evaluate(model, mapped)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] < 1.1 * peaks[1] + 10_000
+
+
+def on_a_terminal(*args: str) -> tuple[bytes, bytes]:
+    """What a command writes to stdout and stderr, each a terminal of its own."""
+    import pty
+
+    streams = [pty.openpty(), pty.openpty()]
+    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    environment |= {"OPENBLAS_NUM_THREADS": "1", "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8"}
+    subprocess.run(
+        [sys.executable, "-m", "charrnn", *args],
+        stdin=subprocess.DEVNULL,
+        stdout=streams[0][1],
+        stderr=streams[1][1],
+        env=environment,
+        check=True,
+    )
+    written = []
+    for ours, theirs in streams:
+        os.write(theirs, b"$")
+        content = b""
+        while not content.endswith(b"$"):
+            content += os.read(ours, 65536)
+        written.append(content[:-1])
+        os.close(ours)
+        os.close(theirs)
+    return written[0], written[1]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
+def test_a_terminal_is_not_driven_by_what_a_model_reads_and_writes(model: Model) -> None:
+    """The vocabulary has ESC and [; on a terminal only our own colours may be escape sequences."""
+    Path("esc.txt").write_text("\x1b[a\x1b[b\x1b]h\n")
+    given = ("--model", "m.safetensors")
+    drawn = ("--seed", "1", "--length", "60", "--temp", "2")
+    out, _ = on_a_terminal("sample", *given, *drawn)
+    assert b"\\x1b" in out
+    assert b"\x1b" not in out
+    for args in (
+        ["eval", "esc.txt", "--highlight"],
+        ["sample", *drawn, "--novelty", "--novelty-min", "2"],
+    ):
+        out, progress = on_a_terminal(*args, *given)
+        assert b"\\x1b" in out
+        assert b"\x1b[" in out  # ours
+        assert b"\x1b" not in re.sub(rb"\x1b\[[0-9;]*m", b"", out)
+        assert (b"100%" in progress) == (args[0] == "eval")

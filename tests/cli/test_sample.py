@@ -62,6 +62,13 @@ def test_the_seed_is_told_when_it_was_not_given(model: Model) -> None:
     assert run("--length", "60", "--seed", line.split()[1]).stdout == first.stdout
 
 
+def test_no_seed_is_told_where_nothing_is_drawn(model: Model) -> None:
+    greedy = run("--length", "60", "--temp", "0")
+    assert greedy.stdout == sample(model, length=60, temperature=0, seed=1)
+    assert "seed" not in greedy.stderr
+    assert "seed" in run("--length", "60", "--temp", "0,0.5").stderr
+
+
 def test_json(model: Model) -> None:
     result = run("--json", "--count", "2", "--temp", "0.5,1", "--seed", "3", "--length", "20")
     answer = json.loads(result.stdout)

@@ -221,6 +221,35 @@ def test_a_pipe_larger_than_memory_is_copied_to_disk(tmp_path, everything_is_lar
     assert corpus.name == "pipe"
 
 
+# How far reading is
+
+
+def reported(sources, **options):
+    told = []
+    corpus = read_corpus(sources, reading=lambda done, total: told.append((done, total)), **options)
+    return corpus, told
+
+
+def test_reading_tells_the_bytes_of_both_passes(write, everything_is_large, cache):
+    paths = [write("a.txt", "12345678"), write("b.txt", "é")]
+    corpus, told = reported(paths)
+    assert told == [(n, 20) for n in (5, 8, 10, 15, 18, 20, 20)]
+    again, told = reported(paths)
+    assert told == [(n, 20) for n in (5, 8, 10, 20)]  # what the second pass would make is in the cache
+    assert np.array_equal(corpus.ids, again.ids)
+
+
+def test_reading_tells_of_folders_and_streams_without_a_total(write, cache, everything_is_large, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"1234567")))
+    _, told = reported([os.path.dirname(write("d/a.txt", "abc")), "-"])
+    assert told == [(n, 0) for n in (3, 8, 10)] + [(n, 20) for n in (3, 8, 10, 13, 18, 20, 20)]
+
+
+def test_reading_of_mapped_bytes_is_one_pass(write, everything_is_large):
+    _, told = reported([write("a", "1234567")], level="byte")
+    assert told == [(5, 14), (7, 14), (14, 14)]
+
+
 # Encodings, byte order marks, line ends
 
 

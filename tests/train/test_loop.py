@@ -16,8 +16,9 @@ from charrnn.config import TrainConfig
 from charrnn.errors import DivergedError
 from charrnn.text.batches import Streams
 from charrnn.train import checkpoint, loop
-from charrnn.train.loop import Progress, Report, Trainer
+from charrnn.train.loop import Progress, Report, Sample, Trainer
 from charrnn.train.schedules import learning_rate
+from charrnn.train.session import Quiet
 
 V = 10
 STREAMS = Streams(np.arange(2 * 3 * 20 + 1) % V, 2, 3)  # an epoch is 20 chunks
@@ -67,6 +68,9 @@ class Log:
 
     def add_report(self, report: Report) -> None:
         self.events.append(("metrics", report))
+
+    def add_sample(self, sample: Sample) -> None:
+        self.events.append(("kept", sample))
 
     def report(self, report: Report, is_best: bool) -> None:
         self.events.append(("best" if is_best else "report", report))
@@ -228,7 +232,10 @@ def test_the_closing_validation_may_find_the_best(validations: Script) -> None:
     trainer(FakeBackend(), log, eval_every=10, max_steps=15).run()
     assert log.of("model") == [10, 15]
     # The checkpoint is that of a run that goes on, and comes first: a kill in between loses nothing.
-    assert [event for event, _ in log.events][-5:] == ["checkpoint", "metrics", "best", "model", "sample"]
+    assert [event for event, _ in log.events][-6:] == [
+        *("checkpoint", "metrics", "best", "model", "kept", "sample")
+    ]
+    assert log.of("kept")[-1] == Sample(15, 1.5, log.of("sample")[-1])
     step, progress = log.of("checkpoint")[-1]
     assert (step, progress.best_step, progress.best_val_loss_nats) == (15, 10, 2.0)
 
@@ -463,9 +470,7 @@ def test_real_networks_diverge_and_recover(tmp_path: Any, cell: str) -> None:
     settings = {"cell": cell, "optimizer": "sgd", "clip_value": 0.0, "max_steps": 40, "nonlinearity": "relu"}
     notes: list[str] = []
 
-    class Notes(Log):
-        def begin(self, about: object, vocabulary: object) -> None: ...
-
+    class Notes(Quiet):
         def note(self, message: str) -> None:
             notes.append(message)
 

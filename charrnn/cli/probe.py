@@ -1,0 +1,89 @@
+"""charrnn probe: what the state of a model knows of whole texts."""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from charrnn.cli.options import JsonOption, ModelOption
+from charrnn.cli.pipes import until_nobody_reads
+from charrnn.errors import UsageError
+
+Unknown = Literal["error", "skip", "nearest"]
+
+
+def probe(
+    labels: Annotated[
+        str | None, typer.Argument(metavar="[CSV]", help="Texts with labels to fit on; - is stdin.")
+    ] = None,
+    model: ModelOption = None,
+    text_column: Annotated[str | None, typer.Option(help="Name of the column with the texts.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Name of the column with the labels.")] = None,
+    held_out: Annotated[float, typer.Option(min=0, max=1, help="Share of the texts to measure on.")] = 0.2,
+    seed: Annotated[int, typer.Option(min=0, help="Which texts these are.")] = 1,
+    unknown: Annotated[Unknown, typer.Option(help="What to do with characters the model lacks.")] = "error",
+    out: Annotated[
+        str | None, typer.Option(help="Where to save the probe; by default beside the model.")
+    ] = None,
+    predict: Annotated[
+        str | None, typer.Option(metavar="CSV", help="Tell the labels of these texts instead; - is stdin.")
+    ] = None,
+    probe_file: Annotated[
+        str | None, typer.Option("--probe", help="With --predict: the saved probe.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit a linear classifier on the state a model has after each text, and measure it on held-out texts.
+
+    The CSV has a text and a label a row, under the names text and label, or in its first two columns when it
+    has no header. Beside the model's state stand a classifier of character n-grams, the single cell that
+    does best, and the commonest label. --predict writes CSV, or with --json a JSON object a line.
+
+    \b
+    Examples:
+      charrnn probe reviews.csv --label-column sentiment
+      charrnn probe --predict new.csv --probe runs/tale-1/reviews.probe.safetensors
+    """
+    from charrnn import probe as probes
+    from charrnn.model import load_model
+    from charrnn.model_file import read_metadata
+    from charrnn.text.table import read_table
+    from charrnn.train.run_folder import find_model
+    from charrnn.ui.probe import predictions, report
+    from charrnn.ui.text import writer
+
+    if (labels is None) == (predict is None) or (predict is None) != (probe_file is None):
+        raise UsageError("name a CSV with labels to fit on, or --predict CSV with --probe FILE")
+    if predict is not None and probe_file is not None:
+        fitted = probes.load_probe(probe_file)
+        loaded = probes.model_of(fitted, probe_file, None if model is None else find_model(model))
+        rows = read_table(predict, text_column, "")
+        p = fitted.probabilities(probes.features(loaded, probes.encode_rows(rows, loaded.vocab, unknown)))
+        with until_nobody_reads():
+            write = writer(sys.stdout)
+            for line in predictions(rows, fitted.labels, p, as_json):
+                write(line)
+        return
+    file = find_model(model)
+    if model is None:
+        typer.echo(f"model {file}", err=True)
+    assert labels is not None
+    saved = Path(out) if out else file.with_name(f"{Path(labels).stem}.probe.safetensors")
+    if saved.exists() and saved.samefile(file):
+        raise UsageError(f"--out {saved} is the model itself. Name another file")
+    loaded = load_model(file)
+    rows = read_table(labels, text_column, label_column)
+    ids = probes.encode_rows(rows, loaded.vocab, unknown)
+    texts, told = [row.text for row in rows], [row.label for row in rows]
+    fitted, result = probes.fit(loaded, texts, ids, told, held_out=held_out, seed=seed)
+    sha256 = read_metadata(file)["sha256"]
+    replace(fitted, model=str(file.absolute()), model_sha256=sha256, report=result.to_json()).save(saved)
+    with until_nobody_reads():
+        if as_json:
+            typer.echo(json.dumps(result.to_json() | {"model": str(file), "probe": str(saved)}))
+        else:
+            write = writer(sys.stdout)
+            write("\n".join([*report(result), f"saved {saved}", ""]))

@@ -1,0 +1,56 @@
+"""Where in the files of a corpus a symbol of it stands."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from charrnn.errors import DataError
+from charrnn.text.decode import decode
+from charrnn.text.sources import find_sources
+
+BYTE_ORDER_MARK = "\ufeff"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A symbol of a file: its number from 0, in characters (bytes at byte level), and its line from 1."""
+
+    file: str
+    offset: int
+    line: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def places(
+    sources: Sequence[str], offsets: Sequence[int], *, level: str, encoding: str, newlines: str
+) -> list[Place]:
+    """The places of symbols numbered from the beginning of a corpus, as `read_corpus` reads these sources.
+
+    Raises DataError when a source cannot be read or the corpus has become too short.
+    """
+    waiting = sorted(range(len(offsets)), key=lambda k: -offsets[k])  # the next one last
+    found: dict[int, Place] = {}
+    before = 0  # symbols in the files before
+    with ExitStack() as stack:
+        for source in find_sources(sources, stack, lambda _: None)[0]:
+            start, lines = before, 1
+            blocks = source.blocks()
+            texts = blocks if level == "byte" else decode(blocks, source.title, encoding, newlines)
+            for text in texts:
+                if isinstance(text, str) and before == start:
+                    text = text.removeprefix(BYTE_ORDER_MARK)
+                newline: Any = "\n" if isinstance(text, str) else b"\n"
+                while waiting and offsets[waiting[-1]] < before + len(text):
+                    k = waiting.pop()
+                    line = lines + text.count(newline, 0, offsets[k] - before)
+                    found[k] = Place(source.name, offsets[k] - start, line)
+                if not waiting:
+                    return [found[k] for k in range(len(offsets))]
+                before += len(text)
+                lines += text.count(newline)
+    if waiting:
+        raise DataError(f"{', '.join(sources)} has changed: it has only {before:,} symbols now")
+    return []

@@ -16,16 +16,22 @@ ROOMS = [
     "__init__",
     "cli",
     "ui",
+    "learn",
+    "tune",
     "train",
     "interpret",
+    "novelty",
+    "probe",
     "evaluation",
     "baselines",
     "beam",
     "sampling",
     "sampling_config",
     "scoring",
+    "exchange",
     "model",
     "model_file",
+    "fast",
     "text",
     "nn",
     "config",
@@ -38,11 +44,16 @@ PLACES = {
     "typer": ("cli",),
     "click": ("cli",),
     "rich": ("ui",),
+    "optuna": ("tune",),
     "torch": ("train",),
     "safetensors": ("model_file",),
+    "onnx": ("exchange",),
+    "onnxruntime": ("exchange",),
+    "tensorboardX": ("train",),
+    "llvmlite": ("fast", "train"),
     "numpy": ROOMS,
 }
-NUMPY_ONLY = ("nn", "interpret")
+NUMPY_ONLY = ("nn", "interpret", "learn")
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -66,16 +77,18 @@ def tree(path: Path) -> ast.Module:
 
 def imports(path: Path) -> set[str]:
     """The modules a file imports anywhere, also inside functions; of charrnn's own, the file that is meant."""
-    found = set()
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
-            for alias in node.names:
-                whole = f"{node.module}.{alias.name}"
-                found.add(whole if whole in MODULES else node.module or "")
-    return found
+    return {module for node in ast.walk(tree(path)) for module in imported_by(node)}
+
+
+def imported_by(node: ast.AST) -> set[str]:
+    """The modules that this statement alone imports."""
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    if not isinstance(node, ast.ImportFrom):
+        return set()
+    assert node.level == 0, f"line {node.lineno}: a relative import"
+    candidates = {f"{node.module}.{alias.name}" for alias in node.names}
+    return {whole if whole in MODULES else node.module or "" for whole in candidates}
 
 
 def test_the_parser_sees_every_kind_of_import() -> None:
@@ -105,6 +118,16 @@ def test_libraries_are_imported_where_they_belong(path: Path) -> None:
     assert not {library for library in libraries if library in PLACES and here not in PLACES[library]}
     if here in NUMPY_ONLY:
         assert libraries <= {"numpy"}
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "train").glob("*.py")), ids=module_name)
+def test_the_rest_of_training_does_without_the_compiler(path: Path) -> None:
+    """Only the fast engine imports llvmlite, and that engine is imported where it is asked for."""
+    if path.name in ("fast_backend.py", "fast_update.py"):
+        return
+    assert not {module for module in imports(path) if module.split(".")[0] == "llvmlite"}
+    at_start = {module for node in tree(path).body for module in imported_by(node)}
+    assert not {module for module in at_start if room(module) == "fast" or ".fast_" in module}
 
 
 FORBIDDEN_CALLS = {"print", "open", "input", "exec", "eval"}
@@ -164,7 +187,7 @@ def test_importing_charrnn_is_light() -> None:
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("train", "--help")])
-def test_help_imports_no_torch(arguments: tuple[str, ...]) -> None:
+def test_help_imports_no_torch_and_no_compiler(arguments: tuple[str, ...]) -> None:
     loaded = loaded_by(*arguments)
     assert "charrnn.cli.app" in loaded
-    assert "torch" not in loaded
+    assert not loaded & {"torch", "llvmlite"}

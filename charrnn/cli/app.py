@@ -8,13 +8,22 @@ import typer
 
 from charrnn.cli.corpus import corpus
 from charrnn.cli.eval import evaluate
+from charrnn.cli.export import export
+from charrnn.cli.gradcheck import gradcheck
+from charrnn.cli.gradient_flow import gradient_flow
+from charrnn.cli.import_model import import_model
 from charrnn.cli.info import info
 from charrnn.cli.inspect_cells import inspect_cells
+from charrnn.cli.learn import learn
+from charrnn.cli.options import App
+from charrnn.cli.probe import probe
+from charrnn.cli.report import report
 from charrnn.cli.sample import sample
 from charrnn.cli.train import train
-from charrnn.errors import CharRNNError
+from charrnn.cli.tune import tune
+from charrnn.errors import CharRNNError, UsageError
 
-app = typer.Typer(
+app = App(
     name="charrnn",
     no_args_is_help=True,
     add_completion=True,
@@ -24,10 +33,18 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(sample)
+app.command()(probe)
 app.command("eval")(evaluate)
 app.command()(inspect_cells)
 app.command()(info)
+app.command()(report)
 app.command()(corpus)
+app.command()(export)
+app.command("import")(import_model)
+app.command()(learn)
+app.command()(gradcheck)
+app.command()(gradient_flow)
+app.command()(tune)
 
 _debug = False
 
@@ -42,7 +59,15 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def charrnn(
-    debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when a command fails.")] = False,
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "--debug",
+            envvar="CHARRNN_DEBUG",
+            show_envvar=False,
+            help="Show a traceback when a command fails.",
+        ),
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
@@ -59,6 +84,11 @@ def main() -> None:
     except CharRNNError as error:
         if _debug:
             raise
+        if isinstance(error, UsageError):
+            from charrnn.train.ranks import follows
+
+            if follows():  # the first process tells the same
+                sys.exit(error.exit_code)
         fail(str(error), error.exit_code)
     except MemoryError:
         fail(

@@ -1,11 +1,14 @@
 """Command line options made from the fields of the settings classes, and options several commands share."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import Field, fields
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
+
+from charrnn.cli.settings_file import Command, ConfigOption, origin
+from charrnn.config import check_value
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 ModelOption = Annotated[
@@ -29,16 +32,59 @@ def with_settings(**panels: type) -> Callable[[Callable[..., None]], Callable[..
             for panel, settings in panels.items()
             for f in fields(settings)
         ]
-
-        def run(**given: Any) -> None:
-            command(**given)
-
-        run.__name__, run.__doc__ = command.__name__, command.__doc__
-        run.__signature__ = signature.replace(parameters=[*own, *made])  # type: ignore[attr-defined]
-        run.__annotations__ = {p.name: p.annotation for p in [*own, *made]}
-        return run
+        return _with_parameters(command, lambda **given: command(**given), [*own, *made])
 
     return decorate
+
+
+def of_a_resume(ctx: typer.Context, given: dict[str, Any], limits: Collection[str]) -> dict[str, Any]:
+    """What of the options given may change a run that goes on; the others become None.
+
+    Only the command line and a file that it names do: a variable is set for all runs, and must not change one
+    that began without it. Of the file, a place to start from is past, and its limits give way to those of the
+    command line.
+    """
+    origins = {name: origin(ctx, name) for name, value in given.items() if value is not None}
+    counts = {"command line"} | ({"file"} if origin(ctx, "config").kind == "command line" else set())
+    kept = {name for name, where in origins.items() if where.kind in counts}
+    past = {"preset", "init_from", "space"}
+    if any(origins[name].kind == "command line" for name in kept & set(limits)):
+        past |= set(limits)
+    kept -= {name for name in kept & past if origins[name].kind == "file"}
+    if left := sorted(where.name for where in origins.values() if where.kind == "environment"):
+        typer.echo(f"a run goes on with its own settings, whatever {', '.join(left)} may be", err=True)
+    return {name: value if name in kept else None for name, value in given.items()}
+
+
+class App(typer.Typer):
+    """Typer, with --config and CHARRNN_ variables for every command."""
+
+    def command(self, name: str | None = None, **rest: Any) -> Callable[..., Any]:
+        def add(command: Callable[..., None]) -> Callable[..., None]:
+            def run(config: str | None, **given: Any) -> None:
+                command(**given)
+
+            parameters = inspect.signature(command).parameters.values()
+            config = inspect.Parameter(
+                "config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=ConfigOption
+            )
+            super(App, self).command(name, cls=Command, **rest)(
+                _with_parameters(command, run, [*parameters, config])
+            )
+            return command
+
+        return add
+
+
+def _with_parameters(
+    command: Callable[..., None], run: Callable[..., None], parameters: list[inspect.Parameter]
+) -> Callable[..., None]:
+    """`run` under the name and help of `command`, with other parameters for Typer to see."""
+    hints = get_type_hints(command, include_extras=True)
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: hints.get(p.name, p.annotation) for p in parameters}
+    return run
 
 
 def _option(f: Field[Any], panel: str) -> Any:
@@ -48,4 +94,13 @@ def _option(f: Field[Any], panel: str) -> Any:
     )
     default = f"{f.default:g}" if isinstance(f.default, float) else f.default
     shown = "" if default in (None, "") else f"  [default: {default}]"
-    return Annotated[kind | None, typer.Option(help=f.metadata["help"] + shown, rich_help_panel=panel)]
+
+    def within_limits(ctx: typer.Context, value: Any) -> Any:
+        if value is not None and not ctx.resilient_parsing:
+            check_value(f, value, origin(ctx, f.name).name)
+        return value
+
+    return Annotated[
+        kind | None,
+        typer.Option(help=f.metadata["help"] + shown, rich_help_panel=panel, callback=within_limits),
+    ]

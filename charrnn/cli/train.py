@@ -1,22 +1,23 @@
 """charrnn train: a text in, a model out."""
 
 import json
-import math
 import shlex
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from charrnn.cli.options import JsonOption, with_settings
+from charrnn.cli.dry_run import dry_run as measure
+from charrnn.cli.options import JsonOption, of_a_resume, with_settings
+from charrnn.cli.show_config import show_config as settings_of
 from charrnn.config import PRESETS, ModelConfig, TrainConfig
 from charrnn.errors import UsageError
 
 
 @with_settings(Model=ModelConfig, Training=TrainConfig)
 def train(
+    ctx: typer.Context,
     corpus: Annotated[
         list[str] | None, typer.Argument(help="Text files, folders, patterns, or - for stdin.")
     ] = None,
@@ -37,6 +38,12 @@ def train(
         bool,
         typer.Option("--dry-run", help="Show sizes, memory and time of the run; train and save nothing."),
     ] = False,
+    show_config: Annotated[
+        bool, typer.Option("--show-config", help="Print the settings and where each came from, as TOML.")
+    ] = False,
+    as_scalars: Annotated[
+        bool, typer.Option("--tensorboard", help="Follow metrics.jsonl for TensorBoard, in RUN/tensorboard.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say only what goes wrong.")] = False,
     as_json: JsonOption = False,
     **settings: Any,
@@ -49,19 +56,30 @@ def train(
       charrnn train corpora/harbour.txt --preset quick --max-minutes 1
       charrnn train corpora/harbour.txt --hidden 512 --dry-run
       charrnn train --resume --epochs 20
+      charrnn train corpora/harbour.txt --preset quick --show-config > mine.toml
+      charrnn train corpora/harbour.txt --config mine.toml --max-steps 100
       charrnn train letters.txt --init-from runs/harbour-20250101-120000 --freeze-layers 0
     """
+    if show_config:
+        settings_of(ctx, as_json, preset, init_from, settings)
+        return
     if dry_run:
         if resume:
             raise UsageError("--dry-run cannot be given with --resume: it shows what a new run would be")
-        if not quiet:
-            typer.echo("measuring a few seconds of training", err=True)
-        _dry_run(corpus or (), as_json, preset=preset, init_from=init_from, **settings)
+        measure(corpus or (), as_json, quiet, preset=preset, init_from=init_from, **settings)
         return
     from charrnn.train import session
+    from charrnn.train.ranks import follows
+    from charrnn.train.tensorboard import tensorboard
     from charrnn.ui.training import training_listener
 
-    with training_listener(quiet=quiet) as listener:
+    if resume:
+        settings = of_a_resume(ctx, {"preset": preset, "init_from": init_from, **settings}, session.LIMITS)
+        preset, init_from = settings.pop("preset"), settings.pop("init_from")
+    with (
+        training_listener(quiet=quiet or follows()) as listener,
+        tensorboard(listener, as_scalars) as told,
+    ):
         result = session.train(
             corpus or (),
             preset=preset,
@@ -69,7 +87,7 @@ def train(
             resume=resume,
             force=force,
             init_from=init_from,
-            listener=listener,
+            listener=told,
             command_line=["charrnn", *sys.argv[1:]],
             **settings,
         )
@@ -78,16 +96,3 @@ def train(
         typer.echo(json.dumps(asdict(result)))
     elif not quiet:
         typer.echo(f"charrnn sample --model {shlex.quote(result.model)}", err=True)
-
-
-def _dry_run(corpus: Sequence[str], as_json: bool, **settings: Any) -> None:
-    from charrnn.train.dry_run import dry_run
-    from charrnn.ui.card import stdout_console
-    from charrnn.ui.dry_run import view
-
-    run = dry_run(corpus, **settings)
-    if as_json:
-        typer.echo(json.dumps(asdict(run) | {"seconds": run.seconds if math.isfinite(run.seconds) else None}))
-    else:
-        console = stdout_console()
-        console.print(view(run, console))

@@ -25,7 +25,7 @@ from charrnn.text.vocabulary import Vocabulary
 from charrnn.train import checkpoint, fine_tune
 from charrnn.train.backend import Backend, NumpyBackend
 from charrnn.train.engines import blas_threads, settle, threads_for
-from charrnn.train.loop import Chunks, Listener, Progress, Report, Trainer
+from charrnn.train.loop import Chunks, Listener, Progress, Report, Sample, Trainer
 from charrnn.train.ranks import ALONE, Leader, MappedIds, Ranks, begin, joined, obey, pack, unpack
 from charrnn.train.run_folder import RunFolder
 from charrnn.train.signals import stop_on_signals
@@ -304,6 +304,8 @@ def _resumed(
         given.keys() & LIMITS
     ):  # a new limit takes the place of the old ones: more steps than there were minutes for
         given = dict.fromkeys(LIMITS) | dict(given)
+    if given.get("backend") == "auto":
+        given = {**given, "backend": settle(replace(config, backend="auto")).backend}
     old = as_dict(model) | as_dict(config) | {"lr": config.learning_rate}
     changed = {name: value for name, value in given.items() if name not in old or old[name] != value}
     told = {name: f"--{name.replace('_', '-')} {old.get(name)} -> {value}" for name, value in changed.items()}
@@ -402,6 +404,7 @@ def _run(plan: Plan, ranks: Ranks, listener: RunListener, command_line: Sequence
             metadata, arrays = plan.saved
             trainer.restore(arrays, metadata["progress"])
         folder.truncate_metrics(trainer.progress.reports)
+        folder.truncate_samples(trainer.progress.samples)
         folder.drop_snapshots(most=config.snapshots, after=trainer.progress.step)
         listener.begin(
             About(
@@ -640,3 +643,6 @@ class RunStore:
 
     def add_report(self, report: Report) -> None:
         self._plan.folder.append_metrics(asdict(report))
+
+    def add_sample(self, sample: Sample) -> None:
+        self._plan.folder.append_sample(asdict(sample))

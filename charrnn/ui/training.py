@@ -15,10 +15,11 @@ from rich.text import Text
 
 from charrnn.config import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.train.loop import Progress, Report
+from charrnn.train.loop import TICK_SECONDS, Progress, Report
 from charrnn.train.session import About, Quiet, RunListener, TrainResult
 from charrnn.ui.card import has_unicode, plain
 from charrnn.ui.charts import ASCII_BARS, BARS, sparkline
+from charrnn.ui.progress import reading_bar
 
 SAMPLE_LINES = 6
 SPARK_WIDTH = 40
@@ -38,7 +39,7 @@ def training_listener(*, quiet: bool) -> Iterator[View]:
     if quiet:
         yield Silent(console)
     elif console.is_terminal and not console.is_dumb_terminal:
-        with Live(console=console, auto_refresh=False, transient=False) as live:
+        with Live(console=console, auto_refresh=False, transient=True) as live:
             yield LiveView(console, live)
     else:
         yield PlainView(console)
@@ -66,15 +67,16 @@ def architecture(model: ModelConfig) -> str:
 
 
 def describe(about: About) -> str:
-    """The run in a line or two."""
+    """The run in a few lines."""
     config = about.config
+    engine = f"\n{about.engine}" if config.backend == "torch" else ""
     start = "" if about.resumed_at is None else f", resumed at step {about.resumed_at:,}"
     return (
         f"{about.corpus}: {about.characters:,} characters ({about.training_characters:,} train, "
         f"{about.validation_characters:,} validate), vocabulary {about.vocabulary}\n"
         f"{architecture(about.model)}, {about.parameters:,} parameters; {config.optimizer}, "
         f"lr {config.learning_rate:g}, {config.schedule}; {about.batch_size} streams × {config.seq_length} "
-        f"characters, {about.threads} thread{'s' * (about.threads > 1)}{start}"
+        f"characters, {about.threads} thread{'s' * (about.threads > 1)}{start}{engine}"
     )
 
 
@@ -125,8 +127,18 @@ class LiveView(Silent):
         self._validation: list[float] = []
         self._sample = ""
         self._began, self._used_at_begin = time.perf_counter(), 0.0
+        self._read = self._began  # when the bar of reading was last drawn
+
+    def reading(self, done: int, total: int) -> None:
+        now = time.perf_counter()
+        if done == total:
+            self._live.update(Text(""), refresh=True)
+        elif now - self._read >= TICK_SECONDS:
+            self._read = now
+            self._live.update(reading_bar(done, total, self.console.width), refresh=True)
 
     def begin(self, about: About, vocabulary: Vocabulary) -> None:
+        self._live.transient = False  # from here on what is shown is to stay
         self._about = about
         self._began = time.perf_counter()
         self._draw()

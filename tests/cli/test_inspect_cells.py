@@ -57,7 +57,7 @@ def test_json_keys_and_values(model: Model) -> None:
     [finding] = answer["findings"]
     assert finding.keys() == {
         *("concept", "kind", "layer", "cell", "sign", "verdict", "predictive"),
-        *("select_score", "confirm_score", "memory_score", "matched_accuracy", "table_score"),
+        *("select_score", "confirm_score", "memory_score", "matched_accuracy", "steady_score", "table_score"),
         *("chance_level", "p_value", "probe_score", "locality", "eta_squared"),
         *("threshold", "balanced_accuracy", "f1", "mcc", "prevalence"),
         *("causal_effect", "causal_p", "causal_target", "causal_controls", "causal_others", "causal_doses"),
@@ -162,6 +162,12 @@ def test_the_list_needs_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (["--concept", "nonsense"], UsageError, "--concept 'nonsense' is unknown"),
         (["--concept", "x=span:@@"], UsageError, "matches nothing"),
         (["--concept", "x=span:a", "--expect", "b"], UsageError, "--expect 'b' is malformed"),
+        (
+            ["--concept", "quote", "--expect", "b=+"],
+            UsageError,
+            "--expect 'b=+' is for a concept of your own",
+        ),
+        (["--expect", "b=+"], UsageError, "and none is defined: a built-in one has its own expectation"),
         (["--cell", "1:0"], UsageError, "--cell 1:0 does not exist"),
         (["--cell", "137"], UsageError, "write LAYER:CELL"),
         (["--json", "--csv"], UsageError, "exclude each other"),

@@ -3,10 +3,15 @@
 import dataclasses
 import io
 import json
+import os
+import pickle
 import random
 import re
+import struct
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,12 +97,32 @@ def charrnn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         ("train no*.txt", 3, "no file matches this pattern"),
         ("train empty.txt", 3, "empty.txt: empty, there is no text to read"),
         ("train short.txt", 3, "the text is too short: 8 symbols"),
-        ("train latin.txt", 3, "latin.txt"),
+        ("train latin.txt", 3, "latin.txt is not valid utf-8 at byte 2 (line 1): 0xEF"),
+        ("train wide.txt", 3, "wide.txt is UTF-16, not UTF-8 (it begins with the byte order mark FF FE)"),
+        ("train half.txt", 3, "half.txt looks like UTF-16-LE, not UTF-8 (every other byte is zero)"),
+        (
+            "train nul.txt",
+            3,
+            "nul.txt looks like binary data, not text: it has a NUL character at character 200",
+        ),
+        ("train binary", 3, "binary is a folder without text; skipped: nul.txt (not utf-8 text)"),
+        ("train nothing", 3, "nothing is a folder without text"),
+        ("train /dev/null", 3, "/dev/null is a device: give a file, a folder, a pipe, or - for stdin"),
+        ("train text.txt --level word", 2, "Invalid value for '--level'"),
+        ("train text.txt --newlines cr", 2, "Invalid value for '--newlines'"),
+        ("train text.txt --min-count 0", 2, "--min-count is 0; it must be at least 1"),
+        ("train text.txt --level byte --min-count 2", 2, "--level byte takes bytes as they are"),
         ("train -", 3, "stdin: empty"),
         ("train --resume", 4, "there is no run under runs. Train a model with `charrnn train CORPUS`"),
         ("train --resume --out nowhere", 4, "nowhere does not exist. Name a run folder"),
         ("train --resume --out nothing", 4, "nothing holds no run"),
-        ("train text.txt --init-from text.txt", 4, "text.txt"),
+        ("train text.txt --init-from text.txt", 4, "text.txt: it is no safetensors file"),
+        (
+            "train text.txt --init-from pickle.pt",
+            4,
+            "pickle.pt: it is a zip archive or a pickle, as torch.save writes",
+        ),
+        ("train --resume --init-from text.txt", 2, "--init-from cannot be given with --resume"),
         (f"train text.txt {SMALL} --lr 1e30", 5, "did not recover in 5 tries with ever lower learning rates"),
     ],
 )
@@ -105,6 +130,12 @@ def test_each_mistake_has_its_code_and_message(charrnn: Charrnn, line: str, code
     Path("empty.txt").write_text("")
     Path("short.txt").write_text("too short")
     Path("latin.txt").write_bytes("na\u00efve".encode("latin-1") * 50)
+    Path("wide.txt").write_bytes("naïve".encode("utf-16") * 50)
+    Path("half.txt").write_bytes("naïve".encode("utf-16-le") * 50)
+    Path("nul.txt").write_bytes(b"text" * 50 + b"\0" + b"text" * 50)
+    Path("pickle.pt").write_bytes(pickle.dumps({"weights": [0.0] * 99}))
+    Path("binary").mkdir()
+    Path("binary/nul.txt").write_bytes(Path("nul.txt").read_bytes())
     Path("nothing").mkdir()
     done = charrnn(line)
     assert done.code == code, done.err
@@ -164,8 +195,84 @@ def test_a_damaged_checkpoint_ends_with_4(charrnn: Charrnn) -> None:
     assert done.err.startswith("charrnn: here/checkpoint.safetensors: ")
 
 
+def reheaded(content: bytes, old: str, new: str) -> bytes:
+    """A model file whose header says `new` where it said `old`."""
+    (length,) = struct.unpack_from("<Q", content)
+    header = content[8 : 8 + length].decode()
+    assert header.count(old) == 1
+    header = header.replace(old, new)
+    return struct.pack("<Q", len(header)) + header.encode() + content[8 + length :]
+
+
+STRANGERS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "empty": (lambda content: b"", "it is empty"),
+    "cut off": (lambda content: content[:-9], " are there. The file is damaged"),
+    "a bit flipped": (
+        lambda content: content[:-5] + bytes([content[-5] ^ 1]) + content[-4:],
+        "checksum does not match",
+    ),
+    "pickle": (lambda content: pickle.dumps([0.0] * 99), "zip archive or a pickle, as torch.save writes"),
+    "newer": (
+        lambda content: reheaded(content, r"\"format_version\":1", r"\"format_version\":2"),
+        "format version 2; this charrnn reads up to 1. Upgrade",
+    ),
+    "10^12 numbers": (
+        lambda content: reheaded(
+            content,
+            '"head.weight":{"dtype":"F32","shape":[9,4]',
+            '"head.weight":{"dtype":"F32","shape":[1000000,1000000]',
+        ),
+        "of shape [1000000, 1000000]",
+    ),
+    "without a head": (
+        lambda content: reheaded(content, '"head.weight"', '"tail.weight"'),
+        "tensor 'head.weight' is missing",
+    ),
+    "a key twice": (
+        lambda content: reheaded(content, '{"__metadata__":', '{"__metadata__":{},"__metadata__":'),
+        "a key appears twice",
+    ),
+    "deep": (lambda content: struct.pack("<Q", 80_005) + b'{"a":' + b"[" * 80_000, "nested more than 32"),
+}
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_a_model_file_from_a_stranger_ends_each_command_with_4(charrnn: Charrnn, stranger: str) -> None:
+    change, message = STRANGERS[stranger]
+    assert charrnn(f"train text.txt {SMALL} --max-steps 3 --out here").code == 0
+    model, checkpoint = Path("here/model.safetensors"), Path("here/checkpoint.safetensors")
+    model.write_bytes(change(model.read_bytes()))
+    for command in (
+        "sample --model here",
+        "eval text.txt --model here",
+        "info --model here",
+        "inspect-cells --model here",
+        "train text.txt --init-from here",
+    ):
+        done = charrnn(command)
+        assert (done.code, done.out) == (4, ""), command
+        assert done.err.startswith(f"charrnn: {model}: ")
+        assert message in done.err
+        assert done.err.count("\n") == 1
+    if stranger not in ("10^12 numbers", "without a head"):  # a checkpoint has no such tensor
+        checkpoint.write_bytes(change(checkpoint.read_bytes()))
+        done = charrnn("train --resume --out here --max-steps 6")
+        assert (done.code, done.out) == (4, "")
+        assert done.err.startswith(f"charrnn: {checkpoint}: ")
+        assert message in done.err
+
+
 # ------------------------------------------------------------------------------------------------
 # What goes right
+
+
+@pytest.mark.parametrize("text", ["a" * 500, "\n" * 500])
+def test_a_text_of_one_symbol(charrnn: Charrnn, text: str) -> None:
+    Path("one.txt").write_text(text)
+    done = charrnn(f"train one.txt {SMALL} --max-steps 60 --out one --json")
+    assert done.code == 0
+    assert json.loads(done.out)["val_loss_nats"] == 0
+    assert charrnn("sample --model one --length 7 --seed 1").out == text[:7]
 
 
 def test_json_has_the_promised_keys(charrnn: Charrnn) -> None:
@@ -226,8 +333,40 @@ def test_a_corpus_from_stdin(charrnn: Charrnn) -> None:
     of_stdin = charrnn(f"train - {SMALL} --max-steps 9 --json --out b", stdin=text)
     losses = [json.loads(done.out)["val_loss_nats"] for done in (of_file, of_stdin)]
     assert losses[0] == losses[1]
-    assert charrnn("train --resume --out b --max-steps 12", stdin=text).code == 0
-    assert charrnn("train --resume --out b --max-steps 15", stdin=text[1:]).code == 3
+    assert charrnn("train - --resume --out b --max-steps 12", stdin=text).code == 0
+    assert charrnn("train - --resume --out b --max-steps 15", stdin=text[1:]).code == 3
+
+
+@pytest.mark.parametrize("stopped", ["at its end", "before its first checkpoint"])
+def test_a_text_from_a_stream_must_be_named_again(charrnn: Charrnn, stopped: str) -> None:
+    """The message, and that what it advises works: a resume must not sit waiting for a keyboard."""
+    text = Path("text.txt").read_bytes()
+    assert charrnn(f"train - {SMALL} --max-steps 9 --out b", stdin=text).code == 0
+    if stopped == "before its first checkpoint":
+        Path("b/checkpoint.safetensors").unlink()
+    done = charrnn("train --resume --out b --max-steps 12 --quiet", stdin=text)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines()[-1] == (
+        "charrnn: b was trained on a text from stdin, which cannot be read again. Name a file with the same text, "
+        "or - and pipe it in: charrnn train TEXT --resume --out b"
+    )
+    assert charrnn("train text.txt --resume --out b --max-steps 12").code == 0
+    assert charrnn("train --resume --out b --max-steps 15").code == 0  # now that it came from a file
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_named_pipe_must_be_named_again(charrnn: Charrnn) -> None:
+    os.mkfifo("pipe.txt")
+    text = Path("text.txt").read_text()
+    writer = threading.Thread(target=Path("pipe.txt").write_text, args=(text,))
+    writer.start()
+    assert charrnn(f"train pipe.txt {SMALL} --max-steps 9 --out b").code == 0
+    writer.join()
+    done = charrnn("train --resume --out b --max-steps 12")
+    assert done.code == 2
+    assert (
+        f"b was trained on a text from {Path('pipe.txt').absolute()}, which cannot be read again" in done.err
+    )
 
 
 def test_several_files_and_bytes(charrnn: Charrnn) -> None:

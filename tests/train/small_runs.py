@@ -38,6 +38,7 @@ SETTINGS: dict[str, Any] = {
     "dropout": 0.3,
     "eval_every": 15,
     "threads": 1,
+    "backend": "numpy",  # compiling would take longer than the runs
 }
 
 
@@ -85,6 +86,7 @@ def outcome(folder: Path) -> dict[str, Any]:
         "arrays": {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()},
         "progress": without_times(metadata["progress"]),
         "metrics": [without_times(record) for record in RunFolder(folder).read_metrics()],
+        "samples": RunFolder(folder).read_samples(),
         "model": {name: tensor.tobytes() for name, tensor in model.weights.items()},
         "losses": {name: model.training[name] for name in ("step", "train_loss_nats", "val_loss_nats")},
     }

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,8 @@ def test_a_second_interrupt_quits_at_once(corpus: Path, tmp_path: Path) -> None:
         "1000",
         "--threads",
         "1",
+        "--backend",
+        "numpy",
     ]
     text = write_text(tmp_path / "text.txt", words=20_000)
     process = start(["train", str(text), "--out", str(tmp_path / "out"), *large])
@@ -175,8 +178,12 @@ def test_a_second_interrupt_quits_at_once(corpus: Path, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     time.sleep(0.2)
     assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    told = ""
+    for _ in range(100):  # two that come within one long product of matrices count as one
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            _, told = process.communicate(timeout=3)
+            break
     assert process.returncode == 130
     assert "Traceback" not in told
     assert sorted(entry.name for entry in (tmp_path / "out").iterdir()) == ["config.toml", "lock"]
@@ -231,6 +238,10 @@ def test_a_full_disk_keeps_the_old_checkpoint(corpus: Path, tmp_path: Path) -> N
         f"charrnn: cannot write {file} (the previous file is intact): File too large. Free some disk space"
         in told
     )
+    assert told.endswith(
+        "The checkpoint of step 10 is intact. Go on from there with:\n"
+        f"  charrnn train --resume --out {shlex.quote(str(out))}\n"
+    )
     assert "Traceback" not in told
     assert file.read_bytes() == content
     assert not [entry.name for entry in out.iterdir() if TEMPORARY.fullmatch(entry.name)]
@@ -247,14 +258,26 @@ def test_a_disk_that_is_full_from_the_start(corpus: Path, tmp_path: Path) -> Non
     assert "Traceback" not in told
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+# Root without its capabilities is held to the permissions of files, as other users are: capset(2) with
+# version 3 of its header, for this process, and no bit set.
+GIVE_UP_CAPABILITIES = """
+import ctypes
+header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+assert ctypes.CDLL(None).capset(header, none) == 0
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" and os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_became_read_only(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert finish(training(corpus, out, "--max-steps=10"))[0] == 0
     content = (out / "checkpoint.safetensors").read_bytes()
     out.chmod(0o500)
     try:
-        code, told = finish(["train", "--resume", "--out", str(out), "--max-steps=20"])
+        code, told = finish(
+            ["train", "--resume", "--out", str(out), "--max-steps=20"],
+            GIVE_UP_CAPABILITIES if os.geteuid() == 0 else "",
+        )
     finally:
         out.chmod(0o700)
     assert code == 1

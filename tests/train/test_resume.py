@@ -1,6 +1,8 @@
 """A run that was stopped and resumed is the run that was not: same bits, same decisions."""
 
+import errno
 import math
+import os
 from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from small_runs import Recorder, outcome, run, without_times, write_text
 from charrnn.config import CELLS, OPTIMIZERS
 from charrnn.errors import CharRNNError, DataError, Interrupted, ModelError, UsageError
 from charrnn.model import load_model
-from charrnn.train import checkpoint, loop, session
+from charrnn.train import checkpoint, engines, loop, session
 from charrnn.train.run_folder import RunFolder
 from charrnn.train.session import TrainResult, train
 
@@ -137,7 +139,7 @@ def test_a_closing_validation_that_was_killed_is_made_by_the_resume(
 
     run(corpus, tmp_path / "whole", max_steps=14)
     with monkeypatch.context() as patch:
-        patch.setattr(loop.Trainer, "_validate", killed)
+        patch.setattr(loop.Trainer, "validate", killed)
         with pytest.raises(SystemExit):
             run(corpus, tmp_path / "killed", max_steps=14)
     assert resume(tmp_path / "killed").best_step == 14
@@ -276,9 +278,9 @@ def test_each_tuned_setting_acts(corpus: Path, tmp_path: Path) -> None:
 
 def test_the_number_of_threads_is_kept(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
-    monkeypatch.setattr(session, "choose_threads", lambda batch_size, hidden: 2)
+    monkeypatch.setattr(engines, "choose_threads", lambda batch_size, hidden: 2)
     run(corpus, out, max_steps=5, threads=None)
-    monkeypatch.setattr(session, "choose_threads", lambda batch_size, hidden: 1)
+    monkeypatch.setattr(engines, "choose_threads", lambda batch_size, hidden: 1)
     for steps, named, used in ((6, None, 2), (7, 3, 3), (8, None, 3)):
         recorder = Recorder()
         resume(out, max_steps=steps, threads=named, listener=recorder)
@@ -322,6 +324,64 @@ def test_a_schedule_over_a_time_budget_follows_the_clock(
         assert report.lr == pytest.approx(0.1 * (0.1 + 0.9 * (1 + math.cos(math.pi * share)) / 2))
     assert len(steps) > 30
     assert steps[-1].lr < 0.011 < steps[len(stopped.reports)].lr
+
+
+# ------------------------------------------------------------------------------------------------
+# Disks that fill up
+
+
+@pytest.mark.parametrize(
+    ("room", "what", "file"),
+    [
+        (checkpoint, "save", "checkpoint.safetensors"),
+        (RunFolder, "append_metrics", "metrics.jsonl"),
+        (RunFolder, "append_sample", "samples.jsonl"),
+        (session.Model, "save", "model.safetensors"),
+    ],
+)
+@pytest.mark.parametrize("good", [0, 2])
+def test_a_disk_that_fills_up_while_training(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: Any, what: str, file: str, good: int
+) -> None:
+    """One message, and how to go on from the checkpoint if there is one; then the run ends as if unharmed.
+
+    A checkpoint comes after each step, a report every second, a validation every fourth.
+    """
+    real, done = getattr(room, what), 0
+
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def limited(*args: Any) -> None:
+        nonlocal done
+        done += 1
+        with pytest.MonkeyPatch.context() as patch:
+            if done > good:
+                patch.setattr(os, "write", full)
+            real(*args)
+
+    settings = {"max_steps": 20, "eval_every": 4, "lr": 0.01, "checkpoint_every": 1e-9}
+    run(corpus, tmp_path / "whole", **settings)
+    out = tmp_path / "a run"
+    monkeypatch.setattr(room, what, limited)
+    with pytest.raises(CharRNNError) as caught:
+        run(corpus, out, **settings)
+    monkeypatch.setattr(room, what, real)
+    assert caught.value.exit_code == 1
+    first, *rest = str(caught.value).splitlines()
+    assert first.startswith(f"cannot write {out / file} (")
+    assert first.endswith("No space left on device. Free some disk space, or write to another disk")
+    saved = out / "checkpoint.safetensors"
+    if saved.exists():
+        step = checkpoint.load(saved)[0]["progress"]["step"]
+        assert rest == [
+            f"The checkpoint of step {step} is intact. Go on from there with:",
+            f"  charrnn train --resume --out '{out}'",
+        ]
+    else:
+        assert (rest, good) == ([], 0)
+    resume(out)
+    assert_same(tmp_path / "whole", out)
 
 
 # ------------------------------------------------------------------------------------------------

@@ -56,6 +56,7 @@ def test_the_default_root_is_runs(tmp_path, monkeypatch):
     assert run.model == run.path / "model.safetensors"
     assert run.checkpoint == run.path / "checkpoint.safetensors"
     assert run.metrics == run.path / "metrics.jsonl"
+    assert run.samples == run.path / "samples.jsonl"
     assert run.config == run.path / "config.toml"
 
 
@@ -80,7 +81,7 @@ def test_a_long_corpus_name_is_cut(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["model.safetensors", "checkpoint.safetensors", "metrics.jsonl", "config.toml"]
+    "name", ["model.safetensors", "checkpoint.safetensors", "metrics.jsonl", "samples.jsonl", "config.toml"]
 )
 def test_a_folder_that_holds_a_run_is_not_overwritten_without_force(tmp_path, name):
     out = make(tmp_path / "out", name, "notes.txt", at=5)
@@ -337,6 +338,18 @@ def test_a_resume_drops_what_came_after_the_checkpoint(run, count, left):
 def test_truncating_no_metrics_makes_no_file(run):
     run.truncate_metrics(5)
     assert names(run.path) == []
+
+
+def test_samples_are_kept_as_metrics_are(run):
+    for record in RECORDS:
+        run.append_sample(record)
+    with run.samples.open("a") as file:
+        file.write('{"step": 40, "te')
+    assert run.read_samples() == RECORDS
+    assert run.read_metrics() == []
+    run.truncate_samples(2)
+    assert run.read_samples() == RECORDS[:2]
+    assert names(run.path) == ["samples.jsonl"]
 
 
 def test_every_failing_call_keeps_the_metrics_that_were_there(run, failpoint):

@@ -123,24 +123,53 @@ const Page = (() => {
     for (let k = Math.ceil(low / spacing - 1e-9); k * spacing <= high + 1e-9 * spacing; k++) found.push(k * spacing || 0); // no −0
     return { found, digits: Math.max(0, -Math.floor(Math.log10(spacing) + 1e-9)) };
   }
-  /* Lines over a common axis. series: [{name, points: [[x, y], …], dots: true for dots}]; x, y: names of the axes;
-     marks: x positions of vertical lines. */
-  function lineChart({ series, label, x, y, width = 560, height = 220, marks = [] }) {
-    const points = series.flatMap((one) => one.points).filter((p) => Number.isFinite(p[1]));
+  /* Ticks of a logarithmic axis between powers of ten: each power, or fewer where there are many. */
+  function powers(low, high, most) {
+    const every = Math.max(1, Math.ceil((high - low) / most));
+    const found = [];
+    for (let k = Math.ceil(low / every - 1e-9) * every; k <= high + 1e-9; k += every) found.push(k);
+    return found.length > 1 ? found : ticks(low, high, most).found;
+  }
+  const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+  function power(exponent) {
+    if (!Number.isInteger(exponent)) return (10 ** exponent).toPrecision(2);
+    if (Math.abs(exponent) <= 3) return String(10 ** exponent);
+    return "10" + (exponent < 0 ? "⁻" : "") + Array.from(String(Math.abs(exponent)), (d) => SUPERSCRIPTS[d]).join("");
+  }
+  /* A value in four digits, however large or small. */
+  function brief(value) {
+    if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+    const size = Math.abs(value);
+    if (size >= 1000) return count(Math.round(value)).replace("-", "−");
+    return (size && size < 0.001 ? value.toExponential(2) : String(Number(value.toPrecision(4)))).replaceAll("-", "−");
+  }
+  const spread = (values) => values.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [Infinity, -Infinity]);
+  /* Lines over a common axis. series: [{name, points: [[x, y], …], dots: true for dots, look: a number other than its
+     place}]; x, y: names of the axes; marks: x positions of vertical lines; log: a logarithmic y axis, without what
+     is not above zero; range: [low, high] of y in place of its own; best: a point to ring; read: values are told
+     beside the pointer, and by the arrow keys. */
+  function lineChart({ series, label, x, y, width = 560, height = 220, marks = [], log = false, range = null, best = null,
+    read = false }) {
+    const place = (v) => log ? Math.log10(v) : v;
+    const kept = series.map((one) => one.points.filter((p) => Number.isFinite(p[1]) && Number.isFinite(place(p[1]))));
+    const points = kept.flat();
     if (!points.length) return el("p", { class: "note" }, "nothing to draw");
-    let [left, right] = [Math.min(...points.map((p) => p[0])), Math.max(...points.map((p) => p[0]))];
-    let [low, high] = [Math.min(...points.map((p) => p[1])), Math.max(...points.map((p) => p[1]))];
+    let [left, right] = spread(points.map((p) => p[0]));
+    let [low, high] = (range || spread(points.map((p) => p[1]))).map(place);
     if (left === right) right = left + 1;
     const margin = 0.06 * (high - low) || 0.1;
     [low, high] = [low - margin, high + margin];
     const box = { left: 46, right: width - 12, top: 20, bottom: height - 34 };
     const px = (v) => box.left + (v - left) / (right - left) * (box.right - box.left);
-    const py = (v) => box.bottom - (v - low) / (high - low) * (box.bottom - box.top);
+    const py = (v) => box.bottom - (place(v) - low) / (high - low) * (box.bottom - box.top);
     const chart = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, role: "img", "aria-label": label });
-    const rows = ticks(low, high, Math.max(2, height / 55)), columns = ticks(left, right, Math.max(2, width / 110));
+    const rows = log ? { found: powers(low, high, Math.max(2, height / 40)) } : ticks(low, high, Math.max(2, height / 55));
+    const columns = ticks(left, right, Math.max(2, width / 110));
     for (const v of rows.found) {
-      chart.append(svg("line", { class: "axis", x1: box.left, x2: box.right, y1: py(v), y2: py(v) }),
-        svg("text", { x: box.left - 6, y: py(v) + 4, "text-anchor": "end" }, number(v, rows.digits)));
+      const at = py(log ? 10 ** v : v);
+      chart.append(svg("line", { class: "axis", x1: box.left, x2: box.right, y1: at, y2: at }),
+        svg("text", { x: box.left - 6, y: at + 4, "text-anchor": "end" },
+          log ? power(v) : high >= 10000 ? count(v).replace("-", "−") : number(v, rows.digits)));
     }
     for (const v of columns.found) {
       chart.append(svg("text", { x: px(v), y: box.bottom + 15, "text-anchor": "middle" },
@@ -149,18 +178,19 @@ const Page = (() => {
     for (const v of marks) {
       chart.append(svg("line", { class: "axis", x1: px(v), x2: px(v), y1: box.top, y2: box.bottom, "stroke-dasharray": "3 3" }));
     }
+    const look = (k) => series[k].look || k + 1;
     series.forEach((one, k) => {
-      const kept = one.points.filter((p) => Number.isFinite(p[1]));
       if (one.dots) {
-        for (const p of kept) {
-          chart.append(svg("circle", { cx: px(p[0]), cy: py(p[1]), r: 2.6, fill: `var(--series-${k + 1})` },
+        for (const p of kept[k]) {
+          chart.append(svg("circle", { cx: px(p[0]), cy: py(p[1]), r: 2.6, fill: `var(--series-${look(k)})` },
             svg("title", null, `${one.name}: ${number(p[1])}`)));
         }
-      } else {
-        chart.append(svg("path", { class: `series series-${k + 1}`,
-          d: "M" + kept.map((p) => `${px(p[0]).toFixed(1)},${py(p[1]).toFixed(1)}`).join("L") }));
+      } else if (kept[k].length) {
+        chart.append(svg("path", { class: `series series-${look(k)}`,
+          d: "M" + kept[k].map((p) => `${px(p[0]).toFixed(1)},${py(p[1]).toFixed(1)}`).join("L") }));
       }
     });
+    if (best) chart.append(svg("circle", { class: "best", cx: px(best[0]), cy: py(best[1]), r: 5 }));
     chart.append(svg("text", { x: box.left, y: 11 }, y),
       svg("text", { x: (box.left + box.right) / 2, y: height - 4, "text-anchor": "middle" }, x));
     if (series.length > 1) {
@@ -168,11 +198,109 @@ const Page = (() => {
       series.slice().reverse().forEach((one, k) => {
         const room = 7 * one.name.length;
         chart.append(svg("text", { x: at, y: 11, "text-anchor": "end" }, one.name),
-          svg("path", { class: `series series-${series.length - k}`, d: `M${at - room - 24},7H${at - room - 4}` }));
+          svg("path", { class: `series series-${look(series.length - 1 - k)}`, d: `M${at - room - 24},7H${at - room - 4}` }));
         at -= room + 40;
       });
     }
+    if (read) readable(chart, { series, kept, px, py, box, x, width });
     return chart;
+  }
+  /* The values of a chart at the place nearest to the pointer, or the next one by the arrow keys. */
+  function readable(chart, { series, kept, px, py, box, x, width }) {
+    const places = [...new Set(kept.flat().map((p) => p[0]))].sort((a, b) => a - b);
+    const rule = svg("g", { class: "rule", hidden: true });
+    const live = el("span", { class: "sr", "aria-live": "polite" });
+    let at = null;
+    chart.append(rule);
+    chart.setAttribute("tabindex", "0");
+    chart.live = live;
+    function tell(k, aloud) {
+      at = Math.max(0, Math.min(places.length - 1, k));
+      const v = places[at], facts = [[x, brief(v)]];
+      rule.replaceChildren(svg("line", { x1: px(v), x2: px(v), y1: box.top, y2: box.bottom }));
+      kept.forEach((points, j) => {
+        const p = points.find((point) => point[0] === v);
+        if (!p) return;
+        rule.append(svg("circle", { cx: px(v), cy: py(p[1]), r: 3.2, fill: `var(--series-${series[j].look || j + 1})` }));
+        facts.push([series[j].name, brief(p[1])]);
+      });
+      rule.removeAttribute("hidden");
+      showTip(rule, el("dl", null, ...facts.flatMap(([what, value]) => [el("dt", null, what), el("dd", null, value)])));
+      if (aloud) live.textContent = facts.map((pair) => pair.join(" ")).join(", ");
+    }
+    function leave() {
+      rule.setAttribute("hidden", "");
+      at = null;
+      hideTip();
+    }
+    chart.addEventListener("pointermove", (event) => {
+      const frame = chart.getBoundingClientRect(), across = (event.clientX - frame.left) * width / frame.width;
+      const nearest = places.reduce((a, v, k) => Math.abs(px(v) - across) < Math.abs(px(places[a]) - across) ? k : a, 0);
+      if (nearest !== at) tell(nearest, false);
+    });
+    chart.addEventListener("pointerleave", leave);
+    chart.addEventListener("blur", leave);
+    chart.addEventListener("keydown", (event) => {
+      const to = { ArrowLeft: () => at === null ? places.length - 1 : at - 1, ArrowRight: () => at === null ? 0 : at + 1,
+        Home: () => 0, End: () => places.length - 1 }[event.key];
+      if (event.key === "Escape") leave();
+      if (!to || event.ctrlKey || event.metaKey || event.altKey) return;
+      event.preventDefault();
+      event.stopPropagation();
+      tell(to(), true);
+    });
+  }
+  /* Draw into an element by its width, now and whenever that changes. */
+  function fit(node, draw) {
+    let width = 0;
+    const redraw = () => {
+      if (node.clientWidth === width) return;
+      width = node.clientWidth;
+      const drawn = draw(width);
+      node.replaceChildren(drawn, ...(drawn.live ? [drawn.live] : []));
+    };
+    new ResizeObserver(redraw).observe(node);
+    redraw();
+    return () => { width = 0; redraw(); };
+  }
+
+  const percent = (share) => Number.isFinite(share) ? (100 * share).toFixed(1) + " %" : "–";
+  /* The units of a gate by how often they are shut (across) and open (up), as Karpathy, Johnson and Li (2015) drew
+     them. gate: {layer, role, left, right}; mean: {left, right} of all units; units: their numbers. pick: called with
+     the unit of a dot that is clicked. Returns the figure and the dots. */
+  function gatePlot(gate, mean, units, pick = null) {
+    const size = 180, left = 28, top = 8, says = `mean: open ${percent(mean.right)}, shut ${percent(mean.left)}`;
+    const x = (v) => left + size * v, y = (v) => top + size * (1 - v);
+    const plot = svg("svg", { viewBox: "0 0 220 226", width: 220, role: "img", "aria-label": `${gate.role}, layer ${gate.layer}; ${says}` },
+      svg("path", { class: "axis", d: `M${x(0)},${y(1)}V${y(0)}H${x(1)}` }),
+      svg("path", { class: "limit", d: `M${x(0)},${y(1)}L${x(1)},${y(0)}`, fill: "none" }),
+      ...[0, 0.5, 1].flatMap((v) => [svg("text", { x: x(v), y: y(0) + 15, "text-anchor": "middle" }, String(v)),
+        svg("text", { x: x(0) - 6, y: y(v) + 4, "text-anchor": "end" }, String(v))]),
+      svg("text", { x: x(0.5), y: y(0) + 32, "text-anchor": "middle" }, "shut"),
+      svg("text", { x: 0, y: 0, "text-anchor": "middle", transform: `translate(${x(0) - 22} ${y(0.75)}) rotate(-90)` }, "open"));
+    const dots = gate.left.map((shut, k) => svg("circle", { cx: x(shut), cy: y(gate.right[k]), r: 3, class: pick ? "pick" : null,
+      onclick: pick && (() => pick(units[k])) },
+    svg("title", null, `${gate.layer}:${units[k]}: shut ${percent(shut)}, open ${percent(gate.right[k])}`)));
+    plot.append(...dots);
+    return { figure: el("figure", null, el("figcaption", null, el("b", null, gate.role), says), plot), dots };
+  }
+
+  /* The character in the same column of the line above or below character k. */
+  function byLine(characters, k, down) {
+    const lineStart = (j) => { while (j > 0 && characters[j - 1] !== "\n") j--; return j; };
+    const here = lineStart(k);
+    let start;
+    if (down) {
+      start = k;
+      while (start < characters.length && characters[start] !== "\n") start++;
+      if (++start >= characters.length) return k;
+    } else {
+      if (here === 0) return k;
+      start = lineStart(here - 1);
+    }
+    let to = start;
+    while (to - start < k - here && to < characters.length - 1 && characters[to] !== "\n") to++;
+    return to;
   }
 
   /* Names and values. */
@@ -215,6 +343,6 @@ const Page = (() => {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change",
     () => document.dispatchEvent(new Event("themechange")));
 
-  return { data, el, svg, byId, unpack, MISSING, LEVELS, step, scale, glyph, visible, describe, letter, number, count, table,
-    lineChart, facts, showTip, hideTip, nextTheme };
+  return { data, el, svg, byId, unpack, MISSING, LEVELS, step, scale, glyph, visible, describe, letter, number, count, percent,
+    brief, table, lineChart, fit, gatePlot, byLine, facts, showTip, hideTip, nextTheme };
 })();

@@ -1,5 +1,5 @@
 (() => {
-  const { data, el, svg, byId, number, count, describe, glyph, MISSING, LEVELS } = Page;
+  const { data, el, svg, byId, number, count, percent, describe, glyph, MISSING, LEVELS } = Page;
   const { layers, hidden, scales } = data.cells;
   const M = layers * hidden;
   const characters = Array.from(data.text); // by code point, as the data count
@@ -347,7 +347,6 @@
   byId("from").addEventListener("change", () => { drawLegend(); paint(); });
   byId("predicted").addEventListener("change", () => { drawLegend(); paint(); });
 
-  const percent = (share) => Number.isFinite(share) ? (100 * share).toFixed(1) + " %" : "–";
   function drawControls() {
     byId("cell").value = name(state.cell);
     byId("cell").removeAttribute("aria-invalid");
@@ -585,27 +584,11 @@
       + about(k).slice(0, 1).concat(concepts[state.concept] ? [[concepts[state.concept].name, labelOf(concepts[state.concept], k)]] : [])
         .map((pair) => pair.join(" ")).join(", ");
   }
-  /* The same column of the line above or below. */
-  function byLine(k, down) {
-    const lineStart = (j) => { while (j > 0 && characters[j - 1] !== "\n") j--; return j; };
-    const here = lineStart(k);
-    let start;
-    if (down) {
-      start = k;
-      while (start < N && characters[start] !== "\n") start++;
-      if (++start >= N) return k;
-    } else {
-      if (here === 0) return k;
-      start = lineStart(here - 1);
-    }
-    let to = start;
-    while (to - start < k - here && to < N - 1 && characters[to] !== "\n") to++;
-    return to;
-  }
   text.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const k = state.cursor;
-    const to = { ArrowLeft: () => k - 1, ArrowRight: () => k + 1, ArrowUp: () => byLine(k, false), ArrowDown: () => byLine(k, true) }[event.key];
+    const to = { ArrowLeft: () => k - 1, ArrowRight: () => k + 1, ArrowUp: () => Page.byLine(characters, k, false),
+      ArrowDown: () => Page.byLine(characters, k, true) }[event.key];
     if (!to) return;
     event.preventDefault();
     event.stopPropagation();
@@ -613,7 +596,7 @@
   });
   text.addEventListener("blur", Page.hideTip);
 
-  /* ---- Gates, as Karpathy, Johnson and Li (2015) drew them. */
+  /* ---- Gates. */
   const dots = [];
   function drawGates() {
     byId("gates").hidden = !data.gates.length;
@@ -621,27 +604,13 @@
     byId("gates-says").textContent = `Each dot is a unit. Across: share of the text at which its gate is below `
       + `${data.saturated.left} (shut). Up: share at which it is above ${data.saturated.right} (open). `
       + "At the lower left a gate is never decided. Click a dot for its cell.";
-    const size = 180, left = 28, top = 8;
-    const x = (v) => left + size * v, y = (v) => top + size * (1 - v);
     for (let layer = 0; layer < layers; layer++) {
       const figures = data.gates.filter((gate) => gate.layer === layer).map((gate) => {
-        const mean = (values) => percent(values.reduce((a, b) => a + b, 0) / values.length);
-        const says = `mean: open ${mean(gate.right)}, shut ${mean(gate.left)}`;
-        const plot = svg("svg", { viewBox: "0 0 220 226", width: 220, role: "img", "aria-label": `${gate.role}, layer ${layer}; ${says}` },
-          svg("path", { class: "axis", d: `M${x(0)},${y(1)}V${y(0)}H${x(1)}` }),
-          svg("path", { class: "limit", d: `M${x(0)},${y(1)}L${x(1)},${y(0)}`, fill: "none" }),
-          ...[0, 0.5, 1].flatMap((v) => [svg("text", { x: x(v), y: y(0) + 15, "text-anchor": "middle" }, String(v)),
-            svg("text", { x: x(0) - 6, y: y(v) + 4, "text-anchor": "end" }, String(v))]),
-          svg("text", { x: x(0.5), y: y(0) + 32, "text-anchor": "middle" }, "shut"),
-          svg("text", { x: 0, y: 0, "text-anchor": "middle", transform: `translate(${x(0) - 22} ${y(0.75)}) rotate(-90)` }, "open"));
-        gate.left.forEach((shut, unit) => {
-          const m = layer * hidden + unit;
-          const dot = svg("circle", { cx: x(shut), cy: y(gate.right[unit]), r: 3, onclick: () => pickCell(m) },
-            svg("title", null, `${name(m)}: shut ${percent(shut)}, open ${percent(gate.right[unit])}`));
-          (dots[m] ||= []).push(dot);
-          plot.append(dot);
-        });
-        return el("figure", null, el("figcaption", null, el("b", null, gate.role), says), plot);
+        const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
+        const drawn = Page.gatePlot(gate, { left: mean(gate.left), right: mean(gate.right) },
+          gate.left.map((_, unit) => unit), (unit) => pickCell(layer * hidden + unit));
+        drawn.dots.forEach((dot, unit) => (dots[layer * hidden + unit] ||= []).push(dot));
+        return drawn.figure;
       });
       byId("plots").append(layers > 1 ? el("h3", null, `layer ${layer}`) : "", el("div", { class: "layer" }, ...figures));
     }

@@ -18,7 +18,16 @@ from charrnn.model import Model
 from charrnn.train.info import read_info
 from charrnn.ui.findings import explain
 from charrnn.ui.gates import ROLES
-from charrnn.ui.html.page import MOST_BYTES, build_page, check_target, embedded, packed, quantised, write_page
+from charrnn.ui.html.page import (
+    MOST_BYTES,
+    build_page,
+    check_target,
+    embedded,
+    packed,
+    quantised,
+    symbol_text,
+    write_page,
+)
 from charrnn.ui.info import rows
 
 __all__ = ["check_target", "write_cell", "write_findings"]
@@ -157,7 +166,7 @@ def _explorer(
         },
         "details": _details(excerpt),
         "guesses": {
-            "symbols": [_symbol(symbol) for symbol in model.vocab.symbols],
+            "symbols": [symbol_text(symbol) for symbol in model.vocab.symbols],
             "each": excerpt.guesses.shape[1],
             "best": packed(excerpt.guesses),
             "percent": packed(np.rint(100 * np.nan_to_num(excerpt.probabilities)).astype(int)),
@@ -201,10 +210,6 @@ def _label(label: Label, places: np.ndarray) -> dict[str, Any]:
         "highest": int(label.values.max(initial=1)),
         "values": packed(values),
     }
-
-
-def _symbol(symbol: str | int) -> str:
-    return symbol if isinstance(symbol, str) else chr(symbol) if symbol < 128 else chr(0xDC00 + symbol)
 
 
 def _plain(value: float) -> float | None:

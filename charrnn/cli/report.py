@@ -1,0 +1,62 @@
+"""charrnn report: a run as one web page."""
+
+from typing import Annotated
+
+import typer
+
+STAGES = {
+    "evaluation": "scoring the text",
+    "surprises": "reading a passage",
+    "gates": "reading the gates",
+    "flow": "following gradients back",
+    "cells": "looking for cells",
+}
+
+
+def report(
+    run: Annotated[
+        str | None,
+        typer.Argument(metavar="[RUN]", help="A run folder; by default the newest under ./runs."),
+    ] = None,
+    html: Annotated[str, typer.Option(metavar="FILE", help="The web page to write.")] = "report.html",
+    text: Annotated[
+        str | None, typer.Option(help="A text file to measure on; by default what was held out in training.")
+    ] = None,
+    causal: Annotated[
+        bool, typer.Option("--causal", help="Also hold cells, to prove what they do. Takes longer.")
+    ] = False,
+) -> None:
+    """Write a run as one web page: curves, samples, surprise on a passage, gates, gradients, cells, a verdict.
+
+    The page needs no network and is below 5 MB.
+
+    \b
+    Examples:
+      charrnn report
+      charrnn report runs/harbour-20250101-120000 --html page.html
+      charrnn report --causal --html harbour.html
+    """
+    from threadpoolctl import threadpool_limits
+
+    from charrnn.interpret.cause import BATCH
+    from charrnn.model import load_model
+    from charrnn.train.run_folder import MODEL, RunFolder, find_model
+    from charrnn.train.run_report import gather
+    from charrnn.train.threads import choose_threads
+    from charrnn.ui.html.run import check_target, write_run
+
+    check_target(html)
+    folder = RunFolder.newest(holding=MODEL) if run is None else RunFolder.find(run)
+    if run is None:
+        typer.echo(f"run {folder.path}", err=True)
+    model = load_model(find_model(folder.path))
+
+    def begun(part: str) -> None:
+        typer.echo(STAGES[part], err=True)
+
+    with threadpool_limits(choose_threads(BATCH, model.config.hidden), user_api="blas"):
+        found = gather(folder, model, text, causal=causal, begun=begun)
+    for part, why in found.missing.items():
+        typer.echo(f"no {part}: {why}", err=True)
+    size = write_run(html, found)
+    typer.echo(f"page {html}, {size / 1e6:.1f} MB", err=True)

@@ -1,0 +1,66 @@
+"""charrnn tune: search for good settings."""
+
+import json
+import shlex
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from charrnn.cli.options import JsonOption, of_a_resume, with_settings
+from charrnn.tune.config import TuneConfig
+
+
+@with_settings(Search=TuneConfig)
+def tune(
+    ctx: typer.Context,
+    corpus: Annotated[list[str] | None, typer.Argument(help="Text files, folders or patterns.")] = None,
+    *,
+    space: Annotated[
+        str | None, typer.Option(help="A TOML file of what to try; without it, the options that matter most.")
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Folder of the search; by default tuning/<corpus>-<time>.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the newest search, or the one in --out.")
+    ] = False,
+    show_space: Annotated[
+        bool, typer.Option("--show-space", help="Print the default space, a file for --space, and exit.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say only what goes wrong.")] = False,
+    as_json: JsonOption = False,
+    **settings: Any,
+) -> None:
+    """Search for good settings: train many small runs, stop the poor ones early, keep the best.
+
+    Every trial is measured on the validation text at each ninth of its budget. A search that was stopped or
+    killed goes on with --resume: no trial is lost, none is done twice. The best settings are in best.toml,
+    a file for charrnn train --config. Needs Optuna: pip install "charrnn[tune]".
+
+    \b
+    Examples:
+      charrnn tune --show-space > space.toml
+      charrnn tune corpora/harbour.txt --space space.toml --trials 4 --trial-steps 90 --out search
+      charrnn tune --resume --out search --trials 6
+      charrnn train corpora/harbour.txt --config search/best.toml --max-steps 100
+    """
+    from charrnn.tune.folder import LIMITS
+    from charrnn.tune.space import DEFAULT
+    from charrnn.tune.study import tune as search
+    from charrnn.ui.tune import tune_listener
+
+    if show_space:
+        typer.echo(DEFAULT.read_text(encoding="utf-8"), nl=False)
+        return
+    if resume:
+        settings = of_a_resume(ctx, {"space": space, **settings}, LIMITS)
+        space = settings.pop("space")
+    with tune_listener(quiet=quiet) as listener:
+        result = search(corpus or (), space=space, out=out, resume=resume, listener=listener, **settings)
+        listener.end(result)
+    if as_json:
+        typer.echo(json.dumps(asdict(result)))
+    elif not quiet:
+        words = shlex.join(corpus or ["CORPUS"])
+        typer.echo(f"charrnn train {words} --config {shlex.quote(result.best_toml)}", err=True)

@@ -1,0 +1,84 @@
+"""The folder of a search: study.db (Optuna's), study.toml and space.toml (what was asked), trials/, best.toml."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from charrnn.errors import ModelError, UsageError
+from charrnn.files import atomic_write
+from charrnn.train.run_folder import RunFolder
+from charrnn.tune.config import TuneConfig
+
+ROOT = "tuning"
+STORAGE, STUDY, SPACE, BEST, TRIALS = "study.db", "study.toml", "space.toml", "best.toml", "trials"
+LIMITS = {"trials", "max_minutes"}
+MAY_CHANGE = LIMITS | {"jobs"}  # at a resume
+
+
+def absolute(source: str) -> str:
+    return source if source == "-" else str(Path(source).absolute())
+
+
+def create(out: str | Path | None, corpus: str) -> Path:
+    if out is not None and (Path(out) / STORAGE).exists():
+        raise UsageError(
+            f"--out {out} holds a search already. Go on with it by --resume, or name another folder"
+        )
+    return RunFolder.create(out, corpus, root=ROOT).path
+
+
+def find(out: str | Path | None) -> Path:
+    """The folder of the search to go on with."""
+    if out is not None:
+        if not (Path(out) / STORAGE).exists():
+            raise ModelError(f"--out {out} holds no search. Start one with `charrnn tune CORPUS`")
+        return Path(out)
+    storages = sorted(Path(ROOT).glob(f"*/{STORAGE}"), key=lambda path: path.stat().st_mtime_ns)
+    if not storages:
+        raise ModelError(f"there is no search under {ROOT}. Start one with `charrnn tune CORPUS`")
+    return storages[-1].parent
+
+
+def write(path: Path, text: str) -> None:
+    with atomic_write(path) as file:
+        file.write(text.encode("utf-8"))
+
+
+def read(folder: Path) -> dict[str, Any]:
+    try:
+        content = tomllib.loads((folder / STUDY).read_text(encoding="utf-8"))
+        TuneConfig(**content["tune"])
+        str(content["corpus"]["sha256"]), list(content["corpus"]["sources"])
+    except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
+        raise ModelError(f"{folder / STUDY} is not as charrnn wrote it: {error}") from error
+    return content
+
+
+def stored(
+    folder: Path, sources: list[str], given: Mapping[str, Any], space: str | Path | None
+) -> tuple[list[str], TuneConfig, str]:
+    """The text, settings and space of a search that goes on."""
+    if space is not None:
+        raise UsageError(
+            "--space cannot be given with --resume: a search goes on with the space it began with"
+        )
+    content = read(folder)
+    old = TuneConfig(**content["tune"])
+    changed = {name: value for name, value in given.items() if getattr(old, name) != value}
+    if other := sorted(changed.keys() - MAY_CHANGE):
+        name = other[0].replace("_", "-")
+        raise UsageError(
+            f"{folder} was begun with --{name} {getattr(old, other[0])}, not {changed[other[0]]}. A resume may "
+            "change --trials, --max-minutes and --jobs; start a new search for the rest"
+        )
+    limits: dict[str, Any] = (
+        dict.fromkeys(LIMITS) if given.keys() & LIMITS else {}
+    )  # a new limit takes the place of the old
+    config = replace(old, **(limits | dict(given)))
+    try:
+        text = (folder / SPACE).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder / SPACE} cannot be read: {error}") from error
+    return [absolute(source) for source in sources] or content["corpus"]["sources"], config, text

@@ -1,0 +1,114 @@
+"""One trial: a training run that is measured nine times and may be stopped early. Runs in its own process."""
+
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from charrnn.errors import CharRNNError
+from charrnn.text.batches import Streams, split
+from charrnn.train import checkpoint
+from charrnn.train.loop import Trainer
+from charrnn.train.run_folder import RunFolder
+from charrnn.train.session import Quiet, RunStore, make_backend, plan_new
+
+RUNGS = 9  # measurements in a trial, evenly over its budget
+NEVER = 2**31 - 1  # steps: validations are asked for, not left to the loop
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a process needs to train one trial, or to go on with it."""
+
+    sources: Sequence[str]
+    settings: Mapping[str, Any]  # all of train's, the budget included
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Where a trial is after `rung` ninths of its budget: its best validation loss so far."""
+
+    rung: int
+    val_loss_nats: float
+    steps: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A trial that could not be trained, or diverged."""
+
+    why: str
+
+
+def work(talk: Connection, job: Job) -> None:
+    """Train in this process: send a Measured at each rung, and wait to be told whether to go on (a bool).
+
+    Anything that comes at another time, and the end of the one who listens, mean: leave at once. A checkpoint
+    is written at each rung and when leaving, from which the next process goes on bit for bit.
+    """
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group: it is for the parent to act
+    try:
+        with threadpool_limits(1, user_api="blas"), np.errstate(over="ignore", invalid="ignore"):
+            _train(talk, job)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        pass
+    except CharRNNError as problem:
+        talk.send(Failed(str(problem)))
+    except Exception as problem:  # the search goes on without this trial, and tells why
+        talk.send(Failed(f"{type(problem).__name__}: {problem}"))
+
+
+def _train(talk: Connection, job: Job) -> None:
+    settings = {"threads": 1, "eval_every": NEVER, "checkpoint_every": 1e9, **job.settings}
+    plan = replace(plan_new(job.sources, None, settings), folder=RunFolder(job.folder))
+    plan.folder.path.mkdir(parents=True, exist_ok=True)
+    training, validation, _ = split(plan.corpus.ids, plan.config.val_fraction, plan.config.test_fraction)
+    streams = Streams(training, plan.batch_size, plan.config.seq_length)
+    told = 0  # the last rung that was sent
+
+    def leave_or_measure() -> bool:
+        return _rung(trainer) > told or talk.poll()
+
+    backend = make_backend(plan)
+    trainer = Trainer(
+        plan.config,
+        backend,
+        streams,
+        validation,
+        len(plan.corpus.vocabulary),
+        RunStore(plan, 1, 1, backend.engine, []),
+        Quiet(),
+        lambda network: "",
+        leave_or_measure,
+    )
+    if plan.folder.checkpoint.exists():
+        metadata, arrays = checkpoint.load(plan.folder.checkpoint)
+        trainer.restore(arrays, metadata["progress"])
+        plan.folder.truncate_metrics(trainer.progress.reports)
+    while True:
+        if (rung := _rung(trainer)) > told:
+            if not trainer.validate():
+                continue  # it had diverged, and is back where it was good
+            told, progress = rung, trainer.progress
+            assert progress.best_val_loss_nats is not None
+            talk.send(Measured(rung, progress.best_val_loss_nats, progress.step, progress.seconds))
+            if talk.recv() is not True or rung == RUNGS:
+                return
+        trainer.run()
+        if talk.poll() and _rung(trainer) == told:
+            talk.recv()  # whatever it is, or EOFError: nobody waits for more
+            return
+
+
+def _rung(trainer: Trainer) -> int:
+    """Ninths of the budget that are used."""
+    return int(trainer.used * RUNGS + 1e-9)

@@ -1,0 +1,126 @@
+"""Which engine is used, and what is told where the fast one is missing."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_runs import Recorder, run, write_text
+
+from charrnn.cli.app import main
+from charrnn.config import PRESETS, TrainConfig, configs
+from charrnn.errors import UsageError
+from charrnn.train import engines, session
+from charrnn.train.engines import blas_threads, settle, threads_for
+from charrnn.train.run_folder import RunFolder
+from charrnn.train.session import train
+
+HOW_TO_INSTALL = 'pip install "charrnn[fast]"'
+installed = pytest.mark.skipif(not importlib.util.find_spec("llvmlite"), reason="llvmlite is not installed")
+
+
+@pytest.fixture
+def missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """llvmlite is not there."""
+    real = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "llvmlite" else real(name, *rest)
+    )
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(session, "SAMPLE_LENGTH", 3)
+    return write_text(tmp_path / "text.txt")
+
+
+def test_auto_is_the_fast_path_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    for preset in PRESETS:
+        assert settle(configs(preset)[1]).backend == "fast"
+    assert settle(TrainConfig(backend="numpy")).backend == "numpy"
+    assert settle(TrainConfig(backend="torch", precision="bfloat16")).backend == "torch"
+
+
+def test_auto_is_numpy_where_it_is_not(missing: None) -> None:
+    for preset in PRESETS:
+        assert settle(configs(preset)[1]).backend == "numpy"
+    with pytest.raises(UsageError) as told:
+        settle(TrainConfig(backend="fast"))
+    assert HOW_TO_INSTALL in str(told.value)
+    assert "--backend numpy" in str(told.value)
+
+
+def test_the_command_tells_how_to_install_it(
+    missing: None,
+    corpus: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out"
+    monkeypatch.setattr(
+        sys, "argv", ["charrnn", "train", str(corpus), "--out", str(out), "--backend", "fast"]
+    )
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert HOW_TO_INSTALL in " ".join(capsys.readouterr().err.split())
+    assert not out.exists()
+
+
+@installed
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_run_remembers_its_engine(corpus: Path, tmp_path: Path, precision: str) -> None:
+    recorder = Recorder()
+    run(corpus, tmp_path / "run", max_steps=2, backend="auto", precision=precision, listener=recorder)
+    assert recorder.about is not None
+    assert recorder.about.engine.startswith("fast (llvmlite ")
+    assert f", {precision}, compiled in " in recorder.about.engine
+    assert RunFolder(tmp_path / "run").read_config()["train"]["backend"] == "fast"
+
+
+@installed
+def test_a_run_of_the_fast_path_goes_on_without_it(
+    corpus: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """As on a machine where it is not installed: told what to do, and once it is done, told what changed."""
+    run(corpus, tmp_path / "run", max_steps=2, backend="auto")
+    request.getfixturevalue("missing")
+    before = (tmp_path / "run" / "checkpoint.safetensors").read_bytes()
+    with pytest.raises(UsageError, match=r"pip install .*--backend numpy"):
+        train(out=tmp_path / "run", resume=True, max_steps=4)
+    assert (tmp_path / "run" / "checkpoint.safetensors").read_bytes() == before
+    for given in ({"backend": "numpy"}, {}):  # it need be named once only
+        recorder = Recorder()
+        steps = 4 + 2 * (not given)
+        assert train(out=tmp_path / "run", resume=True, max_steps=steps, listener=recorder, **given).steps == steps
+        change = "changed at this resume: --backend fast -> numpy"
+        assert (change in recorder.notes) == bool(given)
+        assert recorder.about is not None
+        assert recorder.about.engine.startswith("numpy")
+
+
+@installed
+def test_asking_for_what_it_has_is_no_change(corpus: Path, tmp_path: Path) -> None:
+    run(corpus, tmp_path / "run", max_steps=2, backend="auto")
+    for backend in ("fast", "auto"):
+        recorder = Recorder()
+        train(out=tmp_path / "run", resume=True, max_steps=2, backend=backend, listener=recorder)
+        assert not [note for note in recorder.notes if "changed" in note]
+
+
+def test_threads_of_each_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fast path shares out large batches and has one BLAS thread each; numpy asks its probe."""
+    limits: list[Any] = []
+    monkeypatch.setattr(engines, "threadpool_limits", lambda count, user_api: limits.append(count))
+    monkeypatch.setattr(engines, "choose_threads", lambda batch_size, hidden: (batch_size, hidden))
+    monkeypatch.setattr("charrnn.train.threads.available_cores", lambda: 8)
+    model, config = configs(backend="fast", hidden=128, seq_length=50)
+    assert [threads_for(config, model, 60, streams) for streams in (1, 4, 64)] == [1, 4, 8]
+    blas_threads(config, 8)
+    plain = TrainConfig(backend="numpy")
+    assert threads_for(plain, model, 60, 5) == (5, 128)
+    blas_threads(plain, 3)
+    assert limits == [1, 3]

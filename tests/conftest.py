@@ -2,12 +2,20 @@
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 
 Check = Callable[[list[str], BaseException | None], None]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One cache for all tests, so that the kernels of a shape are compiled once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CHARRNN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @dataclass(frozen=True)

@@ -161,3 +161,58 @@ def rnn_bracket(weights, k=5, out=3.0, vocab=VOCAB):
     gate(weights, "rnn", "weight_ih_l0", 0, k)[0, vocab.index("(")] = 10
     gate(weights, "rnn", "weight_ih_l0", 0, k)[0, vocab.index(")")] = -10
     weights["head.weight"][vocab.index(")"), k] = out
+
+
+def fading(weights, cell, keep, sets, noise=0.0, k=5, seed=0, vocab=VOCAB):
+    """Set to ±1 by the characters of `sets`, and otherwise h (or c) ← keep·h + noise: no state but an echo.
+
+    noise : how far a letter moves it, so that what has faded below this is lost
+    """
+    clear(weights, cell, k)
+    rng = np.random.default_rng(seed)
+    candidate = {"lstm": 2, "gru": 2, "rnn": 0}[cell]
+    letters = rng.normal(size=len(vocab)) * noise
+    logit = np.log(keep / (1 - keep))
+    if cell == "lstm":
+        for g, bias in ((0, B), (1, logit), (3, B)):
+            gate(weights, cell, "bias_ih_l0", g, k)[:] = bias
+    elif cell == "gru":
+        gate(weights, cell, "bias_ih_l0", 1, k)[:] = logit
+        letters /= 1 - keep
+    else:
+        gate(weights, cell, "weight_hh_l0", 0, k)[0, k] = keep
+    gate(weights, cell, "weight_ih_l0", candidate, k)[0] = letters
+    for ch, value in sets.items():
+        m = vocab.index(ch)
+        if cell != "rnn":  # forget (LSTM) or do not keep (GRU) what was there
+            gate(weights, cell, "weight_ih_l0", 1, k)[0, m] = -2 * B
+        gate(weights, cell, "weight_ih_l0", candidate, k)[0, m] = value * (10 if cell == "rnn" else B)
+
+
+def marked(n, seed, inside, outside, marks='""', words=WORDS):
+    """Words between marks that open and close; stretches of log-uniform lengths (least, most) characters."""
+    rng = np.random.default_rng(seed)
+    pieces, total, on = [], 0, False
+    while total < n:
+        least, most = inside if on else outside
+        length = int(np.exp(rng.uniform(np.log(least), np.log(most))))
+        piece = ""
+        while len(piece) < length:
+            piece += f"{rng.choice(words)} "
+        pieces.append(piece[:length] + marks[on])
+        total += length + 1
+        on = not on
+    return "".join(pieces)
+
+
+def lines(n, seed, least, most, words=WORDS):
+    """Lines of words, least to most characters long."""
+    rng = np.random.default_rng(seed)
+    made, total = [], 0
+    while total < n:
+        line, length = "", int(rng.integers(least, most))
+        while len(line) < length:
+            line += f"{rng.choice(words)} "
+        made.append(line[:length].strip() + "\n")
+        total += len(made[-1])
+    return "".join(made)

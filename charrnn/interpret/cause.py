@@ -113,11 +113,11 @@ class Experiment:
 
 def watched_places(recording: Recording, label: Label) -> np.ndarray:
     """Where in CONFIRM the label's expectation can be watched, as truth values (N,)."""
-    watched = label.mask & (recording.ends >= WARM_UP + WINDOW)
+    watched = recording.ends >= WARM_UP + WINDOW
     watched[: recording.confirm.start] = False
-    if label.after:
-        watched &= np.fromiter((ch in label.after for ch in recording.text), bool, len(recording.text))
-    return watched
+    if label.after:  # where the label itself may begin anew, and count for nothing
+        return watched & np.fromiter((ch in label.after for ch in recording.text), bool, len(recording.text))
+    return watched & label.mask
 
 
 def symbol_ids(model: Model, characters: Iterable[str]) -> dict[str, int]:

@@ -5,6 +5,8 @@
     correlate   confirmed, and its memory holds
     tracker     also causal: holding the cell moves the prediction as the concept expects
 
+The cause is tested of every confirmed cell, and makes a tracker of a correlate alone.
+
 Cell and sign are chosen on SELECT and frozen; every figure reported but ``select_score`` is of CONFIRM.
 """
 
@@ -33,6 +35,7 @@ from charrnn.interpret.scores import (
     memory_score,
     score,
     score_cells,
+    steady_score,
 )
 from charrnn.interpret.user_concepts import parse_concept
 from charrnn.model import Model
@@ -50,7 +53,16 @@ BEFORE, AFTER = 8, 24  # characters around an opening in a bool's response profi
 TOGETHER = 3
 CSV_COLUMNS = (
     *("concept", "kind", "layer", "cell", "sign", "verdict", "select_score", "confirm_score", "memory_score"),
-    *("matched_accuracy", "table_score", "chance_level", "p_value", "probe_score", "locality", "eta_squared"),
+    *(
+        "matched_accuracy",
+        "steady_score",
+        "table_score",
+        "chance_level",
+        "p_value",
+        "probe_score",
+        "locality",
+    ),
+    "eta_squared",
     *("causal_target", "causal_effect", "causal_p", "causal_effect_of_three", "threshold"),
     *("balanced_accuracy", "f1", "mcc", "prevalence", "predictive"),
 )
@@ -61,6 +73,7 @@ class Finding:
     """One cell that answers to one concept. Scores are AUC (bool) or Spearman's ρ (count), along ``sign``.
 
     matched_accuracy : balanced accuracy between places equally long after a bool's last change
+    steady_score : the memory score of a count where it has gone on by the same step for 10 characters
     table_score : the memory score of the best order-3 character table
     probe_score : the score of a ridge probe on all cells
     chance_level : the score that the best of all cells reaches by chance in 1 of 100 texts
@@ -78,6 +91,7 @@ class Finding:
     confirm_score: float
     memory_score: float
     matched_accuracy: float
+    steady_score: float
     table_score: float
     chance_level: float
     p_value: float
@@ -102,6 +116,7 @@ class Finding:
             "confirm_score": self.confirm_score,
             "memory_score": self.memory_score,
             "matched_accuracy": self.matched_accuracy,
+            "steady_score": self.steady_score,
             "table_score": self.table_score,
             "chance_level": self.chance_level,
             "p_value": self.p_value,
@@ -306,26 +321,27 @@ class _Judge:
         memory = along(memory_score(signal, label, self.characters, r.confirm))
         table = character_table(self.characters, label.values, label.mask, r.select)
         table_memory = memory_score(table, label, self.characters, r.confirm)
-        threshold, matched = None, float("nan")
+        threshold, matched, steady = None, float("nan"), float("nan")
         if kind == "bool":
             seen = label.mask[r.select]
             cut = best_threshold(signal[r.select][seen], label.values[r.select][seen], sign)
             threshold = cut.applied(signal[r.confirm][mask], values[mask])
             matched = age_matched_accuracy(signal, label, cut, r.confirm)
+        else:
+            steady = along(steady_score(signal, label, self.characters, r.confirm))
         known = float(excess(probe, kind))
         p_value, level = null.p_value(index, sign), null.level(1 - ALPHA)
         verdict: Verdict = "none"
         if p_value <= ALPHA and np.isfinite(confirm):
             floor = max(MEMORY_FLOOR[kind], level, float(np.nan_to_num(excess(table_memory, kind))))
-            holds = excess(memory, kind) > floor and (
-                kind == "count" or excess(matched, kind) > MEMORY_FLOOR[kind]
-            )
+            lasting = steady if kind == "count" else matched
+            holds = excess(memory, kind) > floor and excess(lasting, kind) > MEMORY_FLOOR[kind]
             verdict = "correlate" if holds else "detector"
         test = None
-        if self.causal and verdict == "correlate":
+        if self.causal and verdict != "none":
             best = [m % r.hidden for m in ranked if m // r.hidden == layer][:TOGETHER]
             test = causal_test(self.model, r, label, layer, cell, best)
-            if test is not None and test.holds(CAUSAL_ALPHA):
+            if verdict == "correlate" and test is not None and test.holds(CAUSAL_ALPHA):
                 verdict = "tracker"
         return Finding(
             concept=label.name,
@@ -337,6 +353,7 @@ class _Judge:
             confirm_score=confirm,
             memory_score=memory,
             matched_accuracy=matched,
+            steady_score=steady,
             table_score=table_memory,
             chance_level=half + (1 - half) * level,
             p_value=p_value,

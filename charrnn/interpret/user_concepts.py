@@ -10,6 +10,7 @@ OPEN and CLOSE are plain strings in which \\n, \\t and \\\\ stand for newline, t
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +49,20 @@ def parse_concept(text: str, expect: str | None = None) -> Concept:
         return concept
     target, direction = _expectation(expect)
     return replace(concept, target=target, direction=direction)
+
+
+def parse_concepts(texts: Sequence[str], expect: str | None = None) -> list[Concept]:
+    """The concepts that ``texts`` name or define; ``expect`` is for those they define.
+
+    Raises UsageError where parse_concept does, and for an ``expect`` with nothing defined.
+    """
+    concepts = [parse_concept(text, expect) for text in texts]
+    if expect is not None and not any(concept.user_defined for concept in concepts):
+        raise UsageError(
+            f"--expect {expect!r} is for a concept of your own, and none is defined: a built-in one has its own "
+            "expectation (--list tells). Define one, for example: --concept 'aside=between:(..)' --expect ')=+'"
+        )
+    return concepts
 
 
 def _expectation(expect: str) -> tuple[str, int]:

@@ -12,6 +12,7 @@ from charrnn.interpret.cause import (
     dose_levels,
     logits_of_sets,
     matched_controls,
+    watched_places,
 )
 from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.labels import Label
@@ -44,6 +45,22 @@ def test_doses_are_the_medians_of_classes_and_tenths():
     assert dose_levels(np.array([1.0, 2, 9, 5, 7]), label, slice(0, 5)).tolist() == [2, 5]
     count = Label("x", "count", np.arange(100), np.ones(100, bool), "", 1)
     np.testing.assert_allclose(dose_levels(np.arange(100.0), count, slice(0, 100)), np.arange(10) * 10 + 4.5)
+
+
+def test_places_are_watched_where_the_label_counts_or_after_what_it_names():
+    """What an indent makes likelier comes after a newline, where the indent of the next line is not known yet."""
+    text = "".join(f"{' ' * (4 * (n % 3))}word {n % 7 * 'a'}\n" for n in range(700)) + "tail of it"
+    model = handmade.model_of("gru", handmade.random_weights("gru"))
+    recording = record(model, text)
+    reachable = np.arange(len(text)) >= recording.confirm.start
+    indent, line_pos = BUILT_IN["indent"].label(text), BUILT_IN["line_pos"].label(text)
+    newlines = np.array([ch == "\n" for ch in text])
+    assert not (indent.mask & newlines).any()
+    np.testing.assert_array_equal(watched_places(recording, indent), reachable & newlines)
+    np.testing.assert_array_equal(watched_places(recording, line_pos), reachable & line_pos.mask)
+    test = causal_test(model, recording, indent, 0, 3, [3])
+    assert test is not None
+    assert test.target == " "
 
 
 def test_windows_are_watched_one_by_one(quote_case):

@@ -1,14 +1,16 @@
 """Ground truth: cells built by hand, whose meaning is known, must get the verdict they deserve."""
 
 import json
+from functools import partial
 
 import handmade
 import numpy as np
 import pytest
 
+from charrnn.config import CELLS
 from charrnn.errors import DataError, UsageError
 from charrnn.interpret.concepts import BUILT_IN, telegraph
-from charrnn.interpret.findings import ALPHA, inspect_cells, response_profile
+from charrnn.interpret.findings import ALPHA, CAUSAL_ALPHA, inspect_cells, response_profile
 from charrnn.interpret.labels import Concept, Label
 from charrnn.interpret.user_concepts import parse_concept
 
@@ -76,6 +78,8 @@ def test_a_recent_quote_cell_is_a_detector():
     [finding] = inspect("lstm", handmade.lstm_leaky_quote).findings
     assert (finding.cell, finding.verdict) == (5, "detector")
     assert finding.matched_accuracy == pytest.approx(0.5, abs=0.05)
+    assert finding.causal.effect > 0.1  # it is used, and is no tracker for all that
+    assert finding.causal.p_value <= CAUSAL_ALPHA
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
@@ -112,8 +116,72 @@ def test_telegraph_keeps_its_error_rate():
     found = inspect_cells(handmade.model_of("lstm", weights), TEXT, controls)
     assert len(found.findings) == 100
     confirmed = [f for f in found.findings if f.verdict != "none"]
-    assert len(confirmed) <= 100 * ALPHA + 3  # 1 expected; more than 4 has a chance of 0.4 %
+    # The level is ALPHA = .01: of 100 labels at most 1. Were the rate just .01, the number would be
+    # binomial(100, .01), and 2 or more would come in 26 of 100 choices of seeds; the labels here are fixed. The
+    # rate is lower (benchmarks/ground_truth.py: .003), since the cell chosen on SELECT is held against the best
+    # of all cells at each shift; with .003, 2 or more would come in 4 of 100.
+    assert len(confirmed) <= 100 * ALPHA
     assert not any(f.verdict == "tracker" for f in found.findings)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_an_echo_of_the_newline_is_no_counter(cell):
+    """It fades within ten characters; in short lines that alone gives ranks that follow the place."""
+    text, plant = handmade.lines(12_000, 1, 20, 45), partial(handmade.fading, cell=cell, noise=0.02)
+    [finding] = inspect(cell, plant, "line_pos", text=text, keep=0.5, sets={"\n": 1.0}).findings
+    assert (finding.cell, finding.verdict) == (5, "detector")
+    assert finding.memory_score > 0.4
+    assert abs(finding.steady_score) < 0.05
+    [finding] = inspect(cell, plant, "line_pos", text=text, keep=0.95, sets={"\n": 1.0}).findings
+    assert finding.steady_score > 0.7
+    assert finding.verdict in ("correlate", "tracker")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "spans", [((5, 40), (100, 400)), ((20, 200), (20, 200)), ((100, 400), (10, 60))], ids=str
+)
+@pytest.mark.parametrize("cell", CELLS)
+def test_no_flash_passes_for_a_memory(cell, spans):
+    """Whatever the text: where spans are short and gaps long, or the other way round, its memory score is high."""
+    text = handmade.marked(24_000, 3, *spans, marks="()")
+    found = []
+    for keep in (0.8, 0.9, 0.95, 0.98, 0.99):
+        plant = partial(handmade.fading, cell=cell, keep=keep, noise=0.02)
+        [finding] = inspect(
+            cell, plant, "aside=between:(..)", seed=3, text=text, sets={"(": 1.0, ")": 1.0}
+        ).findings
+        assert finding.verdict in ("none", "detector")
+        if finding.cell == 5:
+            assert finding.matched_accuracy < 0.6
+            found.append(finding.memory_score)
+    if spans[0] != spans[1]:
+        assert max(found) > 0.8  # why the memory score does not do alone
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_latch_is_believed_as_far_back_as_it_reaches(cell):
+    text, matched = handmade.marked(24_000, 3, (20, 200), (20, 200), marks="()"), []
+    for keep in (0.7, 0.9, 0.98, 0.995):
+        plant = partial(handmade.fading, cell=cell, keep=keep, noise=0.02)
+        [finding] = inspect(
+            cell, plant, "aside=between:(..)", seed=3, text=text, sets={"(": 1.0, ")": -1.0}
+        ).findings
+        matched.append(finding.matched_accuracy if finding.cell == 5 else 0.5)
+    assert matched == sorted(matched)
+    assert finding.verdict in ("correlate", "tracker")
+    assert finding.matched_accuracy > 0.85
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", CELLS)
+def test_random_networks_hold_no_memory_on_other_texts(cell):
+    for seed in (1, 2, 3):
+        weights = {k: w.astype(np.float32) for k, w in handmade.random_weights(cell, seed=seed).items()}
+        for text in (handmade.dialogue(20_000, seed + 20), handmade.lines(20_000, seed, 20, 45)):
+            found = inspect_cells(handmade.model_of(cell, weights), text, causal=False)
+            assert {finding.verdict for finding in found.findings} <= {"none", "detector"}
 
 
 def test_too_few_runs_are_refused():

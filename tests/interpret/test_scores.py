@@ -18,6 +18,7 @@ from charrnn.interpret.scores import (
     score,
     score_cells,
     steady,
+    steady_score,
     without_character,
 )
 
@@ -190,6 +191,33 @@ def test_memory_score_of_a_count_removes_the_current_character():
     for c in range(3):
         assert np.median(residual[mask & (characters == c)]) == pytest.approx(0)
     np.testing.assert_array_equal(residual[~mask], detector[~mask])
+
+
+def test_steady_score_of_a_count_leaves_out_ten_characters_after_each_jump():
+    rng = np.random.default_rng(12)
+    n = 3000
+    place = np.concatenate([np.arange(rng.integers(15, 40)) for _ in range(200)])[:n].astype(np.int32)
+    depth = np.repeat(rng.integers(0, 3, n // 25), 25).astype(np.int32)
+    characters, part = rng.integers(0, 4, n), slice(500, 2600)
+    mask = rng.random(n) < 0.9
+    for values in (place, depth):
+        kept, since = [], 0
+        for t in range(n):
+            step = values[t] - (values[t - 1] if t else 0)
+            before = values[t - 1] - (values[t - 2] if t > 1 else 0) if t else None
+            since = since + 1 if t and step == before else 0
+            if part.start <= t < part.stop and mask[t] and since >= 10:
+                kept.append(t)
+        kept = np.array(kept)
+        label = Label("x", "count", values, mask, "", 1)
+        signal = (values + rng.normal(size=n) * 2 + 5 * characters).astype(np.float32)
+        residual = signal.astype(float)
+        for c in range(4):
+            same = kept[characters[kept] == c]
+            residual[same] -= np.median(residual[same])
+        expected = rho(residual[kept], values[kept])
+        assert steady_score(signal, label, characters, part) == pytest.approx(expected, abs=1e-6)
+        assert expected > 0.2
 
 
 def test_eta_squared_sees_what_rho_does_not():

@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn.errors import DataError, UsageError
+from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.regex import find_spans
-from charrnn.interpret.user_concepts import parse_concept
+from charrnn.interpret.user_concepts import parse_concept, parse_concepts
 
 
 def values(definition, text):
@@ -61,6 +62,15 @@ def test_expectation():
 def test_malformed_definitions(definition, message):
     with pytest.raises(UsageError, match=message):
         parse_concept(definition)
+
+
+def test_an_expectation_is_for_what_the_user_defines():
+    built_in, own = parse_concepts(["quote", "x=span:a+"], "b=-")
+    assert (built_in, own.target, own.direction) == (BUILT_IN["quote"], "b", -1)
+    assert parse_concepts([]) == []
+    for texts in ([], ["quote"], ["quote", "paren"]):
+        with pytest.raises(UsageError, match="--expect 'b=-' is for a concept of your own"):
+            parse_concepts(texts, "b=-")
 
 
 @pytest.mark.parametrize("expect", ["a", "a=", "=+", "a=*"])

@@ -206,6 +206,7 @@ def finding(**changes):
         "confirm_score": 0.912,
         "memory_score": 0.9,
         "matched_accuracy": 0.8,
+        "steady_score": float("nan"),
         "table_score": 0.6,
         "chance_level": 0.61,
         "p_value": 0.0002,

@@ -255,6 +255,22 @@ def test_before_the_first_step_nothing_is_made_up() -> None:
     assert "sample" not in terminal.text
 
 
+def test_reading_a_large_text_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(training.time, "perf_counter", lambda: now)
+    terminal = Terminal(60)
+    with Live(console=terminal.console, auto_refresh=False, transient=True) as live:
+        view = LiveView(terminal.console, live)
+        view.reading(50, 100)
+        assert "reading" not in terminal.text  # a small text is read before there is anything to show
+        for done, total in ((3 << 30, 0), (10_000_000, 40_000_000)):
+            now += 1
+            view.reading(done, total)
+        view.reading(1, 1)
+    assert "reading the text  3,221 MB" in terminal.text
+    assert re.search("reading the text  ━+╸ +25%", terminal.text)
+
+
 def test_the_time_left_is_that_of_this_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run resumed at half its budget: a tenth of it took 20 seconds, and four tenths are left."""
     now = 1000.0
@@ -306,6 +322,21 @@ def test_a_run_on_a_terminal(tmp_path: Path, variables: dict[str, str]) -> None:
     assert all(line[0] == line[-1] == "│" and len(line) == 80 for line in shown[top + 1 : bottom])
     assert hidden[-1] is False
     assert bool(re.search(rb"\x1b\[3\dm", raw)) == (not variables)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_the_bar_of_reading_vanishes(tmp_path: Path, more: list[str]) -> None:
+    """Also when the text turns out to be none; then the one message is all that is left."""
+    (tmp_path / "text.txt").write_bytes(b"text " * 200_000 + b"\0")
+    eager = "from charrnn.ui import training\ntraining.TICK_SECONDS = 0"
+    raw = on_terminal(["train", "text.txt", "--threads", "1", *more], tmp_path, {}, eager, 3)
+    assert b"reading the text" in raw
+    screen = pyte.Screen(80, 40)
+    pyte.ByteStream(screen).feed(raw.replace(b"\n", b"\r\n"))
+    shown = [line.rstrip() for line in screen.display if line.strip()]
+    assert shown[len(more)].startswith("charrnn: text.txt looks like binary data")
+    assert not any("reading" in line for line in shown)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")

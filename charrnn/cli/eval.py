@@ -37,7 +37,7 @@ def evaluate(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Score a text: nats and bits per character, perplexity, beside simple models of the training text.
+    """Score a text: how well it is predicted, beside baselines.
 
     The text is read in one pass from the zero state. With --per-line each line is read on its own, after a
     newline, and its score covers the newline that ends it; the most surprising line comes first.
@@ -48,8 +48,12 @@ def evaluate(
       charrnn eval letters.txt --highlight
       charrnn eval server.log --per-line | head
     """
+    from threadpoolctl import threadpool_limits
+
     from charrnn import evaluation
+    from charrnn.scoring import SEGMENTS
     from charrnn.text.corpus import read_corpus
+    from charrnn.train.threads import choose_threads
     from charrnn.ui import surprise
     from charrnn.ui.progress import progress_bar
 
@@ -74,7 +78,8 @@ def evaluate(
             typer.echo(note, err=True)
     if why_not and not no_baselines:
         typer.echo(f"no baselines but uniform: {why_not}", err=True)
-    with progress_bar(len(ids) - 1) as progress:
+    threads = choose_threads(SEGMENTS, max(m.config.hidden for m in models))
+    with threadpool_limits(threads, user_api="blas"), progress_bar(len(ids) - 1) as progress:
         if per_line:
             lines = evaluation.score_lines(models, ids, progress)
         elif highlight:

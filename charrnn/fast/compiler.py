@@ -6,6 +6,8 @@ depends on, and the next run of the same shape loads it in milliseconds.
 
 import ctypes
 import hashlib
+import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, partial
@@ -19,10 +21,12 @@ import numpy as np
 
 from charrnn.errors import CharRNNError
 from charrnn.fast.ir import Kernel, Target
-from charrnn.files import atomic_write
+from charrnn.files import atomic_write, sweep
 from charrnn.text.cache import cache_folder
 
 Shapes = Mapping[str, Sequence[int]]
+
+KEPT = 300  # files in the cache, of some 10 kB and of up to seven for the shape of a run
 
 
 @cache
@@ -94,8 +98,10 @@ class Program:
     def _name(self) -> str:
         """A digest of the kernels, the code that writes them, the compiler and the processor."""
         kernels = [(name, dict(plan.shapes)) for name, plan in self._plans.items()]
+        written_in = [__file__, *(inspect.getfile(plan.body) for plan in self._plans.values())]
+        rooms = frozenset(Path(file).parent for file in written_in)
         processor = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-        told = (self.key, kernels, self.target, processor, llvmlite.__version__, _source_digest())
+        told = (self.key, kernels, self.target, processor, llvmlite.__version__, _source_digest(rooms))
         return hashlib.sha256(repr(told).encode()).hexdigest()
 
     def _machine_code(self) -> bytes:
@@ -122,8 +128,8 @@ def _machine() -> llvm.TargetMachine:
 
 
 @cache
-def _source_digest() -> str:
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+def _source_digest(rooms: frozenset[Path]) -> str:
+    sources = sorted(source for room in rooms for source in room.glob("*.py"))
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
@@ -133,13 +139,19 @@ def _read(path: Path) -> bytes | None:
         content = path.read_bytes()
     except OSError:
         return None
+    with suppress(OSError):
+        os.utime(path)
     digest, code = content[:32], content[32:]
     return code if hashlib.sha256(code).digest() == digest else None
 
 
 def _keep(path: Path, code: bytes) -> None:
-    """Put machine code into the cache; where that cannot be written, the next run compiles again."""
+    """Put machine code into the cache, in place of what was not used for longest; where that cannot be
+    written, the next run compiles again."""
     with suppress(OSError, CharRNNError):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as file:
             file.write(hashlib.sha256(code).digest() + code)
+        sweep(path.parent)
+        for unused in sorted(path.parent.glob("*.o"), key=lambda file: file.stat().st_mtime)[:-KEPT]:
+            unused.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ import numpy as np
 from charrnn.config import ModelConfig
 from charrnn.fast.shard import Programs, Reader, cell_of
 from charrnn.fast.weights import Weights
-from charrnn.nn.network import Network
+from charrnn.nn.network import SHAPES_KEPT, Network
 
 STEPS = (
     32  # read at once: enough for the products, and few enough that what a block leaves stays in the cache
@@ -59,20 +59,22 @@ class FastNetwork(Network):
         if B < FEWEST_STREAMS or not whole:
             return super().read(x, state)
         self.refresh()
-        if B not in self._readers:
-            self._readers[B] = self._make_readers(B)
-        readers = self._readers[B]
+        readers = self._readers.pop(B, None) or self._make_readers(B)
+        self._readers[B] = readers  # now the newest
+        if len(self._readers) > SHAPES_KEPT:
+            del self._readers[next(iter(self._readers))]
         logits = np.empty((T, B, self.vocab_size), self.theta.dtype)
         for streams, reader in readers:
             reader.state = state[:, :, streams]
 
         def read(streams: slice, reader: Reader) -> None:
-            for start in range(0, whole, STEPS):
-                block = slice(start, start + STEPS)
-                reader.x[...] = x[block, streams]
-                reader.forward()
-                wide = reader.logits.reshape(STEPS, -1, reader.logits.shape[1])
-                np.add(wide[..., : self.vocab_size], self.params["head.bias"], out=logits[block, streams])
+            with np.errstate(over="ignore", invalid="ignore"):  # of this thread; the logits tell
+                for start in range(0, whole, STEPS):
+                    block = slice(start, start + STEPS)
+                    reader.x[...] = x[block, streams]
+                    reader.forward()
+                    wide = reader.logits.reshape(STEPS, -1, reader.logits.shape[1])
+                    np.add(wide[..., : self.vocab_size], self.params["head.bias"], out=logits[block, streams])
 
         self.threads.run([partial(read, *part) for part in readers])
         state = np.concatenate([reader.state for _, reader in readers], axis=2)

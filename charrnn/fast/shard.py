@@ -102,6 +102,7 @@ class Reader:
     def state(self, value: np.ndarray) -> None:
         for layer, of_layer in zip(self.layers, value, strict=True):
             for array, state in zip(layer.states, of_layer, strict=True):
+                array[-1] = 0  # in a step that diverged, the cells that fill up did too
                 array[-1, :, : self.config.hidden] = state
 
     def forward(self) -> None:
@@ -157,9 +158,10 @@ class Shard(Reader):
 
     def step(self) -> float:
         """One chunk, `self.x` to `self.y`: gradients into `grad`; returns the sum of the losses in nats."""
-        self.forward()
-        self.backward()
-        self.grads.collect()
+        with np.errstate(over="ignore", invalid="ignore"):  # of this thread; the loss tells
+            self.forward()
+            self.backward()
+            self.grads.collect()
         return float(self.losses.sum(dtype=np.float64))
 
     def backward(self) -> None:

@@ -16,8 +16,10 @@ from charrnn.nn.network import Network
 from charrnn.scoring import SEGMENTS, SHORTEST_SEGMENT, mean_loss
 from charrnn.text.batches import Streams, split
 from charrnn.train.engines import blas_threads, threads_for
+from charrnn.train.listeners import Quiet, RunListener
 from charrnn.train.loop import SHORTEST_EVAL, Report, Sample, Trainer
-from charrnn.train.session import Plan, Quiet, RunListener, make_backend, named, notes, plan_new
+from charrnn.train.plan import Plan, named, notes, plan_new
+from charrnn.train.session import make_backend
 
 PROBE_SECONDS = 2.0
 MEMORY_AT_START = 45 * 2**20  # bytes resident once Python, numpy and charrnn are loaded, as measured
@@ -134,6 +136,7 @@ def _probe(plan: Plan, threads: int, streams: Streams, validation: np.ndarray) -
     unlimited = replace(plan.config, epochs=None, max_steps=None, max_minutes=None, eval_every=2**31)
     # As many symbols as are ever read side by side: more would cost time and tell no more.
     sample = validation[: SEGMENTS * SHORTEST_SEGMENT + 1]
+    make_backend(plan, threads)  # the fast path compiles now: what the compiler takes is not the run's
     tracemalloc.start()
     try:
         backend = make_backend(plan, threads)

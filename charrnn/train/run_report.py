@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from charrnn.errors import DataError, UsageError
+from charrnn.errors import CharRNNError, DataError
 from charrnn.evaluation import GUESSES, Evaluation, evaluate, splits_of
 from charrnn.interpret.findings import MOST_CHARACTERS, Inspection, inspect_cells
 from charrnn.interpret.gates import SIGMOIDS, GateSaturation, gate_saturation
@@ -34,7 +34,7 @@ class Surprises:
     """N characters of a text, and what a model that has read all before them makes of each.
 
     start : of the first of them in the text
-    bits : ndarray (N,), -log2 p(character | all before it); NaN where nothing comes before
+    bits : ndarray (N,), -log2 p(character | all before it); NaN where nothing comes before, or p is not a number
     ranks : ndarray (N,), 1 where its first symbol was the model's best guess; 0 where nothing comes before
     guesses, probabilities : ndarrays (N, GUESSES or V), the likeliest symbols in its place, best first
     """
@@ -95,7 +95,7 @@ def gather(
     missing: dict[str, str] = {}
     try:
         words = held_out_text(model) if text is None else text_of(model, [text])
-    except DataError as error:
+    except CharRNNError as error:
         if text is not None:
             raise
         words, why = "", str(error)
@@ -108,12 +108,12 @@ def gather(
         try:
             with np.errstate(over="ignore", invalid="ignore"):  # a ReLU network may overflow
                 return make()
-        except (DataError, UsageError) as error:
+        except CharRNNError as error:
             missing[part] = str(error)
             return None
 
     if not SIGMOIDS[model.config.cell]:
-        missing["gates"] = "A vanilla RNN has no gates."
+        missing["gates"] = "a vanilla RNN has no gates"
     beginning, ids = words[:MOST_CHARACTERS], model.vocab.encode(words)
     cells = measured("cells", lambda: inspect_cells(model, beginning, causal=causal))
     return RunReport(

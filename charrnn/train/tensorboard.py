@@ -14,9 +14,9 @@ from typing import Any
 
 from charrnn.errors import UsageError
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.train.listeners import About, RunListener
 from charrnn.train.loop import Progress, Report
 from charrnn.train.run_folder import RunFolder
-from charrnn.train.session import About, RunListener
 
 FOLDER = "tensorboard"
 EVENTS = "events.out.tfevents.*"

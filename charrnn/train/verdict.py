@@ -172,6 +172,8 @@ def _more_budget(records: Sequence[Mapping[str, Any]], config: TrainConfig) -> s
         "--max-minutes": (config.max_minutes, last["seconds"] / 60),
     }
     doubled = [
-        f"{name} {2 * budget:g}" for name, (budget, used) in spent.items() if budget and used > 0.98 * budget
+        f"{name} {2 * budget if isinstance(budget, int) else f'{2 * budget:g}'}"
+        for name, (budget, used) in spent.items()
+        if budget and used > 0.98 * budget
     ]
     return " ".join(["--resume", *doubled])

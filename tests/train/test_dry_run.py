@@ -28,7 +28,17 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_its_sizes_are_those_of_the_run(corpus: Path) -> None:
-    run = dry_run(corpus, cell="lstm", layers=2, hidden=10, batch_size=4, seq_length=20, epochs=3, threads=1)
+    run = dry_run(
+        corpus,
+        cell="lstm",
+        layers=2,
+        hidden=10,
+        batch_size=4,
+        seq_length=20,
+        epochs=3,
+        threads=1,
+        backend="numpy",
+    )
     assert (run.characters, run.training_characters, run.validation_characters) == (9000, 8100, 900)
     assert run.vocabulary == len(set(TEXT)) == 28
     # 4H (V + H + 1) + 4H (H + H + 1) + V (H + 1)
@@ -52,15 +62,16 @@ def test_its_pace_is_that_of_the_run(corpus: Path, tmp_path: Path) -> None:
 
 
 def test_memory_counts_weights_and_activations(corpus: Path) -> None:
-    small = dry_run(corpus, hidden=16, layers=1, batch_size=2, threads=1)
-    wide = dry_run(corpus, hidden=400, layers=1, batch_size=2, threads=1)
+    settings = {"threads": 1, "backend": "numpy"}
+    small = dry_run(corpus, hidden=16, layers=1, batch_size=2, **settings)
+    wide = dry_run(corpus, hidden=400, layers=1, batch_size=2, **settings)
     # weights, gradient, penalty mask, Adagrad's memory and its scratch, and the last good state of two of them
     assert wide.memory_bytes - small.memory_bytes > 7 * 4 * (wide.parameters - small.parameters)
-    long = dry_run(corpus, hidden=16, layers=1, batch_size=100, seq_length=80, val_fraction=0, threads=1)
+    long = dry_run(corpus, hidden=16, layers=1, batch_size=100, seq_length=80, val_fraction=0, **settings)
     # of the LSTM alone, in float32: the gates and their derivatives, h, c, tanh c: 4 + 4 + 3 arrays (T, B, H)
     assert long.memory_bytes - small.memory_bytes > 11 * 4 * (100 * 80 - 2 * 25) * 16 * 0.5
-    validated = dry_run(corpus, hidden=64, layers=1, val_fraction=0.5, threads=1)
-    unvalidated = dry_run(corpus, hidden=64, layers=1, val_fraction=0, threads=1)
+    validated = dry_run(corpus, hidden=64, layers=1, val_fraction=0.5, **settings)
+    unvalidated = dry_run(corpus, hidden=64, layers=1, val_fraction=0, **settings)
     assert validated.memory_bytes - unvalidated.memory_bytes > 250_000  # longer chunks are read at once
     assert long.memory_bytes < module.MEMORY_AT_START + 200e6
 
@@ -68,9 +79,9 @@ def test_memory_counts_weights_and_activations(corpus: Path) -> None:
 def test_a_large_model_on_a_small_text_is_warned_of_here_and_at_the_start(
     corpus: Path, tmp_path: Path
 ) -> None:
-    run = dry_run(corpus, hidden=150, layers=1, threads=1)
+    run = dry_run(corpus, hidden=150, layers=1, threads=1, backend="numpy")
     assert any("times the 8,100 characters" in note for note in run.notes)
-    assert not dry_run(corpus, hidden=50, layers=1, threads=1).notes
+    assert not dry_run(corpus, hidden=50, layers=1, threads=1, backend="numpy").notes
 
     told: list[str] = []
 

@@ -95,7 +95,10 @@ def test_a_run_of_the_fast_path_goes_on_without_it(
     for given in ({"backend": "numpy"}, {}):  # it need be named once only
         recorder = Recorder()
         steps = 4 + 2 * (not given)
-        assert train(out=tmp_path / "run", resume=True, max_steps=steps, listener=recorder, **given).steps == steps
+        assert (
+            train(out=tmp_path / "run", resume=True, max_steps=steps, listener=recorder, **given).steps
+            == steps
+        )
         change = "changed at this resume: --backend fast -> numpy"
         assert (change in recorder.notes) == bool(given)
         assert recorder.about is not None

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and lim
 
 CHARRNN = (sys.executable, "-m", "charrnn")
 SMALL = "--layers 1 --hidden 8 --batch-size 2 --seq-length 8 --dropout 0.2 --optimizer adam --eval-every 200"
-SMALL += " --threads 1 --checkpoint-every 0.03"
+SMALL += " --threads 1 --checkpoint-every 0.03 --backend numpy"
 STEPS = 600
 
 

@@ -14,6 +14,7 @@ from small_runs import Recorder, outcome, run, without_times, write_text
 from charrnn.config import CELLS, OPTIMIZERS
 from charrnn.errors import CharRNNError, DataError, Interrupted, ModelError, UsageError
 from charrnn.model import load_model
+from charrnn.text.corpus import read_corpus
 from charrnn.train import checkpoint, engines, loop, session
 from charrnn.train.run_folder import RunFolder
 from charrnn.train.session import TrainResult, train
@@ -158,7 +159,7 @@ def test_another_text_is_refused_without_force(corpus: Path, tmp_path: Path) -> 
     corpus.write_text(corpus.read_text()[:-1] + "\n\n")
     with pytest.raises(DataError) as refused:
         resume(out, max_steps=10)
-    new = session.read_corpus(corpus)
+    new = read_corpus(corpus)
     for part in (new.sha256[:12], old["sha256"][:12], f"{len(new.ids):,}", f"{old['symbols']:,}", "--force"):
         assert part in str(refused.value)
     assert outcome(out) == before

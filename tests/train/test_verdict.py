@@ -77,6 +77,14 @@ def test_still_improving_doubles_the_budget_that_is_spent(budget: dict, advice: 
     assert advice in verdict.advice
 
 
+def test_millions_of_steps_are_advised_as_a_whole_number() -> None:
+    curves = [
+        record | {"step": 1234 * record["step"]}
+        for record in records(falling(3, 1.4, 0.2), falling(3.1, 1.5, 0.2))
+    ]
+    assert "--max-steps 2468000." in verdict_on(curves, max_steps=1_234_000).advice
+
+
 def test_underfitting_when_both_are_level_and_the_model_is_small() -> None:
     curves = records(falling(3, 1.9, 2), falling(3, 1.9, 2))
     verdict = verdict_on(curves, parameters=20_000)

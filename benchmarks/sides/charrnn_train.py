@@ -1,0 +1,73 @@
+"""charrnn itself: the real loop of `charrnn train`, and bare steps of its engine. Variant: numpy or fast."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import charrnn
+from charrnn.config import ModelConfig, TrainConfig, configs
+from charrnn.train.backend import NumpyBackend
+from charrnn.train.engines import blas_threads, threads_for
+from sides.common import Shape, main, measure, memory_mib, symbols
+
+BACKENDS = ("numpy", "fast")
+CHARACTERS = 1_000_000
+
+
+def settings(shape: Shape, backend: str) -> dict[str, Any]:
+    """As options of `charrnn train`. The fast path computes in float32, whatever the preset says."""
+    if shape.preset:
+        precision = {"precision": "float32"} if backend == "fast" else {}
+        return {"preset": shape.preset, "backend": backend} | precision
+    return {
+        "cell": shape.cell,
+        "layers": shape.layers,
+        "hidden": shape.hidden,
+        "embedding": shape.embedding,
+        "batch_size": shape.batch,
+        "seq_length": shape.chunk,
+        "optimizer": shape.optimizer,
+        "lr": shape.lr,
+        "clip_norm": shape.clip_norm,
+        "clip_value": shape.clip_value,
+        "backend": backend,
+    }
+
+
+def text(shape: Shape) -> str:
+    """Printable characters where there are few, Chinese ones where there are many."""
+    first = 32 if shape.vocab < 95 else 0x4E00
+    return "".join(map(chr, symbols(shape, CHARACTERS) + first))
+
+
+def train(shape: Shape, seconds: float, backend: str) -> float:
+    """Characters a second, as `charrnn train` tells them."""
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = Path(folder, "text.txt")
+        corpus.write_text(text(shape), encoding="utf-8")
+        # Validation is not in the figure; a small part keeps it short in the benchmark too.
+        run = {"out": Path(folder, "run"), "val_fraction": 0.01, "max_minutes": seconds / 60}
+        return charrnn.train(corpus, **settings(shape, backend), **run).chars_per_second
+
+
+def engine(shape: Shape, model: ModelConfig, config: TrainConfig) -> tuple[NumpyBackend, int]:
+    """As a run makes it, and its number of threads."""
+    threads = threads_for(config, model, shape.vocab, shape.batch)
+    if config.backend == "numpy":
+        return NumpyBackend(model, config, shape.vocab, shape.batch), threads
+    from charrnn.train.fast_backend import FastBackend
+
+    return FastBackend(model, config, shape.vocab, shape.batch, threads), threads
+
+
+def side(shape: Shape, seconds: float, backend: str) -> dict[str, Any]:
+    rate, memory = train(shape, seconds, backend), memory_mib()
+    model, config = configs(**settings(shape, backend))
+    made, threads = engine(shape, model, config)
+    with blas_threads(config, threads):
+        bare = measure(lambda x, y: made.step(x, y, config.learning_rate)[0], shape, seconds)
+    return bare | {"chars_per_second": rate, "memory_mib": memory, "threads": threads, "engine": made.engine}
+
+
+if __name__ == "__main__":
+    main(side)

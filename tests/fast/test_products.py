@@ -1,0 +1,80 @@
+"""Packed products against numpy in float64, of all shapes that tiles and panels can be left with."""
+
+import numpy as np
+import pytest
+from kernels import PROCESSORS, aligned, choose_processor, run_kernel
+
+from charrnn.fast import tiles
+from charrnn.fast.compiler import register_bytes
+from charrnn.fast.ir import Kernel
+
+ROWS = range(1, 14)
+VECTORS = range(1, 9)  # of columns
+ERROR = 4 * np.finfo(np.float32).eps
+
+
+@pytest.fixture(params=PROCESSORS)
+def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    choose_processor(request.param, monkeypatch)
+    return register_bytes() // 4 if request.param == "this" else 8
+
+
+def random(*shape: int) -> np.ndarray:
+    return aligned(np.random.default_rng(shape).standard_normal(shape))
+
+
+def multiply(left: np.ndarray, matrix: np.ndarray, add: bool = False) -> None:
+    """Checks left · matrix, or that it is added to a result, where the packed matrix has just its own room."""
+    result = random(len(left), matrix.shape[1])
+    start = result.astype(np.float64) if add else np.zeros(result.shape)
+    arrays = {"left": left, "matrix": matrix, "packed": aligned(np.zeros(matrix.size)), "result": result}
+    before = left.copy(), matrix.copy()
+
+    def body(k: Kernel) -> None:
+        tiles.write_pack(k, k["matrix"], k["packed"])
+        tiles.write_product(k, k["left"], k["packed"], k["result"], add)
+
+    run_kernel(body, arrays, "multiply", add)
+    left, matrix = (array.astype(np.float64) for array in before)
+    scale = np.abs(start) + np.abs(left) @ np.abs(matrix)
+    assert np.all(np.abs(result - start - left @ matrix) <= ERROR * scale)
+    assert all(
+        np.array_equal(arrays[name], array) for name, array in zip(("left", "matrix"), before, strict=True)
+    )
+
+
+@pytest.mark.parametrize("vectors", VECTORS)
+def test_any_number_of_columns(lanes: int, vectors: int) -> None:
+    multiply(random(2, 5), random(5, vectors * lanes))
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_any_number_of_rows(lanes: int, rows: int) -> None:
+    multiply(random(rows, 5), random(5, 3 * lanes), add=rows % 2 == 0)
+
+
+@pytest.mark.parametrize("add", [False, True])
+@pytest.mark.parametrize("depth", [1, 100])
+def test_any_depth(lanes: int, depth: int, add: bool) -> None:
+    multiply(random(3, depth), random(depth, 6 * lanes), add)
+
+
+def test_packing_the_transpose(lanes: int) -> None:
+    """It gives what packing a transposed copy gives: each number once, none beyond its room."""
+    arrays: dict[str, np.ndarray] = {}
+    for vectors in VECTORS:
+        depth = 2 * vectors + 1
+        arrays[f"matrix{vectors}"] = random(vectors * lanes, depth)
+        arrays[f"copy{vectors}"] = aligned(arrays[f"matrix{vectors}"].T)
+        for name in ("packed", "expected"):
+            arrays[f"{name}{vectors}"] = aligned(np.full(vectors * lanes * depth, np.nan))
+
+    def body(k: Kernel) -> None:
+        for n in VECTORS:
+            tiles.write_pack(k, k[f"copy{n}"], k[f"expected{n}"])
+            tiles.write_pack_transposed(k, k[f"matrix{n}"], k[f"packed{n}"])
+
+    run_kernel(body, arrays, "transposed")
+    for n in VECTORS:
+        assert np.array_equal(arrays[f"packed{n}"], arrays[f"expected{n}"])
+        assert np.array_equal(np.sort(arrays[f"packed{n}"]), np.sort(arrays[f"matrix{n}"].ravel()))

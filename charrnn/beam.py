@@ -7,12 +7,13 @@ import numpy as np
 from charrnn.errors import ModelError
 from charrnn.model import Model
 from charrnn.nn.loss import log_softmax
+from charrnn.nn.network import Clamp
 from charrnn.nn.step import Stepper
-from charrnn.sampling import average
+from charrnn.sampling import NOT_FINITE, average
 
 
 def beam_search(
-    models: Sequence[Model], prime: Sequence[int], length: int, width: int
+    models: Sequence[Model], prime: Sequence[int], length: int, width: int, clamps: Sequence[Clamp] = ()
 ) -> tuple[np.ndarray, float]:
     """The symbols (length,) that follow `prime`, and the log of their probability in nats.
 
@@ -23,7 +24,7 @@ def beam_search(
 
     Raises ModelError when the model's outputs are not finite.
     """
-    steppers = [Stepper(model.network, width) for model in models]
+    steppers = [Stepper(model.network, width, clamps) for model in models]
     for symbol in prime:
         logits = average([s.step(_all(s, symbol)).reshape(-1, width) for s in steppers])
     texts = np.zeros((width, 0), np.intp)
@@ -32,7 +33,7 @@ def beam_search(
     for _ in range(length):
         candidates = (scores + log_softmax(logits.T).T).T.ravel()
         if np.isnan(candidates).any():
-            raise ModelError("the model's outputs are not finite numbers: its state overflowed")
+            raise ModelError(NOT_FINITE)
         best = np.argsort(-candidates, kind="stable")[:width]
         beams, symbols = np.divmod(best, len(logits))
         texts, scores = np.c_[texts[beams], symbols], candidates[best]

@@ -1,20 +1,22 @@
 """A model's loss on a text beside that of simple models, and the surprise of each of its lines."""
 
 import math
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from charrnn import baselines, scoring
-from charrnn.errors import DataError, UsageError
+from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
 from charrnn.model import Model
 from charrnn.nn.loss import cross_entropy
 from charrnn.nn.network import Network
-from charrnn.sampling import next_distribution, reader, same_vocabulary, silent_symbol
+from charrnn.sampling import NOT_FINITE, next_distribution, reader, same_vocabulary, silent_symbol
 from charrnn.text.batches import split
 from charrnn.text.corpus import read_corpus
+from charrnn.text.sources import is_stream
 
 ROWS = 64  # lines read side by side
 STEPS = 32  # symbols of them at once: always, as the network keeps buffers for each shape it meets
@@ -44,10 +46,11 @@ class Evaluation:
     @property
     def perplexity(self) -> float:
         """e^loss: the number of equally likely symbols that would be as hard to guess among."""
-        return math.exp(self.loss_nats)
+        return _exp(self.loss_nats)
 
     def to_json(self) -> dict[str, Any]:
-        measured = asdict(self) | {"bits_per_char": self.bits_per_char, "perplexity": self.perplexity}
+        perplexity = self.perplexity if math.isfinite(self.perplexity) else None
+        measured = asdict(self) | {"bits_per_char": self.bits_per_char, "perplexity": perplexity}
         named = {
             name: {"loss_nats": nats, "bits_per_char": nats / math.log(2)}
             for name, nats in self.baselines.items()
@@ -58,8 +61,12 @@ class Evaluation:
         """A small table, the best first."""
         rows = sorted([("model", self.loss_nats), *self.baselines.items()], key=lambda row: row[1])
         lines = [f"{self.chars:,} characters", "             nats/char  bits/char  perplexity"]
-        lines += [f"{name:<12} {n:9.4f}  {n / math.log(2):9.4f}  {math.exp(n):10.3f}" for name, n in rows]
+        lines += [f"{name:<12} {n:9.4f}  {n / math.log(2):9.4f}  {_exp(n):10.3f}" for name, n in rows]
         return "\n".join(lines)
+
+
+def _exp(nats: float) -> float:
+    return math.exp(nats) if nats < math.log(sys.float_info.max) else math.inf
 
 
 def evaluate(
@@ -77,16 +84,16 @@ def evaluate(
     training : the text the model was trained on, to fit baselines on; without it there is only "uniform"
     progress : called with the number of symbols just scored
 
-    Raises DataError for a text of fewer than two symbols.
+    Raises DataError for a text of fewer than two symbols, ModelError for outputs that are not finite.
     """
     models = [model] if isinstance(model, Model) else list(model)
     vocab = same_vocabulary(models)
     if len(ids) < 2:
         raise DataError(f"the text has {len(ids)} symbols; it takes two to predict one. Give a longer text")
     total = 0.0
-    for losses in scoring.averaged([m.network for m in models], ids):
-        total += float(losses.sum(dtype=np.float64))
-        progress(len(losses))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for losses in _windows(models, ids, progress):
+            total += float(losses.sum(dtype=np.float64))
     simple = {"uniform": math.log(len(vocab))}
     if training is not None and len(training):
         ngrams = baselines.NGrams(training, len(vocab))
@@ -101,11 +108,35 @@ def surprises(
 ) -> np.ndarray:
     """-log p of each of ids[1:] in nats, (N - 1,), read as `evaluate` does; progress as there."""
     losses, done = np.zeros(max(0, len(ids) - 1)), 0
-    for window in scoring.averaged([m.network for m in models], ids):
-        losses[done : done + len(window)] = window
-        done += len(window)
-        progress(len(window))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for window in _windows(models, ids, progress):
+            losses[done : done + len(window)] = window
+            done += len(window)
     return losses
+
+
+def _windows(
+    models: Sequence[Model], ids: np.ndarray, progress: Callable[[int], None]
+) -> Iterator[np.ndarray]:
+    """`scoring.averaged`, told as it goes. Raises ModelError for outputs that are not finite."""
+    for losses in scoring.averaged([m.network for m in models], ids):
+        if not np.isfinite(losses).all():
+            raise ModelError(NOT_FINITE)
+        yield losses
+        progress(len(losses))
+
+
+def form_of(model: Model) -> dict[str, Any]:
+    """How the training text was read, as `read_corpus` takes it: level, encoding, newlines.
+
+    What the model's card does not tell is as it is by default.
+    """
+    settings = model.training.get("settings")
+    settings = settings if isinstance(settings, dict) else {}
+    form: dict[str, Any] = {"level": model.vocab.level}
+    for name, default in (("encoding", "utf-8"), ("newlines", "keep")):
+        form[name] = value if isinstance(value := settings.get(name), str) else default
+    return form
 
 
 def splits_of(model: Model) -> tuple[dict[str, np.ndarray] | None, str]:
@@ -117,19 +148,13 @@ def splits_of(model: Model) -> tuple[dict[str, np.ndarray] | None, str]:
     try:
         about, settings = card["corpus"], card["settings"]
         sources = about["sources"]
-        if "-" in sources:
-            return None, "the model's corpus came from stdin"
-        corpus = read_corpus(
-            sources,
-            level=settings["level"],
-            encoding=settings["encoding"],
-            newlines=settings["newlines"],
-            vocabulary=model.vocab,
-        )
+        if any(map(is_stream, sources)):  # to read it again would wait for a keyboard, or for ever
+            return None, "the model's corpus came from stdin or a pipe"
+        corpus = read_corpus(sources, **form_of(model), vocabulary=model.vocab)
         parts = split(corpus.ids, settings["val_fraction"], settings["test_fraction"])
     except (KeyError, TypeError, ValueError, UsageError):
         return None, "the model file does not tell what it was trained on"
-    except DataError as error:
+    except CharRNNError as error:
         return None, f"the model's corpus cannot be read: {error}"
     if corpus.sha256 != about["sha256"]:
         return None, f"the model's corpus ({', '.join(sources)}) has changed since"
@@ -183,8 +208,11 @@ def score_lines(
     order = np.argsort(predictions, kind="stable")
     for begin in range(0, len(order), ROWS):  # lines of about the same length side by side
         rows = order[begin : begin + ROWS]
-        losses = [_row_losses(m.network, ids, starts[rows], predictions[rows], first) for m in models]
-        totals[rows] = scoring.mean_probability(losses).sum(axis=0, dtype=np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            losses = [_row_losses(m.network, ids, starts[rows], predictions[rows], first) for m in models]
+            totals[rows] = scoring.mean_probability(losses).sum(axis=0, dtype=np.float64)
+        if not np.isfinite(totals[rows]).all():
+            raise ModelError(NOT_FINITE)
         progress(int(predictions[rows].sum()))
     ranking = np.argsort(-totals / np.maximum(predictions, 1), kind="stable")
     return [

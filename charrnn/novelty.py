@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.errors import DataError, UsageError
-from charrnn.evaluation import splits_of
+from charrnn.evaluation import form_of, splits_of
 from charrnn.model import Model
 from charrnn.text.corpus import read_corpus
 from charrnn.text.places import Place, places
@@ -102,11 +102,7 @@ class TrainingText:
 
         Raises DataError when the text is not there any more, or another one.
         """
-        settings = model.training.get("settings")
-        settings = settings if isinstance(settings, dict) else {}
-        form: dict[str, Any] = {"level": model.vocab.level}
-        for name, default in (("encoding", "utf-8"), ("newlines", "keep")):
-            form[name] = value if isinstance(value := settings.get(name), str) else default
+        form = form_of(model)
         if file is not None:
             if not Path(file).exists() or Path(file).is_fifo():
                 raise UsageError(f"--novelty-corpus {file}: it must be a file or folder, which is read twice")

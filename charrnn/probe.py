@@ -199,6 +199,7 @@ def model_of(probe: Probe, probe_path: str | Path, path: str | Path | None = Non
 class ProbeResult:
     """What `charrnn probe` found. All shares are of the same held-out texts.
 
+    repeated_texts : drawn to be held out, but left out since they stand word for word among those fitted on
     majority : always the commonest label of the training texts; ngrams : logistic regression on the TF-IDF of
     the texts' character 1- to 5-grams, regularised in the same way; strengths : the C chosen for each
     """
@@ -206,6 +207,7 @@ class ProbeResult:
     labels: dict[str, int]
     training_texts: int
     held_out_texts: int
+    repeated_texts: int
     state: Share
     ngrams: Share
     majority: Share
@@ -232,7 +234,8 @@ def fit(
 
     texts, ids : each text and its symbols; held_out : share of each label's texts to measure on
 
-    Raises DataError for fewer than two labels or too few texts of one, UsageError where scikit-learn is missing.
+    Raises DataError for fewer than two labels or too few different texts of one, UsageError where
+    scikit-learn is missing.
     """
     names, y = np.unique(np.array(labels, dtype=object).astype(str), return_inverse=True)
     counts = np.bincount(y, minlength=len(names))
@@ -246,6 +249,11 @@ def fit(
             f"--held-out {held_out:g} of the {counts.min()} texts labelled {rarest!r} leaves none to measure on, or "
             "too few to fit on. Give more texts, or another share"
         )
+    fitted_on = {texts[k] for k in training}
+    new = np.array([texts[k] not in fitted_on for k in confirm])
+    if not new.any():
+        raise DataError("all held-out texts stand among those fitted on too. Give texts that differ")
+    repeated, confirm = int((~new).sum()), confirm[new]
     x = features(model, ids)
     weight, bias, strength = fit_linear(x[training], y[training], seed)
     probe = Probe(tuple(names.tolist()), weight, bias)
@@ -261,6 +269,7 @@ def fit(
         dict(zip(names.tolist(), counts.tolist(), strict=True)),
         len(training),
         len(confirm),
+        repeated,
         share(told),
         share(by_ngrams),
         share(majority),

@@ -34,6 +34,7 @@ from charrnn.text.vocabulary import Decoder, Vocabulary
 UNIFORMS_AT_ONCE = 1024
 GROUP = 32  # texts drawn by one thread: with fewer at once a product uses less of a core
 BLOCK = 32  # symbols of each of several texts drawn before they are made into text
+NOT_FINITE = "the model's outputs are not finite numbers: its state overflowed. Train a model anew"
 COLDEST = 1e-6  # of the temperatures that need no care to be divided by
 
 
@@ -85,7 +86,8 @@ class Sampler:
     clamps : cells held at a value, "layer:cell=value" or Clamp; the value is the cell's signal,
         tanh(c) for the LSTM, h for the others
 
-    Raises UsageError for a value out of its limits, DataError for unknown characters in the prime.
+    Raises UsageError for a value out of its limits and for clamps of models that differ in architecture,
+    DataError for unknown characters in the prime.
     """
 
     def __init__(
@@ -103,6 +105,8 @@ class Sampler:
         if "" in stop:
             raise UsageError("--stop is empty; it must be the text to stop before")
         self.stop = tuple(stop)
+        if clamps and any(other.config != self.models[0].config for other in self.models):
+            raise UsageError("--clamp names a cell: it goes only with models of one architecture")
         self.clamps = [parse_clamp(c, self.models[0]) if isinstance(c, str) else c for c in clamps]
         ids, self.note = encode(config.prime, self.vocab, config.unknown)
         self.prime_ids = ids.tolist() or [silent_symbol(self.vocab)]
@@ -336,7 +340,7 @@ def _drawer(
 
 
 def _not_finite() -> ModelError:
-    return ModelError("the model's outputs are not finite numbers: its state overflowed. Train a model anew")
+    return ModelError(NOT_FINITE)
 
 
 class _Text:

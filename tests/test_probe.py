@@ -29,6 +29,9 @@ from charrnn.probe import (
     fit_linear,
     load_probe,
 )
+from charrnn.ui.probe import report
+
+pytest.importorskip("sklearn")
 
 SYMBOLS = "\n abcdexy"
 H, LATCH = 8, 5
@@ -132,6 +135,21 @@ def test_a_planted_cell_is_found() -> None:
     assert found.majority.accuracy == pytest.approx(0.5, abs=0.13)
 
 
+def test_texts_that_were_fitted_on_are_not_measured_on() -> None:
+    model = latch_model()
+    texts, labels = latch_texts(60)
+    once = fit(model, texts, encoded(model, texts), labels, seed=4)[1]
+    assert once.repeated_texts == 0
+    given = texts * 2, encoded(model, texts * 2), labels * 2
+    _, twice = fit(model, *given, seed=4)
+    assert twice.held_out_texts + twice.repeated_texts == 24
+    assert 0 < twice.held_out_texts < 12  # only where both copies were drawn
+    assert f"measured on {twice.held_out_texts} that are none of these" in " ".join(report(twice))
+    few = [text for text in texts[:2] for _ in range(10)]
+    with pytest.raises(DataError, match="Give texts that differ"):
+        fit(model, few, encoded(model, few), ["a"] * 10 + ["b"] * 10)
+
+
 def test_shuffled_labels_give_nothing() -> None:
     model = latch_model()
     texts, labels = latch_texts(150)
@@ -208,6 +226,8 @@ def test_fit_and_predict(model: Model) -> None:
     lines = [json.loads(line) for line in run(*given, "--json").stdout.splitlines()]
     assert [line["label"] for line in lines] == labels
     assert lines[3]["probabilities"] == pytest.approx(dict(zip(probe.labels, p[3], strict=True)))
+    assert run("-", "--model", "m.safetensors", stdin=Path("labels.csv").read_text()).exit_code == 0
+    assert Path("stdin.probe.safetensors").read_bytes()
     piped = run("--predict", "-", "--probe", "p.safetensors", stdin="Text,label\nxay,?\n").stdout
     assert piped.splitlines()[1].startswith("xay,ends y,")
 

@@ -350,6 +350,24 @@ def test_a_wide_beam_finds_the_likeliest_text() -> None:
     assert model.vocab.decode(greedy) == sample(model, prime="ac", length=length, temperature=0)
 
 
+def test_a_beam_feels_a_clamp() -> None:
+    model = random_model(scale=3)
+    clamps = [parse_clamp("1:3=0.9", model), parse_clamp("0:1=-0.99", model)]
+    greedy, _ = beam_search([model], [0], 25, 1, clamps)
+    settings = {"prime": SYMBOLS[0], "length": 25, "temperature": 0}
+    assert model.vocab.decode(greedy) == sample(model, clamps=clamps, **settings)
+    assert model.vocab.decode(greedy) != sample(model, **settings)
+
+
+@pytest.mark.parametrize("other", [{"hidden": 9}, {"layers": 1}, {"cell": "gru"}], ids=str)
+def test_a_clamp_is_for_cells_that_all_models_have(other: dict) -> None:
+    models = [random_model(), random_model(**other)]
+    for order in (models, models[::-1]):
+        with pytest.raises(UsageError, match="--clamp"):
+            sample(order, clamps=["0:3=0.9"], length=3)
+    assert sample([random_model(), random_model(seed=2)], clamps=["0:3=0.9"], length=3, seed=1)
+
+
 def test_an_overflowing_model_is_told() -> None:
     model = random_model(cell="rnn", nonlinearity="relu", scale=50)
     with np.errstate(all="ignore"), pytest.raises(ModelError, match="not finite"):

@@ -21,7 +21,9 @@ def corpus(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List texts to train on, or make one of them and print its path.
+    """List texts to train on, or make one of them.
+
+    Making one prints its path, also where it is there already.
 
     \b
     Examples:

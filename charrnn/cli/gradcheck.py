@@ -5,13 +5,15 @@ from typing import Annotated, Any
 
 import typer
 
+from charrnn.cli.given import refuse
 from charrnn.cli.options import JsonOption, with_settings
 from charrnn.config import ModelConfig
-from charrnn.errors import UsageError
 
 
 @with_settings(Network=ModelConfig)
 def gradcheck(
+    ctx: typer.Context,
+    *,
     model: Annotated[
         str | None, typer.Option(help="Weights of a model file or run folder, in place of made-up ones.")
     ] = None,
@@ -27,10 +29,10 @@ def gradcheck(
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
-    """Compare the gradients worked out by hand with numeric ones, tensor by tensor, in float64.
+    """Compare each gradient with a numeric one, tensor by tensor.
 
-    Checked are all tensors, the initial state and the input (as vectors of real numbers). Exit code 1 when
-    one fails.
+    Checked in float64 are all tensors, the initial state and the input (as vectors of real numbers). Exit
+    code 1 when one fails.
 
     \b
     Examples:
@@ -53,10 +55,8 @@ def gradcheck(
     rng = np.random.default_rng(seed)
     if model is None:
         network = made_up_network(ModelConfig(**given), vocab or 12, rng)
-    elif given or vocab:
-        named = "--vocab" if vocab else f"--{next(iter(given))}"
-        raise UsageError(f"{named} is for a made-up network; that of --model is what it is. Leave one out")
     else:
+        refuse(ctx, ("vocab", *settings), "is for a made-up network; that of --model is what it is")
         trained = load_model(find_model(model)).network
         network = Network(trained.config, trained.vocab_size, np.float64)
         network.theta[...] = trained.theta

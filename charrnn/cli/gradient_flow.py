@@ -5,11 +5,12 @@ from typing import Annotated, Literal
 
 import typer
 
+from charrnn.cli.given import refuse
 from charrnn.cli.options import JsonOption
-from charrnn.errors import UsageError
 
 
 def gradient_flow(
+    ctx: typer.Context,
     model: Annotated[
         str | None, typer.Option(help="A model file or run folder, in place of fresh networks.")
     ] = None,
@@ -27,11 +28,14 @@ def gradient_flow(
         str | None,
         typer.Option(help="A text file, or -; by default what was held out, or for fresh networks noise."),
     ] = None,
-    distance: Annotated[int, typer.Option(min=1, help="How many steps back to go.")] = 50,
+    distance: Annotated[int, typer.Option(min=1, max=10_000, help="How many steps back to go.")] = 50,
     seed: Annotated[int, typer.Option(min=0, help="Seed of fresh weights and of noise.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how a loss's gradient fades with distance: the mean norm of ∂loss(t)/∂h[t-k], and ∂c[t-k], by k.
+    """Show how a loss's gradient fades with distance.
+
+    Measured is the mean norm of ∂loss(t)/∂h[t-k], and of ∂loss(t)/∂c[t-k] in an LSTM, by k; beside it the
+    spectral radius of W_hh, and of a run how often clipping acted.
 
     \b
     Examples:
@@ -50,9 +54,8 @@ def gradient_flow(
     from charrnn.ui import gradient_flow as ui
     from charrnn.ui.card import stdout_console
 
-    given = {"--cell": cell, "--layers": layers, "--hidden": hidden}
-    if model is not None and (named := [name for name, value in given.items() if value is not None]):
-        raise UsageError(f"{named[0]} is for fresh networks; that of --model is what it is. Leave one out")
+    if model is not None:
+        refuse(ctx, ("cell", "layers", "hidden"), "is for fresh networks; that of --model is what it is")
     with threadpool_limits(1, user_api="blas"):
         if model is not None:
             file = find_model(model)

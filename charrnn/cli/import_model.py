@@ -51,7 +51,8 @@ def import_model(
       charrnn import net.safetensors --vocab @corpora/harbour.txt --out net-charrnn.safetensors
       charrnn import bytes.safetensors --level byte --out bytes-charrnn.safetensors
     """
-    from charrnn.exchange.torch_import import from_torch_file, read_symbols
+    from charrnn.exchange.symbols import read_symbols
+    from charrnn.exchange.torch_import import from_torch_file
 
     if (vocab is None) == (level == "char"):
         raise UsageError("--level char needs --vocab, the characters of the ids; --level byte has none")

@@ -9,7 +9,9 @@ from charrnn.cli.pipes import until_nobody_reads
 
 
 def info(model: ModelOption = None, as_json: JsonOption = False) -> None:
-    """Show a model: architecture, text, losses, settings, loss curve, and a verdict on its training.
+    """Show a model: its card, its losses, and a verdict.
+
+    The card has architecture, text and settings; the verdict says whether to train on, and what would help.
 
     \b
     Examples:

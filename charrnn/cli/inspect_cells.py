@@ -21,7 +21,7 @@ def inspect_cells(
         typer.Option(help="A name from --list, or NAME=between:A..B, span:RE, count:RE;reset=RE, depth:A|B."),
     ] = None,
     expect: Annotated[
-        str | None, typer.Option(metavar="CHAR=+|-", help="What your own NAME should make likelier.")
+        str | None, typer.Option(metavar="CHAR=+|-", help="What your NAME should make more or less likely.")
     ] = None,
     cell: Annotated[str | None, typer.Option(metavar="L:K", help="Only show cell K of layer L.")] = None,
     gates: Annotated[bool, typer.Option("--gates", help="Only show how often gates are saturated.")] = False,
@@ -39,7 +39,7 @@ def inspect_cells(
         str | None, typer.Option(metavar="FILE", help="Also write a web page to explore.")
     ] = None,
 ) -> None:
-    """Find the single cells that follow quotations, line lengths, nesting, …, and prove it.
+    """Find cells for quotations, lengths, nesting, …; prove it.
 
     \b
     Examples:

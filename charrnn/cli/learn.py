@@ -15,11 +15,11 @@ def learn(
         bool, typer.Option("--no-input", help="Print everything at once and ask nothing.")
     ] = False,
 ) -> None:
-    """A lesson in nine short chapters, from one-hot vectors to a cell that counts, with live numbers and pictures.
+    """A lesson in nine short chapters that compute as you read.
 
-    \b
-    Each chapter trains or measures something small, asks a question, and names the lines of code that do it.
-    q, Ctrl-D or Ctrl-C ends it. Into a pipe it asks nothing.
+    From one-hot vectors to a cell that counts: each chapter trains or measures something small, shows its
+    numbers and a picture, asks a question, and names the functions that do it. q, Ctrl-D or Ctrl-C ends it.
+    Into a pipe it asks nothing.
 
     \b
     Examples:

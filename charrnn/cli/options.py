@@ -1,13 +1,14 @@
 """Command line options made from the fields of the settings classes, and options several commands share."""
 
 import inspect
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import Field, fields
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
 
-from charrnn.cli.settings_file import Command, ConfigOption, origin
+from charrnn.cli.origin import Command, origin
+from charrnn.cli.settings_file import ConfigOption
 from charrnn.config import check_value
 
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
@@ -35,25 +36,6 @@ def with_settings(**panels: type) -> Callable[[Callable[..., None]], Callable[..
         return _with_parameters(command, lambda **given: command(**given), [*own, *made])
 
     return decorate
-
-
-def of_a_resume(ctx: typer.Context, given: dict[str, Any], limits: Collection[str]) -> dict[str, Any]:
-    """What of the options given may change a run that goes on; the others become None.
-
-    Only the command line and a file that it names do: a variable is set for all runs, and must not change one
-    that began without it. Of the file, a place to start from is past, and its limits give way to those of the
-    command line.
-    """
-    origins = {name: origin(ctx, name) for name, value in given.items() if value is not None}
-    counts = {"command line"} | ({"file"} if origin(ctx, "config").kind == "command line" else set())
-    kept = {name for name, where in origins.items() if where.kind in counts}
-    past = {"preset", "init_from", "space"}
-    if any(origins[name].kind == "command line" for name in kept & set(limits)):
-        past |= set(limits)
-    kept -= {name for name in kept & past if origins[name].kind == "file"}
-    if left := sorted(where.name for where in origins.values() if where.kind == "environment"):
-        typer.echo(f"a run goes on with its own settings, whatever {', '.join(left)} may be", err=True)
-    return {name: value if name in kept else None for name, value in given.items()}
 
 
 class App(typer.Typer):

@@ -36,11 +36,12 @@ def probe(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fit a linear classifier on the state a model has after each text, and measure it on held-out texts.
+    """Find what a model's state knows of whole texts.
 
-    The CSV has a text and a label a row, under the names text and label, or in its first two columns when it
-    has no header. Beside the model's state stand a classifier of character n-grams, the single cell that
-    does best, and the commonest label. --predict writes CSV, or with --json a JSON object a line.
+    A linear classifier is fitted on the state after each text and measured on held-out texts, beside one of
+    character n-grams, the single cell that does best, and the commonest label. The CSV has a text and a label
+    a row, under the names text and label, or in its first two columns when it has no header. --predict
+    writes CSV, or with --json a JSON object a line.
 
     \b
     Examples:
@@ -71,7 +72,8 @@ def probe(
     if model is None:
         typer.echo(f"model {file}", err=True)
     assert labels is not None
-    saved = Path(out) if out else file.with_name(f"{Path(labels).stem}.probe.safetensors")
+    name = "stdin" if labels == "-" else Path(labels).stem
+    saved = Path(out) if out else file.with_name(f"{name}.probe.safetensors")
     if saved.exists() and saved.samefile(file):
         raise UsageError(f"--out {saved} is the model itself. Name another file")
     loaded = load_model(file)

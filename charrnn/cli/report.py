@@ -26,9 +26,10 @@ def report(
         bool, typer.Option("--causal", help="Also hold cells, to prove what they do. Takes longer.")
     ] = False,
 ) -> None:
-    """Write a run as one web page: curves, samples, surprise on a passage, gates, gradients, cells, a verdict.
+    """Write a run as one web page.
 
-    The page needs no network and is below 5 MB.
+    It has curves, samples, surprise on a passage, gates, gradients, cells and a verdict, needs no network and
+    is below 5 MB.
 
     \b
     Examples:
@@ -56,7 +57,8 @@ def report(
 
     with threadpool_limits(choose_threads(BATCH, model.config.hidden), user_api="blas"):
         found = gather(folder, model, text, causal=causal, begun=begun)
-    for part, why in found.missing.items():
-        typer.echo(f"no {part}: {why}", err=True)
+    for why in dict.fromkeys(found.missing.values()):
+        parts = ", ".join(part for part, reason in found.missing.items() if reason == why)
+        typer.echo(f"without {parts}: {why}", err=True)
     size = write_run(html, found)
     typer.echo(f"page {html}, {size / 1e6:.1f} MB", err=True)

@@ -62,6 +62,10 @@ def sample(
     config = SamplingConfig(prime=text_of(prime), **{k: v for k, v in settings.items() if v is not None})
     if interactive and (beam or as_json or novelty or "," in temp):
         raise UsageError("--interactive goes with neither --beam, --json, --novelty nor several temperatures")
+    if beam and (stop or config.count > 1 or "," in temp):
+        raise UsageError(
+            "--beam finds one text: it goes with neither --stop, --count nor several temperatures"
+        )
     if not novelty and (novelty_corpus or novelty_min != NOVELTY_MIN):
         raise UsageError("--novelty-min and --novelty-corpus go with --novelty")
     files, models = open_models(model)
@@ -81,7 +85,7 @@ def sample(
     # One thread always: the number of threads changes the rounding, and so could change the text of a seed.
     with threadpool_limits(1, user_api="blas"), until_nobody_reads():
         if beam:
-            ids, log_p = beam_search(models, sampler.prime_ids, config.length, beam)
+            ids, log_p = beam_search(models, sampler.prime_ids, config.length, beam, sampler.clamps)
             write(text := sampler.vocab.decode(ids))
             samples = [{"text": text, "log_probability_nats": log_p}]
         else:

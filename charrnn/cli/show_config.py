@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from charrnn.cli.settings_file import Origin, origin
+from charrnn.cli.origin import Origin, origin
 from charrnn.config import DEFAULT_EPOCHS, PRESETS, as_dict, configs
 from charrnn.errors import UsageError
 

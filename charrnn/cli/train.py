@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli.dry_run import dry_run as measure
-from charrnn.cli.options import JsonOption, of_a_resume, with_settings
+from charrnn.cli.given import of_a_resume
+from charrnn.cli.options import JsonOption, with_settings
 from charrnn.cli.show_config import show_config as settings_of
 from charrnn.config import PRESETS, ModelConfig, TrainConfig
 from charrnn.errors import UsageError
@@ -69,17 +70,15 @@ def train(
         measure(corpus or (), as_json, quiet, preset=preset, init_from=init_from, **settings)
         return
     from charrnn.train import session
+    from charrnn.train.plan import LIMITS
     from charrnn.train.ranks import follows
     from charrnn.train.tensorboard import tensorboard
     from charrnn.ui.training import training_listener
 
     if resume:
-        settings = of_a_resume(ctx, {"preset": preset, "init_from": init_from, **settings}, session.LIMITS)
+        settings = of_a_resume(ctx, {"preset": preset, "init_from": init_from, **settings}, LIMITS)
         preset, init_from = settings.pop("preset"), settings.pop("init_from")
-    with (
-        training_listener(quiet=quiet or follows()) as listener,
-        tensorboard(listener, as_scalars) as told,
-    ):
+    with training_listener(quiet=quiet or follows()) as listener, tensorboard(listener, as_scalars) as told:
         result = session.train(
             corpus or (),
             preset=preset,

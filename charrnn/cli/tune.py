@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn.cli.options import JsonOption, of_a_resume, with_settings
+from charrnn.cli.given import of_a_resume
+from charrnn.cli.options import JsonOption, with_settings
 from charrnn.tune.config import TuneConfig
 
 
@@ -32,11 +33,12 @@ def tune(
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
-    """Search for good settings: train many small runs, stop the poor ones early, keep the best.
+    """Search for good settings, by many small runs.
 
-    Every trial is measured on the validation text at each ninth of its budget. A search that was stopped or
-    killed goes on with --resume: no trial is lost, none is done twice. The best settings are in best.toml,
-    a file for charrnn train --config. Needs Optuna: pip install "charrnn[tune]".
+    Every trial is measured on the validation text at each ninth of its budget, and poor ones are stopped
+    early. A search that was stopped or killed goes on with --resume: no trial is lost, none is done twice.
+    The best settings are in best.toml, a file for charrnn train --config. Needs Optuna: pip install
+    "charrnn[tune]".
 
     \b
     Examples:

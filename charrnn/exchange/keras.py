@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.config import as_dict
+from charrnn.exchange.gates import reordered
 from charrnn.model import Model
 
 # Where the gates that Keras wants next to each other stand among ours: i, f, c, o and z, r, h.
@@ -32,20 +33,15 @@ def keras_weights(model: Model) -> dict[str, np.ndarray]:
     """The arrays by name, as this file's head lists them."""
     cell, weights = model.config.cell, model.weights
     order = GATE_ORDER[cell]
-
-    def reordered(name: str, layer: int) -> np.ndarray:
-        gates = np.split(weights[f"{cell}.{name}_l{layer}"], len(order))
-        return np.concatenate([gates[place] for place in order])
-
     arrays: dict[str, np.ndarray] = {}
     if model.config.embedding:
         arrays["embedding/embeddings"] = weights["embedding.weight"]
     for k in range(model.config.layers):
-        arrays[f"{cell}_{k}/kernel"] = reordered("weight_ih", k).T
-        arrays[f"{cell}_{k}/recurrent_kernel"] = reordered("weight_hh", k).T
-        bias = reordered("bias_ih", k)
-        # The other bias is zero but for the GRU (charrnn.nn.torch_layout).
-        arrays[f"{cell}_{k}/bias"] = np.stack([bias, reordered("bias_hh", k)]) if cell == "gru" else bias
+        arrays[f"{cell}_{k}/kernel"] = reordered(model, "weight_ih", k, order).T
+        arrays[f"{cell}_{k}/recurrent_kernel"] = reordered(model, "weight_hh", k, order).T
+        biases = [reordered(model, name, k, order) for name in ("bias_ih", "bias_hh")]
+        # The second one is zero but for the GRU (charrnn.nn.torch_layout).
+        arrays[f"{cell}_{k}/bias"] = np.stack(biases) if cell == "gru" else biases[0]
     arrays["head/kernel"] = weights["head.weight"].T
     arrays["head/bias"] = weights["head.bias"]
     return arrays

@@ -17,6 +17,7 @@ import numpy as np
 
 from charrnn.config import as_dict
 from charrnn.errors import CharRNNError, UsageError
+from charrnn.exchange.gates import reordered
 from charrnn.model import Model
 
 OPSET = 17  # of 2022: what current and older runtimes read alike
@@ -177,15 +178,11 @@ def _graph(onnx: Any, model: Model, graph: str) -> Any:
 
 def _operator_weights(model: Model, layer: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """W (1, G·H, in), R (1, G·H, H) and B (1, 2·G·H): input biases, then recurrent ones."""
-    cell, weights = model.config.cell, model.weights
-    order = GATE_ORDER[cell]
-
-    def reordered(name: str) -> np.ndarray:
-        gates = np.split(weights[f"{cell}.{name}_l{layer}"], len(order))
-        return np.concatenate([gates[place] for place in order])
-
-    bias = np.concatenate([reordered("bias_ih"), reordered("bias_hh")])
-    return reordered("weight_ih")[None], reordered("weight_hh")[None], bias[None]
+    W, R, *biases = (
+        reordered(model, name, layer, GATE_ORDER[model.config.cell])
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    return W[None], R[None], np.concatenate(biases)[None]
 
 
 def _options(model: Model) -> Mapping[str, Any]:

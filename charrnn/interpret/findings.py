@@ -226,6 +226,8 @@ def inspect_cells(
     if concepts is None:
         concepts = [concept for concept in BUILT_IN.values() if not concept.control]
     wanted = [parse_concept(one) if isinstance(one, str) else one for one in concepts]
+    if len({concept.name for concept in wanted}) < len(wanted):
+        raise UsageError("--concept names the same concept twice; give each a name of its own")
     labels = {concept.name: concept.label(text) for concept in wanted}
     previews = tuple(_preview(concept, labels[concept.name], text) for concept in wanted)
     recording = record(model, text, signal=signal)

@@ -1,18 +1,23 @@
 """The text to look at: what the user names, or what the model was not trained on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from charrnn.errors import CharRNNError, DataError
+import numpy as np
+
+from charrnn.errors import DataError
+from charrnn.evaluation import form_of, splits_of
 from charrnn.model import Model
-from charrnn.text.batches import split
-from charrnn.text.corpus import Corpus, read_corpus
+from charrnn.text.corpus import read_corpus
 
 _WAY_OUT = "give it text it was not trained on: --text FILE"
 
 
 def text_of(model: Model, sources: Sequence[str]) -> str:
-    """Files, folders or - for stdin as one text of the model's symbols. Raises DataError where it is not."""
-    return _decoded(model, read_corpus(sources, vocabulary=model.vocab), slice(None))
+    """Files, folders or - for stdin as one text of the model's symbols, read as its training text was.
+
+    Raises DataError where they are not.
+    """
+    return _decoded(model, read_corpus(sources, **form_of(model), vocabulary=model.vocab).ids)
 
 
 def held_out_text(model: Model) -> str:
@@ -20,29 +25,16 @@ def held_out_text(model: Model) -> str:
 
     Raises DataError where the corpus is not told, is gone, has changed since, or was trained on whole.
     """
-    corpus, settings = model.training.get("corpus"), model.training.get("settings")
-    if not isinstance(corpus, Mapping) or not isinstance(settings, Mapping):
-        raise DataError(f"the model does not tell what it was trained on; {_WAY_OUT}")
-    sources = [str(source) for source in corpus.get("sources", ())]
-    if not sources or "-" in sources:
-        raise DataError(f"the model was trained on text from a pipe; {_WAY_OUT}")
-    form = {name: settings[name] for name in ("encoding", "newlines") if name in settings}
-    try:
-        read = read_corpus(sources, vocabulary=model.vocab, **form)
-    except CharRNNError as error:
-        raise DataError(f"the text the model was trained on cannot be read: {error}. Or {_WAY_OUT}") from None
-    names = ", ".join(sources)
-    if read.sha256 != corpus.get("sha256"):
-        raise DataError(f"{names} changed since the model was trained; {_WAY_OUT}")
-    train, validation, test = split(read.ids, settings["val_fraction"], settings["test_fraction"])
-    if not len(validation) + len(test):
-        raise DataError(f"the model was trained on all of {names}; {_WAY_OUT}")
-    stop = len(train) + (len(validation) or len(test))
-    return _decoded(model, read, slice(len(train), stop))
+    parts, why_not = splits_of(model)
+    if parts is None:
+        raise DataError(f"{why_not}; {_WAY_OUT}")
+    held_out = parts["validation"] if len(parts["validation"]) else parts["test"]
+    if not len(held_out):
+        raise DataError(f"the model was trained on all of its text; {_WAY_OUT}")
+    return _decoded(model, held_out)
 
 
-def _decoded(model: Model, corpus: Corpus, part: slice) -> str:
-    ids = corpus.ids[part]
+def _decoded(model: Model, ids: np.ndarray) -> str:
     if model.vocab.level == "char":
         return model.vocab.decode(ids)
     # what is no UTF-8 stays one character a byte, so that encoding gives the same bytes again

@@ -1,6 +1,6 @@
 """Chapter 5: the gradient of one loss, step by step backward, checked by nudging weights."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,8 +76,8 @@ def compute() -> Backwards:
     return Backwards(d_h[0, :, 0], analytic, numeric.tolist(), now, down, up)
 
 
-def _loss_after(theta: np.ndarray, change: np.ndarray, loss) -> float:  # type: ignore[no-untyped-def]
+def _loss_after(theta: np.ndarray, change: np.ndarray, loss: Callable[[], float]) -> float:
     theta += change
     after = loss()
     theta -= change
-    return float(after)
+    return after

@@ -59,6 +59,11 @@ class Source:
         return open(self.origin, "rb") if isinstance(self.origin, Path) else nullcontext(self.origin)
 
 
+def is_stream(name: str) -> bool:
+    """Whether a source can be read only once: stdin, a pipe, or what /dev has."""
+    return name == "-" or name.startswith("/dev/") or Path(name).is_fifo()
+
+
 def find_sources(
     names: Sequence[StrPath],
     stack: ExitStack,

@@ -47,7 +47,8 @@ class FastBackend(NumpyBackend):
             self._shards.append(Shard(network, self._weights, programs[B], streams, grad))
         self._make_update(self._threads.count)
         self.compile_seconds = time.perf_counter() - began
-        self.engine = f"fast (llvmlite {llvmlite.__version__}), {config.precision}, compiled in {self.compile_seconds:.1f} s"
+        compiler = f"llvmlite {llvmlite.__version__}"
+        self.engine = f"fast ({compiler}), {config.precision}, compiled in {self.compile_seconds:.1f} s"
 
     def _make_update(self, threads: int) -> None:
         """Bind the sum of gradients and the optimiser to a part of the flat arrays for each thread."""

@@ -117,9 +117,7 @@ def resumed(
     metadata, arrays = checkpoint.load(folder.checkpoint)
     model, vocabulary, _ = config_of(metadata)
     config = TrainConfig(**metadata["train"])
-    if (
-        given.keys() & LIMITS
-    ):  # takes the place of the old ones: there may be more steps than were minutes for
+    if given.keys() & LIMITS:  # takes the place of the old ones, which may allow fewer steps
         given = dict.fromkeys(LIMITS) | dict(given)
     if given.get("backend") == "auto":
         given = {**given, "backend": settle(replace(config, backend="auto")).backend}

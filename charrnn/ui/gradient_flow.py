@@ -87,8 +87,7 @@ def remarks(flows: Sequence[NetworkFlow]) -> Iterator[tuple[str, str]]:
             where += [f"layer {layer}"] if flow.config.layers > 1 else []
             gated = len(radii) > 1
             values = "  ".join(f"{f'{gate} ' if gated else ''}{rho:.3f}" for gate, rho in radii.items())
-            blocks = f"of the gates' blocks of W_hh: {values}" if gated else f"of W_hh: {values}"
-            yield " ".join(where), f"spectral radius {blocks}"
+            yield " ".join(where), f"spectral radius of W_hh{' by gate' if gated else ''}: {values}"
     if flows[0].trained:
         yield "clipping", clipping_in_words(flows[0].clipping)
 

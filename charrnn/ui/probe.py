@@ -14,9 +14,12 @@ from charrnn.text.table import Row
 def report(result: ProbeResult) -> Iterator[str]:
     """A table of who tells how many of the held-out texts right, the model's state first."""
     labels = ", ".join(f"{label} {count:,}" for label, count in result.labels.items())
-    texts = result.training_texts + result.held_out_texts
+    texts = sum(result.labels.values())
     yield f"{texts:,} texts of {len(result.labels)} labels ({labels})"
-    yield f"fitted on {result.training_texts:,}, measured on the other {result.held_out_texts:,}:"
+    if result.repeated_texts:
+        yield f"fitted on {result.training_texts:,}, measured on {result.held_out_texts:,} that are none of these:"
+    else:
+        yield f"fitted on {result.training_texts:,}, measured on the other {result.held_out_texts:,}:"
     cell = result.cell
     rows = [
         ("state of the model", result.state),

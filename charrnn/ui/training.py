@@ -15,8 +15,9 @@ from rich.text import Text
 
 from charrnn.config import ModelConfig
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.train.listeners import About, Quiet, RunListener
 from charrnn.train.loop import TICK_SECONDS, Progress, Report
-from charrnn.train.session import About, Quiet, RunListener, TrainResult
+from charrnn.train.session import TrainResult
 from charrnn.ui.card import has_unicode, plain
 from charrnn.ui.charts import ASCII_BARS, BARS, sparkline
 from charrnn.ui.progress import reading_bar

@@ -20,8 +20,8 @@ from typer.testing import CliRunner, Result
 from charrnn import scoring
 from charrnn.cli.eval import evaluate as command
 from charrnn.config import ModelConfig
-from charrnn.errors import CharRNNError, DataError, UsageError
-from charrnn.evaluation import Surprise, evaluate, score_lines, worst_places
+from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
+from charrnn.evaluation import Evaluation, Surprise, evaluate, score_lines, surprises, worst_places
 from charrnn.model import Model
 from charrnn.nn import torch_layout
 from charrnn.nn.loss import log_softmax
@@ -325,3 +325,30 @@ def test_a_terminal_is_not_driven_by_what_a_model_reads_and_writes(model: Model)
         assert b"\x1b[" in out  # ours
         assert b"\x1b" not in re.sub(rb"\x1b\[[0-9;]*m", b"", out)
         assert (b"100%" in progress) == (args[0] == "eval")
+
+
+def doubling_model() -> Model:
+    """A ReLU unit that doubles at each symbol, so that its logits pass any bound."""
+    config = ModelConfig(cell="rnn", nonlinearity="relu", layers=1, hidden=1)
+    weights = {name: np.zeros(shape) for name, shape in torch_layout.shapes(config, 2).items()}
+    weights["rnn.weight_ih_l0"][:] = 1
+    weights["rnn.weight_hh_l0"][:] = 2
+    weights["head.weight"][0] = 1
+    return Model(config, "ab", weights)
+
+
+def test_a_loss_beyond_what_a_number_can_be_raised_to() -> None:
+    model = doubling_model()
+    found = evaluate(model, model.vocab.encode("b" * 20))  # h = 2^n - 1, the loss of b is about h
+    assert found.loss_nats == pytest.approx(sum(2**n - 1 for n in range(1, 20)) / 19, rel=1e-6)
+    assert found.perplexity == math.inf
+    assert found.to_json()["perplexity"] is None
+    assert "inf" in found.in_words()
+    assert Evaluation(10, 2.0).perplexity == pytest.approx(math.e**2)
+
+
+@pytest.mark.parametrize("score", [lambda m, ids: evaluate(m[0], ids), surprises, score_lines])
+def test_a_model_whose_state_overflows_is_told(score: Any) -> None:
+    model = doubling_model()
+    with pytest.raises(ModelError, match="not finite"):
+        score([model], model.vocab.encode("ab" * 600))

@@ -198,7 +198,7 @@ def test_a_changed_corpus_is_refused(model: Model) -> None:
     Path("story.txt").write_text(TEXT + "more", encoding="utf-8")
     result = run()
     assert isinstance(result.exception, DataError)
-    assert "story.txt changed since the model was trained" in str(result.exception)
+    assert "(story.txt) has changed since" in str(result.exception)
 
 
 def test_products_use_the_threads_that_are_quickest(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

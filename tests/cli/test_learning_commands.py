@@ -224,12 +224,25 @@ def test_gradcheck_fails_where_a_gradient_is_wrong(charrnn, monkeypatch):
             "going back by 5000 takes at least 5,002",
         ),
         ("gradient-flow --text nothing.txt", 3, "nothing.txt"),
+        ("gradient-flow --distance 10001", 2, "Invalid value for '--distance'"),
     ],
 )
 def test_what_goes_wrong_is_told(charrnn, model, line, code, message):
     done = charrnn(line)
     assert (done.code, done.out) == (code, "")
     assert message in done.err
+
+
+@pytest.mark.parametrize("command", ["gradcheck", "gradient-flow"])
+def test_a_setting_that_does_not_go_with_a_model_is_named_as_it_was_given(
+    charrnn, model, command, monkeypatch
+):
+    Path("file.toml").write_text("hidden = 5\n")
+    done = charrnn(f"{command} --model run --config file.toml")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("charrnn: hidden (file.toml, line 1) is for ")
+    monkeypatch.setenv("CHARRNN_LAYERS", "2")
+    assert charrnn(f"{command} --model run").err.startswith("charrnn: CHARRNN_LAYERS is for ")
 
 
 # ------------------------------------------------------------------------------------------------

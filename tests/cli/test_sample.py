@@ -124,6 +124,9 @@ def test_stop_clamp_beam_and_ensemble(model: Model) -> None:
         (["--clamp", "9:1=0.5"], UsageError, "layers 0 to 1"),
         (["--model", "nowhere"], ModelError, "nowhere"),
         (["--interactive", "--json"], UsageError, "--interactive"),
+        (["--beam", "2", "--stop", "a"], UsageError, "--beam .* --stop"),
+        (["--beam", "2", "--count", "3"], UsageError, "--beam .* --count"),
+        (["--beam", "2", "--temp", "0.5,1"], UsageError, "--beam .* temperatures"),
     ],
     ids=str,
 )

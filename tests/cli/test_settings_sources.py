@@ -15,7 +15,7 @@ import pytest
 import typer.main
 
 from charrnn.cli import app as app_module
-from charrnn.cli import settings_file
+from charrnn.cli import origin
 from charrnn.config import PRESETS, ModelConfig, TrainConfig
 from charrnn.model import load_model
 
@@ -147,10 +147,10 @@ def test_every_option_of_every_command_has_a_variable_and_a_key() -> None:
     group = typer.main.get_command(app_module.app)
     for name, command in group.commands.items():  # type: ignore[attr-defined]
         given = [param for param in command.params if param.param_type_name == "option"]
-        keys = settings_file.options(command)
+        keys = origin.options(command)
         assert len(keys) == len(given) - 1, name  # all but --config
         assert {param.envvar for param in given} == {f"CHARRNN_{key.upper()}" for key in [*keys, "config"]}
-        assert not {param.envvar for param in given} & settings_file.OTHERS
+        assert not {param.envvar for param in given} & origin.OTHERS
         for key, param in keys.items():
             assert f"--{key.replace('_', '-')}" in param.opts
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from charrnn.errors import DataError, ModelError
-from charrnn.exchange.torch_import import from_torch_file, read_shapes, read_symbols
+from charrnn.exchange.symbols import read_symbols
+from charrnn.exchange.torch_import import from_torch_file, read_shapes
 from charrnn.model import load_model
 
 VOCAB = list("helo wrd")  # h e l o ' ' w r d: not in ascending order

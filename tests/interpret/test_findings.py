@@ -236,6 +236,10 @@ def test_the_json_keys_scripts_rely_on():
 def test_errors_name_what_is_wrong():
     with pytest.raises(DataError, match="at least 2,000"):
         inspect("lstm", text="short")
+    with pytest.raises(UsageError, match="same concept twice"):
+        inspect_cells(
+            handmade.model_of("lstm", handmade.random_weights("lstm")), TEXT, ["a=span:x", "a=span:y"]
+        )
     with pytest.raises(UsageError, match="matches nothing"):
         inspect("lstm", concept="x=span:@")
 

@@ -64,10 +64,18 @@ def test_bytes_keep_what_is_no_utf8(tmp_path):
     assert model.vocab.encode(text).tolist() == list(path.read_bytes())
 
 
+def test_a_text_is_read_as_the_training_text_was(tmp_path):
+    vocab = Vocabulary("char", tuple(sorted(set("naïve café\n"))))
+    model = handmade.model_of("rnn", handmade.random_weights("rnn", vocab=vocab), vocab=vocab)
+    model.training = {"settings": {"encoding": "latin-1", "newlines": "lf"}}
+    (tmp_path / "odd.txt").write_bytes("naïve\r\ncafé\r\n".encode("latin-1"))
+    assert text_of(model, [str(tmp_path / "odd.txt")]) == "naïve\ncafé\n"
+
+
 def test_a_changed_corpus_is_refused(path):
     model = trained_on(path)
     path.write_text(TEXT.replace("the", "eht", 1), encoding="utf-8")
-    with pytest.raises(DataError, match=r"story\.txt changed since the model was trained; .*--text FILE"):
+    with pytest.raises(DataError, match=r"story\.txt\) has changed since; .*--text FILE"):
         held_out_text(model)
 
 
@@ -83,8 +91,9 @@ def test_a_missing_corpus_is_refused(path):
     [
         ({"corpus": None}, "does not tell what it was trained on"),
         ({"settings": None}, "does not tell what it was trained on"),
-        ({"corpus": {"sources": ["-"], "sha256": ""}}, "from a pipe"),
-        ({"corpus": {"sha256": ""}}, "from a pipe"),
+        ({"corpus": {"sha256": ""}}, "does not tell what it was trained on"),
+        ({"corpus": {"sources": ["-"], "sha256": ""}}, "from stdin or a pipe"),
+        ({"corpus": {"sources": ["/dev/stdin"], "sha256": ""}}, "from stdin or a pipe"),
     ],
 )
 def test_models_that_do_not_tell(path, training, message):

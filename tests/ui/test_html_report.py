@@ -625,6 +625,37 @@ def test_a_brushed_quotation_leads_to_its_cell(browser: Browser, made: Report, r
     assert browser.attributes("#ranked button", "data-cell") == []
 
 
+@needs_browser
+def test_stretches_similar_to_a_brushed_quotation(browser: Browser, made: Report) -> None:
+    values = made.label("quote")
+    starts = np.flatnonzero(np.diff((values == 1).astype(int)) == 1) + 1
+    first = next(int(s) for s in starts if s > 400 and (values[s : s + 12] == 1).all())
+    browser.drag(first, first + 11)
+    ranked = [int(c) for c in browser.attributes("#ranked button", "data-cell")]
+    steps = np.array([made.steps(cell) for cell in ranked], float)
+    means = np.lib.stride_tricks.sliding_window_view(steps, 12, axis=1).mean(axis=2)
+    off = np.abs(means - means[:, [first]]) / steps.std(axis=1, keepdims=True)
+    distance, taken, expected = off.mean(axis=0), {first}, []
+    for start in np.argsort(distance, kind="stable").tolist():
+        if all(abs(start - other) >= 12 for other in taken) and len(expected) < 5:
+            taken.add(start)
+            expected.append(start)
+    found = [int(k) for k in browser.attributes("#alike button", "data-start")]
+    assert found == expected
+    shown = browser.script(
+        "return [...document.querySelectorAll('#alike button')].map(b => b.lastChild.textContent)"
+    )
+    assert [float(one) for one in shown] == pytest.approx(distance[expected], abs=6e-3)
+    assert np.mean([values[k : k + 12] == 1 for k in found]) > 0.9  # quotations are like a quotation
+    for start in (found[0], found[1]):
+        browser.press("s")
+        looks = browser.classes()
+        assert [k for k, look in enumerate(looks) if "alike" in look] == list(range(start, start + 12))
+    browser.find("#clear").click()
+    assert not browser.find("#similar").is_displayed()
+    assert not any("alike" in look for look in browser.classes())
+
+
 def assert_figures(browser: Browser, said: np.ndarray, label: np.ndarray, middle: float) -> None:
     counted = label >= 0
     said, truth = said[counted], (label > middle)[counted]

@@ -123,28 +123,29 @@ const Page = (() => {
     for (let k = Math.ceil(low / spacing - 1e-9); k * spacing <= high + 1e-9 * spacing; k++) found.push(k * spacing || 0); // no −0
     return { found, digits: Math.max(0, -Math.floor(Math.log10(spacing) + 1e-9)) };
   }
-  /* Ticks of a logarithmic axis between powers of ten: each power, or fewer where there are many. */
-  function powers(low, high, most) {
-    const every = Math.max(1, Math.ceil((high - low) / most));
-    const found = [];
-    for (let k = Math.ceil(low / every - 1e-9) * every; k <= high + 1e-9; k += every) found.push(k);
-    return found.length > 1 ? found : ticks(low, high, most).found;
-  }
+  /* Ticks of a logarithmic axis from 10^low to 10^high, each a value and its name: powers of ten, fewer where there are
+     many; where there is hardly one, also twice and five times as much, or as on a linear axis. */
   const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
-  function power(exponent) {
-    if (!Number.isInteger(exponent)) return (10 ** exponent).toPrecision(2);
-    if (Math.abs(exponent) <= 3) return String(10 ** exponent);
-    return "10" + (exponent < 0 ? "⁻" : "") + Array.from(String(Math.abs(exponent)), (d) => SUPERSCRIPTS[d]).join("");
+  function logTicks(low, high, most) {
+    const named = (values) => values.filter((v) => v >= 10 ** low && v <= 10 ** high).map((v) => [v, brief(v)]);
+    if (high - low < 0.7) return named(ticks(10 ** low, 10 ** high, 2 * most).found);
+    if (high - low < 2) return named([-1, 0, 1, 2].flatMap((k) => [1, 2, 5].map((v) => v * 10 ** (Math.floor(low) + k))));
+    const every = Math.ceil((high - low) / most), found = [];
+    for (let k = Math.ceil(low / every - 1e-9) * every; k <= high + 1e-9; k += every) {
+      const superscript = Array.from(String(Math.abs(k)), (digit) => SUPERSCRIPTS[digit]).join("");
+      found.push([10 ** k, Math.abs(k) <= 3 ? brief(10 ** k) : "10" + (k < 0 ? "⁻" : "") + superscript]);
+    }
+    return found;
   }
   /* A value in four digits, however large or small. */
   function brief(value) {
     if (value === null || value === undefined || !Number.isFinite(value)) return "–";
     const size = Math.abs(value);
     if (size >= 1000) return count(Math.round(value)).replace("-", "−");
-    return (size && size < 0.001 ? value.toExponential(2) : String(Number(value.toPrecision(4)))).replaceAll("-", "−");
+    return (size && size < 0.0005 ? value.toExponential(2) : String(Number(value.toPrecision(4)))).replaceAll("-", "−");
   }
   const spread = (values) => values.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [Infinity, -Infinity]);
-  /* Lines over a common axis. series: [{name, points: [[x, y], …], dots: true for dots, look: a number other than its
+  /* Lines over a common axis. series: [{name, points: [[x, y], …], dots: true for a dot at each, look: a number other than its
      place}]; x, y: names of the axes; marks: x positions of vertical lines; log: a logarithmic y axis, without what
      is not above zero; range: [low, high] of y in place of its own; best: a point to ring; read: values are told
      beside the pointer, and by the arrow keys. */
@@ -159,17 +160,18 @@ const Page = (() => {
     if (left === right) right = left + 1;
     const margin = 0.06 * (high - low) || 0.1;
     [low, high] = [low - margin, high + margin];
-    const box = { left: 46, right: width - 12, top: 20, bottom: height - 34 };
+    const linear = log ? null : ticks(low, high, Math.max(2, height / 34));
+    const rows = log ? logTicks(low, high, Math.max(4, height / 40)) : linear.found.map((v) =>
+      [v, high >= 10000 ? count(v).replace("-", "−") : number(v, linear.digits)]);
+    const longest = Math.max(...rows.map(([, named]) => named.length));
+    const box = { left: Math.max(46, 12 + 6.5 * longest), right: width - 12, top: 20, bottom: height - 34 };
     const px = (v) => box.left + (v - left) / (right - left) * (box.right - box.left);
     const py = (v) => box.bottom - (place(v) - low) / (high - low) * (box.bottom - box.top);
     const chart = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, role: "img", "aria-label": label });
-    const rows = log ? { found: powers(low, high, Math.max(2, height / 40)) } : ticks(low, high, Math.max(2, height / 55));
     const columns = ticks(left, right, Math.max(2, width / 110));
-    for (const v of rows.found) {
-      const at = py(log ? 10 ** v : v);
-      chart.append(svg("line", { class: "axis", x1: box.left, x2: box.right, y1: at, y2: at }),
-        svg("text", { x: box.left - 6, y: at + 4, "text-anchor": "end" },
-          log ? power(v) : high >= 10000 ? count(v).replace("-", "−") : number(v, rows.digits)));
+    for (const [v, named] of rows) {
+      chart.append(svg("line", { class: "axis", x1: box.left, x2: box.right, y1: py(v), y2: py(v) }),
+        svg("text", { x: box.left - 6, y: py(v) + 4, "text-anchor": "end" }, named));
     }
     for (const v of columns.found) {
       chart.append(svg("text", { x: px(v), y: box.bottom + 15, "text-anchor": "middle" },
@@ -180,14 +182,12 @@ const Page = (() => {
     }
     const look = (k) => series[k].look || k + 1;
     series.forEach((one, k) => {
-      if (one.dots) {
-        for (const p of kept[k]) {
-          chart.append(svg("circle", { cx: px(p[0]), cy: py(p[1]), r: 2.6, fill: `var(--series-${look(k)})` },
-            svg("title", null, `${one.name}: ${number(p[1])}`)));
-        }
-      } else if (kept[k].length) {
+      if (kept[k].length) {
         chart.append(svg("path", { class: `series series-${look(k)}`,
           d: "M" + kept[k].map((p) => `${px(p[0]).toFixed(1)},${py(p[1]).toFixed(1)}`).join("L") }));
+      }
+      for (const p of one.dots ? kept[k] : []) {
+        chart.append(svg("circle", { class: "dot", cx: px(p[0]), cy: py(p[1]), r: 2.6, fill: `var(--series-${look(k)})` }));
       }
     });
     if (best) chart.append(svg("circle", { class: "best", cx: px(best[0]), cy: py(best[1]), r: 5 }));
@@ -196,9 +196,9 @@ const Page = (() => {
     if (series.length > 1) {
       let at = box.right;
       series.slice().reverse().forEach((one, k) => {
-        const room = 7 * one.name.length;
+        const room = 6.2 * one.name.length;
         chart.append(svg("text", { x: at, y: 11, "text-anchor": "end" }, one.name),
-          svg("path", { class: `series series-${look(series.length - 1 - k)}`, d: `M${at - room - 24},7H${at - room - 4}` }));
+          svg("path", { class: `series key series-${look(series.length - 1 - k)}`, d: `M${at - room - 24},7H${at - room - 4}` }));
         at -= room + 40;
       });
     }

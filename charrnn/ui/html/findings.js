@@ -18,7 +18,7 @@
   }
 
   const state = { cell: 0, concept: -1, finding: null, sign: 1, cut: 0, fitted: true, anchor: null, cursor: null, told: null };
-  const brushed = new Uint8Array(N);
+  const brushed = new Uint8Array(N), alike = new Uint8Array(N);
 
   /* ---- Scores, as charrnn.interpret.scores has them: 2·AUC − 1 of what is on or off, Spearman's ρ of a count.
      Both are Σ weight·rank; ties share their mean rank. */
@@ -156,6 +156,7 @@
         if (mark && saysOn(q)) look += " pred";
       }
       if (brushed[k]) look += " brushed";
+      if (alike[k]) look += " alike";
       if (k === state.cursor) look += " cursor";
       if (look !== worn[k]) spans[k].className = worn[k] = look;
     }
@@ -441,6 +442,8 @@
   function rank() {
     const stretch = all.filter((k) => brushed[k]);
     state.ranking = null;
+    alike.fill(0);
+    byId("similar").hidden = !stretch.length;
     byId("brush-rest").hidden = !stretch.length;
     byId("ranked").replaceChildren();
     if (!stretch.length) {
@@ -464,6 +467,7 @@
       el("span", { class: "mono" }, name(m)), el("span", { class: "rail" }, bar), el("span", null, number((Math.abs(scores[m]) + 1) / 2))));
     }));
     if (!order.length) byId("brush-says").textContent += " No cell has a score for it.";
+    drawSimilar(order);
   }
   /* The places within reach of what is brushed, in the same piece of text. */
   function around(reach) {
@@ -476,6 +480,56 @@
       }
     }
     return all.filter((k) => close[k]);
+  }
+  /* ---- Stretches like the brushed one: those as long as its longest, over which the cells ranked for it have the
+     means that they have there. Their distance is the mean over these cells of the difference, in standard deviations
+     of the cell over the text. */
+  const ALIKE = 5;
+  function similar(ranked) {
+    let longest = 0, length = 0;
+    for (let k = 0; k < N; k++) longest = Math.max(longest, length = brushed[k] ? length + 1 : 0);
+    const order = ranked.filter((m) => !row(m).includes(MISSING)), distance = new Float64Array(N);
+    for (const m of order) {
+      const signal = row(m);
+      let sum = 0, squares = 0, inside = 0, window = 0;
+      signal.forEach((q, k) => { sum += q; squares += q * q; inside += brushed[k] * q; });
+      const spread = Math.sqrt(squares / N - (sum / N) ** 2), there = inside / brushed.reduce((a, b) => a + b);
+      for (let k = 0; k < N; k++) {
+        window += signal[k] - (k < longest ? 0 : signal[k - longest]);
+        if (k >= longest - 1) distance[k - longest + 1] += Math.abs(window / longest - there) / spread / order.length;
+      }
+    }
+    const taken = brushed.slice(), found = [];
+    const starts = order.length ? all.slice(0, N - longest + 1).sort((a, b) => distance[a] - distance[b]) : [];
+    for (const k of starts) {
+      if (found.length === ALIKE) break;
+      const inOnePiece = positions[k + longest - 1] - positions[k] === longest - 1;
+      if (!inOnePiece || taken.subarray(k, k + longest).includes(1)) continue;
+      taken.fill(1, k, k + longest);
+      found.push({ start: k, stop: k + longest, distance: distance[k] });
+    }
+    return found;
+  }
+  function drawSimilar(order) {
+    const found = similar(order);
+    byId("similar-says").textContent = found.length ? "Where these cells stand most as they do on the brushed text; the number is "
+      + "how far off they are, in standard deviations." : "No other stretch is as long.";
+    byId("alike").replaceChildren(...found.map((one) => el("li", null, el("button", { type: "button", "data-start": one.start,
+      onclick: (event) => pickSimilar(one, event.currentTarget) },
+    el("span", { class: "mono" }, characters.slice(one.start, one.stop).map(glyph).join("")), el("span", null, number(one.distance, 2))))));
+  }
+  function pickSimilar(one, button) {
+    for (const other of byId("alike").querySelectorAll("button")) other.setAttribute("aria-current", String(other === button));
+    alike.fill(0);
+    alike.fill(1, one.start, one.stop);
+    paint();
+    spans[one.start].scrollIntoView({ block: "center" });
+    byId("live").textContent = `similar stretch at character ${positions[one.start]}`;
+  }
+  function stepSimilar() {
+    const buttons = [...byId("alike").querySelectorAll("button")];
+    if (!buttons.length || byId("similar").hidden) return;
+    buttons[(buttons.findIndex((one) => one.getAttribute("aria-current") === "true") + 1) % buttons.length].click();
   }
   /* Between two cells that sort the text alike, the one whose means lie further apart comes first. */
   function apart(cell, places, n) {
@@ -640,6 +694,7 @@
       byId("from").value = byId("from").value === "zero" ? "median" : "zero";
       byId("from").dispatchEvent(new Event("change"));
     },
+    s: stepSimilar,
     t: Page.nextTheme,
     "/": () => { byId("cell").focus(); byId("cell").select(); },
     "?": () => help.showModal(),

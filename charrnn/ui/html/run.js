@@ -19,6 +19,7 @@
     el("dd", null, value), el("dd", { class: "on" }, on))));
 
   /* ---- Curves. */
+  const MOST_DOTS = 80;
   const UNITS = { nats: 1, bits: 1 / Math.LN2 };
   const ALONG = { step: ["step", 1], epoch: ["epoch", 1], seconds: ["minutes", 1 / 60] };
   const { reports, validations } = data;
@@ -36,6 +37,7 @@
     byId("curves-say").textContent = !reports.step.length ? "Not here: no records of training lie beside this model."
       : (validations.best === null ? "No validation was made in this run, so there is the training loss alone."
         : "The loss in training is the mean between two reports, in validation that of the whole text held out; the ring is the best, which was kept.")
+        + " The norm is that before clipping, the speed a mean since the start."
         + " Point at a chart, or move in it with the arrow keys, to read it.";
     byId("curves").querySelector(".panel").hidden = !reports.step.length;
     if (!reports.step.length) return;
@@ -47,13 +49,13 @@
       Page.fit(byId("losses"), (width) => {
         const unit = byId("unit").value, held = points(validations, "val_loss_nats", UNITS[unit]);
         const series = [{ name: "training", points: points(reports, "train_loss_nats", UNITS[unit]), look: 2 }];
-        if (held.length) series.push({ name: "validation", points: held, look: 1 });
+        if (held.length) series.push({ name: "validation", points: held, look: 1, dots: held.length <= MOST_DOTS });
         return Page.lineChart({ series, label: `Loss in ${unit} a character, over ${x()}`, x: x(), y: `${unit} a character`,
           width, height: 340, marks: marks(), best: validations.best === null ? null : held[validations.best], read: true });
       }),
       Page.fit(byId("rate"), plain("lr", "learning rate", {})),
-      Page.fit(byId("norm"), plain("grad_norm", "norm of the gradient, before clipping", { log: true })),
-      Page.fit(byId("speed"), plain("chars_per_second", "characters a second, since the start", {})),
+      Page.fit(byId("norm"), plain("grad_norm", "norm of the gradient", { log: true })),
+      Page.fit(byId("speed"), plain("chars_per_second", "characters a second", {})),
     ];
     for (const name of ["unit", "along"]) byId(name).addEventListener("change", () => drawn.forEach((redraw) => redraw()));
     byId("changes").append(...data.changes.map((one) => el("li", null, `Changed at step ${count(one.step)}: ${visible(one.what)}`)));
@@ -65,8 +67,8 @@
   function drawSamples() {
     const { shown, count: made } = data.samples, last = shown.length - 1;
     byId("samples-say").textContent = shown.length
-      ? `A text was drawn after each of ${count(made)} validations, with the same random numbers at temperature 0.8, so that what differs is the model.`
-      : "Not here: the folder of this run holds no samples.";
+      ? `${count(made)} text${made > 1 ? "s were" : " was"} drawn, one at each validation, always with the same random numbers, so that what differs is the model.`
+      : "Not here: this run kept no samples.";
     const beside = new Set(Array.from({ length: Math.min(SIDE_BY_SIDE, shown.length) },
       (_, k) => shown.length <= SIDE_BY_SIDE ? k : Math.round(k * last / (SIDE_BY_SIDE - 1))));
     const card = (one) => el("li", null, el("p", null, el("b", null, `step ${count(one.step)}`),
@@ -131,7 +133,7 @@
       return el("div", { class: "guesses" }, ...rows);
     }
     const ordinal = (k) => ranks[k] === 1 ? "the best guess" : `guess ${count(ranks[k])} of ${count(symbols.length)}`;
-    const says = (k) => bits[k] === null ? "nothing comes before it" : `${number(bits[k], 2)} bits, ${ordinal(k)}`;
+    const says = (k) => ranks[k] === 0 ? "nothing comes before it" : bits[k] === null ? "the network overflowed here" : `${number(bits[k], 2)} bits, ${ordinal(k)}`;
     function show(k) {
       Page.showTip(spans[k], el("p", { class: "what" }, el("b", null, symbol(characters[k])), el("span", { class: "quiet" },
         `${describe(characters[k])}, character ${count(start + k)}`)),

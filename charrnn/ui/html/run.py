@@ -15,6 +15,7 @@ from charrnn.model import Model
 from charrnn.train.gradient_flow import NetworkFlow
 from charrnn.train.info import settings
 from charrnn.train.run_report import RunReport, Surprises
+from charrnn.train.verdict import validations
 from charrnn.ui.findings import explain
 from charrnn.ui.gates import ROLES
 from charrnn.ui.gradient_flow import clipping_in_words
@@ -29,7 +30,10 @@ MOST_SAMPLES = 200
 LONGEST_SAMPLE = 2000  # characters; a run keeps 240
 MOST_UNITS = 4000  # of all layers together, a dot for each gate
 PER_MILLION = 1_000_000  # as which probabilities travel
-ROWS_SHOWN = ("model", "vocabulary", "text", "split", "settings", "command", "changes")
+ROWS_SHOWN = (
+    *("model", "vocabulary", "text", "split", "saved at", "train", "validation"),
+    *("run", "settings", "command", "changes"),
+)
 CHANGE = re.compile(r"at step (\d{1,18}): (.*)", re.DOTALL)
 
 
@@ -40,7 +44,7 @@ def write_run(target: str, report: RunReport) -> int:
 
 
 def _data(report: RunReport) -> dict[str, Any]:
-    info, config = report.info, settings(report.info.training)
+    info = report.info
     card = [("run", str(report.folder.path)), *rows(info)]
     return {
         "verdict": None
@@ -51,7 +55,6 @@ def _data(report: RunReport) -> dict[str, Any]:
         "more": [row for row in card if row[0] not in ROWS_SHOWN],
         "reports": _reports(info.metrics),
         "validations": _validations(info.metrics),
-        "clip": 0 if config is None else config.clip_norm,
         "changes": list(_changes(info.training.get("changes"))),
         "samples": _samples(report.samples),
         "text": {"name": report.held_out, "characters": report.characters, "read": report.read},
@@ -77,11 +80,17 @@ def _figures(report: RunReport) -> Iterator[tuple[str, str, str]]:
     if measured:
         best = min(measured, key=lambda record: record["val_loss_nats"])
         nats = best["val_loss_nats"]
-        yield "best validation", f"{nats / math.log(2):.3f} bits", f"{nats:.4f} nats, at step {best['step']:,}"
+        yield (
+            "best validation",
+            f"{nats / math.log(2):.3f} bits",
+            f"{nats:.4f} nats, at step {best['step']:,}",
+        )
     if info.metrics:
         last, config = info.metrics[-1], settings(info.training)
-        if (nats := last["train_loss_nats"]) is not None:
-            yield "training, last", f"{nats / math.log(2):.3f} bits", f"{nats:.4f} nats a character"
+        means = validations(info.metrics)  # a last report alone may be the loss of a single step
+        if (nats := means[-1].train if means else last["train_loss_nats"]) is not None:
+            since = f", since step {means[-2].step:,}" if len(means) > 1 else ""
+            yield "training, last", f"{nats / math.log(2):.3f} bits", f"{nats:.4f} nats{since}"
         budget = None if config is None else config.epoch_budget
         of = "" if budget is None else f" of {budget:g}"
         yield "steps", f"{last['step']:,}", f"{last['epoch']:.2f}{of} epochs"
@@ -191,9 +200,7 @@ def _flow(part: NetworkFlow) -> dict[str, Any]:
         "factors": {
             name: [part.factor(name, layer) for layer in range(part.config.layers)] for name in arrays
         },
-        "radii": [
-            {gate: _number(rho) for gate, rho in layer.items()} for layer in told["spectral_radii"]
-        ],
+        "radii": [{gate: _number(rho) for gate, rho in layer.items()} for layer in told["spectral_radii"]],
         "clipping": clipping_in_words(part.clipping),
     }
 

@@ -1,0 +1,48 @@
+"""What the ids of a foreign model stand for, as `charrnn import --vocab` tells it."""
+
+import json
+from pathlib import Path
+
+from charrnn.errors import DataError
+
+
+def read_symbols(given: str) -> tuple[list[str], str]:
+    """The symbols that `--vocab` names, in the order of their ids, and a note where they were put in order.
+
+    given : TEXT or @FILE; a file ending in .json has a list of characters, or an object {character: id}
+
+    Each character once is taken in its order. A text in which some repeat stands for its distinct
+    characters in ascending order, as most programs make their vocabulary.
+    Raises DataError for what cannot be read.
+    """
+    text, told = given, "--vocab"
+    if given.startswith("@"):
+        told = f"--vocab {given}"
+        try:
+            text = Path(given[1:]).read_bytes().decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{told} cannot be read as UTF-8 text: {error}") from error
+        if given.endswith(".json"):
+            return _symbols_of_json(text, told), ""
+    if not text:
+        raise DataError(f"{told} is empty: give the symbols in the order of their ids")
+    distinct = sorted(set(text))
+    if len(distinct) == len(text):
+        return list(text), ""
+    return distinct, f"vocabulary: the {len(distinct):,} distinct characters of the text, in ascending order"
+
+
+def _symbols_of_json(text: str, told: str) -> list[str]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{told} is not valid JSON: {error}") from error
+    if isinstance(content, dict) and all(type(id) is int for id in content.values()):
+        if sorted(content.values()) != list(range(len(content))):
+            raise DataError(f"{told}: the ids must be 0 to {len(content) - 1}, each once")
+        content = sorted(content, key=content.__getitem__)
+    if not isinstance(content, list) or not all(isinstance(s, str) and len(s) == 1 for s in content):
+        raise DataError(f"{told} must hold a list of characters, or an object {{character: id}}")
+    if not content or len(set(content)) < len(content):
+        raise DataError(f"{told}: it must name some characters, and each once")
+    return content

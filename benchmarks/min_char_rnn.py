@@ -1,6 +1,6 @@
 """The preset min-char-rnn against the plain loop it follows: the same losses, in how much less time?
 
-    python benchmarks/min_char_rnn.py [--text FILE] [--steps 1000] [--rounds 5]
+    python benchmarks/min_char_rnn.py [--text FILE] [--steps 1000] [--rounds 5] [--backend numpy]
 
 Both sides train from the same weights on the same text for the same steps, each round in a process of its
 own with one BLAS thread; sides take turns, so that what else the machine does meets both alike. The time is
@@ -30,9 +30,10 @@ from typing import Any
 import numpy as np
 from classic import CHUNK, Classic, chunks, smoothed, train
 
-from charrnn.config import configs
+from charrnn.config import TrainConfig, configs
 from charrnn.text.batches import Streams
 from charrnn.train.backend import NumpyBackend
+from charrnn.train.engines import settle
 
 HARBOUR = Path(__file__).parents[1] / "corpora/harbour.txt"
 SIDES = ("classic", "charrnn")
@@ -49,13 +50,16 @@ NAMES = {  # of the classic and of charrnn, in the order of the flat arrays
 class Pair:
     """Both sides on one text, with the weights that the preset draws."""
 
-    def __init__(self, text: str, seed: int = 1) -> None:
+    def __init__(self, text: str, backend: str = "numpy", seed: int = 1) -> None:
         symbols = sorted(set(text))
         place = {symbol: n for n, symbol in enumerate(symbols)}
         self.vocab_size = len(symbols)
         self.ids = [place[symbol] for symbol in text]
         model, self.config = configs("min-char-rnn", seed=seed)
-        self.backend = NumpyBackend(model, self.config, self.vocab_size, self.config.batch_size)
+        engine = NumpyBackend
+        if backend == "fast":
+            from charrnn.train.fast_backend import FastBackend as engine
+        self.backend = engine(model, self.config, self.vocab_size, self.config.batch_size)
         self.streams = Streams(np.array(self.ids), self.config.batch_size, self.config.seq_length)
         params = self.backend.network().params
         self.classic = Classic({name: params[ours] for name, ours in NAMES.items()})
@@ -100,9 +104,9 @@ def flat(arrays: dict[str, np.ndarray]) -> np.ndarray:
     return np.concatenate([arrays[name].ravel() for name in NAMES])
 
 
-def time_side(name: str, text: str, steps: int) -> float:
+def time_side(name: str, text: str, steps: int, backend: str) -> float:
     """Median seconds a step of one side, after a few to warm up."""
-    losses, times = Pair(text).side(name, steps), list[float]()
+    losses, times = Pair(text, backend).side(name, steps), list[float]()
     while True:
         began = time.perf_counter()
         if next(losses, None) is None:
@@ -110,10 +114,10 @@ def time_side(name: str, text: str, steps: int) -> float:
         times.append(time.perf_counter() - began)
 
 
-def compare(text: str, steps: int) -> dict[str, float]:
+def compare(text: str, steps: int, backend: str) -> dict[str, float]:
     """Largest differences of the smoothed losses at any step, in step and left to themselves."""
-    classic, charrnn, apart = np.array([*Pair(text).in_step(steps)]).T
-    alone = {name: [*Pair(text).side(name, steps)] for name in SIDES}
+    classic, charrnn, apart = np.array([*Pair(text, backend).in_step(steps)]).T
+    alone = {name: [*Pair(text, backend).side(name, steps)] for name in SIDES}
     nudged = Pair(text)
     for weight in nudged.classic.weights.values():
         np.nextafter(weight, 1, out=weight)
@@ -140,17 +144,20 @@ def main() -> None:
     parser.add_argument("--text", type=Path, default=HARBOUR, help="what to train on (%(default)s)")
     parser.add_argument("--steps", type=int, default=1000, help="in each round (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="(%(default)s)")
+    installed = settle(TrainConfig()).backend
+    parser.add_argument("--backend", choices=("numpy", "fast"), default=installed, help="(%(default)s)")
     parser.add_argument("--part", choices=(*SIDES, "compare"), help="do one part, in this process")
     arguments = parser.parse_args()
     if arguments.part:
         text = arguments.text.read_text(encoding="utf-8")
         if arguments.part == "compare":
-            print(json.dumps(compare(text, arguments.steps)))
+            print(json.dumps(compare(text, arguments.steps, arguments.backend)))
         else:
-            print(time_side(arguments.part, text, arguments.steps))
+            print(time_side(arguments.part, text, arguments.steps, arguments.backend))
         return
 
     command = [sys.executable, __file__, "--text", str(arguments.text), "--steps", str(arguments.steps)]
+    command += ["--backend", arguments.backend]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
 
     def run(part: str) -> Any:
@@ -174,7 +181,13 @@ def main() -> None:
         f"{losses['smooth_loss_difference_nudged_nats']:.2g} when its first weights change in the last bit"
     )
     times = {"classic_seconds_per_step": classic, "charrnn_seconds_per_step": charrnn, "speed_ratio": ratio}
-    print(json.dumps({"steps": arguments.steps, "rounds": arguments.rounds} | times | losses))
+    print(
+        json.dumps(
+            {"backend": arguments.backend, "steps": arguments.steps, "rounds": arguments.rounds}
+            | times
+            | losses
+        )
+    )
 
 
 if __name__ == "__main__":

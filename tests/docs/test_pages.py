@@ -157,13 +157,18 @@ def beginner(tmp_path):
     return run
 
 
+def in_seconds(minutes):
+    """As many seconds as the page says minutes."""
+    return f"{float(minutes[0]) / 60:.3f}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "sh")], ids=lambda page: page.stem)
 def test_commands_run_as_written(page, beginner):
     for library in ("onnx", "onnxruntime", "optuna", "tensorboardX"):
         pytest.importorskip(library)
     for block in blocks(page, "sh"):
-        done = beginner(block)
+        done = beginner(re.sub(r"(?<=--max-minutes )[\d.]+", in_seconds, block))
         assert done.returncode == 0, f"{block}\n{done.stderr}"
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from charrnn.errors import CharRNNError
 from charrnn.fast.ir import Kernel, Target
 from charrnn.files import atomic_write, sweep
+from charrnn.nn.buffers import flat
 from charrnn.text.cache import cache_folder
 
 Shapes = Mapping[str, Sequence[int]]
@@ -36,12 +37,8 @@ def register_bytes() -> int:
 
 
 def zeros(shape: int | Sequence[int], dtype: np.typing.DTypeLike) -> np.ndarray:
-    """As np.zeros, beginning at a full register's address: no vector lies across two cache lines."""
-    dtype, width = np.dtype(dtype), register_bytes()
-    size = int(np.prod(shape)) * dtype.itemsize
-    memory = np.zeros(size + width, np.uint8)
-    start = -memory.ctypes.data % width
-    return memory[start : start + size].view(dtype).reshape(shape)
+    """As np.zeros, beginning at a cache line: no vector lies across two."""
+    return flat(int(np.prod(shape)), dtype).reshape(shape)
 
 
 class _Plan(NamedTuple):

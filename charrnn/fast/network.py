@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 
 from charrnn.config import ModelConfig
-from charrnn.fast.shard import Programs, Reader, cell_of
+from charrnn.fast.shard import Reader, cell_of, programs_by_streams
 from charrnn.fast.weights import Weights
 from charrnn.nn.network import SHAPES_KEPT, Network
 
-STEPS = (
-    32  # read at once: enough for the products, and few enough that what a block leaves stays in the cache
-)
+STEPS = 32  # read at once: enough for the products, few enough that what they leave stays in the cache
 FEWEST_STREAMS = 8  # a narrower text is left to the plain network
 
 
@@ -83,11 +81,6 @@ class FastNetwork(Network):
         return logits, state
 
     def _make_readers(self, B: int) -> list[tuple[slice, Reader]]:
-        programs: dict[int, Programs] = {}
-        readers = []
-        for streams in shares(B, self.threads.count):
-            count = streams.stop - streams.start
-            if count not in programs:
-                programs[count] = Programs(self, self.weights.width, STEPS, count)
-            readers.append((streams, Reader(self, self.weights, programs[count])))
-        return readers
+        parts = shares(B, self.threads.count)
+        programs = programs_by_streams(self, self.weights.width, STEPS, parts)
+        return [(part, Reader(self, self.weights, programs[part.stop - part.start])) for part in parts]

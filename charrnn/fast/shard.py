@@ -1,6 +1,6 @@
 """Some streams of a batch, taken forward and backward through the whole network by one thread."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -75,12 +75,18 @@ class Programs:
         return (self._first, self.rows, True) if k == 0 else (self._above, self.T * self.B, False)
 
 
+def programs_by_streams(
+    network: Network, width: int, T: int, parts: Iterable[slice], batch: int | None = None
+) -> dict[int, Programs]:
+    """The kernels for each number of streams that the parts of a batch have."""
+    return {B: Programs(network, width, T, B, batch) for B in {part.stop - part.start for part in parts}}
+
+
 class Reader:
     """Takes some streams forward through the network."""
 
     def __init__(self, network: Network, weights: Weights, programs: Programs) -> None:
-        config, T, B, H = network.config, programs.T, programs.B, weights.width
-        dtype = network.theta.dtype
+        config, T, B, dtype = network.config, programs.T, programs.B, network.theta.dtype
         self.config, self.weights = config, weights
         self.layers = [Layer(programs, weights, k) for k in range(config.layers)]
         for layer in self.layers[1:]:
@@ -88,8 +94,8 @@ class Reader:
         self.fewer_rows = programs.rows < network.vocab_size  # the table has this chunk's symbols alone
         self.symbols = np.arange(network.vocab_size)
         self.x = zeros((T, B), np.int64) if self.fewer_rows else self.layers[0].arrays["rows"]
-        self.masks: Sequence[np.ndarray] | None = None
-        self.dropped = [zeros((T * B, H), dtype) for _ in range(config.layers)]
+        self.masks: list[np.ndarray] = []  # with dropout, (T, B, H) for each layer: 0 or 1/(1 - p)
+        self.dropped: list[np.ndarray] = []
         self.logits = zeros((T * B, weights.head_width), dtype)
 
     @property
@@ -113,8 +119,8 @@ class Reader:
                 np.matmul(below, self.weights.tensors.matrix("weight_ih", k).T, out=table)
             layer.forward()
             below = layer.h
-            if self.masks is not None:
-                below = np.multiply(below, self.masks[k], out=self.dropped[k])
+            if self.masks:
+                below = np.multiply(below, self.masks[k].reshape(below.shape), out=self.dropped[k])
         np.matmul(below, self.weights.tensors.wide["head.weight"].T, out=self.logits)
         self.top = below
 
@@ -140,13 +146,23 @@ class Shard(Reader):
     """Takes the streams `streams` of the batch forward and backward.
 
     grad : flat, as `Network.grad`; overwritten by `step`
+    dropout : whether `masks`, which the caller fills, act on what each layer puts out
     """
 
     def __init__(
-        self, network: Network, weights: Weights, programs: Programs, streams: slice, grad: np.ndarray
+        self,
+        network: Network,
+        weights: Weights,
+        programs: Programs,
+        streams: slice,
+        grad: np.ndarray,
+        dropout: bool,
     ) -> None:
         super().__init__(network, weights, programs)
-        T, B = programs.T, programs.B
+        T, B, H = programs.T, programs.B, weights.width
+        if dropout:
+            self.masks = [zeros((T, B, H), grad.dtype) for _ in self.layers]
+            self.dropped = [zeros((T * B, H), grad.dtype) for _ in self.layers]
         self.streams, self.grad = streams, grad
         named = views(grad, {name: value.shape for name, value in network.params.items()})
         self.grads = Tensors(network, named, weights.width, weights.head_width)
@@ -173,15 +189,15 @@ class Shard(Reader):
         np.matmul(self.logits, tensors.wide["head.weight"], out=dh)
         for k in reversed(range(len(self.layers))):
             layer = self.layers[k]
-            if self.masks is not None:
-                dh *= self.masks[k]
+            if self.masks:
+                dh *= self.masks[k].reshape(dh.shape)
             layer.backward()
             np.matmul(layer.d_recurrent.T, layer.h_before, out=grads.matrix("weight_hh", k))
             grads.matrix("bias", k)[...] = layer.arrays["d_bias"].reshape(-1)
             if "d_bias_hn" in layer.arrays:
                 grads.matrix("bias_hn", k)[...] = layer.arrays["d_bias_hn"]
             if k > 0:
-                below = self.dropped[k - 1] if self.masks is not None else self.layers[k - 1].h
+                below = self.dropped[k - 1] if self.masks else self.layers[k - 1].h
                 dh = self.layers[k - 1].arrays["dh_out"].reshape(-1, H)
                 w_ih, d_w_ih = tensors.matrix("weight_ih", k), grads.matrix("weight_ih", k)
                 for i, (gates, da) in enumerate(layer.d_input):

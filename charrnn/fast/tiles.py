@@ -8,7 +8,7 @@ BLAS packs the matrix anew for each product. Here it is done once a chunk, for a
 (Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication".)
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from charrnn.fast.ir import Array, Index, Kernel, Vector
@@ -72,26 +72,31 @@ def panels_of(vectors: int) -> list[Panels]:
 def write_pack(kernel: Kernel, matrix: Array, packed: Array) -> None:
     """Pack a matrix (K, N) for `write_product`; N is a multiple of the lanes."""
     depth, columns = matrix.shape
-    lanes = kernel.target.lanes
-    for part in panels_of(columns // lanes):
-        with kernel.loop(part.count) as p, kernel.loop(depth) as k:
-            panel = packed[(p.index * part.width + part.first) * (depth * lanes)]
-            for c in range(part.width):
-                column = p.index * part.width + (part.first + c)
-                panel.store(matrix[k.index].load(column), k.index * part.width + c)
+    _write_panels(kernel, depth, columns, packed, lambda k, column: matrix[k].load(column))
 
 
 def write_pack_transposed(kernel: Kernel, matrix: Array, packed: Array) -> None:
     """Pack the transpose of a matrix (N, K), which is (K, N)."""
     columns, depth = matrix.shape
     lanes = kernel.target.lanes
+
+    def gathered(k: Index, column: Index) -> Vector:
+        return kernel.gather([matrix[column * lanes + lane, k] for lane in range(lanes)])
+
+    _write_panels(kernel, depth, columns, packed, gathered)
+
+
+def _write_panels(
+    kernel: Kernel, depth: int, columns: int, packed: Array, vector: Callable[[Index, Index], Vector]
+) -> None:
+    """Put the vectors of a matrix, given by row and by column in vectors, where the tiles read them."""
+    lanes = kernel.target.lanes
     for part in panels_of(columns // lanes):
         with kernel.loop(part.count) as p, kernel.loop(depth) as k:
             panel = packed[(p.index * part.width + part.first) * (depth * lanes)]
             for c in range(part.width):
-                column = (p.index * part.width + (part.first + c)) * lanes
-                gathered = kernel.gather([matrix[column + lane, k.index] for lane in range(lanes)])
-                panel.store(gathered, k.index * part.width + c)
+                column = p.index * part.width + (part.first + c)
+                panel.store(vector(k.index, column), k.index * part.width + c)
 
 
 def write_product(kernel: Kernel, left: Array, packed: Array, result: Array, add: bool = False) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.fast.compiler import Program, zeros
 from charrnn.fast.network import FastNetwork, Threads, shares
-from charrnn.fast.shard import Programs, Shard
+from charrnn.fast.shard import Shard, programs_by_streams
 from charrnn.nn.buffers import flat, whole
 from charrnn.train import fast_update as update
 from charrnn.train.backend import NumpyBackend
@@ -37,14 +37,13 @@ class FastBackend(NumpyBackend):
         assert isinstance(network, FastNetwork)
         self._threads = network.threads = Threads(min(threads, batch_size))
         self._weights, self._refresh = network.weights, network.refresh
-        programs: dict[int, Programs] = {}
+        weights, parts = self._weights, shares(batch_size, self._threads.count)
+        programs = programs_by_streams(network, weights.width, config.seq_length, parts, batch_size)
         self._shards: list[Shard] = []
-        for streams in shares(batch_size, self._threads.count):
-            B = streams.stop - streams.start
-            if B not in programs:
-                programs[B] = Programs(network, self._weights.width, config.seq_length, B, batch_size)
+        for part in parts:
             grad = flat(network.grad.size, network.grad.dtype) if self._shards else network.grad
-            self._shards.append(Shard(network, self._weights, programs[B], streams, grad))
+            kernels = programs[part.stop - part.start]
+            self._shards.append(Shard(network, weights, kernels, part, grad, config.dropout > 0))
         self._make_update(self._threads.count)
         self.compile_seconds = time.perf_counter() - began
         compiler = f"llvmlite {llvmlite.__version__}"
@@ -76,30 +75,25 @@ class FastBackend(NumpyBackend):
 
     def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
         T, B = x.shape
-        masks = self._dropout_masks(T, B)
+        self._draw_masks(T, B)
         self._refresh()
         for shard in self._shards:
             shard.x[...], shard.y[...] = x[:, shard.streams], y[:, shard.streams]
-            shard.masks = (
-                None
-                if masks is None
-                else [mask[:, shard.streams].reshape(-1, mask.shape[-1]) for mask in masks]
-            )
         loss = sum(self._threads.run([shard.step for shard in self._shards])) / B
         norm = self._sum_gradients()
         self._update(lr, norm)
         return loss / T, norm
 
-    def _dropout_masks(self, T: int, B: int) -> list[np.ndarray] | None:
-        """For each layer (T, B, H) of 0 and 1/(1 - p), drawn as `Network.forward` draws them."""
+    def _draw_masks(self, T: int, B: int) -> None:
+        """The shards' dropout masks of this step, drawn as `Network.forward` draws them."""
         p, dtype = self._config.dropout, self._network.theta.dtype
         if not p:
-            return None
-        H, width = self._network.config.hidden, self._weights.width
-        masks = [zeros((T, B, width), dtype) for _ in range(self._network.config.layers)]
-        for mask in masks:
-            np.multiply(self._rng.random((T, B, H), dtype) >= p, dtype.type(1 / (1 - p)), out=mask[:, :, :H])
-        return masks
+            return
+        H, scale = self._network.config.hidden, dtype.type(1 / (1 - p))
+        for k in range(self._network.config.layers):
+            kept = self._rng.random((T, B, H), dtype) >= p
+            for shard in self._shards:
+                np.multiply(kept[:, shard.streams], scale, out=shard.masks[k][:, :, :H])
 
     def _sum_gradients(self) -> float:
         """The shards' gradients into that of the network, with all that is added; returns its norm."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 WARM_UP_STEPS = 3
-FEWEST_STEPS = 3
+FEWEST_STEPS = 8
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 
 

@@ -1,6 +1,7 @@
 """The `charrnn` command: its subcommands, and how an error ends it."""
 
 import os
+import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -96,6 +97,9 @@ def main() -> None:
             1,
         )
     except KeyboardInterrupt:
+        signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        )  # one more, while Python shuts down, would change the exit code
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

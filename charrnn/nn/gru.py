@@ -46,18 +46,19 @@ def forward(
     """
     (T, B), H = x.shape[:2], params["weight_hh"].shape[1]
     b_hn, dtype = params["bias_hn"], params["weight_hh"].dtype
+    parts = linear.products(3, B)
     # Transposed, since BLAS is quicker with it this way round.
-    w_hh_t = np.ascontiguousarray(params["weight_hh"].reshape(3, H, H).transpose(0, 2, 1))
+    w_hh_t = np.ascontiguousarray(params["weight_hh"].reshape(parts, -1, H).transpose(0, 2, 1))
     w_ih, bias = params["weight_ih"].reshape(3, H, -1), params["bias"].reshape(3, H)
-    a = linear.forward(x, w_ih, bias, buffers("a", (3, T, B, H), dtype))
+    a = linear.forward(x, w_ih, bias, linear.blocks(buffers, "a", (3, T, B, H), dtype))
     u = buffers("u", (3, B, H), dtype)
-    u_rz, u_n = u[:2], u[2]
+    u_parts, u_rz, u_n = u.reshape(parts, B, -1), u[:2], u[2]
     inner = buffers("inner", (T, B, H), dtype)
     h = buffers("h", (T + 1, B, H), dtype)
     h[0] = state[0]
     rz, (r, z, n) = a[:2].swapaxes(0, 1), a
     for rz_t, r_t, z_t, n_t, inner_t, h_prev, h_t in zip(rz, r, z, n, inner, h[:-1], h[1:], strict=True):
-        np.matmul(h_prev, w_hh_t, out=u)  # (1)
+        np.matmul(h_prev, w_hh_t, out=u_parts)  # (1)
         rz_t += u_rz
         rz_t *= 0.5  # (2): σ(a) = ½ + ½ tanh(a/2)
         np.tanh(rz_t, out=rz_t)
@@ -95,26 +96,34 @@ def backward(
     assert trace.inner is not None
     h, h_prev = trace.h, trace.h_prev
     T, B, H = h.shape
-    w_hh = params["weight_hh"].reshape(3, H, H)
+    parts = linear.products(3, B)
+    w_hh = params["weight_hh"].reshape(parts, -1, H)
     r, z, n = (trace.gates[name] for name in GATES)
     # Everything that needs no time loop, for all steps at once:
     da_n = buffers("da_n", (T, B, H), h.dtype)
-    du = buffers("du", (3, T, B, H), h.dtype)  # of u; da is the same for r and z
+    du = linear.blocks(buffers, "du", (3, T, B, H), h.dtype)  # of u; da is the same for r and z
     du_r, du_z, du_n = du
-    np.multiply(1 - z, 1 - n * n, out=da_n)  # (4), (3): ∂h/∂a_n
+    local = buffers("local", (T, B, H), h.dtype)
+    np.subtract(1, np.multiply(n, n, out=da_n), out=da_n)  # (3): ∂n/∂a_n
+    np.multiply(z, da_n, out=local)
+    da_n -= local  # (4): ∂h/∂a_n = (1 - z)(1 - n²)
     np.multiply(da_n, r, out=du_n)  # (3): ∂h/∂u_n
     np.multiply(da_n, trace.inner, out=du_r)  # (3): ∂h/∂r, then (2): ∂h/∂u_r
-    du_r *= r * (1 - r)
-    np.multiply(h_prev - n, z * (1 - z), out=du_z)  # (4), (2): ∂h/∂u_z
+    du_r *= derivative_of_sigma(r, out=local)
+    np.subtract(h_prev, n, out=du_z)  # (4): ∂h/∂z, then (2): ∂h/∂u_z
+    du_z *= derivative_of_sigma(z, out=local)
     dh = d_state[0].copy()
     carried = buffers("carried", (B, H), h.dtype)
-    dh_k = buffers("dh_k", (3, B, H), h.dtype)
-    for t in reversed(range(T)):
-        dh += dh_out[t]
-        da_n[t] *= dh
-        du[:, t] *= dh
-        np.multiply(dh, z[t], out=carried)  # (4)
-        np.matmul(du[:, t], w_hh, out=dh_k)  # (1)
+    dh_k = buffers("dh_k", (parts, B, H), h.dtype)
+    by_gate = du.swapaxes(0, 1)
+    by_part = by_gate.reshape(T, parts, B, -1)
+    by_step = (array[::-1] for array in (dh_out, da_n, by_gate, by_part, z))
+    for dh_out_t, da_n_t, du_t, du_parts_t, z_t in zip(*by_step, strict=True):
+        dh += dh_out_t
+        da_n_t *= dh
+        du_t *= dh
+        np.multiply(dh, z_t, out=carried)  # (4)
+        np.matmul(du_parts_t, w_hh, out=dh_k)  # (1)
         np.add.reduce(dh_k, axis=0, out=dh)
         dh += carried
     d_w_hh, d_w_ih = grads["weight_hh"].reshape(3, H, H), grads["weight_ih"].reshape(3, H, -1)
@@ -124,3 +133,9 @@ def backward(
     w_ih, d_bias = params["weight_ih"].reshape(3, H, -1), grads["bias"].reshape(3, H)
     linear.backward(trace.x, w_ih, du, d_w_ih, d_bias, dx)
     return dh[None]
+
+
+def derivative_of_sigma(gate: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """σ'(a) = σ(a) (1 - σ(a)), from the gate σ(a)."""
+    np.multiply(gate, gate, out=out)
+    return np.subtract(gate, out, out=out)

@@ -43,15 +43,19 @@ def forward(
     hold : mask (B, H) and values (B, H); where the mask is true, c[t] := value at every step
     """
     (T, B), H, dtype = x.shape[:2], params["weight_hh"].shape[1], params["weight_hh"].dtype
-    half = np.array([0.5, 0.5, 1, 0.5], dtype)[:, None, None]
-    shift = np.array([0.5, 0.5, 0, 0.5], dtype)[:, None, None]
-    w_ih = params["weight_ih"].reshape(4, H, -1) * half
+    half, shift = np.empty((2, 4, 1, H), dtype)
+    half[...] = np.array([0.5, 0.5, 1, 0.5])[:, None, None]
+    shift[...] = np.array([0.5, 0.5, 0, 0.5])[:, None, None]
+    w_ih = params["weight_ih"].reshape(4, H, -1) * half[:, :, :1]
     bias = params["bias"].reshape(4, H) * half[:, 0]
     # Transposed, since BLAS is quicker with it this way round.
-    w_hh_t = buffers("w_hh_t", (4, H, H), dtype)
-    np.multiply(params["weight_hh"].reshape(4, H, H).transpose(0, 2, 1), half, out=w_hh_t)
-    a = linear.forward(x, w_ih, bias, buffers("a", (4, T, B, H), dtype))
+    parts = linear.products(4, B)
+    w_hh_t = buffers("w_hh_t", (parts, H, 4 * H // parts), dtype)
+    w_hh, scale = params["weight_hh"].reshape(parts, -1, H), half.reshape(parts, 1, -1)
+    np.multiply(w_hh.transpose(0, 2, 1), scale, out=w_hh_t)
+    a = linear.forward(x, w_ih, bias, linear.blocks(buffers, "a", (4, T, B, H), dtype))
     u = buffers("u", (4, B, H), dtype)
+    u_parts = u.reshape(parts, B, -1)
     ig = buffers("ig", (B, H), dtype)
     tanh_c = buffers("tanh_c", (T, B, H), dtype)
     h = buffers("h", (T + 1, B, H), dtype)
@@ -60,7 +64,7 @@ def forward(
     i, f, g, o = a
     steps = zip(a.swapaxes(0, 1), i, f, g, o, h[:-1], c[:-1], h[1:], c[1:], tanh_c, strict=True)
     for a_t, i_t, f_t, g_t, o_t, h_prev, c_prev, h_t, c_t, tanh_c_t in steps:
-        np.matmul(h_prev, w_hh_t, out=u)  # (1)
+        np.matmul(h_prev, w_hh_t, out=u_parts)  # (1)
         a_t += u
         np.tanh(a_t, out=a_t)  # (2)
         a_t *= half
@@ -76,7 +80,7 @@ def forward(
         x=x,
         h=h[1:],
         h_prev=h[:-1],
-        state=np.stack([h[-1], c[-1]]),
+        state=np.array((h[-1], c[-1])),
         c=c[1:],
         c_prev=c[:-1],
         inner=tanh_c,
@@ -105,32 +109,36 @@ def backward(
     assert trace.stacked_gates is not None
     h = trace.h
     T, B, H = h.shape
-    w_hh = params["weight_hh"].reshape(4, H, H)
+    parts = linear.products(4, B)
+    w_hh = params["weight_hh"].reshape(parts, -1, H)
     a = trace.stacked_gates
-    da = buffers("da", (4, T, B, H), h.dtype)
+    da = linear.blocks(buffers, "da", (4, T, B, H), h.dtype)
     dh_dc = buffers("dh_dc", (T, B, H), h.dtype)  # ∂h[t]/∂c[t] = o (1 - tanh²c)
     dc_t = buffers("dc_t", (B, H), h.dtype)
-    dh_k = buffers("dh_k", (4, B, H), h.dtype)
     dh, dc = d_state.copy()
-    f, da_ifg, da_o = a[1], da[:3], da[3]
+    dh_k = buffers("dh_k", (parts, B, H), h.dtype) if parts > 1 else dh[None]
+    f, da_ifg, da_o = a[1], da[:3].swapaxes(0, 1), da[3]
+    da_parts = da.swapaxes(0, 1).reshape(T, parts, B, -1)
     steps_at_once = max(1, BLOCK // (B * 4 * H))
     for end in range(T, 0, -steps_at_once):
         block = slice(max(0, end - steps_at_once), end)
         local_derivatives(a[:, block], trace.c_prev[block], trace.inner[block], da[:, block], dh_dc[block])
-        for t in reversed(range(block.start, end)):
-            dh += dh_out[t]
-            np.multiply(dh, dh_dc[t], out=dc_t)  # (4)
+        by_step = (array[block][::-1] for array in (dh_out, dh_dc, da_o, da_ifg, da_parts, f))
+        for dh_out_t, dh_dc_t, da_o_t, da_ifg_t, da_t, f_t in zip(*by_step, strict=True):
+            dh += dh_out_t
+            np.multiply(dh, dh_dc_t, out=dc_t)  # (4)
             dc += dc_t
-            da_o[t] *= dh  # (4), (2)
-            da_ifg[:, t] *= dc  # (3), (2)
-            dc *= f[t]  # (3)
-            np.matmul(da[:, t], w_hh, out=dh_k)  # (1)
-            np.add.reduce(dh_k, axis=0, out=dh)
+            da_o_t *= dh  # (4), (2)
+            da_ifg_t *= dc  # (3), (2)
+            dc *= f_t  # (3)
+            np.matmul(da_t, w_hh, out=dh_k)  # (1)
+            if parts > 1:
+                np.add.reduce(dh_k, axis=0, out=dh)
     d_w_hh, d_w_ih = grads["weight_hh"].reshape(4, H, H), grads["weight_ih"].reshape(4, H, -1)
     np.matmul(da.reshape(4, -1, H).transpose(0, 2, 1), trace.h_prev.reshape(-1, H), out=d_w_hh)
     w_ih, d_bias = params["weight_ih"].reshape(4, H, -1), grads["bias"].reshape(4, H)
     linear.backward(trace.x, w_ih, da, d_w_ih, d_bias, dx)
-    return np.stack([dh, dc])
+    return np.array((dh, dc))
 
 
 def local_derivatives(

@@ -1,14 +1,18 @@
 """Update rules over one flat array of parameters θ and its gradient g.
 
 Every rule is a class whose `memory` names the flat arrays a resume needs. The arithmetic is in
-place: one step allocates nothing. t counts steps from 1.
+place: one step allocates nothing. It goes over the arrays once, a block at a time, all of whose operations
+are done while it is in the cache. t counts steps from 1.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 
 from charrnn.nn.buffers import flat
+
+BLOCK = 2**17  # numbers; of 2**14 the calls cost more than the cache gains
 
 
 class Optimizer:
@@ -19,21 +23,39 @@ class Optimizer:
     def __init__(self, size: int, dtype: np.typing.DTypeLike) -> None:
         self.memory = {name: flat(size, dtype) for name in self.memory_names}
         self.steps = 0
-        self._scratch = np.empty(size, dtype)
+        self._scratch = np.empty(min(size, BLOCK), dtype)
 
     def step(self, theta: np.ndarray, grad: np.ndarray, lr: float) -> None:
         """Change `theta` (N,) in place by one step along `grad` (N,)."""
         self.steps += 1
-        self._update(theta, grad, lr, self._scratch)
+        for start in range(0, theta.size, BLOCK):
+            block = slice(start, min(start + BLOCK, theta.size))
+            memory = [self.memory[name][block] for name in self.memory_names]
+            self._update(theta[block], grad[block], lr, self._scratch[: block.stop - start], memory)
 
-    def _update(self, theta: np.ndarray, grad: np.ndarray, lr: float, scratch: np.ndarray) -> None:
+    def _update(
+        self,
+        theta: np.ndarray,
+        grad: np.ndarray,
+        lr: float,
+        scratch: np.ndarray,
+        memory: Sequence[np.ndarray],
+    ) -> None:
+        """The rule for one block; `memory` in the order of `memory_names`."""
         raise NotImplementedError
 
 
 class SGD(Optimizer):
     """θ -= lr g"""
 
-    def _update(self, theta: np.ndarray, grad: np.ndarray, lr: float, scratch: np.ndarray) -> None:
+    def _update(
+        self,
+        theta: np.ndarray,
+        grad: np.ndarray,
+        lr: float,
+        scratch: np.ndarray,
+        memory: Sequence[np.ndarray],
+    ) -> None:
         theta -= np.multiply(grad, lr, out=scratch)
 
 
@@ -46,8 +68,15 @@ class Momentum(Optimizer):
     memory_names = ("velocity",)
     mu = 0.9
 
-    def _update(self, theta: np.ndarray, grad: np.ndarray, lr: float, scratch: np.ndarray) -> None:
-        v = self.memory["velocity"]
+    def _update(
+        self,
+        theta: np.ndarray,
+        grad: np.ndarray,
+        lr: float,
+        scratch: np.ndarray,
+        memory: Sequence[np.ndarray],
+    ) -> None:
+        (v,) = memory
         v *= self.mu
         v += grad
         theta -= np.multiply(v, lr, out=scratch)
@@ -62,8 +91,15 @@ class Nesterov(Optimizer):
     memory_names = ("velocity",)
     mu = 0.9
 
-    def _update(self, theta: np.ndarray, grad: np.ndarray, lr: float, scratch: np.ndarray) -> None:
-        v = self.memory["velocity"]
+    def _update(
+        self,
+        theta: np.ndarray,
+        grad: np.ndarray,
+        lr: float,
+        scratch: np.ndarray,
+        memory: Sequence[np.ndarray],
+    ) -> None:
+        (v,) = memory
         v *= self.mu
         v += grad
         np.multiply(v, self.mu, out=scratch)
@@ -88,8 +124,15 @@ class Adagrad(Optimizer):
         self.memory["square_sum"] += initial_accumulator
         self.epsilon = epsilon
 
-    def _update(self, theta: np.ndarray, grad: np.ndarray, lr: float, scratch: np.ndarray) -> None:
-        m = self.memory["square_sum"]
+    def _update(
+        self,
+        theta: np.ndarray,
+        grad: np.ndarray,
+        lr: float,
+        scratch: np.ndarray,
+        memory: Sequence[np.ndarray],
+    ) -> None:
+        (m,) = memory
         m += np.multiply(grad, grad, out=scratch)
         np.sqrt(m, out=scratch)
         if self.epsilon:
@@ -108,8 +151,15 @@ class RMSProp(Optimizer):
     memory_names = ("square_mean",)
     rho, epsilon = 0.95, 1e-8
 
-    def _update(self, theta: np.ndarray, grad: np.ndarray, lr: float, scratch: np.ndarray) -> None:
-        m = self.memory["square_mean"]
+    def _update(
+        self,
+        theta: np.ndarray,
+        grad: np.ndarray,
+        lr: float,
+        scratch: np.ndarray,
+        memory: Sequence[np.ndarray],
+    ) -> None:
+        (m,) = memory
         m *= self.rho
         np.multiply(grad, grad, out=scratch)
         scratch *= 1 - self.rho
@@ -131,8 +181,15 @@ class Adam(Optimizer):
     memory_names = ("mean", "square_mean")
     beta1, beta2, epsilon = 0.9, 0.999, 1e-8
 
-    def _update(self, theta: np.ndarray, grad: np.ndarray, lr: float, scratch: np.ndarray) -> None:
-        m, v = self.memory["mean"], self.memory["square_mean"]
+    def _update(
+        self,
+        theta: np.ndarray,
+        grad: np.ndarray,
+        lr: float,
+        scratch: np.ndarray,
+        memory: Sequence[np.ndarray],
+    ) -> None:
+        m, v = memory
         m *= self.beta1
         m += np.multiply(grad, 1 - self.beta1, out=scratch)
         v *= self.beta2
@@ -140,10 +197,10 @@ class Adam(Optimizer):
         scratch *= 1 - self.beta2
         v += scratch
         np.sqrt(v, out=scratch)
-        scratch *= (1 - self.beta2**self.steps) ** -0.5
-        scratch += self.epsilon
+        root_scale = (1 - self.beta2**self.steps) ** 0.5  # √v = root_scale √v̂
+        scratch += root_scale * self.epsilon
         np.divide(m, scratch, out=scratch)
-        scratch *= lr / (1 - self.beta1**self.steps)
+        scratch *= lr * root_scale / (1 - self.beta1**self.steps)
         theta -= scratch
 
 

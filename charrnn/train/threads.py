@@ -14,7 +14,9 @@ USUAL_STEPS = 20
 MUCH_SLOWER = 2.5
 LOOK_AGAIN_SECONDS = 2.0
 BACK_TO_MORE_SECONDS = 60.0
-PROBE_SECONDS = 0.05  # for each number of threads tried
+PROBE_SECONDS = 0.04  # for each number of threads and kind of product
+FEWEST_PRODUCTS = 3
+STEPS_AT_ONCE = 8  # enough to tell: a product of all steps of a chunk has many more
 
 
 def available_cores() -> int:
@@ -32,28 +34,32 @@ def choose_shards(streams: int, multiplications: float) -> int:
 
 
 def choose_threads(batch_size: int, hidden: int) -> int:
-    """1, or all cores, whichever multiplies (B, H) by (H, 4H) sooner just now.
+    """1, or all cores, whichever makes the products of a training step sooner just now.
 
-    BLAS threads spin while they wait for each other: for small products, or when another program
-    holds a core, more threads are slower, sometimes by far.
+    Half of them multiply (B, H) by (H, 4H), step by step; half all steps at once. BLAS threads spin while they
+    wait for each other: for small products, or when another program holds a core, more threads are slower,
+    sometimes by far.
     """
     cores = available_cores()
     if cores == 1:
         return 1
-    h, w = np.ones((batch_size, hidden), np.float32), np.ones((hidden, 4 * hidden), np.float32)
-    out = np.empty((batch_size, 4 * hidden), np.float32)
+    weight = np.ones((hidden, 4 * hidden), np.float32)
 
-    def typical_time(threads: int) -> float:
-        times = []
+    def typical_time(steps: int, threads: int) -> float:
+        h = np.ones((steps * batch_size, hidden), np.float32)
+        out, times = np.empty((len(h), 4 * hidden), np.float32), list[float]()
         with threadpool_limits(threads, user_api="blas"):
             stop = time.perf_counter() + PROBE_SECONDS
-            while (started := time.perf_counter()) < stop:
-                np.matmul(h, w, out=out)
+            while (started := time.perf_counter()) < stop or len(times) < FEWEST_PRODUCTS:
+                np.matmul(h, weight, out=out)
                 times.append(time.perf_counter() - started)
-        return statistics.median(times)
+        return statistics.median(times) / steps
+
+    def a_step(threads: int) -> float:
+        return typical_time(1, threads) + typical_time(STEPS_AT_ONCE, threads)
 
     # Threads must pay clearly: the products are not all of a step.
-    return cores if typical_time(cores) < 0.75 * typical_time(1) else 1
+    return cores if a_step(cores) < 0.9 * a_step(1) else 1
 
 
 class Watch:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from chunks import CELLS, make_chunk, make_network
 
-from charrnn.nn import lstm
+from charrnn.nn import linear, lstm
 from charrnn.nn.gradcheck import check_gradients, numeric_gradient, relative_error
 from charrnn.nn.loss import cross_entropy_gradient
 
@@ -15,25 +15,30 @@ def assert_small(errors):
     assert max(errors.values()) < LIMIT, {name: error for name, error in errors.items() if error >= LIMIT}
 
 
+@pytest.mark.parametrize("B", [1, 2])
 @pytest.mark.parametrize("T", [1, 3])
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
-def test_gradient_of_a_real_input_the_state_and_every_tensor(cell, nonlinearity, layers, T):
+def test_gradient_of_a_real_input_the_state_and_every_tensor(cell, nonlinearity, layers, T, B):
     network = make_network(cell, nonlinearity, layers, hidden=3)
-    chunk = make_chunk(network, T)
+    chunk = make_chunk(network, T, B)
     errors = check_gradients(network, chunk.x_real, chunk.targets, chunk.state)
     assert errors.keys() == {*network.params, "state", "input"}
     assert_small(errors)
     assert all(np.linalg.norm(grad) > 1e-3 for grad in network.grads.values())  # none is trivially right
 
 
+@pytest.mark.parametrize(("B", "few"), [(1, 64), (2, 64), (2, 0)])
 @pytest.mark.parametrize("T", [1, 3])
 @pytest.mark.parametrize("embedding", [0, 3])
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
-def test_gradient_of_symbols_with_and_without_embedding(cell, nonlinearity, layers, embedding, T):
+def test_gradient_of_symbols_with_and_without_embedding(
+    cell, nonlinearity, layers, embedding, T, B, few, monkeypatch
+):
+    monkeypatch.setattr(linear, "FEW_ROWS", few)
     network = make_network(cell, nonlinearity, layers, embedding, hidden=3)
-    chunk = make_chunk(network, T)
+    chunk = make_chunk(network, T, B)
     errors = check_gradients(network, chunk.x, chunk.targets, chunk.state)
     assert errors.keys() == {*network.params, "state"}
     assert_small(errors)

@@ -50,7 +50,7 @@ def test_backward_by_its_equation(symbols):
         np.testing.assert_allclose(dx, np.einsum("ktbg,kgf->tbf", dy, weight), rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("few", [0, 1000])  # rows up to which they are added one by one
+@pytest.mark.parametrize("few", [0, 1000])  # rows up to which one-hot vectors are made
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=60), st.integers(1, 3), st.sampled_from(["f4", "f8"]))
 def test_sum_by_symbol_by_its_equation(few, symbols, blocks, dtype):
     rng = np.random.default_rng(len(symbols))

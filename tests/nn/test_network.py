@@ -6,6 +6,7 @@ import pytest
 from chunks import CELLS, VOCAB, make_chunk, make_network
 
 from charrnn.config import ModelConfig
+from charrnn.nn import linear
 from charrnn.nn.loss import cross_entropy_gradient
 from charrnn.nn.network import Clamp, Network
 
@@ -32,24 +33,27 @@ def assert_same(ours, theirs, **tolerance):
         np.testing.assert_allclose(grad, theirs.grads[name], **tolerance, err_msg=name)
 
 
+@pytest.mark.parametrize(("B", "few"), [(1, 64), (1, 0), (3, 64), (3, 0)])
 @pytest.mark.parametrize("T", [1, 6])
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("embedding", [0, 3])
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
-def test_symbols_like_the_naive_network(cell, nonlinearity, embedding, layers, T):
+def test_symbols_like_the_naive_network(cell, nonlinearity, embedding, layers, T, B, few, monkeypatch):
+    monkeypatch.setattr(linear, "FEW_ROWS", few)
     network = make_network(cell, nonlinearity, layers, embedding)
-    chunk = make_chunk(network, T, B=3)
+    chunk = make_chunk(network, T, B)
     ours = run(network, chunk.x, chunk)
     assert ours.dx is None
     theirs = naive.run(network.config, network.params, chunk.x, chunk.targets, chunk.state, chunk.d_state)
     assert_same(ours, theirs, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.parametrize("B", [1, 3])
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
-def test_real_inputs_like_the_naive_network(cell, nonlinearity, layers):
+def test_real_inputs_like_the_naive_network(cell, nonlinearity, layers, B):
     network = make_network(cell, nonlinearity, layers)
-    chunk = make_chunk(network, T=5, B=3)
+    chunk = make_chunk(network, T=5, B=B)
     ours = run(network, chunk.x_real, chunk)
     theirs = naive.run(
         network.config, network.params, chunk.x_real, chunk.targets, chunk.state, chunk.d_state

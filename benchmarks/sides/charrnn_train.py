@@ -60,20 +60,19 @@ def engine(shape: Shape, model: ModelConfig, config: TrainConfig) -> tuple[Numpy
     return FastBackend(model, config, shape.vocab, shape.batch, threads), threads
 
 
-def side(shape: Shape, seconds: float, backend: str) -> dict[str, Any]:
+def bare_steps(shape: Shape, seconds: float, backend: str) -> dict[str, Any]:
+    """Steps of the engine and nothing else."""
     model, config = configs(**settings(shape, backend))
     made, threads = engine(shape, model, config)
-    engine_name = made.engine
     with blas_threads(config, threads):
-        bare = measure(lambda x, y: made.step(x, y, config.learning_rate)[0], shape, seconds)
-    del made  # whose memory is not to add to that of the run
+        found = measure(lambda x, y: made.step(x, y, config.learning_rate)[0], shape, seconds)
+    return found | {"threads": threads, "engine": made.engine}
+
+
+def side(shape: Shape, seconds: float, backend: str) -> dict[str, Any]:
+    bare = bare_steps(shape, seconds, backend)
     rate = train(shape, max(seconds, FEWEST_STEPS * bare["step_seconds"]), backend)
-    return bare | {
-        "chars_per_second": rate,
-        "memory_mib": memory_mib(),
-        "threads": threads,
-        "engine": engine_name,
-    }
+    return bare | {"chars_per_second": rate, "memory_mib": memory_mib()}
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ A text is read in one pass with the state carried from its first symbol to its l
 state, each symbol predicting the next. One stream at a time would use a fraction of the machine, so
 the text is cut into segments that run side by side, each from a guess of the state it would have been
 handed; the guess is then compared with the state that the segment before really ended in, and
-segments whose guess was wrong run again. Should guesses still be wrong after a few passes, the model
-remembers for longer than a segment, and the rest is read as one stream. The result is that of the one
-pass; at worst it takes the time of that pass and of the few side by side.
+segments whose guess was wrong run again. What that moved their losses by tells how much a state that is
+still a little off can matter. Should guesses still be wrong after a few passes, the model remembers for
+longer than a segment, and the rest is read as one stream. The result is that of the one pass; at worst it
+takes the time of that pass and of the few side by side.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,8 @@ NUMBERS_AT_ONCE = 2**24  # of activations and logits: 64 MB in float32
 # Error of a state handed over, relative to 1 + |value|, that counts as none: above the rounding of the
 # arithmetic, and small enough that a memory which fades slowly moves the mean loss by less than 1e-6.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
+SMALL = 0.01  # error of a state up to which what it does to the loss is in proportion to it
+NEGLIGIBLE = {"float32": 1e-7, "float64": 1e-12}  # nats that the mean loss may still be expected to move by
 
 
 def total_loss(network: Network, ids: np.ndarray, state: np.ndarray | None = None) -> float:
@@ -76,16 +79,25 @@ def _window(network: Network, ids: np.ndarray, first: np.ndarray) -> tuple[np.nd
     begins = np.concatenate([first, guesses], axis=2)
     ends = np.empty_like(begins)
     wrong = np.arange(count)
+    tolerance, negligible = TOLERANCE[begins.dtype.name], NEGLIGIBLE[begins.dtype.name]
+    total = error = None  # of each segment: Σ losses; how far off the state was that it began in
     for _ in range(PASSES):
         # The network keeps buffers for each number of streams it has met, so let there be few: some
         # segments run more than once to fill up to a power of two.
         wrong = wrong[np.minimum(np.arange(min(count, 1 << (wrong.size - 1).bit_length())), wrong.size - 1)]
         ends[:, :, wrong] = _run(network, ids, starts[wrong], stops[wrong], begins[:, :, wrong], losses)
+        total_before, total = total, np.add.reduceat(losses, starts, dtype=np.float64)
+        error_before, error = error, np.zeros(count)
         handed = ends[:, :, :-1]
-        error = np.abs(handed - begins[:, :, 1:]) / (1 + np.abs(handed))
-        wrong = 1 + np.flatnonzero(~(error.max(axis=(0, 1, 3)) <= TOLERANCE[begins.dtype.name]))
+        error[1:] = (np.abs(handed - begins[:, :, 1:]) / (1 + np.abs(handed))).max(axis=(0, 1, 3))
+        wrong = np.flatnonzero(~(error <= tolerance))
         if not wrong.size:
             return losses, ends[:, :, -1:]
+        if total_before is not None and error.max() <= SMALL:
+            moved = np.abs(total - total_before)[wrong]
+            to_move = moved * error[wrong] / np.maximum(error_before[wrong], tolerance)
+            if to_move.sum() <= negligible * predictions:
+                return losses, ends[:, :, -1:]
         begins[:, :, wrong] = handed[:, :, wrong - 1]
     rest = starts[wrong[:1]]
     return losses, _run(network, ids, rest, bounds[-1:], begins[:, :, wrong[:1]], losses)
@@ -110,7 +122,7 @@ def _run(
     shortest = int(lengths.min())
     # A layer's buffers hold about 12 numbers a cell and step.
     numbers = len(starts) * (network.vocab_size + 12 * network.config.layers * network.config.hidden)
-    step = max(1, min(256, NUMBERS_AT_ONCE // numbers))
+    step = 1 << min(8, max(1, NUMBERS_AT_ONCE // numbers).bit_length() - 1)  # a power of two, as kernels like
     for offset in range(0, shortest, step):
         places = starts + np.arange(offset, min(offset + step, shortest))[:, None]
         logits, state = network.read(ids[places].astype(np.intp), state)

@@ -1,8 +1,8 @@
 """The affine map y = W x + b, for real vectors and for symbols, in K blocks at once.
 
 A symbol s stands for the one-hot vector with a 1 at s, so W x is column s of W. Forward looks the
-column up and backward adds into it; only where the symbols are few are the vectors made, since one small
-product takes less time than the calls.
+column up and backward adds into it; only where symbols are few does backward make the vectors, since one
+small product takes less time than the calls.
 
 A recurrent layer has a block a gate (K = 4 for the LSTM), the head has one. The block axis comes
 first, so that a gate over a whole chunk is one array (T, B, H). OpenBLAS multiplies several small
@@ -17,7 +17,7 @@ import numpy as np
 
 from charrnn.nn.buffers import Buffers
 
-FEW_ROWS = 64  # up to here one-hot vectors are made
+FEW_ROWS = 64  # symbols up to which each is looked up by itself, and added up by one-hot vectors
 
 
 def blocks(
@@ -43,8 +43,8 @@ def forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out: np.ndarray
     """
     K, _, _, G = out.shape
     if x.ndim == 2 and x.size <= FEW_ROWS:
-        x = one_hot(x, weight.shape[-1], weight.dtype)
-    if x.ndim == 2:
+        np.add(weight[:, :, x].transpose(0, 2, 3, 1), bias[:, None, None], out=out)
+    elif x.ndim == 2:
         columns = weight.transpose(0, 2, 1) + bias[:, None]  # (K, F, G)
         np.take(columns, x, axis=1, out=out, mode="clip")  # "clip" writes into out without a copy
     else:

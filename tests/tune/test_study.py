@@ -26,6 +26,8 @@ from charrnn.tune.board import Board, Trial, TuneResult  # noqa: E402
 from charrnn.tune.study import tune  # noqa: E402
 from charrnn.tune.trial import RUNGS, Failed, Job, Measured  # noqa: E402
 
+pytestmark = pytest.mark.slow  # each test trains many models
+
 SPACE = """
 layers = 1
 cell = ["lstm", "gru"]

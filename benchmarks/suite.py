@@ -10,10 +10,11 @@ medians of the ratios within a round.
 
 The characters a second of charrnn are those that `charrnn train` tells: of the real loop, with its reports and
 checkpoints. Those of the others are of a loop of steps, after a few to warm up. The share of the peak is that of
-bare steps, over what a large matrix product in float32 reached in the same run. `flops` says what is counted.
+bare steps, over what a large matrix product in float32 reached just before, in the same round. `flops` says what is
+counted.
 
 Then sampling (sampling.py), `charrnn eval`, the parts of `inspect-cells` (inspect_cells.py) and the time to start
-(startup.py). All of it takes about ten minutes on an idle machine of two cores; --quick about three. JAX may be in
+(startup.py). All of it takes about 20 minutes on an idle machine of two cores; --quick about five. JAX may be in
 another environment: name its Python. `--json` alone writes benchmarks/results/ with the machine in the file's name;
 table.py puts that into README.md and docs/benchmarks.md. The last line is one JSON object.
 """
@@ -207,29 +208,33 @@ def by_round(rounds: list[dict[str, float]]) -> dict[str, float]:
     return {pair: statistics.median(values) for pair, values in ratios.items() if values}
 
 
-def shape_result(
-    shape: Shape, rounds: list[dict[str, dict[str, Any]]], peak_gflops: float | None
-) -> dict[str, Any]:
-    """What the rounds found of one shape: side -> what its process printed, for each round."""
+Round = tuple[
+    dict[str, dict[str, Any]], float | None
+]  # what each side's process printed; the peak just before
+
+
+def shape_result(shape: Shape, rounds: list[Round]) -> dict[str, Any]:
+    """What the rounds found of one shape."""
     sides = {}
     for side in SIDES:
-        found = [of_round[side] for of_round in rounds if side in of_round]
+        found = [(of_round[side], peak) for of_round, peak in rounds if side in of_round]
         if not found:
             continue
-        rates = [one["chars_per_second"] for one in found]
-        step_seconds = spread(one["step_seconds"] for one in found)
-        gflops = shape.flops / step_seconds["median"] / 1e9
+        rates = [one["chars_per_second"] for one, _ in found]
+        step_seconds = spread(one["step_seconds"] for one, _ in found)
+        gflops = [shape.flops / one["step_seconds"] / 1e9 for one, _ in found]
+        shares = [speed / peak for speed, (_, peak) in zip(gflops, found, strict=True) if peak]
         sides[side] = {
-            "engine": found[-1]["engine"],
-            "threads": found[-1].get("threads"),
+            "engine": found[-1][0]["engine"],
+            "threads": found[-1][0].get("threads"),
             "chars_per_second": spread(rates),
             "chars_per_second_of_rounds": rates,
             "step_ms": {name: 1000 * value for name, value in step_seconds.items()},
-            "gflops": gflops,
-            "share_of_peak": gflops / peak_gflops if peak_gflops else None,
-            "memory_mib": max(one["memory_mib"] for one in found),
+            "gflops": statistics.median(gflops),
+            "share_of_peak": statistics.median(shares) if shares else None,
+            "memory_mib": max(one["memory_mib"] for one, _ in found),
         }
-    rates_of = [{side: one["chars_per_second"] for side, one in of_round.items()} for of_round in rounds]
+    rates_of = [{side: one["chars_per_second"] for side, one in of_round.items()} for of_round, _ in rounds]
     return asdict(shape) | {"flops": shape.flops, "sides": sides, "ratios": by_round(rates_of)}
 
 
@@ -247,22 +252,21 @@ def steps(
 ) -> tuple[list[float], dict[str, Any], dict[str, Any]]:
     """Load at the start of each round, the peak, and the result of each shape."""
     loads, peaks = [], []
-    found: dict[str, list[dict[str, Any]]] = {shape.name: [] for shape in shapes}
+    found: dict[str, list[Round]] = {shape.name: [] for shape in shapes}
     for n in range(rounds):
         loads.append(round(os.getloadavg()[0], 2))
         print(f"round {n + 1} of {rounds}, load {loads[-1]:.2f}; characters a second:", flush=True)
-        peak = of.measure("peak", "sides.peak", min(1.0, of.seconds))
-        peaks += [peak] if peak else []
         for shape in shapes:
+            peak = of.measure("peak", "sides.peak", min(1.0, of.seconds))
+            peaks += [peak] if peak else []
             of_shape = {
                 side: of.side(side, shape) for side in sides if side != "classic" or shape.classic
             }  # one after the other
-            found[shape.name].append({side: one for side, one in of_shape.items() if one})
-            print(line(shape, found[shape.name][-1]), flush=True)
+            measured = {side: one for side, one in of_shape.items() if one}
+            found[shape.name].append((measured, peak and peak["all_cores"]))
+            print(line(shape, measured), flush=True)
     highest = {name: max(peak[name] for peak in peaks) for name in ("all_cores", "one_core")} if peaks else {}
-    results = {
-        shape.name: shape_result(shape, found[shape.name], highest.get("all_cores")) for shape in shapes
-    }
+    results = {shape.name: shape_result(shape, found[shape.name]) for shape in shapes}
     return loads, highest, results
 
 
@@ -333,7 +337,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, help="(3; with --quick 1)")
     parser.add_argument("--seconds", type=float, help="of each measurement (1.5; with --quick 1)")
-    parser.add_argument("--quick", action="store_true", help="about three minutes in place of ten")
+    parser.add_argument("--quick", action="store_true", help="about five minutes in place of twenty")
     parser.add_argument("--only", nargs="+", choices=SHAPES, metavar="SHAPE", help=f"of {', '.join(SHAPES)}")
     parser.add_argument("--sides", nargs="+", choices=SIDES, metavar="SIDE", help=f"of {', '.join(SIDES)}")
     parser.add_argument("--steps-only", action="store_true", help="training steps, and not the rest")

@@ -138,8 +138,10 @@ def test_ratios_are_of_ours_to_the_others(suite):
 
 def test_result_of_a_shape(suite, common):
     shape = common.SHAPES["lstm-2x128"]
-    rounds = [{"fast": one(300, 0.020)}, {"fast": one(100, 0.010)}, {"fast": one(200, 0.040)}]
-    found = suite.shape_result(shape, rounds, peak_gflops=307.4)["sides"]["fast"]
+    sides = [{"fast": one(300, 0.020)}, {"fast": one(100, 0.010)}, {"fast": one(200, 0.040)}]
+    # Shares of 1/2, 3/4 and 1/4: of the peak of the same round, since the machine is not always as fast.
+    rounds = list(zip(sides, [307.4, 409.9, 307.4], strict=True))
+    found = suite.shape_result(shape, rounds)["sides"]["fast"]
     assert found["chars_per_second"] == {"median": 200, "min": 100, "max": 300}
     assert found["step_ms"] == {"median": 20, "min": 10, "max": 40}
     assert found["gflops"] == pytest.approx(3.074 / 0.020, rel=1e-3)
@@ -186,7 +188,8 @@ def test_suite_measures_and_writes_json(measured):
         assert 0 < rate["min"] <= rate["median"] <= rate["max"]
         assert side["step_ms"]["median"] > 0
         assert side["memory_mib"] > 10
-        assert side["gflops"] == pytest.approx(shape["flops"] / side["step_ms"]["median"] / 1e6, rel=1e-3)
+        slowest, fastest = (shape["flops"] / side["step_ms"][name] / 1e6 for name in ("max", "min"))
+        assert 0.999 * slowest <= side["gflops"] <= 1.001 * fastest
     assert shape["ratios"].keys() == {"numpy/classic"}
 
 
@@ -203,12 +206,11 @@ def test_result_names_neither_host_nor_path(measured):
 
 
 def made_up_result(suite, common):
-    rounds = [{"fast": one(200_000, 0.0125), "numpy": one(80_000), "torch": one(100_000)}]
+    rounds = [({"fast": one(200_000, 0.0125), "numpy": one(80_000), "torch": one(100_000)}, 330.0)]
+    classic = [({"numpy": one(50_000), "classic": one(25_000)}, 330.0)]
     shapes = {
-        "lstm-2x128": suite.shape_result(common.SHAPES["lstm-2x128"], rounds, 330.0),
-        "min-char-rnn": suite.shape_result(
-            common.SHAPES["min-char-rnn"], [{"numpy": one(50_000), "classic": one(25_000)}], 330.0
-        ),
+        "lstm-2x128": suite.shape_result(common.SHAPES["lstm-2x128"], rounds),
+        "min-char-rnn": suite.shape_result(common.SHAPES["min-char-rnn"], classic),
     }
     return {
         "date": "2026-01-02",

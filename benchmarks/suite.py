@@ -250,7 +250,7 @@ def line(shape: Shape, found: Mapping[str, Mapping[str, Any]]) -> str:
 def steps(
     of: Run, shapes: list[Shape], sides: list[str], rounds: int
 ) -> tuple[list[float], dict[str, Any], dict[str, Any]]:
-    """Load at the start of each round, the peak, and the result of each shape."""
+    """Load at the start of each round, the highest peak, and the result of each shape."""
     loads, peaks = [], []
     found: dict[str, list[Round]] = {shape.name: [] for shape in shapes}
     for n in range(rounds):

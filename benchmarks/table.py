@@ -32,7 +32,10 @@ def about(result: Mapping[str, Any]) -> str:
     """The machine and the run, in a sentence."""
     peak = result["peak_gflops"]
     tells = (
-        f"; sgemm peak {peak['all_cores']:.0f} GFLOP/s, on one core {peak['one_core']:.0f}" if peak else ""
+        f"; highest sgemm peak {peak['all_cores']:.0f} GFLOP/s, on one core {peak['one_core']:.0f} "
+        "(shares are of the peak just before each shape)"
+        if peak
+        else ""
     )
     made, rounds = result["machine"]["name"], result["rounds"]
     return f"{made}{tells}. {result['date']}, medians of {rounds} {'round' if rounds == 1 else 'rounds'}."

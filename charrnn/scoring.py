@@ -4,10 +4,12 @@ A text is read in one pass with the state carried from its first symbol to its l
 state, each symbol predicting the next. One stream at a time would use a fraction of the machine, so
 the text is cut into segments that run side by side, each from a guess of the state it would have been
 handed; the guess is then compared with the state that the segment before really ended in, and
-segments whose guess was wrong run again. What that moved their losses by tells how much a state that is
-still a little off can matter. Should guesses still be wrong after a few passes, the model remembers for
-longer than a segment, and the rest is read as one stream. The result is that of the one pass; at worst it
-takes the time of that pass and of the few side by side.
+segments whose guess was wrong run again. Should guesses still be wrong after a few passes, the model
+remembers for longer than a segment, and the rest is read as one stream. The result is that of the one pass;
+at worst it takes the time of that pass and of the few side by side.
+
+Where only the sum is wanted, less will do: a pass that corrects the states tells by how much that moves the
+losses, and so how much what is left of the error still can (`_left_to_move`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,12 +24,13 @@ SEGMENTS = 64  # at most, side by side
 SHORTEST_SEGMENT = 1024  # symbols
 WARM_UP = 256  # symbols read to guess the state a segment begins in
 PASSES = 3  # before the rest is read as one stream
-NUMBERS_AT_ONCE = 2**24  # of activations and logits: 64 MB in float32
+NUMBERS_AT_ONCE = 2**25  # of activations and logits: 128 MB in float32
+BLOCK = 32  # symbols that charrnn.fast reads at once: others it leaves to the plain network
 # Error of a state handed over, relative to 1 + |value|, that counts as none: above the rounding of the
 # arithmetic, and small enough that a memory which fades slowly moves the mean loss by less than 1e-6.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 SMALL = 0.01  # error of a state up to which what it does to the loss is in proportion to it
-NEGLIGIBLE = {"float32": 1e-7, "float64": 1e-12}  # nats that the mean loss may still be expected to move by
+NEGLIGIBLE = 5e-7  # nats a symbol that a sum of losses may be off by
 
 
 def total_loss(network: Network, ids: np.ndarray, state: np.ndarray | None = None) -> float:
@@ -35,7 +38,8 @@ def total_loss(network: Network, ids: np.ndarray, state: np.ndarray | None = Non
 
     ids : (N,) integers, perhaps memory-mapped; state : (L, S, 1, H) before ids[0], None is zero
     """
-    return sum(float(losses.sum(dtype=np.float64)) for losses in surprises(network, ids, state))
+    windows = _windows(network, ids, state, NEGLIGIBLE)
+    return sum(float(losses.sum(dtype=np.float64)) for losses in windows)
 
 
 def mean_loss(network: Network, ids: np.ndarray) -> float:
@@ -48,10 +52,7 @@ def surprises(network: Network, ids: np.ndarray, state: np.ndarray | None = None
 
     ids : (N,) integers, perhaps memory-mapped; state : (L, S, 1, H) before ids[0], None is zero
     """
-    state = network.zero_state(1) if state is None else state
-    for start in range(0, len(ids) - 1, WINDOW):
-        losses, state = _window(network, ids[start : start + WINDOW + 1], state)
-        yield losses
+    return _windows(network, ids, state, 0.0)
 
 
 def averaged(networks: Sequence[Network], ids: np.ndarray) -> Iterator[np.ndarray]:
@@ -67,8 +68,22 @@ def mean_probability(losses: Sequence[np.ndarray]) -> np.ndarray:
     return np.log(len(losses)) - np.logaddexp.reduce(-np.stack(losses, dtype=np.float64))
 
 
-def _window(network: Network, ids: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Losses (N - 1,) of ids (N,) read from the state `first`, and the state after ids[N-2]."""
+def _windows(
+    network: Network, ids: np.ndarray, state: np.ndarray | None, negligible: float
+) -> Iterator[np.ndarray]:
+    state = network.zero_state(1) if state is None else state
+    for start in range(0, len(ids) - 1, WINDOW):
+        losses, state = _window(network, ids[start : start + WINDOW + 1], state, negligible)
+        yield losses
+
+
+def _window(
+    network: Network, ids: np.ndarray, first: np.ndarray, negligible: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Losses (N - 1,) of ids (N,) read from the state `first`, and the state after ids[N-2].
+
+    negligible : nats a symbol that the sum of the losses may be off by
+    """
     predictions = len(ids) - 1
     count = max(1, min(SEGMENTS, predictions // SHORTEST_SEGMENT))
     bounds = np.linspace(0, predictions, count + 1).astype(int)
@@ -78,29 +93,46 @@ def _window(network: Network, ids: np.ndarray, first: np.ndarray) -> tuple[np.nd
     guesses = _run(network, ids, stops[:-1] - warm_up, stops[:-1], network.zero_state(count - 1), losses)
     begins = np.concatenate([first, guesses], axis=2)
     ends = np.empty_like(begins)
+    tolerance = TOLERANCE[begins.dtype.name]
     wrong = np.arange(count)
-    tolerance, negligible = TOLERANCE[begins.dtype.name], NEGLIGIBLE[begins.dtype.name]
-    total = error = None  # of each segment: Σ losses; how far off the state was that it began in
+    error, total = (
+        np.zeros_like(begins),
+        None,
+    )  # of the states that segments begin in; of their losses, the sum
     for _ in range(PASSES):
         # The network keeps buffers for each number of streams it has met, so let there be few: some
         # segments run more than once to fill up to a power of two.
         wrong = wrong[np.minimum(np.arange(min(count, 1 << (wrong.size - 1).bit_length())), wrong.size - 1)]
         ends[:, :, wrong] = _run(network, ids, starts[wrong], stops[wrong], begins[:, :, wrong], losses)
-        total_before, total = total, np.add.reduceat(losses, starts, dtype=np.float64)
-        error_before, error = error, np.zeros(count)
-        handed = ends[:, :, :-1]
-        error[1:] = (np.abs(handed - begins[:, :, 1:]) / (1 + np.abs(handed))).max(axis=(0, 1, 3))
-        wrong = np.flatnonzero(~(error <= tolerance))
+        error_before, total_before = error, total
+        handed, total = ends[:, :, :-1], np.add.reduceat(losses, starts, dtype=np.float64)
+        error = np.zeros_like(begins)
+        error[:, :, 1:] = np.abs(handed - begins[:, :, 1:]) / (1 + np.abs(handed))
+        wrong = np.flatnonzero(~(error.max(axis=(0, 1, 3)) <= tolerance))
         if not wrong.size:
             return losses, ends[:, :, -1:]
-        if total_before is not None and error.max() <= SMALL:
-            moved = np.abs(total - total_before)[wrong]
-            to_move = moved * error[wrong] / np.maximum(error_before[wrong], tolerance)
-            if to_move.sum() <= negligible * predictions:
+        if negligible and total_before is not None:
+            left = _left_to_move(np.abs(total - total_before), error_before, error, tolerance)
+            if left <= negligible * predictions:
                 return losses, ends[:, :, -1:]
         begins[:, :, wrong] = handed[:, :, wrong - 1]
     rest = starts[wrong[:1]]
     return losses, _run(network, ids, rest, bounds[-1:], begins[:, :, wrong[:1]], losses)
+
+
+def _left_to_move(moved: np.ndarray, before: np.ndarray, error: np.ndarray, tolerance: float) -> float:
+    """How much the sum of the losses can still move, in nats; infinite when that cannot be told.
+
+    A segment whose states were off by `before` moved by `moved` when they were put right. They are off by
+    `error` now, in each cell at most ρ < 1 times as much, and so on from pass to pass: Σ moved ρ / (1 - ρ).
+
+    moved : (S,) of each segment; before, error : (L, 2 or 1, S, H)
+    """
+    wrong = error > tolerance
+    if not error.max() <= SMALL or (wrong & (error >= before)).any():
+        return np.inf
+    ratio = np.divide(error, before, out=np.zeros_like(error), where=wrong).max(axis=(0, 1, 3))
+    return float(np.sum(moved * ratio / (1 - ratio)))
 
 
 def _run(
@@ -122,7 +154,9 @@ def _run(
     shortest = int(lengths.min())
     # A layer's buffers hold about 12 numbers a cell and step.
     numbers = len(starts) * (network.vocab_size + 12 * network.config.layers * network.config.hidden)
-    step = 1 << min(8, max(1, NUMBERS_AT_ONCE // numbers).bit_length() - 1)  # a power of two, as kernels like
+    step = max(1, min(256, NUMBERS_AT_ONCE // numbers))
+    if step > BLOCK:
+        step -= step % BLOCK
     for offset in range(0, shortest, step):
         places = starts + np.arange(offset, min(offset + step, shortest))[:, None]
         logits, state = network.read(ids[places].astype(np.intp), state)

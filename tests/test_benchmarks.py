@@ -235,7 +235,8 @@ def made_up_result(suite, common):
 def test_short_table(suite, table, common):
     lines = table.short([made_up_result(suite, common)]).splitlines()
     assert lines[0] == (
-        "2 cores, x86_64: AVX-512, AVX2; sgemm peak 330 GFLOP/s, on one core 165. 2026-01-02, medians of 5 rounds."
+        "2 cores, x86_64: AVX-512, AVX2; highest sgemm peak 330 GFLOP/s, on one core 165 "
+        "(shares are of the peak just before each shape). 2026-01-02, medians of 5 rounds."
     )
     assert lines[2] == (
         "| characters a second | charrnn fast | charrnn numpy | torch script | classic loop "

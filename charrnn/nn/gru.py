@@ -52,7 +52,7 @@ def forward(
     w_ih, bias = params["weight_ih"].reshape(3, H, -1), params["bias"].reshape(3, H)
     a = linear.forward(x, w_ih, bias, linear.blocks(buffers, "a", (3, T, B, H), dtype))
     u = buffers("u", (3, B, H), dtype)
-    u_parts, u_rz, u_n = u.reshape(parts, B, -1), u[:2], u[2]
+    u_parts, u_rz, u_n = u.reshape(parts, B, 3 * H // parts), u[:2], u[2]
     inner = buffers("inner", (T, B, H), dtype)
     h = buffers("h", (T + 1, B, H), dtype)
     h[0] = state[0]
@@ -105,8 +105,7 @@ def backward(
     du_r, du_z, du_n = du
     local = buffers("local", (T, B, H), h.dtype)
     np.subtract(1, np.multiply(n, n, out=da_n), out=da_n)  # (3): ∂n/∂a_n
-    np.multiply(z, da_n, out=local)
-    da_n -= local  # (4): ∂h/∂a_n = (1 - z)(1 - n²)
+    da_n *= np.subtract(1, z, out=local)  # (4): ∂h/∂a_n
     np.multiply(da_n, r, out=du_n)  # (3): ∂h/∂u_n
     np.multiply(da_n, trace.inner, out=du_r)  # (3): ∂h/∂r, then (2): ∂h/∂u_r
     du_r *= derivative_of_sigma(r, out=local)
@@ -116,7 +115,7 @@ def backward(
     carried = buffers("carried", (B, H), h.dtype)
     dh_k = buffers("dh_k", (parts, B, H), h.dtype)
     by_gate = du.swapaxes(0, 1)
-    by_part = by_gate.reshape(T, parts, B, -1)
+    by_part = by_gate.reshape(T, parts, B, 3 * H // parts)  # a view, of one stream as of many
     by_step = (array[::-1] for array in (dh_out, da_n, by_gate, by_part, z))
     for dh_out_t, da_n_t, du_t, du_parts_t, z_t in zip(*by_step, strict=True):
         dh += dh_out_t
@@ -137,5 +136,5 @@ def backward(
 
 def derivative_of_sigma(gate: np.ndarray, out: np.ndarray) -> np.ndarray:
     """σ'(a) = σ(a) (1 - σ(a)), from the gate σ(a)."""
-    np.multiply(gate, gate, out=out)
-    return np.subtract(gate, out, out=out)
+    np.subtract(1, gate, out=out)
+    return np.multiply(out, gate, out=out)

@@ -1,8 +1,8 @@
 """The affine map y = W x + b, for real vectors and for symbols, in K blocks at once.
 
 A symbol s stands for the one-hot vector with a 1 at s, so W x is column s of W. Forward looks the
-column up and backward adds into it; only where symbols are few does backward make the vectors, since one
-small product takes less time than the calls.
+column up and backward adds into it; only for at most FEW_ROWS symbols does backward make the vectors, since
+one small product takes less time than the calls.
 
 A recurrent layer has a block a gate (K = 4 for the LSTM), the head has one. The block axis comes
 first, so that a gate over a whole chunk is one array (T, B, H). OpenBLAS multiplies several small
@@ -39,7 +39,7 @@ def forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out: np.ndarray
     """All time steps at once: y[k, t, b] = W[k] x[t, b] + b[k].
 
     x : (T, B, F) real, or (T, B) symbols in 0..F-1
-    weight : (K, G, F), bias : (K, G), out : (K, T, B, G), of `blocks`
+    weight : (K, G, F), bias : (K, G), out : (K, T, B, G), such that reshape(K, T B, G) is a view
     """
     K, _, _, G = out.shape
     if x.ndim == 2 and x.size <= FEW_ROWS:
@@ -65,7 +65,7 @@ def backward(
 
     dW[k] = Σ dy[k] xᵀ,  db[k] = Σ dy[k],  dx = Σ_k W[k]ᵀ dy[k]
 
-    dy : (K, T, B, G), of `blocks`; dx : (T, B, F), or None where it is not wanted (symbols have none)
+    dy : (K, T, B, G), as `out` of forward; dx : (T, B, F), or None where it is not wanted (symbols have none)
     """
     K, G = d_bias.shape
     rows = dy.reshape(K, -1, G)

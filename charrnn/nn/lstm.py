@@ -43,6 +43,7 @@ def forward(
     hold : mask (B, H) and values (B, H); where the mask is true, c[t] := value at every step
     """
     (T, B), H, dtype = x.shape[:2], params["weight_hh"].shape[1], params["weight_hh"].dtype
+    # One number a gate, written out for each cell: arrays of one shape need no broadcasting.
     half, shift = np.empty((2, 4, 1, H), dtype)
     half[...] = np.array([0.5, 0.5, 1, 0.5])[:, None, None]
     shift[...] = np.array([0.5, 0.5, 0, 0.5])[:, None, None]
@@ -55,7 +56,7 @@ def forward(
     np.multiply(w_hh.transpose(0, 2, 1), scale, out=w_hh_t)
     a = linear.forward(x, w_ih, bias, linear.blocks(buffers, "a", (4, T, B, H), dtype))
     u = buffers("u", (4, B, H), dtype)
-    u_parts = u.reshape(parts, B, -1)
+    u_parts = u.reshape(parts, B, 4 * H // parts)
     ig = buffers("ig", (B, H), dtype)
     tanh_c = buffers("tanh_c", (T, B, H), dtype)
     h = buffers("h", (T + 1, B, H), dtype)
@@ -118,7 +119,7 @@ def backward(
     dh, dc = d_state.copy()
     dh_k = buffers("dh_k", (parts, B, H), h.dtype) if parts > 1 else dh[None]
     f, da_ifg, da_o = a[1], da[:3].swapaxes(0, 1), da[3]
-    da_parts = da.swapaxes(0, 1).reshape(T, parts, B, -1)
+    da_parts = da.swapaxes(0, 1).reshape(T, parts, B, 4 * H // parts)  # a view, of one stream as of many
     steps_at_once = max(1, BLOCK // (B * 4 * H))
     for end in range(T, 0, -steps_at_once):
         block = slice(max(0, end - steps_at_once), end)

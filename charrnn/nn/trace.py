@@ -17,5 +17,5 @@ class LayerTrace:
     c: np.ndarray | None = None  # (T, B, H), the LSTM's c[t]
     c_prev: np.ndarray | None = None  # (T, B, H), c[t-1]
     inner: np.ndarray | None = None  # (T, B, H): LSTM tanh(c[t]); GRU W_hn h[t-1] + b_hn
-    gates: Mapping[str, np.ndarray] = field(default_factory=dict)  # name -> (T, B, H)
+    gates: Mapping[str, np.ndarray] = field(default_factory=dict)  # name -> (T, B, H), perhaps strided
     stacked_gates: np.ndarray | None = None  # (4, T, B, H), the LSTM's gates in one array

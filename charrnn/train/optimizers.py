@@ -12,7 +12,7 @@ import numpy as np
 
 from charrnn.nn.buffers import flat
 
-BLOCK = 2**17  # numbers; of 2**14 the calls cost more than the cache gains
+BLOCK = 2**17  # numbers: half a megabyte an array. Shorter ones lose more by calls than the cache gains.
 
 
 class Optimizer:
@@ -197,10 +197,10 @@ class Adam(Optimizer):
         scratch *= 1 - self.beta2
         v += scratch
         np.sqrt(v, out=scratch)
-        root_scale = (1 - self.beta2**self.steps) ** 0.5  # √v = root_scale √v̂
-        scratch += root_scale * self.epsilon
+        correction = (1 - self.beta2**self.steps) ** 0.5  # √v = correction √v̂
+        scratch += correction * self.epsilon
         np.divide(m, scratch, out=scratch)
-        scratch *= lr * root_scale / (1 - self.beta1**self.steps)
+        scratch *= lr * correction / (1 - self.beta1**self.steps)
         theta -= scratch
 
 

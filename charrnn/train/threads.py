@@ -14,9 +14,9 @@ USUAL_STEPS = 20
 MUCH_SLOWER = 2.5
 LOOK_AGAIN_SECONDS = 2.0
 BACK_TO_MORE_SECONDS = 60.0
-PROBE_SECONDS = 0.04  # for each number of threads and kind of product
+PROBE_SECONDS = 0.04  # at least, for each number of threads and kind of product
 FEWEST_PRODUCTS = 3
-STEPS_AT_ONCE = 8  # enough to tell: a product of all steps of a chunk has many more
+STEPS_AT_ONCE = 8  # time steps; a chunk has more, which would take longer and tell the same
 
 
 def available_cores() -> int:
@@ -36,16 +36,16 @@ def choose_shards(streams: int, multiplications: float) -> int:
 def choose_threads(batch_size: int, hidden: int) -> int:
     """1, or all cores, whichever makes the products of a training step sooner just now.
 
-    Half of them multiply (B, H) by (H, 4H), step by step; half all steps at once. BLAS threads spin while they
-    wait for each other: for small products, or when another program holds a core, more threads are slower,
-    sometimes by far.
+    About half of them multiply (B, H) by (H, 4H), one time step after the other; half do all at once. BLAS
+    threads spin while they wait for each other: for small products, or when another program holds a core, more
+    threads are slower, sometimes by far.
     """
     cores = available_cores()
     if cores == 1:
         return 1
     weight = np.ones((hidden, 4 * hidden), np.float32)
 
-    def typical_time(steps: int, threads: int) -> float:
+    def seconds_a_time_step(steps: int, threads: int) -> float:
         h = np.ones((steps * batch_size, hidden), np.float32)
         out, times = np.empty((len(h), 4 * hidden), np.float32), list[float]()
         with threadpool_limits(threads, user_api="blas"):
@@ -55,11 +55,11 @@ def choose_threads(batch_size: int, hidden: int) -> int:
                 times.append(time.perf_counter() - started)
         return statistics.median(times) / steps
 
-    def a_step(threads: int) -> float:
-        return typical_time(1, threads) + typical_time(STEPS_AT_ONCE, threads)
+    def of_both_kinds(threads: int) -> float:
+        return seconds_a_time_step(1, threads) + seconds_a_time_step(STEPS_AT_ONCE, threads)
 
-    # Threads must pay clearly: the products are not all of a step.
-    return cores if a_step(cores) < 0.9 * a_step(1) else 1
+    # Threads must pay clearly: the products are not all of a training step.
+    return cores if of_both_kinds(cores) < 0.9 * of_both_kinds(1) else 1
 
 
 class Watch:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from charrnn import config
+from charrnn.train import optimizers
 from charrnn.train.optimizers import OPTIMIZERS, Adagrad
 
 N, STEPS = 7, 50
@@ -30,6 +31,14 @@ def trajectory(optimizer, lr, dtype=np.float64):
         np.testing.assert_array_equal(grad, kept)
         path.append(theta.copy())
     return np.array(path)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_blocks_are_nobodys_business(name, monkeypatch):
+    """The arrays are gone over in blocks: of three numbers here, of which the last has one."""
+    whole = trajectory(OPTIMIZERS[name](N, np.float64), 0.1)
+    monkeypatch.setattr(optimizers, "BLOCK", 3)
+    np.testing.assert_array_equal(trajectory(OPTIMIZERS[name](N, np.float64), 0.1), whole)
 
 
 # One number's way, in plain Python floats: (θ, gradients, lr) -> θ after each step.

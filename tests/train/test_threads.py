@@ -1,3 +1,5 @@
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -76,6 +78,36 @@ def test_slow_for_good_is_not_looked_at_all_the_time(watched):
     steps(100, 0.03)
     steps(1000, 0.1)
     assert 0 < len(looks) <= 1000 * 0.1 / threads.LOOK_AGAIN_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("one_step", "all_steps", "best"),
+    [
+        (0.5, 0.5, 2),
+        (1.0, 0.5, 2),
+        (1.0, 1.0, 1),
+        (100.0, 0.5, 1),
+    ],  # times with two threads, those with one being 1
+)
+def test_both_kinds_of_product_count(one_step, all_steps, best, monkeypatch):
+    """A made-up clock goes on at each product; one of several time steps takes as many times as long."""
+    clock, threads_now = Clock(), [1]
+
+    @contextmanager
+    def limits(count, user_api):
+        threads_now[0] = count
+        yield
+
+    def matmul(h, w, out):
+        steps = len(h) // 16
+        slower = 1 if threads_now[0] == 1 else one_step if steps == 1 else all_steps
+        clock.seconds += 1e-3 * steps * slower
+
+    monkeypatch.setattr(threads, "available_cores", lambda: 2)
+    monkeypatch.setattr(threads, "threadpool_limits", limits)
+    monkeypatch.setattr(threads.time, "perf_counter", clock)
+    monkeypatch.setattr(threads.np, "matmul", matmul)
+    assert choose_threads(16, 8) == best
 
 
 def test_one_core_has_one_thread(monkeypatch):

@@ -26,8 +26,6 @@ from charrnn.tune.board import Board, Trial, TuneResult  # noqa: E402
 from charrnn.tune.study import tune  # noqa: E402
 from charrnn.tune.trial import RUNGS, Failed, Job, Measured  # noqa: E402
 
-pytestmark = pytest.mark.slow  # each test trains many models
-
 SPACE = """
 layers = 1
 cell = ["lstm", "gru"]
@@ -135,6 +133,7 @@ def settings_of(result: TuneResult) -> list[tuple[int, str, float, int]]:
 # What is tried
 
 
+@pytest.mark.slow
 def test_random_settings_are_within_the_space_and_of_the_seed(text: Path, trainers: Trainers) -> None:
     first = settings_of(run(trials=6))
     assert len(set(first)) == 6
@@ -185,6 +184,7 @@ def test_no_setting_is_tried_twice_and_a_small_space_ends(text: Path, trainers: 
 # Stopping early, failing
 
 
+@pytest.mark.slow
 def test_successive_halving_stops_poor_trials(text: Path, trainers: Trainers) -> None:
     result = run(trials=12)
     states = [trial.state for trial in result.trials]
@@ -226,6 +226,7 @@ def test_a_trial_whose_process_dies_is_tried_once_more(text: Path, trainers: Tra
     assert trainers.trained[0] == trainers.trained[1]
 
 
+@pytest.mark.slow
 def test_a_time_limit_ends_the_search_and_nothing_is_lost(
     text: Path, trainers: Trainers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +253,7 @@ def test_a_time_limit_ends_the_search_and_nothing_is_lost(
 # Going on
 
 
+@pytest.mark.slow
 def test_a_resume_goes_on_and_counts_on(text: Path, trainers: Trainers) -> None:
     whole = settings_of(run(trials=5, out="whole"))
     run(trials=2)
@@ -300,6 +302,7 @@ def test_a_search_is_not_overwritten(text: Path, trainers: Trainers) -> None:
         run(trials=1)
 
 
+@pytest.mark.slow
 def test_the_best_is_a_file_for_config(text: Path, trainers: Trainers) -> None:
     result = run(trials=5)
     content = tomllib.loads(Path(result.best_toml).read_text())
@@ -452,6 +455,7 @@ def test_real_trials_are_stopped_early(text: Path) -> None:
     assert states == {0.01: ("done", 9), 1e-6: ("stopped early", 1), 1e-7: ("stopped early", 1)}
 
 
+@pytest.mark.slow
 def test_interrupted_says_how_to_go_on(
     text: Path, trainers: Trainers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-needs_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")
+
+
+def needs_browser(test: Any) -> Any:
+    """Marks a test or a class: skipped without chromium, and slow."""
+    skipped = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver")
+    return pytest.mark.slow(skipped(test))
+
+
 LETTERS = "#text .block span"
 
 

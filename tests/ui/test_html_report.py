@@ -41,8 +41,6 @@ from charrnn.ui.html.page import (
     write_page,
 )
 
-pytestmark = pytest.mark.slow  # a browser opens many pages
-
 HOSTILE = (
     '</script><script>window.hacked=1</script><img src=x onerror="window.hacked=1">&amp;&lt;<!--<![CDATA['
     "\u2028\u2029\u202eab\u05d0\u05d1\u0627\u0644\u0000\u0007\x1b[31m\x7f\x85\t|\r\n'\\\"${window.hacked=1}`"

@@ -27,8 +27,6 @@ from charrnn.train.session import train
 from charrnn.ui.html import run as page_of_run
 from charrnn.ui.html.page import MOST_BYTES
 
-pytestmark = pytest.mark.slow  # a browser opens many pages
-
 HOSTILE = (
     '</script><script>window.hacked=1</script><img src=x onerror="window.hacked=1">&amp;<!--'
     "\u2028\u202eab\u05d0\u0000\x1b[31m\x7f\t|\r\n'\\\"\U0001f600e\u0301\u00a0"

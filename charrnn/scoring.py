@@ -95,10 +95,8 @@ def _window(
     ends = np.empty_like(begins)
     tolerance = TOLERANCE[begins.dtype.name]
     wrong = np.arange(count)
-    error, total = (
-        np.zeros_like(begins),
-        None,
-    )  # of the states that segments begin in; of their losses, the sum
+    error = np.zeros_like(begins)  # of the states that segments begin in
+    total: np.ndarray | None = None  # of the losses of each segment
     for _ in range(PASSES):
         # The network keeps buffers for each number of streams it has met, so let there be few: some
         # segments run more than once to fill up to a power of two.

@@ -208,9 +208,8 @@ def by_round(rounds: list[dict[str, float]]) -> dict[str, float]:
     return {pair: statistics.median(values) for pair, values in ratios.items() if values}
 
 
-Round = tuple[
-    dict[str, dict[str, Any]], float | None
-]  # what each side's process printed; the peak just before
+# Of a shape: what each side's process printed, and the peak just before.
+Round = tuple[dict[str, dict[str, Any]], float | None]
 
 
 def shape_result(shape: Shape, rounds: list[Round]) -> dict[str, Any]:

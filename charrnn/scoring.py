@@ -25,7 +25,6 @@ SHORTEST_SEGMENT = 1024  # symbols
 WARM_UP = 256  # symbols read to guess the state a segment begins in
 PASSES = 3  # before the rest is read as one stream
 NUMBERS_AT_ONCE = 2**25  # of activations and logits: 128 MB in float32
-BLOCK = 32  # symbols that charrnn.fast reads at once: others it leaves to the plain network
 # Error of a state handed over, relative to 1 + |value|, that counts as none: above the rounding of the
 # arithmetic, and small enough that a memory which fades slowly moves the mean loss by less than 1e-6.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
@@ -153,8 +152,8 @@ def _run(
     # A layer's buffers hold about 12 numbers a cell and step.
     numbers = len(starts) * (network.vocab_size + 12 * network.config.layers * network.config.hidden)
     step = max(1, min(256, NUMBERS_AT_ONCE // numbers))
-    if step > BLOCK:
-        step -= step % BLOCK
+    if step > network.steps_at_once:
+        step -= step % network.steps_at_once
     for offset in range(0, shortest, step):
         places = starts + np.arange(offset, min(offset + step, shortest))[:, None]
         logits, state = network.read(ids[places].astype(np.intp), state)

@@ -40,6 +40,8 @@ def shares(streams: int, threads: int) -> list[slice]:
 class FastNetwork(Network):
     """`threads` may be set before the first use."""
 
+    steps_at_once = STEPS
+
     def __init__(self, config: ModelConfig, vocab_size: int, dtype: np.typing.DTypeLike = np.float32) -> None:
         super().__init__(config, vocab_size, dtype)
         self.threads = Threads(1)

@@ -82,6 +82,8 @@ class Trace:
 class Network:
     """The parameters, their gradients, and the two passes. Hidden state is passed in and returned."""
 
+    steps_at_once = 1  # `read` is quickest with a multiple of so many
+
     def __init__(self, config: ModelConfig, vocab_size: int, dtype: np.typing.DTypeLike = np.float32) -> None:
         self.config = config
         self.vocab_size = vocab_size

@@ -12,6 +12,7 @@ import numpy as np
 
 from charrnn.nn.buffers import flat
 
+Array = np.ndarray
 BLOCK = 2**17  # numbers: half a megabyte an array. Shorter ones lose more by calls than the cache gains.
 
 
@@ -33,14 +34,7 @@ class Optimizer:
             memory = [self.memory[name][block] for name in self.memory_names]
             self._update(theta[block], grad[block], lr, self._scratch[: block.stop - start], memory)
 
-    def _update(
-        self,
-        theta: np.ndarray,
-        grad: np.ndarray,
-        lr: float,
-        scratch: np.ndarray,
-        memory: Sequence[np.ndarray],
-    ) -> None:
+    def _update(self, theta: Array, grad: Array, lr: float, scratch: Array, memory: Sequence[Array]) -> None:
         """The rule for one block; `memory` in the order of `memory_names`."""
         raise NotImplementedError
 
@@ -48,14 +42,7 @@ class Optimizer:
 class SGD(Optimizer):
     """θ -= lr g"""
 
-    def _update(
-        self,
-        theta: np.ndarray,
-        grad: np.ndarray,
-        lr: float,
-        scratch: np.ndarray,
-        memory: Sequence[np.ndarray],
-    ) -> None:
+    def _update(self, theta: Array, grad: Array, lr: float, scratch: Array, memory: Sequence[Array]) -> None:
         theta -= np.multiply(grad, lr, out=scratch)
 
 
@@ -68,14 +55,7 @@ class Momentum(Optimizer):
     memory_names = ("velocity",)
     mu = 0.9
 
-    def _update(
-        self,
-        theta: np.ndarray,
-        grad: np.ndarray,
-        lr: float,
-        scratch: np.ndarray,
-        memory: Sequence[np.ndarray],
-    ) -> None:
+    def _update(self, theta: Array, grad: Array, lr: float, scratch: Array, memory: Sequence[Array]) -> None:
         (v,) = memory
         v *= self.mu
         v += grad
@@ -91,14 +71,7 @@ class Nesterov(Optimizer):
     memory_names = ("velocity",)
     mu = 0.9
 
-    def _update(
-        self,
-        theta: np.ndarray,
-        grad: np.ndarray,
-        lr: float,
-        scratch: np.ndarray,
-        memory: Sequence[np.ndarray],
-    ) -> None:
+    def _update(self, theta: Array, grad: Array, lr: float, scratch: Array, memory: Sequence[Array]) -> None:
         (v,) = memory
         v *= self.mu
         v += grad
@@ -124,14 +97,7 @@ class Adagrad(Optimizer):
         self.memory["square_sum"] += initial_accumulator
         self.epsilon = epsilon
 
-    def _update(
-        self,
-        theta: np.ndarray,
-        grad: np.ndarray,
-        lr: float,
-        scratch: np.ndarray,
-        memory: Sequence[np.ndarray],
-    ) -> None:
+    def _update(self, theta: Array, grad: Array, lr: float, scratch: Array, memory: Sequence[Array]) -> None:
         (m,) = memory
         m += np.multiply(grad, grad, out=scratch)
         np.sqrt(m, out=scratch)
@@ -151,14 +117,7 @@ class RMSProp(Optimizer):
     memory_names = ("square_mean",)
     rho, epsilon = 0.95, 1e-8
 
-    def _update(
-        self,
-        theta: np.ndarray,
-        grad: np.ndarray,
-        lr: float,
-        scratch: np.ndarray,
-        memory: Sequence[np.ndarray],
-    ) -> None:
+    def _update(self, theta: Array, grad: Array, lr: float, scratch: Array, memory: Sequence[Array]) -> None:
         (m,) = memory
         m *= self.rho
         np.multiply(grad, grad, out=scratch)
@@ -181,14 +140,7 @@ class Adam(Optimizer):
     memory_names = ("mean", "square_mean")
     beta1, beta2, epsilon = 0.9, 0.999, 1e-8
 
-    def _update(
-        self,
-        theta: np.ndarray,
-        grad: np.ndarray,
-        lr: float,
-        scratch: np.ndarray,
-        memory: Sequence[np.ndarray],
-    ) -> None:
+    def _update(self, theta: Array, grad: Array, lr: float, scratch: Array, memory: Sequence[Array]) -> None:
         m, v = memory
         m *= self.beta1
         m += np.multiply(grad, 1 - self.beta1, out=scratch)

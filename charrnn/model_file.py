@@ -262,7 +262,7 @@ def _metadata(found: Any) -> dict[str, Any]:
     if version > FORMAT_VERSION:
         raise ModelError(
             f"it has format version {reprlib.repr(version)}; this charrnn reads up to {FORMAT_VERSION}. "
-            "Upgrade it: pip install --upgrade charrnn"
+            "A newer charrnn reads it"
         )
     for key in ("config", "vocab", "training"):
         if not isinstance(metadata.get(key, {}), dict):

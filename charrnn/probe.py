@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from charrnn import model_file
-from charrnn.errors import DataError, ModelError, UsageError
+from charrnn.errors import DataError, ModelError
+from charrnn.extras import require
 from charrnn.model import Model, load_model
 from charrnn.sampling import silent_symbol
 from charrnn.text.table import Row
@@ -387,9 +388,5 @@ def _sklearn(module: str) -> Any:
     """A part of scikit-learn. Raises UsageError where it is not installed."""
     import importlib
 
-    try:
+    with require("probe", "charrnn probe"):
         return importlib.import_module(f"sklearn.{module}")
-    except ImportError as error:
-        raise UsageError(
-            'charrnn probe needs scikit-learn, which is an extra: pip install "charrnn[probe]"'
-        ) from error

@@ -36,7 +36,9 @@ ROOMS = [
     "nn",
     "config",
     "files",
+    "extras",
     "errors",
+    "version",
 ]
 
 # Where a library may be imported; numpy may be anywhere.

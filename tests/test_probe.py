@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 from charrnn.cli.app import app
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
+from charrnn.extras import how_to_install
 from charrnn.model import Model
 from charrnn.model_file import read_metadata
 from charrnn.nn import torch_layout
@@ -299,7 +300,7 @@ def test_without_scikit_learn(model: Model, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "sklearn", None)
     missing = run("labels.csv", "--model", "m.safetensors").exception
     assert isinstance(missing, UsageError)
-    assert 'pip install "charrnn[probe]"' in str(missing)
+    assert how_to_install("probe") in str(missing)
 
 
 def test_a_forged_probe(tmp_path: Path) -> None:

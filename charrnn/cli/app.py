@@ -23,6 +23,7 @@ from charrnn.cli.sample import sample
 from charrnn.cli.train import train
 from charrnn.cli.tune import tune
 from charrnn.errors import CharRNNError, UsageError
+from charrnn.version import __version__
 
 app = App(
     name="charrnn",
@@ -52,9 +53,7 @@ _debug = False
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"charrnn {version('charrnn')}")
+        typer.echo(f"charrnn {__version__}")
         raise typer.Exit
 
 

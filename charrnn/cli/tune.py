@@ -37,8 +37,8 @@ def tune(
 
     Every trial is measured on the validation text at each ninth of its budget, and poor ones are stopped
     early. A search that was stopped or killed goes on with --resume: no trial is lost, none is done twice.
-    The best settings are in best.toml, a file for charrnn train --config. Needs Optuna: pip install
-    "charrnn[tune]".
+    The best settings are in best.toml, a file for charrnn train --config. Needs the extra tune:
+    without it, the command says how to install it.
 
     \b
     Examples:

@@ -18,6 +18,7 @@ import numpy as np
 from charrnn.config import as_dict
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.exchange.gates import reordered
+from charrnn.extras import require
 from charrnn.model import Model
 
 OPSET = 17  # of 2022: what current and older runtimes read alike
@@ -195,7 +196,7 @@ def _options(model: Model) -> Mapping[str, Any]:
 
 
 def _library(name: str) -> Any:
-    try:
+    with require("onnx", "--to onnx"):
         if name == "onnx":
             import onnx
             import onnx.checker
@@ -204,7 +205,4 @@ def _library(name: str) -> Any:
 
             return onnx
         import onnxruntime
-
-        return onnxruntime
-    except ImportError as error:
-        raise UsageError(f'--to onnx needs {name}: pip install "charrnn[onnx]"') from error
+    return onnxruntime

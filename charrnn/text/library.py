@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import importlib.resources
 import os
 import sys
 import sysconfig
@@ -35,7 +36,7 @@ class Text(Protocol):
 
 @dataclass(frozen=True)
 class Shipped:
-    """A text that comes with a checkout of the project; an installed package has none."""
+    """A text that comes with the project, in a checkout and in the installed package."""
 
     name: str
     about: str
@@ -51,8 +52,8 @@ class Shipped:
             yield self.path.read_bytes()
         except OSError as error:
             raise DataError(
-                f"{self.name}: {self.path} cannot be read ({error.strerror}); this text comes with a "
-                "checkout of the project, not with the package. Use another: charrnn corpus lists them"
+                f"{self.name}: {self.path} cannot be read ({error.strerror}), which came with charrnn. "
+                "Install charrnn again, or use another text: charrnn corpus lists them"
             ) from error
 
 
@@ -150,7 +151,7 @@ def texts(max_bytes: int | None = None) -> list[Text]:
             "shipped",
             "The Harbour Clock, a story in four parts written for this project",
             "CC0-1.0",
-            Path(__file__).parents[2] / "corpora" / "harbour.txt",
+            _book(),
         ),
         StandardLibrary(
             "python-stdlib",
@@ -167,6 +168,15 @@ def texts(max_bytes: int | None = None) -> list[Text]:
             "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
         ),
     ]
+
+
+def _book() -> Path:
+    """The Harbour Clock: in the package where it was built into one, otherwise in the checkout."""
+    package = importlib.resources.files("charrnn")
+    built, checkout = (
+        Path(str(folder), "corpora/harbour.txt") for folder in (package, Path(str(package)).parent)
+    )
+    return built if built.is_file() else checkout
 
 
 def find(library: Sequence[Text], name: str) -> Text:
@@ -191,7 +201,7 @@ def size_and_sha256(text: Text) -> tuple[int, str]:
 
 
 def describe(text: Text) -> dict[str, Any]:
-    """What a list says of `text`; size and sha256 are None when it is not there, as without a checkout."""
+    """What a list says of `text`; size and sha256 are None when it is not there."""
     try:
         size, sha256 = size_and_sha256(text)
     except DataError:

@@ -8,6 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import UsageError
+from charrnn.extras import how_to_install
 from charrnn.nn.network import Network
 from charrnn.train.threads import choose_shards, choose_threads
 
@@ -20,7 +21,7 @@ def settle(config: TrainConfig) -> TrainConfig:
     installed = importlib.util.find_spec("llvmlite") is not None
     if config.backend == "fast" and not installed:
         raise UsageError(
-            '--backend fast is not installed. Install it by: pip install "charrnn[fast]", '
+            f"--backend fast needs the extra fast, which is not installed: {how_to_install('fast')}; "
             "or give --backend numpy"
         )
     if config.backend != "auto":

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from charrnn.errors import CharRNNError, UsageError
+from charrnn.errors import CharRNNError
+from charrnn.extras import require
 from charrnn.text.batches import Streams
 from charrnn.train.backend import Backend
 from charrnn.train.signals import stop_on_signals
@@ -156,11 +157,9 @@ def joined() -> Iterator[Ranks]:
     if int(os.environ.get("WORLD_SIZE", 1)) == 1 or "RANK" not in os.environ:
         yield ALONE
         return
-    try:
+    with require("torch", "torchrun with several processes"):
         import torch
         from torch import distributed
-    except ImportError as missing:
-        raise UsageError('several processes need PyTorch: pip install "charrnn[torch]"') from missing
     try:
         store, rank, size = next(iter(distributed.rendezvous("env://", timeout=PATIENCE)))
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"

@@ -1,6 +1,5 @@
 """Where a run leaves its checkpoints, models and records: its folder, as the training loop sees it."""
 
-import importlib.metadata
 import platform
 import shlex
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from charrnn.text.corpus import Corpus
 from charrnn.train import checkpoint
 from charrnn.train.loop import Report, Sample
 from charrnn.train.plan import Plan
+from charrnn.version import __version__
 
 
 def corpus_card(corpus: Corpus) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class RunStore:
             "init_from": plan.init_from,
             "changes": list(plan.changes),
             "versions": {
-                "charrnn": importlib.metadata.version("charrnn"),
+                "charrnn": __version__,
                 "numpy": np.__version__,
                 "python": platform.python_version(),
             },

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import Any
 
-from charrnn.errors import UsageError
+from charrnn.extras import require
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.train.listeners import About, RunListener
 from charrnn.train.loop import Progress, Report
@@ -31,11 +31,9 @@ def tensorboard(listener: RunListener, wanted: bool) -> Iterator[RunListener]:
     if not wanted:
         yield listener
         return
-    try:
+    with require("tensorboard", "--tensorboard"):
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto import event_pb2, summary_pb2
-    except ImportError as error:
-        raise UsageError('--tensorboard needs tensorboardX: pip install "charrnn[tensorboard]"') from error
 
     def event(record: Mapping[str, Any], wall_time: float) -> Any:
         values = [

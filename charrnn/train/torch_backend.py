@@ -18,16 +18,15 @@ import numpy as np
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import UsageError
+from charrnn.extras import require
 from charrnn.nn.init import initialise
 from charrnn.nn.network import Network
 from charrnn.train import optimizers
 from charrnn.train.backend import generator_state, set_generator_state
 from charrnn.train.ranks import ALONE, Ranks
 
-try:
+with require("torch", "--backend torch"):
     import torch
-except ImportError as missing:
-    raise UsageError('--backend torch needs PyTorch: pip install "charrnn[torch]"') from missing
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 CELLS: dict[str, Callable[..., torch.nn.RNNBase]] = {

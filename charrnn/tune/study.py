@@ -28,6 +28,7 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, DataError, Interrupted, ModelError, UsageError
+from charrnn.extras import require
 from charrnn.train.run_folder import RunFolder, to_toml
 from charrnn.train.session import corpus_card, named, plan_new
 from charrnn.train.signals import StopRequest, stop_on_signals
@@ -98,15 +99,10 @@ def tune(
 
 
 def _optuna() -> ModuleType:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import optuna
-            import optuna.storages
-    except ImportError as error:
-        raise UsageError(
-            'charrnn tune needs Optuna, which is not installed: pip install "charrnn[tune]"'
-        ) from error
+    with require("tune", "charrnn tune"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import optuna
+        import optuna.storages
     return optuna
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from charrnn.cli import app as app_module
 from charrnn.config import ModelConfig
+from charrnn.extras import how_to_install
 from charrnn.model import Model, load_model
 from charrnn.nn import torch_layout
 
@@ -143,4 +144,5 @@ def test_without_the_extra(charrnn, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     done = charrnn("export", "--to", "onnx", "--model", "m.safetensors", "--out", "m.onnx")
     assert (done.code, done.out) == (2, "")
-    assert done.err == 'charrnn: --to onnx needs onnx: pip install "charrnn[onnx]"\n'
+    told = "--to onnx needs the extra onnx, which is not installed: "
+    assert done.err == f"charrnn: {told}{how_to_install('onnx')}\n"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.cli import app as app_module
+from charrnn.extras import how_to_install
 from charrnn.tune.space import parse_space
 
 SPACE = "layers = 1\nhidden = [4, 8]\nbatch_size = 2\nseq_length = 5\n"
@@ -61,7 +62,7 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     monkeypatch.setitem(sys.modules, "optuna", None)
     code, out, err = charrnn("text.txt", monkeypatch, capsys)
     assert (code, out) == (2, "")
-    assert 'pip install "charrnn[tune]"' in err
+    assert how_to_install("tune") in err
 
 
 def test_the_default_space_is_shown(

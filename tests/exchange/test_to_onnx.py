@@ -1,6 +1,7 @@
 """The ONNX graphs give the logits and the state that the model gives."""
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -9,6 +10,7 @@ from exchanged import SHAPES, VOCAB, B, T, random_model, random_reading
 
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.exchange import onnx as exchange
+from charrnn.extras import how_to_install
 from charrnn.text.vocabulary import Vocabulary
 
 onnx = pytest.importorskip("onnx")
@@ -100,7 +102,7 @@ def test_without_the_extra(missing, monkeypatch):
     model = random_model("rnn")
     content = exchange.to_onnx(model)
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(UsageError, match=r'needs onnx.*: pip install "charrnn\[onnx\]"'):
+    with pytest.raises(UsageError, match=re.escape(how_to_install("onnx"))):
         exchange.to_onnx(model) if missing == "onnx" else exchange.largest_difference(
             content, model, "sequence"
         )

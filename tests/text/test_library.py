@@ -2,9 +2,11 @@
 
 import hashlib
 import http.server
+import shutil
 import socket
 import sysconfig
 import threading
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -250,8 +252,22 @@ def test_a_shipped_text_stays_where_it_is_unless_copied(tmp_path):
     assert library.make(text, tmp_path / "copy.txt").read_text() == "Once."
 
 
-def test_a_shipped_text_without_a_checkout(tmp_path):
-    with pytest.raises(DataError, match=r"story\.txt cannot be read .* comes with a checkout"):
+def test_the_book_is_in_the_wheel_and_in_a_checkout(tmp_path, monkeypatch):
+    """Where the build puts it, it is found; in a checkout the package has none, and it is beside it."""
+    root = Path(__file__).parents[2]
+    build = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    ((source, target),) = build["targets"]["wheel"]["force-include"].items()
+    (tmp_path / target).parent.mkdir(parents=True)
+    shutil.copy(root / source, tmp_path / target)
+    for package in (root / "charrnn", tmp_path / "charrnn"):
+        monkeypatch.setattr("importlib.resources.files", lambda name, package=package: package)
+        book = library.find(library.texts(), "shipped")
+        assert book.path == (root / source if package.parent == root else tmp_path / target)
+        assert library.describe(book)["bytes"] == 240_402
+
+
+def test_a_shipped_text_that_is_gone(tmp_path):
+    with pytest.raises(DataError, match=r"story\.txt cannot be read .*Install charrnn again"):
         library.make(Shipped("shipped", "", "", tmp_path / "story.txt"))
 
 

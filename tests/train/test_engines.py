@@ -11,12 +11,12 @@ from small_runs import Recorder, run, write_text
 from charrnn.cli.app import main
 from charrnn.config import PRESETS, TrainConfig, configs
 from charrnn.errors import UsageError
+from charrnn.extras import how_to_install
 from charrnn.train import engines, session
 from charrnn.train.engines import blas_threads, settle, threads_for
 from charrnn.train.run_folder import RunFolder
 from charrnn.train.session import train
 
-HOW_TO_INSTALL = 'pip install "charrnn[fast]"'
 installed = pytest.mark.skipif(not importlib.util.find_spec("llvmlite"), reason="llvmlite is not installed")
 
 
@@ -48,7 +48,7 @@ def test_auto_is_numpy_where_it_is_not(missing: None) -> None:
         assert settle(configs(preset)[1]).backend == "numpy"
     with pytest.raises(UsageError) as told:
         settle(TrainConfig(backend="fast"))
-    assert HOW_TO_INSTALL in str(told.value)
+    assert how_to_install("fast") in str(told.value)
     assert "--backend numpy" in str(told.value)
 
 
@@ -66,7 +66,7 @@ def test_the_command_tells_how_to_install_it(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
-    assert HOW_TO_INSTALL in " ".join(capsys.readouterr().err.split())
+    assert how_to_install("fast") in " ".join(capsys.readouterr().err.split())
     assert not out.exists()
 
 

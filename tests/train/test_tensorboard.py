@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import struct
 import sys
 from dataclasses import asdict
@@ -9,6 +10,7 @@ from dataclasses import asdict
 import pytest
 
 from charrnn.errors import CharRNNError, Interrupted, UsageError
+from charrnn.extras import how_to_install
 from charrnn.train import session
 from charrnn.train.session import Quiet
 from charrnn.train.tensorboard import tensorboard
@@ -158,7 +160,7 @@ def test_everything_is_passed_on(train, tmp_path):
 def test_without_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX.event_file_writer", None)
     with (
-        pytest.raises(UsageError, match=r'--tensorboard needs tensorboardX: pip install "charrnn\[tensorb'),
+        pytest.raises(UsageError, match=re.escape(how_to_install("tensorboard"))),
         tensorboard(Quiet(), True),
     ):
         raise CharRNNError("training began")

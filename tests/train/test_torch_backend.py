@@ -13,6 +13,7 @@ from small_runs import SETTINGS, Recorder, outcome, run, write_text
 
 from charrnn.config import CELLS, OPTIMIZERS, TrainConfig, configs
 from charrnn.errors import Interrupted, UsageError
+from charrnn.extras import how_to_install
 from charrnn.model import load_model
 from charrnn.scoring import mean_loss
 from charrnn.text.batches import Streams
@@ -253,5 +254,6 @@ def test_without_torch_the_extra_is_named(corpus: Path, tmp_path: Path) -> None:
     command = ["train", str(corpus), "--backend", "torch", "--out", str(tmp_path / "out")]
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr == 'charrnn: --backend torch needs PyTorch: pip install "charrnn[torch]"\n'
+    told = "--backend torch needs the extra torch, which is not installed: "
+    assert done.stderr == f"charrnn: {told}{how_to_install('torch')}\n"
     assert not (tmp_path / "out").exists()

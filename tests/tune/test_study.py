@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ optuna = pytest.importorskip("optuna")
 sqlalchemy = pytest.importorskip("sqlalchemy")
 
 from charrnn.errors import CharRNNError, DataError, Interrupted, ModelError, UsageError  # noqa: E402
+from charrnn.extras import how_to_install  # noqa: E402
 from charrnn.tune import study  # noqa: E402
 from charrnn.tune.board import Board, Trial, TuneResult  # noqa: E402
 from charrnn.tune.study import tune  # noqa: E402
@@ -326,7 +328,7 @@ def test_what_cannot_be_searched(text: Path, trainers: Trainers) -> None:
 
 def test_without_optuna(text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(UsageError, match=r'pip install "charrnn\[tune\]"'):
+    with pytest.raises(UsageError, match=re.escape(how_to_install("tune"))):
         run()
 
 

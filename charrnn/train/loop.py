@@ -18,6 +18,7 @@ from charrnn.errors import DivergedError
 from charrnn.nn.network import Network
 from charrnn.train.backend import Backend
 from charrnn.train.schedules import learning_rate
+from charrnn.train.stopwatch import Stopwatch
 
 SMOOTHING = 0.99  # of the running train loss, a step
 TICK_SECONDS = 0.1  # between two looks of a listener at the progress
@@ -30,7 +31,7 @@ class Progress:
     """How far a run is: all that changes as it goes, beside the arrays of its backend."""
 
     step: int = 0
-    seconds: float = 0.0  # of training, validation included
+    seconds: float = 0.0  # of training, validation included; not those in which the process was stopped
     validation_seconds: float = 0.0
     smooth_loss_nats: float = 0.0
     report_loss_sum: float = 0.0  # since the last report
@@ -147,6 +148,7 @@ class Trainer:
         self._loss_limit = 2 * math.log(vocab_size) + 3
         self._good: tuple[dict[str, np.ndarray], Progress] | None = None
         self._last_loss = 0.0
+        self._watch = Stopwatch(lambda: time.perf_counter())
         self.stopped_because = ""
 
     @property
@@ -208,22 +210,22 @@ class Trainer:
         """Take the steps that the budget allows and save a checkpoint; returns why it stopped."""
         if (reason := self._spent()) is not None:
             return reason
-        began = last_tick = last_checkpoint = time.perf_counter()
-        before = self.progress.seconds
+        self._watch.restart()
+        last_tick = last_checkpoint = self._watch.last
         while (reason := self._spent()) is None:
-            validated = self._step()
-            now = time.perf_counter()
-            self.progress.seconds = before + now - began
-            if validated:
+            validation_due = self._step()
+            self.progress.seconds += self._watch.lap("step")
+            if validation_due:
                 self.validate()
-                now = time.perf_counter()
-                self.progress.seconds = before + now - began
+                self.progress.seconds += self._watch.lap("keeping what was validated")
             if self.interrupted():
                 reason = "interrupted"
                 break
+            now = self._watch.last
             if now - last_checkpoint >= self.config.checkpoint_every:
                 self._checkpoint()
-                last_checkpoint = time.perf_counter()
+                self.progress.seconds += self._watch.lap("checkpoint")
+                last_checkpoint = self._watch.last
             if now - last_tick >= TICK_SECONDS:
                 self.listener.tick(self.progress, self.chars_per_second, self.used)
                 last_tick = now
@@ -277,7 +279,8 @@ class Trainer:
 
     def validate(self) -> bool:
         """Measure the model, and keep it when it is the best; false when it had diverged."""
-        progress, started = self.progress, time.perf_counter()
+        progress = self.progress
+        self._watch.restart()
         network = self.backend.network()
         loss = scoring.mean_loss(network, self.validation) if len(self.validation) > 1 else None
         if loss is not None and not math.isfinite(loss):
@@ -290,7 +293,7 @@ class Trainer:
             progress.validations_since_best = progress.recoveries = 0
         else:
             progress.validations_since_best += 1
-        took = time.perf_counter() - started
+        took = self._watch.lap("validation")
         progress.validation_seconds += took
         progress.seconds += took
         self._report(loss, is_best)

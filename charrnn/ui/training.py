@@ -127,8 +127,8 @@ class LiveView(Silent):
         self._train: list[float] = []
         self._validation: list[float] = []
         self._sample = ""
-        self._began, self._used_at_begin = time.perf_counter(), 0.0
-        self._read = self._began  # when the bar of reading was last drawn
+        self._seconds_at_begin, self._used_at_begin = 0.0, 0.0
+        self._read = time.perf_counter()  # when the bar of reading was last drawn
 
     def reading(self, done: int, total: int) -> None:
         now = time.perf_counter()
@@ -141,12 +141,11 @@ class LiveView(Silent):
     def begin(self, about: About, vocabulary: Vocabulary) -> None:
         self._live.transient = False  # from here on what is shown is to stay
         self._about = about
-        self._began = time.perf_counter()
         self._draw()
 
     def tick(self, progress: Progress, chars_per_second: float, used: float) -> None:
         if not self._used:
-            self._used_at_begin = used
+            self._seconds_at_begin, self._used_at_begin = progress.seconds, used
         self._progress, self._speed, self._used = progress, chars_per_second, used
         self._draw()
 
@@ -174,7 +173,7 @@ class LiveView(Silent):
         bars = BARS if has_unicode(self.console) else ASCII_BARS
         brief = self.console.width < NARROW
         width = min(SPARK_WIDTH, max(8, self.console.width - (32 if brief else 50)))
-        passed = time.perf_counter() - self._began
+        passed = progress.seconds - self._seconds_at_begin
         done = self._used - self._used_at_begin
         remaining = duration(passed * (1 - self._used) / done) if done > 0 else "–"
         head = Table.grid(padding=(0, 2))

@@ -300,6 +300,35 @@ def test_a_time_budget(clock: Clock, validations: Script) -> None:
     assert made.backend.rates == pytest.approx(rates)  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("when", ["step", "validation"])
+def test_seconds_in_which_the_process_was_stopped_do_not_count(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """A minute of steps of a second, each tenth followed by a validation of two, once stopped for an hour."""
+    stops = iter([3600])
+
+    def step(n: int) -> float:
+        clock.now += 1 + (next(stops, 0) if when == "step" and n == 35 else 0)
+        return 2.0
+
+    def validation(network: int, ids: np.ndarray) -> float:
+        clock.now += 2 + (next(stops, 0) if when == "validation" and network == 30 else 0)
+        return 2.0
+
+    monkeypatch.setattr(loop, "scoring", SimpleNamespace(mean_loss=validation))
+    log = Log()
+    made = trainer(
+        FakeBackend(step), log, max_minutes=1, schedule="cosine", eval_every=10, checkpoint_every=1e9
+    )
+    assert made.run() == "max_minutes"
+    assert not list(stops)
+    assert made.progress.step == 50  # 50 seconds of steps, and 10 of validation
+    assert (made.progress.seconds, made.progress.validation_seconds) == (60, 10)
+    seconds = [n + 2 * (n // 10) for n in range(50)]
+    rates = [(0.01 + 0.99 * (1 + math.cos(math.pi * s / 60)) / 2) for s in seconds]
+    assert made.backend.rates == pytest.approx(rates)  # type: ignore[attr-defined]
+
+
 def test_the_nearest_bound_sets_the_share_that_is_used(clock: Clock) -> None:
     made = trainer(FakeBackend(), Log(), max_minutes=1, max_steps=10)
     made.progress.step, made.progress.seconds = 2, 30

@@ -1,5 +1,6 @@
 """The `charrnn` command: its subcommands, and how an error ends it."""
 
+import io
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ from charrnn.cli.sample import sample
 from charrnn.cli.train import train
 from charrnn.cli.tune import tune
 from charrnn.errors import CharRNNError, UsageError
+from charrnn.ui.text import put, say
 from charrnn.version import __version__
 
 app = App(
@@ -53,7 +55,7 @@ _debug = False
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"charrnn {__version__}")
+        put(f"charrnn {__version__}")
         raise typer.Exit
 
 
@@ -80,7 +82,7 @@ def charrnn(
 def main() -> None:
     """Run the command line; an error is one message on stderr and its exit code."""
     try:
-        app(prog_name="charrnn")
+        sys.exit(app(prog_name="charrnn", standalone_mode=False))
     except CharRNNError as error:
         if _debug:
             raise
@@ -99,6 +101,8 @@ def main() -> None:
         # One more, while Python shuts down, is obeyed at once and ends with the same code.
         signal.signal(signal.SIGINT, lambda *_: os._exit(130))
         sys.exit(130)
+    except typer.Abort:
+        fail("stdin ended before the answer", 1)
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
@@ -107,12 +111,18 @@ def main() -> None:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         fail(f"cannot write the result: {error.strerror or error}", 1)
+    except Exception as error:
+        if not hasattr(error, "show"):  # Click's errors, which name what was typed
+            raise
+        words = io.StringIO()
+        error.show(words)
+        say(words.getvalue().rstrip("\n"))
+        sys.exit(getattr(error, "exit_code", 2))
 
 
 def fail(message: str, exit_code: int) -> NoReturn:
-    """Say what was wrong and end. Names from files cannot drive the terminal."""
-    shown = "".join(c if c == "\n" or c.isprintable() else repr(c)[1:-1] for c in message)
-    print(f"charrnn: {shown}", file=sys.stderr)
+    """Say what was wrong and end."""
+    say(f"charrnn: {message}")
     sys.exit(exit_code)
 
 

@@ -1,6 +1,5 @@
 """charrnn corpus: texts to train on, listed or made."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +7,7 @@ import typer
 
 from charrnn.cli.options import JsonOption
 from charrnn.errors import UsageError
+from charrnn.ui.text import json_text, put
 
 
 def corpus(
@@ -45,12 +45,12 @@ def corpus(
     if max_bytes is not None and not isinstance(text, library.StandardLibrary):
         raise UsageError(f"--max-bytes goes with python-stdlib only; {name} is made whole or not at all")
     path = library.make(text, out, force)
-    typer.echo(json.dumps(library.describe(text) | {"path": str(path)}) if as_json else path)
+    put(json_text(library.describe(text) | {"path": str(path)}) if as_json else path)
 
 
 def _show(described: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({"corpora": described}))
+        put(json_text({"corpora": described}))
         return
     rows = [("NAME", "BYTES", "LICENCE", "WHAT IT IS, AND WHERE")]
     for text in described:
@@ -59,4 +59,4 @@ def _show(described: list[dict[str, Any]], as_json: bool) -> None:
         rows.append(("", "", "", text["source"]))
     name_width, size_width, licence_width = (max(len(row[column]) for row in rows) for column in range(3))
     for name, size, licence, what in rows:
-        typer.echo(f"{name:<{name_width}}  {size:>{size_width}}  {licence:<{licence_width}}  {what}")
+        put(f"{name:<{name_width}}  {size:>{size_width}}  {licence:<{licence_width}}  {what}")

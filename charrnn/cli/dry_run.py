@@ -1,12 +1,11 @@
 """charrnn train --dry-run: what a run would be."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import typer
+from charrnn.ui.text import json_text, put, say
 
 
 def dry_run(corpus: Sequence[str], as_json: bool, quiet: bool, **settings: Any) -> None:
@@ -17,11 +16,11 @@ def dry_run(corpus: Sequence[str], as_json: bool, quiet: bool, **settings: Any) 
     from charrnn.ui.training import training_listener
 
     if not quiet:
-        typer.echo("measuring a few seconds of training", err=True)
+        say("measuring a few seconds of training")
     with training_listener(quiet=quiet) as listener:
         run = measure(corpus, listener=listener, **settings)
     if as_json:
-        typer.echo(json.dumps(asdict(run) | {"seconds": run.seconds if math.isfinite(run.seconds) else None}))
+        put(json_text(asdict(run) | {"seconds": run.seconds if math.isfinite(run.seconds) else None}))
     else:
         console = stdout_console()
         console.print(view(run, console))

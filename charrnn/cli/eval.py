@@ -1,6 +1,5 @@
 """charrnn eval: how well a model predicts a text, and where it does not."""
 
-import json
 import sys
 from typing import Annotated, Literal
 
@@ -10,6 +9,7 @@ from charrnn.cli.models import ModelsOption, open_models
 from charrnn.cli.options import JsonOption
 from charrnn.cli.pipes import until_nobody_reads
 from charrnn.errors import DataError, UsageError
+from charrnn.ui.text import json_text, put, say
 
 
 def evaluate(
@@ -75,9 +75,9 @@ def evaluate(
         corpus = read_corpus(files or [], encoding=encoding, vocabulary=vocab)
         ids = corpus.ids
         for note in corpus.notes:
-            typer.echo(note, err=True)
+            say(note)
     if why_not and not no_baselines:
-        typer.echo(f"no baselines but uniform: {why_not}", err=True)
+        say(f"no baselines but uniform: {why_not}")
     threads = choose_threads(SEGMENTS, max(m.config.hidden for m in models))
     with threadpool_limits(threads, user_api="blas"), progress_bar(len(ids) - 1) as progress:
         if per_line:
@@ -91,11 +91,11 @@ def evaluate(
         if per_line:
             for rank, line in enumerate(lines, 1):
                 text = vocab.decode(ids[line.start : line.stop])
-                typer.echo(json.dumps({"rank": rank, "text": text} | line.to_json(), ensure_ascii=False))
+                put(json_text({"rank": rank, "text": text} | line.to_json(), ascii=False))
         elif highlight:
             places = evaluation.worst_places(models, ids, losses, worst)
             surprise.show(vocab, ids, losses, places, sys.stdout)
         elif as_json:
-            typer.echo(json.dumps(found.to_json()))
+            put(json_text(found.to_json()))
         else:
-            typer.echo(found.in_words())
+            put(found.in_words())

@@ -1,6 +1,5 @@
 """charrnn export: a model for other tools."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,6 +7,7 @@ import typer
 
 from charrnn.cli.options import JsonOption, ModelOption
 from charrnn.errors import UsageError
+from charrnn.ui.text import json_text, put, say
 
 
 def export(
@@ -48,7 +48,7 @@ def export(
         raise UsageError(f"--graph goes with --to onnx, not with --to {to}")
     file = find_model(model)
     if model is None:
-        typer.echo(f"model {file}", err=True)
+        say(f"model {file}")
     if out is not None and out.exists() and out.samefile(file):
         raise UsageError(f"--out {out} is the model itself. Name another file")
     loaded = load_model(file)
@@ -58,7 +58,7 @@ def export(
         from charrnn.exchange.torch import loading_lines
 
         lines = loading_lines(loaded.config, len(loaded.vocab), loaded.network.theta.dtype.name, file)
-        typer.echo(json.dumps(told | {"code": lines}) if as_json else lines, nl=as_json)
+        put(json_text(told | {"code": lines}) if as_json else lines, end="\n" if as_json else "")
         return
 
     assert out is not None
@@ -79,4 +79,4 @@ def export(
         with atomic_write(path) as written:
             written.write(content)
     names = [str(path) for path in files]
-    typer.echo(json.dumps(told | {"files": names}) if as_json else "\n".join(names))
+    put(json_text(told | {"files": names}) if as_json else "\n".join(names))

@@ -7,6 +7,7 @@ import typer
 
 from charrnn.cli.origin import origin
 from charrnn.errors import UsageError
+from charrnn.ui.text import say
 
 
 def of_a_resume(ctx: typer.Context, given: dict[str, Any], limits: Collection[str]) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def of_a_resume(ctx: typer.Context, given: dict[str, Any], limits: Collection[st
         past |= set(limits)
     kept -= {name for name in kept & past if origins[name].kind == "file"}
     if left := sorted(where.name for where in origins.values() if where.kind == "environment"):
-        typer.echo(f"a run goes on with its own settings, whatever {', '.join(left)} may be", err=True)
+        say(f"a run goes on with its own settings, whatever {', '.join(left)} may be")
     return {name: value if name in kept else None for name, value in given.items()}
 
 

@@ -1,6 +1,5 @@
 """charrnn gradcheck: is the backward pass the derivative of the forward pass?"""
 
-import json
 from typing import Annotated, Any
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from charrnn.cli.given import refuse
 from charrnn.cli.options import JsonOption, with_settings
 from charrnn.config import ModelConfig
+from charrnn.ui.text import json_text, put
 
 
 @with_settings(Network=ModelConfig)
@@ -63,7 +63,7 @@ def gradcheck(
     with threadpool_limits(1, user_api="blas"):
         checks = check_network(network, seq_length, batch_size, samples, rng)
     if as_json:
-        typer.echo(json.dumps({"model": model} | ui.as_json(network.config, network.vocab_size, checks)))
+        put(json_text({"model": model} | ui.as_json(network.config, network.vocab_size, checks)))
     else:
         console = stdout_console()
         title = f"{architecture(network.config)}, {network.vocab_size} symbols; {batch_size} streams × {seq_length}"

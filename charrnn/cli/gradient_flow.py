@@ -1,12 +1,12 @@
 """charrnn gradient-flow: how far back a loss reaches."""
 
-import json
 from typing import Annotated, Literal
 
 import typer
 
 from charrnn.cli.given import refuse
 from charrnn.cli.options import JsonOption
+from charrnn.ui.text import json_text, put
 
 
 def gradient_flow(
@@ -77,7 +77,7 @@ def gradient_flow(
             )
     if as_json:
         plain = {"model": model, "text": text, "distance": distance}
-        typer.echo(json.dumps(plain | {"networks": [one.as_dict() for one in flows]}))
+        put(json_text(plain | {"networks": [one.as_dict() for one in flows]}))
     else:
         console = stdout_console()
         console.print(ui.view(flows, ui.title_of(flows, name), console))

@@ -1,6 +1,5 @@
 """charrnn import: a model trained with torch."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +8,7 @@ import typer
 from charrnn.cli.options import JsonOption
 from charrnn.config import CELLS, LEVELS, NONLINEARITIES, as_dict
 from charrnn.errors import UsageError
+from charrnn.ui.text import json_text, put, say
 
 
 def import_model(
@@ -60,7 +60,7 @@ def import_model(
         raise UsageError(f"--out {out} is the file to read. Name another one")
     symbols, note = (range(256), "") if vocab is None else read_symbols(vocab)
     if note:
-        typer.echo(note, err=True)
+        say(note)
     model, reading = from_torch_file(
         file, symbols, cell=cell, nonlinearity=nonlinearity, embedding=embedding, head=head
     )
@@ -74,5 +74,5 @@ def import_model(
     }
     if not as_json:
         for name, theirs in reading.names.items():
-            typer.echo(f"{theirs} -> {name}", err=True)
-    typer.echo(json.dumps(told) if as_json else out)
+            say(f"{theirs} -> {name}")
+    put(json_text(told) if as_json else out)

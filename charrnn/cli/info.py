@@ -1,11 +1,8 @@
 """charrnn info: what is known of a model, and how its loss fell."""
 
-import json
-
-import typer
-
 from charrnn.cli.options import JsonOption, ModelOption
 from charrnn.cli.pipes import until_nobody_reads
+from charrnn.ui.text import json_text, put, say
 
 
 def info(model: ModelOption = None, as_json: JsonOption = False) -> None:
@@ -26,11 +23,11 @@ def info(model: ModelOption = None, as_json: JsonOption = False) -> None:
 
     file = find_model(model)
     if model is None:
-        typer.echo(f"model {file}", err=True)
+        say(f"model {file}")
     found = read_info(file)
     with until_nobody_reads():
         if as_json:
-            typer.echo(json.dumps(ui.as_json(found)))
+            put(json_text(ui.as_json(found)))
         else:
             console = stdout_console()
             console.print(ui.view(found, console))

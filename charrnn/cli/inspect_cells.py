@@ -1,6 +1,5 @@
 """charrnn inspect-cells: find the cells that follow a concept, prove it, show it on text."""
 
-import json
 from typing import Annotated, Literal
 
 import typer
@@ -9,6 +8,7 @@ from charrnn.cli.models import open_models
 from charrnn.cli.options import JsonOption, ModelOption
 from charrnn.cli.pipes import until_nobody_reads
 from charrnn.errors import UsageError
+from charrnn.ui.text import json_text, put, say
 
 
 def inspect_cells(
@@ -80,14 +80,14 @@ def inspect_cells(
             layer, index = pieces.parse_cell(cell, loaded)
             if html is not None:
                 size = web.write_cell(html, path, loaded, words, (layer, index), concepts)
-                typer.echo(f"page {html}, {size / 1e6:.1f} MB", err=True)
+                say(f"page {html}, {size / 1e6:.1f} MB")
             shown = pieces.of_cell(loaded, words, layer, index, length, guesses)
             out.print(view.single_cell(shown, layer, index, out.width, look))
             return
         if gates:
             saturation = gate_saturation(loaded, words)
             if as_json:
-                typer.echo(json.dumps({"model": str(path), "gates": [gate.as_dict() for gate in saturation]}))
+                put(json_text({"model": str(path), "gates": [gate.as_dict() for gate in saturation]}))
             else:
                 out.print(gates_view(saturation, out.width, look.ascii_only))
             return
@@ -97,11 +97,11 @@ def inspect_cells(
                 talk.print(view.preview_line(preview, view.Look.of(talk, "bars")))
         if html is not None:
             size = web.write_findings(html, path, loaded, found, passages)
-            typer.echo(f"page {html}, {size / 1e6:.1f} MB", err=True)
+            say(f"page {html}, {size / 1e6:.1f} MB")
         if as_json:
-            typer.echo(json.dumps({"model": str(path), **found.as_dict()}))
+            put(json_text({"model": str(path), **found.as_dict()}))
         elif as_csv:
-            typer.echo(found.as_csv(), nl=False)
+            put(found.as_csv(), end="")
         else:
             chosen = pieces.of_findings(loaded, found, passages, guesses)
             out.print(view.report(found, chosen, out.width, look))

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from charrnn.ui.text import say
+
 if TYPE_CHECKING:
     from charrnn.model import Model
 
@@ -28,7 +30,7 @@ def open_models(paths: list[str] | None) -> tuple[list[Path], list["Model"]]:
 
     if not paths:
         files = [find_model()]
-        typer.echo(f"model {files[0]}", err=True)
+        say(f"model {files[0]}")
     else:
         files = [file for path in paths for file in find_models(path)]
     return files, [load_model(file) for file in files]

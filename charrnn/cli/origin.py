@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from charrnn.errors import UsageError
+from charrnn.ui.text import say
 
 PREFIX = "CHARRNN_"
 OTHERS = {"CHARRNN_CACHE", "CHARRNN_DEBUG"}  # variables that stand for no option of a command
@@ -86,7 +87,7 @@ def _tell_of_misspelt_variables(ctx: Any) -> None:
     for name in os.environ:
         if name.startswith(PREFIX) and name not in known | OTHERS:
             for near in difflib.get_close_matches(name, known, 1, cutoff=0.9):
-                typer.echo(f"{name} is no option's variable and has no effect; {near} is one", err=True)
+                say(f"{name} is no option's variable and has no effect; {near} is one")
 
 
 def commands_of(ctx: Any) -> dict[str, Any]:

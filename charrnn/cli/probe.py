@@ -1,6 +1,5 @@
 """charrnn probe: what the state of a model knows of whole texts."""
 
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 from charrnn.cli.options import JsonOption, ModelOption
 from charrnn.cli.pipes import until_nobody_reads
 from charrnn.errors import UsageError
+from charrnn.ui.text import json_text, put, say
 
 Unknown = Literal["error", "skip", "nearest"]
 
@@ -70,7 +70,7 @@ def probe(
         return
     file = find_model(model)
     if model is None:
-        typer.echo(f"model {file}", err=True)
+        say(f"model {file}")
     assert labels is not None
     name = "stdin" if labels == "-" else Path(labels).stem
     saved = Path(out) if out else file.with_name(f"{name}.probe.safetensors")
@@ -85,7 +85,7 @@ def probe(
     replace(fitted, model=str(file.absolute()), model_sha256=sha256, report=result.to_json()).save(saved)
     with until_nobody_reads():
         if as_json:
-            typer.echo(json.dumps(result.to_json() | {"model": str(file), "probe": str(saved)}))
+            put(json_text(result.to_json() | {"model": str(file), "probe": str(saved)}))
         else:
             write = writer(sys.stdout)
             write("\n".join([*report(result), f"saved {saved}", ""]))

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from charrnn.ui.text import say
+
 STAGES = {
     "evaluation": "scoring the text",
     "surprises": "reading a passage",
@@ -49,16 +51,16 @@ def report(
     check_target(html)
     folder = RunFolder.newest(holding=MODEL) if run is None else RunFolder.find(run)
     if run is None:
-        typer.echo(f"run {folder.path}", err=True)
+        say(f"run {folder.path}")
     model = load_model(find_model(folder.path))
 
     def begun(part: str) -> None:
-        typer.echo(STAGES[part], err=True)
+        say(STAGES[part])
 
     with threadpool_limits(choose_threads(BATCH, model.config.hidden), user_api="blas"):
         found = gather(folder, model, text, causal=causal, begun=begun)
     for why in dict.fromkeys(found.missing.values()):
         parts = ", ".join(part for part, reason in found.missing.items() if reason == why)
-        typer.echo(f"without {parts}: {why}", err=True)
+        say(f"without {parts}: {why}")
     size = write_run(html, found)
-    typer.echo(f"page {html}, {size / 1e6:.1f} MB", err=True)
+    say(f"page {html}, {size / 1e6:.1f} MB")

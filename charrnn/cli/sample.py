@@ -1,6 +1,5 @@
 """charrnn sample: text from a model, as it is generated."""
 
-import json
 import sys
 from typing import Annotated, Any
 
@@ -13,6 +12,7 @@ from charrnn.cli.options import JsonOption, with_settings
 from charrnn.cli.pipes import until_nobody_reads
 from charrnn.errors import UsageError
 from charrnn.sampling_config import NOVELTY_MIN, DrawingConfig, SamplingConfig
+from charrnn.ui.text import json_text, put, say
 
 Strings = list[str] | None
 
@@ -71,12 +71,12 @@ def sample(
     files, models = open_models(model)
     sampler = Sampler(models, config, temperatures=temperatures(temp), stop=stop or (), clamps=clamp or ())
     if sampler.note:
-        typer.echo(sampler.note, err=True)
+        say(sampler.note)
     if interactive:
         converse(sampler, input, writer(sys.stdout, raw=raw))
         return
     if config.seed is None and not beam and any(sampler.temperatures):  # at 0 nothing is drawn
-        typer.echo(f"seed {sampler.seeds[0]}", err=True)
+        say(f"seed {sampler.seeds[0]}")
     if novelty:
         from charrnn.novelty import TrainingText
 
@@ -94,6 +94,6 @@ def sample(
             add_novelty(samples, headers(sampler) if not beam else [""], training, novelty_min, as_json)
         if as_json:
             name = str(files[0]) if len(files) == 1 else [str(file) for file in files]
-            typer.echo(json.dumps({"samples": samples, "model": name}))
+            put(json_text({"samples": samples, "model": name}))
         elif sys.stdout.isatty() and len(samples) == 1 and not novelty:
             write("\n")

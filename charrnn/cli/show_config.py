@@ -1,6 +1,5 @@
 """charrnn train --show-config: the settings a run would have, and where each came from."""
 
-import json
 from typing import Any
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from charrnn.cli.origin import Origin, origin
 from charrnn.config import DEFAULT_EPOCHS, PRESETS, as_dict, configs
 from charrnn.errors import UsageError
+from charrnn.ui.text import json_text, put
 
 
 def show_config(
@@ -44,7 +44,7 @@ def show_config(
             for values in tables.values()
             for name, value in values.items()
         }
-        typer.echo(json.dumps({"preset": preset or "default", "settings": found}))
+        put(json_text({"preset": preset or "default", "settings": found}))
         return
     effective = {"lr": f"{config.learning_rate:g} for {config.optimizer}"}
     if config.epoch_budget == DEFAULT_EPOCHS:
@@ -61,4 +61,4 @@ def show_config(
         lines += [("", "")]
     width = max(len(setting) for setting, _ in lines)
     for setting, comment in lines[:-1]:
-        typer.echo(f"{setting:<{width}}  # {comment}" if comment else setting)
+        put(f"{setting:<{width}}  # {comment}" if comment else setting)

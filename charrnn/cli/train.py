@@ -1,6 +1,5 @@
 """charrnn train: a text in, a model out."""
 
-import json
 import shlex
 import sys
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from charrnn.cli.options import JsonOption, with_settings
 from charrnn.cli.show_config import show_config as settings_of
 from charrnn.config import PRESETS, ModelConfig, TrainConfig
 from charrnn.errors import UsageError
+from charrnn.ui.text import json_text, put, say
 
 
 @with_settings(Model=ModelConfig, Training=TrainConfig)
@@ -92,6 +92,6 @@ def train(
         )
         listener.end(result)
     if as_json:
-        typer.echo(json.dumps(asdict(result)))
+        put(json_text(asdict(result)))
     elif not quiet:
-        typer.echo(f"charrnn sample --model {shlex.quote(result.model)}", err=True)
+        say(f"charrnn sample --model {shlex.quote(result.model)}")

@@ -1,6 +1,5 @@
 """charrnn tune: search for good settings."""
 
-import json
 import shlex
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ import typer
 from charrnn.cli.given import of_a_resume
 from charrnn.cli.options import JsonOption, with_settings
 from charrnn.tune.config import TuneConfig
+from charrnn.ui.text import json_text, put, say
 
 
 @with_settings(Search=TuneConfig)
@@ -53,7 +53,7 @@ def tune(
     from charrnn.ui.tune import tune_listener
 
     if show_space:
-        typer.echo(DEFAULT.read_text(encoding="utf-8"), nl=False)
+        put(DEFAULT.read_text(encoding="utf-8"), end="")
         return
     if resume:
         settings = of_a_resume(ctx, {"space": space, **settings}, LIMITS)
@@ -62,7 +62,7 @@ def tune(
         result = search(corpus or (), space=space, out=out, resume=resume, listener=listener, **settings)
         listener.end(result)
     if as_json:
-        typer.echo(json.dumps(asdict(result)))
+        put(json_text(asdict(result)))
     elif not quiet:
         words = shlex.join(corpus or ["CORPUS"])
-        typer.echo(f"charrnn train {words} --config {shlex.quote(result.best_toml)}", err=True)
+        say(f"charrnn train {words} --config {shlex.quote(result.best_toml)}")

@@ -3,10 +3,10 @@
 import sys
 from collections.abc import Iterable
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from charrnn.ui.console import Console
 from charrnn.ui.text import escape
 
 TYPEWRITER = str.maketrans({"×": "x", "–": "-", "…": "...", "→": "->", "·": "-"})

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Iterator
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.text import Text
 
 from charrnn.train.dry_run import DryRun
 from charrnn.ui.card import card, plain
+from charrnn.ui.console import Console
 from charrnn.ui.training import architecture, duration
 
 

@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import Literal
 
 from rich.cells import cell_len
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +20,7 @@ from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.findings import Finding, Inspection, Preview
 from charrnn.interpret.passages import Passage
 from charrnn.ui.charts import ASCII_BARS, BARS, sparkline
+from charrnn.ui.console import Console
 
 Style = Literal["auto", "colour", "bars", "digits"]
 

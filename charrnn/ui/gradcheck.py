@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from charrnn.config import ModelConfig, as_dict
 from charrnn.nn.gradcheck import EPSILON, LIMIT, TensorCheck
 from charrnn.ui.card import has_unicode
+from charrnn.ui.console import Console
 from charrnn.ui.letters import spelled
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from charrnn.train.gradient_flow import Clipping, NetworkFlow
 from charrnn.ui.card import card, has_unicode
 from charrnn.ui.charts import ASCII, UNICODE
+from charrnn.ui.console import Console
 from charrnn.ui.letters import spelled
 from charrnn.ui.log_chart import MARKS, Line, log_chart
 from charrnn.ui.training import architecture

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from charrnn.config import TrainConfig, as_dict
@@ -13,6 +13,7 @@ from charrnn.train.info import Info, at
 from charrnn.train.verdict import Verdict
 from charrnn.ui.card import card, has_unicode, plain
 from charrnn.ui.charts import ASCII, BEST_STYLE, TRAIN_STYLE, UNICODE, VALIDATION_STYLE, loss_chart
+from charrnn.ui.console import Console
 from charrnn.ui.training import architecture, duration, losses
 
 CHART_ROWS = 12, 20  # at least and at most

@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
 from charrnn.learn.chapter import Block, Chapter, Question, filled
+from charrnn.ui.console import Console
 from charrnn.ui.learn_pictures import PICTURES, Pen
 from charrnn.ui.letters import spelled
 

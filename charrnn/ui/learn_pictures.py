@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -25,6 +25,7 @@ from charrnn.learn.unrolling import Unrolling
 from charrnn.learn.vanishing import Vanishing
 from charrnn.ui.card import has_unicode
 from charrnn.ui.charts import ASCII, UNICODE, sparkline
+from charrnn.ui.console import Console
 from charrnn.ui.findings import Look, step_of, step_style
 from charrnn.ui.letters import spelled
 from charrnn.ui.log_chart import Line, log_chart

@@ -1,8 +1,7 @@
 """Mathematical letters on a console whose encoding may lack them."""
 
-from rich.console import Console
-
 from charrnn.ui.card import has_unicode, plain
+from charrnn.ui.console import Console
 
 _TABLE = """
 ∂ d     Σ sum   σ sigma φ phi   ε eps   θ theta ρ rho   √ sqrt  ∘ *     · *     − -     ‖ |     ≈ ~     ≤ <=

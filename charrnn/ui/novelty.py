@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import TextIO
 
-from rich.console import Console
 from rich.text import Text
 
 from charrnn.novelty import Copy, Novelty, longest_first
 from charrnn.ui.card import has_unicode, plain
+from charrnn.ui.console import Console
 from charrnn.ui.text import escape
 
 STYLES = "black on #ffd75f", "black on #87d7ff"  # in turn, so that runs that touch can be told apart

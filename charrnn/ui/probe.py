@@ -2,13 +2,13 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from charrnn.probe import ProbeResult, Share
 from charrnn.text.table import Row
+from charrnn.ui.text import json_text
 
 
 def report(result: ProbeResult) -> Iterator[str]:
@@ -51,7 +51,7 @@ def predictions(rows: Sequence[Row], labels: Sequence[str], p: np.ndarray, as_js
         if as_json:
             probabilities = dict(zip(labels, each.tolist(), strict=True))
             found = {"text": row.text, "label": told, "probabilities": probabilities}
-            yield json.dumps(found, ensure_ascii=False) + "\n"
+            yield json_text(found, ascii=False) + "\n"
         else:
             yield _csv([row.text, told, *(f"{share:.6f}" for share in each)])
 

@@ -6,11 +6,11 @@ from typing import TextIO
 
 import numpy as np
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
 from charrnn.evaluation import Surprise
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.ui.console import Console
 from charrnn.ui.text import escape, escaped
 
 # Bits from which a style holds: from a coin's toss up. All are colours of the 256-colour palette.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
@@ -20,6 +20,7 @@ from charrnn.train.loop import TICK_SECONDS, Progress, Report
 from charrnn.train.session import TrainResult
 from charrnn.ui.card import has_unicode, plain
 from charrnn.ui.charts import ASCII_BARS, BARS, sparkline
+from charrnn.ui.console import Console
 from charrnn.ui.progress import reading_bar
 
 SAMPLE_LINES = 6

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -11,6 +11,7 @@ from rich.text import Text
 from charrnn.tune.board import Board, Listener, Trial, TuneResult
 from charrnn.tune.trial import RUNGS
 from charrnn.ui.card import plain
+from charrnn.ui.console import Console
 from charrnn.ui.training import duration
 
 SHOWN = 15  # trials on the leaderboard

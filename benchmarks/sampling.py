@@ -37,8 +37,6 @@ def weights(hidden: int) -> dict[str, np.ndarray]:
 
 
 def charrnn_rate(hidden: int, seconds: float, texts: int) -> float:
-    from threadpoolctl import threadpool_limits
-
     from charrnn.config import ModelConfig
     from charrnn.model import Model
     from charrnn.sampling import Sampler
@@ -47,9 +45,8 @@ def charrnn_rate(hidden: int, seconds: float, texts: int) -> float:
     symbols = "".join(map(chr, range(32, 32 + VOCAB)))
     model = Model(ModelConfig(cell="lstm", layers=2, hidden=hidden), symbols, weights(hidden))
     config = SamplingConfig(length=10**9, count=texts, seed=1, temperature=1.0)
-    with threadpool_limits(1, user_api="blas"):  # as `charrnn sample` has it
-        pieces = iter(Sampler(model, config))
-        return rate(lambda: len(next(pieces)[1]), seconds)
+    pieces = iter(Sampler(model, config))
+    return rate(lambda: len(next(pieces)[1]), seconds)
 
 
 def torch_rate(hidden: int, seconds: float) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from charrnn.engines.threads import blas_threads
 from charrnn.errors import ModelError
 from charrnn.model import Model
 from charrnn.nn.loss import log_softmax
@@ -12,6 +13,7 @@ from charrnn.nn.step import Stepper
 from charrnn.sampling import NOT_FINITE, average
 
 
+@blas_threads()
 def beam_search(
     models: Sequence[Model], prime: Sequence[int], length: int, width: int, clamps: Sequence[Clamp] = ()
 ) -> tuple[np.ndarray, float]:

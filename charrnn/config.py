@@ -171,7 +171,9 @@ class TrainConfig:
         "float32", "Arithmetic; bfloat16 (torch) keeps the weights in float32.", choices=PRECISIONS
     )
     threads: int | None = option(
-        None, "Threads of the matrix products; by default chosen by a probe.", at_least=1
+        None,
+        "Threads that compute; by default one for numpy, and all cores where the fast path's steps are long.",
+        at_least=1,
     )
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from charrnn import baselines, scoring
+from charrnn.engines.threads import blas_threads
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
 from charrnn.model import Model
 from charrnn.nn.loss import cross_entropy
@@ -69,6 +70,7 @@ def _exp(nats: float) -> float:
     return math.exp(nats) if nats < math.log(sys.float_info.max) else math.inf
 
 
+@blas_threads()
 def evaluate(
     model: Model | Sequence[Model],
     ids: np.ndarray,
@@ -103,6 +105,7 @@ def evaluate(
     return Evaluation(len(ids), total / (len(ids) - 1), simple)
 
 
+@blas_threads()
 def surprises(
     models: Sequence[Model], ids: np.ndarray, progress: Callable[[int], None] = _nothing
 ) -> np.ndarray:
@@ -191,6 +194,7 @@ class Line:
         }
 
 
+@blas_threads()
 def score_lines(
     models: Sequence[Model], ids: np.ndarray, progress: Callable[[int], None] = _nothing
 ) -> list[Line]:
@@ -255,6 +259,7 @@ class Surprise:
     guesses: list[tuple[int, float]]  # symbol and probability, best first
 
 
+@blas_threads()
 def worst_places(models: Sequence[Model], ids: np.ndarray, losses: np.ndarray, most: int) -> list[Surprise]:
     """The `most` places with the largest losses[n - 1] of ids[n], worst first.
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from charrnn import model_file
+from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError, ModelError
 from charrnn.extras import require
 from charrnn.model import Model, load_model
@@ -38,6 +39,7 @@ PERMUTATIONS = 9999
 Z_95 = 1.959963984540054
 
 
+@blas_threads()
 def features(model: Model, texts: Sequence[np.ndarray]) -> np.ndarray:
     """The states (N, L·H) after the last symbol of each text: ids (n,), not empty, of the model's vocabulary."""
     L, H = model.config.layers, model.config.hidden
@@ -138,6 +140,7 @@ class Probe:
     model: str = ""
     report: dict[str, Any] = field(default_factory=dict)
 
+    @blas_threads()
     def probabilities(self, x: np.ndarray) -> np.ndarray:
         """(N, K), from the states (N, F)."""
         a = x.astype(np.float64) @ self.weight.T + self.bias
@@ -222,6 +225,7 @@ class ProbeResult:
         return asdict(self) | shares | {"cell": self.cell.to_json()}
 
 
+@blas_threads()
 def fit(
     model: Model,
     texts: Sequence[str],

@@ -8,7 +8,6 @@ at the same p, so their order does not matter: the shortest prefix counts, scale
 """
 
 import math
-import os
 import re
 import secrets
 from collections import deque
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.config import check
+from charrnn.engines.threads import available_cores, blas_threads
 from charrnn.errors import ModelError, UsageError
 from charrnn.model import Model
 from charrnn.nn.loss import log_softmax
@@ -145,6 +145,10 @@ class Sampler:
         Texts are drawn in groups of at most GROUP, each in a thread of its own. How many threads run at once
         changes no text, since the groups depend on the number of texts alone.
         """
+        with blas_threads():
+            yield from self._blocks()
+
+    def _blocks(self) -> Iterator[Sequence[Sequence[int]]]:
         streams = len(self.seeds)
         if streams == 1 and self._is_plain:
             yield from self._one_by_one()
@@ -157,7 +161,7 @@ class Sampler:
             return
         # numpy keeps what is to become of overflows in the context, which a new thread does not have.
         contexts = [copy_context() for _ in drawn]
-        with ThreadPoolExecutor(min(groups, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(min(groups, available_cores())) as pool:
             left = -(-self.config.length // BLOCK)
             while left:
                 parts = [pool.submit(c.run, next, g) for c, g in zip(contexts, drawn, strict=True)]

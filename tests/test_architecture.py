@@ -29,6 +29,7 @@ ROOMS = [
     "sampling_config",
     "scoring",
     "exchange",
+    "engines",
     "model",
     "model_file",
     "fast",

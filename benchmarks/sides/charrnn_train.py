@@ -7,7 +7,7 @@ from typing import Any
 import charrnn
 from charrnn.config import ModelConfig, TrainConfig, configs
 from charrnn.train.backend import NumpyBackend
-from charrnn.train.engines import blas_threads, threads_for
+from charrnn.train.engines import limited, threads_for
 from sides.common import FEWEST_STEPS, Shape, main, measure, memory_mib, symbols
 
 BACKENDS = ("numpy", "fast")
@@ -64,7 +64,7 @@ def bare_steps(shape: Shape, seconds: float, backend: str) -> dict[str, Any]:
     """Steps of the engine and nothing else."""
     model, config = configs(**settings(shape, backend))
     made, threads = engine(shape, model, config)
-    with blas_threads(config, threads):
+    with limited(config, threads):
         found = measure(lambda x, y: made.step(x, y, config.learning_rate)[0], shape, seconds)
     return found | {"threads": threads, "engine": made.engine}
 

@@ -7,7 +7,7 @@ import time
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from charrnn.train.threads import available_cores
+from charrnn.engines.threads import available_cores
 
 SIZE = 2048
 FEWEST = 3

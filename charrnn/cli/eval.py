@@ -48,12 +48,8 @@ def evaluate(
       charrnn eval letters.txt --highlight
       charrnn eval server.log --per-line | head
     """
-    from threadpoolctl import threadpool_limits
-
     from charrnn import evaluation
-    from charrnn.scoring import SEGMENTS
     from charrnn.text.corpus import read_corpus
-    from charrnn.train.threads import choose_threads
     from charrnn.ui import surprise
     from charrnn.ui.progress import progress_bar
 
@@ -78,8 +74,7 @@ def evaluate(
             say(note)
     if why_not and not no_baselines:
         say(f"no baselines but uniform: {why_not}")
-    threads = choose_threads(SEGMENTS, max(m.config.hidden for m in models))
-    with threadpool_limits(threads, user_api="blas"), progress_bar(len(ids) - 1) as progress:
+    with progress_bar(len(ids) - 1) as progress:
         if per_line:
             lines = evaluation.score_lines(models, ids, progress)
         elif highlight:

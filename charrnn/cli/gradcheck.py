@@ -41,8 +41,8 @@ def gradcheck(
       charrnn gradcheck --cell rnn --hidden 16 --embedding 5 --json
     """
     import numpy as np
-    from threadpoolctl import threadpool_limits
 
+    from charrnn.engines.threads import blas_threads
     from charrnn.model import load_model
     from charrnn.nn.gradcheck import check_network, made_up_network
     from charrnn.nn.network import Network
@@ -60,7 +60,7 @@ def gradcheck(
         trained = load_model(find_model(model)).network
         network = Network(trained.config, trained.vocab_size, np.float64)
         network.theta[...] = trained.theta
-    with threadpool_limits(1, user_api="blas"):
+    with blas_threads():
         checks = check_network(network, seq_length, batch_size, samples, rng)
     if as_json:
         put(json_text({"model": model} | ui.as_json(network.config, network.vocab_size, checks)))

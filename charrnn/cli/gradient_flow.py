@@ -44,8 +44,6 @@ def gradient_flow(
       charrnn gradient-flow --model runs/harbour-20250101-120000
       charrnn gradient-flow --text corpora/harbour.txt --json
     """
-    from threadpoolctl import threadpool_limits
-
     from charrnn.interpret.texts import held_out_text, text_of
     from charrnn.model import load_model
     from charrnn.text.corpus import read_corpus
@@ -56,25 +54,24 @@ def gradient_flow(
 
     if model is not None:
         refuse(ctx, ("cell", "layers", "hidden"), "is for fresh networks; that of --model is what it is")
-    with threadpool_limits(1, user_api="blas"):
-        if model is not None:
-            file = find_model(model)
-            loaded = load_model(file)
-            words = held_out_text(loaded) if text is None else text_of(loaded, [text])
-            name, ids = text or "the text held out in training", loaded.vocab.encode(words)
-            flows = [flow.of_model(loaded, ids, distance, file=file)]
-        else:
-            corpus = None if text is None else read_corpus([text])
-            name = f"{flow.MADE_UP_SYMBOLS} symbols at random" if text is None else text
-            flows = flow.of_fresh(
-                flow.FRESH if cell in (None, "all") else [cell],
-                layers=layers or 1,
-                hidden=hidden or 128,
-                distance=distance,
-                ids=None if corpus is None else corpus.ids,
-                vocab_size=flow.MADE_UP_SYMBOLS if corpus is None else len(corpus.vocabulary),
-                seed=seed,
-            )
+    if model is not None:
+        file = find_model(model)
+        loaded = load_model(file)
+        words = held_out_text(loaded) if text is None else text_of(loaded, [text])
+        name, ids = text or "the text held out in training", loaded.vocab.encode(words)
+        flows = [flow.of_model(loaded, ids, distance, file=file)]
+    else:
+        corpus = None if text is None else read_corpus([text])
+        name = f"{flow.MADE_UP_SYMBOLS} symbols at random" if text is None else text
+        flows = flow.of_fresh(
+            flow.FRESH if cell in (None, "all") else [cell],
+            layers=layers or 1,
+            hidden=hidden or 128,
+            distance=distance,
+            ids=None if corpus is None else corpus.ids,
+            vocab_size=flow.MADE_UP_SYMBOLS if corpus is None else len(corpus.vocabulary),
+            seed=seed,
+        )
     if as_json:
         plain = {"model": model, "text": text, "distance": distance}
         put(json_text(plain | {"networks": [one.as_dict() for one in flows]}))

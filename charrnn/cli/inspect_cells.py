@@ -49,13 +49,10 @@ def inspect_cells(
       charrnn inspect-cells --cell 1:137 --text story.txt
       charrnn inspect-cells --html report.html
     """
-    from threadpoolctl import threadpool_limits
-
-    from charrnn.interpret import cause, findings, texts
+    from charrnn.interpret import findings, texts
     from charrnn.interpret import passages as pieces
     from charrnn.interpret.gates import gate_saturation
     from charrnn.interpret.user_concepts import parse_concepts
-    from charrnn.train.threads import choose_threads
     from charrnn.ui import findings as view
     from charrnn.ui.gates import gates_view
     from charrnn.ui.html import findings as web
@@ -74,7 +71,7 @@ def inspect_cells(
     concepts = parse_concepts(concept or (), expect) or None
     [path], [loaded] = open_models([model] if model else None)
     words = texts.held_out_text(loaded) if text is None else texts.text_of(loaded, [text])
-    with threadpool_limits(choose_threads(cause.BATCH, loaded.config.hidden), "blas"), until_nobody_reads():
+    with until_nobody_reads():
         if cell:
             length = 2 * pieces.PASSAGE * max(1, passages)
             layer, index = pieces.parse_cell(cell, loaded)

@@ -27,8 +27,7 @@ def learn(
       charrnn learn --chapter 6
       charrnn learn --no-input
     """
-    from threadpoolctl import threadpool_limits
-
+    from charrnn.engines.threads import blas_threads
     from charrnn.learn.chapter import chapters
     from charrnn.ui.card import stdout_console
     from charrnn.ui.learn import Lesson
@@ -39,7 +38,7 @@ def learn(
     chosen = course if chapter is None else course[chapter - 1 : chapter]
     nobody_sees = sys.stdin.isatty() and not sys.stdout.isatty()  # the questions, in charrnn learn | less
     lesson = Lesson(stdout_console(), chosen, None if no_input or nobody_sees else input)
-    with threadpool_limits(1, user_api="blas"), until_nobody_reads():
+    with blas_threads(), until_nobody_reads():
         try:
             lesson.run(len(course))
         except EOFError:

@@ -39,13 +39,9 @@ def report(
       charrnn report runs/harbour-20250101-120000 --html page.html
       charrnn report --causal --html harbour.html
     """
-    from threadpoolctl import threadpool_limits
-
-    from charrnn.interpret.cause import BATCH
     from charrnn.model import load_model
     from charrnn.train.run_folder import MODEL, RunFolder, find_model
     from charrnn.train.run_report import gather
-    from charrnn.train.threads import choose_threads
     from charrnn.ui.html.run import check_target, write_run
 
     check_target(html)
@@ -57,8 +53,7 @@ def report(
     def begun(part: str) -> None:
         say(STAGES[part])
 
-    with threadpool_limits(choose_threads(BATCH, model.config.hidden), user_api="blas"):
-        found = gather(folder, model, text, causal=causal, begun=begun)
+    found = gather(folder, model, text, causal=causal, begun=begun)
     for why in dict.fromkeys(found.missing.values()):
         parts = ", ".join(part for part, reason in found.missing.items() if reason == why)
         say(f"without {parts}: {why}")

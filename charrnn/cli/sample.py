@@ -51,8 +51,6 @@ def sample(
       charrnn sample --prime @start.txt --clamp 1:137=0.9 --count 64 --json
       charrnn sample --length 2000 --novelty
     """
-    from threadpoolctl import threadpool_limits
-
     from charrnn.beam import beam_search
     from charrnn.sampling import Sampler
     from charrnn.ui.interactive import converse
@@ -82,8 +80,7 @@ def sample(
 
         training = TrainingText.of(models[0], novelty_corpus)
     write = (lambda piece: None) if as_json or novelty else writer(sys.stdout, raw=raw)
-    # One thread always: the number of threads changes the rounding, and so could change the text of a seed.
-    with threadpool_limits(1, user_api="blas"), until_nobody_reads():
+    with until_nobody_reads():
         if beam:
             ids, log_p = beam_search(models, sampler.prime_ids, config.length, beam, sampler.clamps)
             write(text := sampler.vocab.decode(ids))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from charrnn.engines.threads import blas_threads
 from charrnn.interpret.recording import Recording, fresh_starts, read_side_by_side
 from charrnn.model import Model
 from charrnn.nn.loss import log_softmax
@@ -51,6 +52,7 @@ def choose_pieces(part: slice, wanted: Sequence[Span], most: int) -> tuple[Span,
     return tuple((int(a), int(b)) for a, b in edges.reshape(-1, 2))
 
 
+@blas_threads()
 def read_excerpt(model: Model, recording: Recording, pieces: Sequence[Span], cells: Sequence[int]) -> Excerpt:
     """Read the recorded text once more, in the same segments, and keep what the recording has not.
 

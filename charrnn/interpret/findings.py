@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from charrnn.engines.threads import blas_threads
 from charrnn.errors import UsageError
 from charrnn.interpret.baselines import character_table, probe_score
 from charrnn.interpret.cause import CausalTest, causal_test
@@ -198,6 +199,7 @@ class Inspection:
         return table.getvalue()
 
 
+@blas_threads()
 def inspect_cells(
     model: Model,
     text: str,

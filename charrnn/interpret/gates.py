@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError, UsageError
 from charrnn.interpret.recording import WARM_UP, encode, fresh_starts, read_side_by_side
 from charrnn.model import Model
@@ -39,6 +40,7 @@ class GateSaturation:
         }
 
 
+@blas_threads()
 def gate_saturation(model: Model, text: str) -> list[GateSaturation]:
     """The saturation of every gate of ``model`` over ``text`` after its first WARM_UP symbols, layer by layer.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from charrnn.engines.threads import blas_threads
 from charrnn.errors import UsageError
 from charrnn.interpret.findings import Inspection
 from charrnn.interpret.labels import Label
@@ -88,6 +89,7 @@ def best_and_worst(
     )
 
 
+@blas_threads()
 def top_guesses(model: Model, text: str, start: int, stop: int, count: int = 5) -> tuple[str, ...]:
     """The ``count`` most probable next symbols after each character of a part of the text, best first."""
     ids, ends = encode(model, text)

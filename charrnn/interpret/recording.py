@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError
 from charrnn.model import Model
 from charrnn.nn.trace import LayerTrace
@@ -97,6 +98,7 @@ def encode(model: Model, text: str) -> tuple[np.ndarray, np.ndarray]:
     return ids, np.cumsum(lengths, dtype=np.int64) - 1
 
 
+@blas_threads()
 def record(model: Model, text: str, *, signal: str = "cell") -> Recording:
     """Record every cell over a text.
 

@@ -1,7 +1,6 @@
 """What the training loop asks of an engine, and the numpy engine that answers by default."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -36,22 +35,11 @@ class Backend(Protocol):
 
 
 class NumpyBackend:
-    """The reference engine: the code in charrnn/nn.
-
-    watch : is told how many seconds each step took
-    """
+    """The reference engine: the code in charrnn/nn."""
 
     network_type: type[Network] = Network
 
-    def __init__(
-        self,
-        model: ModelConfig,
-        config: TrainConfig,
-        vocab_size: int,
-        batch_size: int,
-        watch: Callable[[float], None] = lambda seconds: None,
-    ) -> None:
-        self._watch = watch
+    def __init__(self, model: ModelConfig, config: TrainConfig, vocab_size: int, batch_size: int) -> None:
         dtype = np.dtype(config.precision)
         self.engine = f"numpy {np.__version__}, {config.precision}"
         init_rng, self._rng = np.random.default_rng(config.seed).spawn(2)
@@ -68,7 +56,6 @@ class NumpyBackend:
         self._frozen = [self._network.grads[name] for name in self._network.grads if name.endswith(frozen)]
 
     def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
-        began = time.perf_counter()
         network, config = self._network, self._config
         logits, self._state, trace = network.forward(x, self._state, dropout=config.dropout, rng=self._rng)
         loss, d_logits = cross_entropy_gradient(logits, y)
@@ -79,7 +66,6 @@ class NumpyBackend:
         norm = gradient_norm(network.grad)
         clip(network.grad, config.clip_value, config.clip_norm, norm)
         self._optimizer.step(network.theta, network.grad, lr)
-        self._watch(time.perf_counter() - began)
         return loss / len(x), norm
 
     def _add_penalties(self) -> None:

@@ -15,7 +15,7 @@ from charrnn.errors import UsageError
 from charrnn.nn.network import Network
 from charrnn.scoring import SEGMENTS, SHORTEST_SEGMENT, mean_loss
 from charrnn.text.batches import Streams, split
-from charrnn.train.engines import blas_threads, threads_for
+from charrnn.train.engines import limited, threads_for
 from charrnn.train.listeners import Quiet, RunListener
 from charrnn.train.loop import SHORTEST_EVAL, Report, Sample, Trainer
 from charrnn.train.plan import Plan, named, notes, plan_new
@@ -73,8 +73,8 @@ def dry_run(
         raise UsageError("--dry-run counts the memory of numpy arrays only: leave out --backend torch")
     training, validation, _ = split(ids, config.val_fraction, config.test_fraction)
     streams = Streams(training, plan.batch_size, config.seq_length)
-    threads = config.threads or threads_for(config, model, len(plan.corpus.vocabulary), plan.batch_size)
-    with blas_threads(config, threads), np.errstate(over="ignore", invalid="ignore"):
+    threads = threads_for(config, model, len(plan.corpus.vocabulary), plan.batch_size)
+    with limited(config, threads), np.errstate(over="ignore", invalid="ignore"):
         probe = _probe(plan, threads, streams, validation)
     epoch_seconds = streams.chunks * probe.step_seconds
     epoch_seconds += (

@@ -4,13 +4,11 @@ import importlib.util
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-from threadpoolctl import threadpool_limits
-
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.engines.threads import available_cores, blas_threads, choose_shards, given_threads
 from charrnn.errors import UsageError
 from charrnn.extras import how_to_install
 from charrnn.nn.network import Network
-from charrnn.train.threads import choose_shards, choose_threads
 
 
 def settle(config: TrainConfig) -> TrainConfig:
@@ -29,15 +27,28 @@ def settle(config: TrainConfig) -> TrainConfig:
     return replace(config, backend="fast" if installed else "numpy")
 
 
-def threads_for(config: TrainConfig, model: ModelConfig, vocab_size: int, batch_size: int) -> int:
-    """How many threads suit a run on this machine just now."""
-    if config.backend == "fast":
-        per_character = 3 * Network.size(model, vocab_size)
-        return choose_shards(batch_size, per_character * batch_size * config.seq_length)
-    return choose_threads(batch_size, model.hidden)
+def threads_for(
+    config: TrainConfig, model: ModelConfig, vocab_size: int, batch_size: int, processes: int = 1
+) -> int:
+    """How many threads compute a run that begins: what --threads says, else what a variable says, else by
+    sizes alone.
+
+    processes : of this run on this machine, which share its cores
+    """
+    if config.threads is not None:
+        return config.threads
+    given = given_threads()
+    if given is not None and (processes == 1 or given > 1):  # torchrun sets 1 where the user set nothing
+        return given
+    if processes > 1:
+        return max(1, available_cores() // processes)
+    if config.backend == "numpy":
+        return 1
+    per_character = 3 * Network.size(model, vocab_size)
+    return choose_shards(batch_size, per_character * batch_size * config.seq_length)
 
 
-def blas_threads(config: TrainConfig, threads: int) -> AbstractContextManager[object]:
+def limited(config: TrainConfig, threads: int) -> AbstractContextManager[None]:
     """While it lasts, matrix products have so many threads; on the fast path one, since each of its threads
     makes its own."""
-    return threadpool_limits(1 if config.backend == "fast" else threads, user_api="blas")
+    return blas_threads(1 if config.backend == "fast" else threads)

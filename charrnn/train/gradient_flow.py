@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.config import ModelConfig, TrainConfig, as_dict
+from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError
 from charrnn.model import Model
 from charrnn.nn.flow import Flow, gradient_flow, spectral_radii
@@ -89,6 +90,7 @@ class NetworkFlow:
         }
 
 
+@blas_threads()
 def of_fresh(
     cells: Sequence[str] = FRESH,
     *,
@@ -117,6 +119,7 @@ def of_fresh(
     return flows
 
 
+@blas_threads()
 def of_model(
     model: Model, ids: np.ndarray, distance: int = 50, *, file: Path | None = None, name: str = "model"
 ) -> NetworkFlow:

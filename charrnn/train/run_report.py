@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from charrnn.engines.threads import blas_threads
 from charrnn.errors import CharRNNError, DataError
 from charrnn.evaluation import GUESSES, Evaluation, evaluate, splits_of
 from charrnn.interpret.findings import MOST_CHARACTERS, Inspection, inspect_cells
@@ -135,6 +136,7 @@ def gather(
     )
 
 
+@blas_threads()
 def surprises_of(model: Model, text: str) -> Surprises:
     """What a model makes of a passage: SHOWN characters from the first line that begins after LEAD of them.
 

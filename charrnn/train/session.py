@@ -20,7 +20,7 @@ from charrnn.text.batches import Streams, split
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.train import fine_tune
 from charrnn.train.backend import Backend, NumpyBackend
-from charrnn.train.engines import blas_threads, threads_for
+from charrnn.train.engines import limited, threads_for
 from charrnn.train.listeners import About, Quiet, RunListener
 from charrnn.train.loop import Chunks, Trainer
 from charrnn.train.plan import Plan, command_to_resume, named, notes, plan_new, read_text, restarted, resumed
@@ -28,7 +28,6 @@ from charrnn.train.ranks import ALONE, Leader, MappedIds, Ranks, begin, joined, 
 from charrnn.train.run_folder import RunFolder
 from charrnn.train.run_store import RunStore, corpus_card
 from charrnn.train.signals import stop_on_signals
-from charrnn.train.threads import Watch, available_cores, choose_threads
 from charrnn.train.verdict import Verdict, judge
 
 SAMPLE_LENGTH = 240  # characters shown now and then while training
@@ -153,21 +152,17 @@ def _run(plan: Plan, ranks: Ranks, listener: RunListener, command_line: Sequence
     for note in notes(plan):
         listener.note(note)
     training, validation, _ = split(corpus.ids, config.val_fraction, config.test_fraction)
-    threads = config.threads
-    if threads is None:  # a resume keeps the number it began with, on which the results depend
-        if plan.saved:
-            threads = plan.saved[0]["threads"]
-        elif ranks.size > 1:  # which would disturb each other's probes
-            threads = max(1, available_cores() // ranks.local_size)
-        else:
-            threads = threads_for(config, model, len(corpus.vocabulary), plan.batch_size)
+    if plan.saved and config.threads is None:  # on which the results depend
+        threads = plan.saved[0]["threads"]
+    else:
+        threads = threads_for(config, model, len(corpus.vocabulary), plan.batch_size, ranks.local_size)
     backend, streams = _assemble(plan, threads, ranks)
     if plan.saved and (before := plan.saved[0].get("ranks", 1)) != ranks.size:
         change = f"processes {before} -> {ranks.size}"
         listener.note(f"{change}: the states of the streams are shared out anew")
         step = plan.saved[0]["progress"]["step"]
         plan = replace(plan, changes=(*plan.changes, f"at step {step}: {change}"))
-    with blas_threads(config, threads), stop_on_signals() as stop:
+    with limited(config, threads), stop_on_signals() as stop:
         store = RunStore(plan, threads, ranks.size, backend.engine, command_line)
         draw = partial(_draw, vocabulary=corpus.vocabulary)
         trainer = Trainer(
@@ -244,10 +239,7 @@ def _engine(plan: Plan, threads: int, ranks: Ranks) -> Backend:
         from charrnn.train.fast_backend import FastBackend
 
         return FastBackend(plan.model, plan.config, vocab_size, plan.batch_size, threads)
-    if plan.config.threads is not None or ranks.size > 1:
-        return NumpyBackend(plan.model, plan.config, vocab_size, plan.batch_size)
-    watch = Watch(partial(choose_threads, plan.batch_size, plan.model.hidden))
-    return NumpyBackend(plan.model, plan.config, vocab_size, plan.batch_size, watch)
+    return NumpyBackend(plan.model, plan.config, vocab_size, plan.batch_size)
 
 
 def _part(ranks: Ranks, task: tuple[Plan, np.ndarray | MappedIds, int]) -> tuple[Backend, Streams]:

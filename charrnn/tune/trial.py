@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from charrnn.engines.threads import blas_threads
 from charrnn.errors import CharRNNError
 from charrnn.text.batches import Streams, split
 from charrnn.train import checkpoint
@@ -57,7 +57,7 @@ def work(talk: Connection, job: Job) -> None:
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C reaches the whole group: it is for the parent to act
     try:
-        with threadpool_limits(1, user_api="blas"), np.errstate(over="ignore", invalid="ignore"):
+        with blas_threads(1), np.errstate(over="ignore", invalid="ignore"):
             _train(talk, job)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass

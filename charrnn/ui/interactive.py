@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError
 from charrnn.sampling import Sampler, next_distribution, reader
 from charrnn.ui.text import escaped
@@ -14,6 +15,7 @@ HELP = """Type what comes next, or:
 """
 
 
+@blas_threads()
 def converse(sampler: Sampler, ask: Callable[[str], str], write: Callable[[str], None]) -> str:
     """Let a person and the model of `sampler` go on with its prime in turn; returns their text.
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import handmade
 import numpy as np
 import pytest
-import threadpoolctl
 import typer
 from typer.testing import CliRunner, Result
 
@@ -199,20 +198,6 @@ def test_a_changed_corpus_is_refused(model: Model) -> None:
     result = run()
     assert isinstance(result.exception, DataError)
     assert "(story.txt) has changed since" in str(result.exception)
-
-
-def test_products_use_the_threads_that_are_quickest(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads that wait for each other beside another program make the command ten times slower."""
-    seen: list[set[int]] = []
-
-    def spy(*args: object, **options: object) -> None:
-        seen.append({p["num_threads"] for p in threadpoolctl.threadpool_info() if p["user_api"] == "blas"})
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("charrnn.train.threads.choose_threads", lambda batch, hidden: 1)
-    monkeypatch.setattr("charrnn.interpret.findings.inspect_cells", spy)
-    run()
-    assert seen == [{1}]
 
 
 def test_the_same_from_python(model: Model) -> None:

@@ -2,18 +2,20 @@
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from blas import blas_now
 from small_runs import Recorder, run, write_text
 
 from charrnn.cli.app import main
 from charrnn.config import PRESETS, TrainConfig, configs
+from charrnn.engines.threads import VARIABLES
 from charrnn.errors import UsageError
 from charrnn.extras import how_to_install
-from charrnn.train import engines, session
-from charrnn.train.engines import blas_threads, settle, threads_for
+from charrnn.train import session
+from charrnn.train.engines import limited, settle, threads_for
 from charrnn.train.run_folder import RunFolder
 from charrnn.train.session import train
 
@@ -115,15 +117,29 @@ def test_asking_for_what_it_has_is_no_change(corpus: Path, tmp_path: Path) -> No
 
 
 def test_threads_of_each_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fast path shares out large batches and has one BLAS thread each; numpy asks its probe."""
-    limits: list[Any] = []
-    monkeypatch.setattr(engines, "threadpool_limits", lambda count, user_api: limits.append(count))
-    monkeypatch.setattr(engines, "choose_threads", lambda batch_size, hidden: (batch_size, hidden))
-    monkeypatch.setattr("charrnn.train.threads.available_cores", lambda: 8)
+    """The fast path and torch share out large batches; numpy has one thread, on any number of cores."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("charrnn.engines.threads.available_cores", lambda: 8)
+    monkeypatch.setattr("charrnn.train.engines.available_cores", lambda: 8)
     model, config = configs(backend="fast", hidden=128, seq_length=50)
-    assert [threads_for(config, model, 60, streams) for streams in (1, 4, 64)] == [1, 4, 8]
-    blas_threads(config, 8)
-    plain = TrainConfig(backend="numpy")
-    assert threads_for(plain, model, 60, 5) == (5, 128)
-    blas_threads(plain, 3)
-    assert limits == [1, 3]
+    torch, plain = TrainConfig(backend="torch", seq_length=50), TrainConfig(backend="numpy", seq_length=50)
+
+    def threads(config: TrainConfig, processes: int = 1) -> list[int]:
+        return [threads_for(config, model, 60, streams, processes) for streams in (1, 4, 64)]
+
+    assert threads(config) == threads(torch) == [1, 4, 8]
+    assert threads(plain) == [1, 1, 1]
+    assert threads(torch, 2) == [4, 4, 4]
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert threads(config) == threads(plain) == [1, 1, 1]
+    assert threads(torch, 2) == [4, 4, 4]  # torchrun sets that 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert threads(config) == threads(plain) == threads(torch, 2) == [3, 3, 3]
+    assert threads(replace(plain, threads=2)) == threads(replace(torch, threads=2), 2) == [2, 2, 2]
+
+
+def test_blas_has_one_thread_in_each_shard() -> None:
+    for backend, expected in (("fast", 1), ("numpy", 3)):
+        with limited(TrainConfig(backend=backend), 3):
+            assert blas_now() == {expected}

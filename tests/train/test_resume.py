@@ -15,7 +15,7 @@ from charrnn.config import CELLS, OPTIMIZERS
 from charrnn.errors import CharRNNError, DataError, Interrupted, ModelError, UsageError
 from charrnn.model import load_model
 from charrnn.text.corpus import read_corpus
-from charrnn.train import checkpoint, engines, loop, session
+from charrnn.train import checkpoint, loop, session
 from charrnn.train.run_folder import RunFolder
 from charrnn.train.session import TrainResult, train
 
@@ -279,9 +279,9 @@ def test_each_tuned_setting_acts(corpus: Path, tmp_path: Path) -> None:
 
 def test_the_number_of_threads_is_kept(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
-    monkeypatch.setattr(engines, "choose_threads", lambda batch_size, hidden: 2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     run(corpus, out, max_steps=5, threads=None)
-    monkeypatch.setattr(engines, "choose_threads", lambda batch_size, hidden: 1)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     for steps, named, used in ((6, None, 2), (7, 3, 3), (8, None, 3)):
         recorder = Recorder()
         resume(out, max_steps=steps, threads=named, listener=recorder)

@@ -1,0 +1,195 @@
+"""The number of threads: by sizes, what a variable says, and in each function of the library."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from blas import blas_now
+from handmade import dialogue, random_weights
+from threadpoolctl import threadpool_limits
+
+import charrnn
+from charrnn import evaluation, probe
+from charrnn.beam import beam_search
+from charrnn.config import ModelConfig
+from charrnn.engines import threads
+from charrnn.engines.threads import VARIABLES, blas_threads, choose_shards, given_threads
+from charrnn.interpret.excerpt import read_excerpt
+from charrnn.interpret.gates import gate_saturation
+from charrnn.interpret.passages import top_guesses
+from charrnn.interpret.recording import record
+from charrnn.model import Model
+from charrnn.nn.network import Network
+from charrnn.nn.step import Stepper
+from charrnn.sampling import Sampler
+from charrnn.train.gradient_flow import of_fresh, of_model
+from charrnn.train.run_report import surprises_of
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No variable is set, and BLAS has two threads, however many cores there are."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    with threadpool_limits(2, user_api="blas"):
+        yield
+
+
+@pytest.mark.parametrize(("cores", "streams", "multiplications", "expected"),
+    [(1, 64, 1e12, 1), (4, 64, 1e9, 4), (4, 3, 1e9, 3), (4, 64, 1e5, 1)],
+)  # fmt: skip
+def test_shards(
+    cores: int, streams: int, multiplications: float, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "available_cores", lambda: cores)
+    assert choose_shards(streams, multiplications) == expected
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, None),
+        ({"OMP_NUM_THREADS": "3"}, 3),
+        ({"OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "2"}, 2),
+        ({"OMP_NUM_THREADS": "3", "MKL_NUM_THREADS": "5"}, 5),
+        ({"OMP_NUM_THREADS": " 4,2"}, 4),
+        ({"OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "0"}, 3),
+        ({"OMP_NUM_THREADS": "many"}, None),
+        ({"OMP_NUM_THREADS": "-1"}, None),
+        ({"OMP_NUM_THREADS": ""}, None),
+    ],
+)
+def test_variables(variables: dict[str, str], expected: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert given_threads() == expected
+    with blas_threads():
+        assert blas_now() == {expected or 1}
+    with blas_threads(6):
+        assert blas_now() == {6}
+    assert blas_now() == {2}
+
+
+def test_the_newest_counts_in_whatever_order_they_end() -> None:
+    """Texts drawn by turns are generators: the first may well end first."""
+    first, second = blas_threads(3), blas_threads(4)
+    first.__enter__()
+    assert blas_now() == {3}
+    second.__enter__()
+    assert blas_now() == {4}
+    first.__exit__(None, None, None)
+    assert blas_now() == {4}
+    second.__exit__(None, None, None)
+    assert blas_now() == {2}
+
+
+def test_an_error_gives_the_threads_back() -> None:
+    @blas_threads(3)
+    def fails() -> None:
+        assert blas_now() == {3}
+        raise ZeroDivisionError
+
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            fails()
+        assert blas_now() == {2}
+
+
+TEXT = dialogue(6000)
+SYMBOLS = "".join(sorted({*TEXT}))
+MODEL = Model(ModelConfig(cell="lstm", layers=1, hidden=32), SYMBOLS, random_weights("lstm", vocab=SYMBOLS))
+IDS = MODEL.vocab.encode(TEXT)
+
+
+def train(folder: Path, **settings: Any) -> None:
+    (folder / "text.txt").write_text(TEXT[:2000], encoding="utf-8")
+    charrnn.train(folder / "text.txt", out=folder / "run", hidden=8, max_steps=2, backend="numpy", **settings)
+
+
+LIBRARY: dict[str, Callable[[Path], object]] = {
+    "evaluate": lambda _: charrnn.evaluate(MODEL, IDS),
+    "surprises": lambda _: evaluation.surprises([MODEL], IDS),
+    "score_lines": lambda _: evaluation.score_lines([MODEL], IDS[:300]),
+    "worst_places": lambda _: evaluation.worst_places([MODEL], IDS[:30], np.arange(29.0), 2),
+    "inspect_cells": lambda _: charrnn.inspect_cells(MODEL, TEXT, ["quote"]),
+    "record": lambda _: record(MODEL, TEXT),
+    "gate_saturation": lambda _: gate_saturation(MODEL, TEXT),
+    "top_guesses": lambda _: top_guesses(MODEL, TEXT, 100, 120),
+    "read_excerpt": lambda _: read_excerpt(MODEL, record(MODEL, TEXT), [(100, 200)], [3]),
+    "features": lambda _: probe.features(MODEL, [IDS[:9], IDS[:20]]),
+    "sample": lambda _: charrnn.sample(MODEL, length=5),
+    "samples": lambda _: list(Sampler(MODEL, charrnn.sampling.SamplingConfig(length=3, count=40))),
+    "beam_search": lambda _: beam_search([MODEL], [1], 3, 2),
+    "of_fresh": lambda _: of_fresh(["gru"], hidden=8, distance=5),
+    "of_model": lambda _: of_model(MODEL, IDS, 5),
+    "surprises_of": lambda _: surprises_of(MODEL, TEXT),
+    "train": train,
+}
+
+
+@pytest.fixture
+def during(monkeypatch: pytest.MonkeyPatch) -> list[set[int]]:
+    """The threads of BLAS whenever a network reads."""
+    found: list[set[int]] = []
+
+    def spied(method: Callable[..., Any]) -> Callable[..., Any]:
+        def spy(*args: Any, **options: Any) -> Any:
+            found.append(blas_now())
+            return method(*args, **options)
+
+        return spy
+
+    monkeypatch.setattr(Network, "forward", spied(Network.forward))
+    monkeypatch.setattr(Stepper, "step", spied(Stepper.step))
+    return found
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_each_function_has_the_threads_that_it_would_have_anywhere(
+    name: str, during: list[set[int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    LIBRARY[name](tmp_path)
+    assert during
+    assert set(map(frozenset, during)) == {frozenset({1})}
+    during.clear()
+    (tmp_path / "again").mkdir()
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    LIBRARY[name](tmp_path / "again")
+    assert set(map(frozenset, during)) == {frozenset({3})}
+    assert blas_now() == {2}
+
+
+def test_a_probe_is_fitted_with_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """scikit-learn comes with a BLAS of its own, which is loaded after the first of the products."""
+    pytest.importorskip("sklearn")
+    found: list[set[int]] = []
+    fitted = probe._choose_strength
+
+    def spy(*args: Any) -> Any:
+        found.append(blas_now())
+        return fitted(*args)
+
+    monkeypatch.setattr(probe, "_choose_strength", spy)
+    texts = [TEXT[k : k + 9] for k in range(0, 400, 10)]
+    probe.fit(MODEL, texts, [MODEL.vocab.encode(text) for text in texts], ["a", "b"] * 20)
+    assert found == [{1}, {1}]
+
+
+def test_threads_of_a_run_are_those_asked_for(
+    during: list[set[int]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--threads goes before a variable."""
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    train(tmp_path, threads=4, val_fraction=0.0)
+    steps = [number for number in during if number == {4}]
+    assert len(steps) >= 2
+    assert during[0] == {4}
+
+
+def test_nothing_public_is_left_out() -> None:
+    """What `charrnn` offers that reads with a network stands in the table above."""
+    functions = {name for name in charrnn.__all__ if inspect.isfunction(getattr(charrnn, name))}
+    assert functions - {"load_model"} <= LIBRARY.keys()

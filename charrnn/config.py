@@ -18,6 +18,7 @@ SCHEDULES = ("constant", "step", "inverse-time", "cosine")
 INITS = ("uniform", "min-char-rnn")
 LEVELS = ("char", "byte")
 NEWLINES = ("keep", "lf")
+UNKNOWN = ("error", "skip", "nearest")  # what to do with characters that a model lacks
 PRECISIONS = ("float32", "float64", "bfloat16")
 BACKENDS = ("auto", "numpy", "fast", "torch")
 DEVICES = ("cpu", "cuda", "mps")
@@ -54,10 +55,12 @@ def has_type(value: object, wanted: Any) -> bool:
 
 
 def check(config: Any) -> None:
-    """Raise UsageError naming the first field whose value is outside its limits."""
+    """Raise UsageError naming the first field whose value is outside its limits, as Python names it.
+
+    (A command checks its options as they are read, and names them as they were given.)
+    """
     for f in fields(config):
-        flag = f.metadata.get("flag") or "--" + f.name.replace("_", "-")
-        check_value(f, getattr(config, f.name), flag)
+        check_value(f, getattr(config, f.name), f.name)
 
 
 def check_value(f: Field[Any], value: object, name: str) -> None:

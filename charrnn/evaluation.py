@@ -14,10 +14,11 @@ from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
 from charrnn.model import Model
 from charrnn.nn.loss import cross_entropy
 from charrnn.nn.network import Network
-from charrnn.sampling import NOT_FINITE, next_distribution, reader, same_vocabulary, silent_symbol
+from charrnn.sampling import NOT_FINITE, next_distribution, reader, same_vocabulary
 from charrnn.text.batches import split
 from charrnn.text.corpus import read_corpus
 from charrnn.text.sources import is_stream
+from charrnn.text.vocabulary import silent_symbol
 
 ROWS = 64  # lines read side by side
 STEPS = 32  # symbols of them at once: always, as the network keeps buffers for each shape it meets
@@ -153,7 +154,7 @@ def splits_of(model: Model) -> tuple[dict[str, np.ndarray] | None, str]:
         sources = about["sources"]
         if any(map(is_stream, sources)):  # to read it again would wait for a keyboard, or for ever
             return None, "the model's corpus came from stdin or a pipe"
-        corpus = read_corpus(sources, **form_of(model), vocabulary=model.vocab)
+        corpus = read_corpus(sources, **form_of(model), vocabulary=model.vocab, options=())
         parts = split(corpus.ids, settings["val_fraction"], settings["test_fraction"])
     except (KeyError, TypeError, ValueError, UsageError):
         return None, "the model file does not tell what it was trained on"
@@ -170,7 +171,7 @@ class Line:
 
     -log p(line and the newline that ends it | newline), so that neither the lines around it nor their
     order matter, and exp(-total_nats) over all lines sums to 1. (A model that knows no newline reads
-    what `sampling.silent_symbol` says, and the end of the line is not predicted.)
+    what `silent_symbol` says, and the end of the line is not predicted.)
     """
 
     number: int  # from 1

@@ -106,7 +106,7 @@ class TrainingText:
         if file is not None:
             if not Path(file).exists() or Path(file).is_fifo():
                 raise UsageError(f"--novelty-corpus {file}: it must be a file or folder, which is read twice")
-            corpus = read_corpus(file, **form, vocabulary=model.vocab, grow=True)
+            corpus = read_corpus(file, **form, vocabulary=model.vocab, grow=True, options=())
             return cls(corpus.ids, corpus.vocabulary, corpus.sources, form)
         parts, why_not = splits_of(model)
         if parts is None:

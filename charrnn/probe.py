@@ -24,10 +24,9 @@ from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError, ModelError
 from charrnn.extras import require
 from charrnn.model import Model, load_model
-from charrnn.sampling import silent_symbol
 from charrnn.text.table import Row
 from charrnn.text.unknown import encode
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.vocabulary import Vocabulary, silent_symbol
 
 ROWS = 64  # texts read side by side
 STEPS = 32  # symbols of them at once: always, as the network keeps buffers for each shape it meets

@@ -16,20 +16,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
 from itertools import chain, pairwise
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
 from charrnn.config import check
 from charrnn.engines.threads import available_cores, blas_threads
-from charrnn.errors import ModelError, UsageError
+from charrnn.errors import DataError, ModelError, UsageError
 from charrnn.model import Model
 from charrnn.nn.loss import log_softmax
 from charrnn.nn.network import Clamp
 from charrnn.nn.step import Stepper
 from charrnn.sampling_config import REPETITION_WINDOW, SamplingConfig
 from charrnn.text.unknown import encode
-from charrnn.text.vocabulary import Decoder, Vocabulary
+from charrnn.text.vocabulary import Decoder, Vocabulary, silent_symbol
 
 UNIFORMS_AT_ONCE = 1024
 GROUP = 32  # texts drawn by one thread: with fewer at once a product uses less of a core
@@ -76,15 +76,18 @@ class Sampler:
     """Texts drawn side by side from one model, or from several whose probabilities are averaged.
 
     Iterating gives pieces (k, text) as they come: text k goes on with `text`. A text ends after
-    `length` symbols, or before the first of the `stop` strings. Text k is drawn with seed + k, its own
+    `length` symbols, or before the first of the `stop` texts. Text k is drawn with seed + k, its own
     generator, so that it can be had again alone; only where two symbols lie within rounding of
     a draw could the number of texts beside it matter. The prime is neither given back nor counted.
     Without a prime the model reads one newline (or, if it has none, the first symbol of its
     vocabulary) from the zero state, silently.
 
     temperatures : compared side by side with the same seeds; `count` texts of each, in this order
-    clamps : cells held at a value, "layer:cell=value" or Clamp; the value is the cell's signal,
-        tanh(c) for the LSTM, h for the others
+    stop : a text, or several; characters the model lacks are taken as those of the prime are
+    clamps : cells held at a value, "layer:cell=value" or Clamp, one or several; the value is the cell's
+        signal, tanh(c) for the LSTM, h for the others
+
+    `notes` has what a user should be told: characters skipped or replaced, stop texts that cannot come.
 
     Raises UsageError for a value out of its limits and for clamps of models that differ in architecture,
     DataError for unknown characters in the prime.
@@ -96,19 +99,19 @@ class Sampler:
         config: SamplingConfig | None = None,
         *,
         temperatures: Sequence[float] = (),
-        stop: Sequence[str] = (),
-        clamps: Sequence[str | Clamp] = (),
+        stop: str | Sequence[str] = (),
+        clamps: str | Clamp | Sequence[str | Clamp] = (),
     ) -> None:
         self.models = [model] if isinstance(model, Model) else list(model)
         self.config = config = config or SamplingConfig()
         self.vocab = same_vocabulary(self.models)
-        if "" in stop:
-            raise UsageError("--stop is empty; it must be the text to stop before")
-        self.stop = tuple(stop)
+        clamps = [clamps] if isinstance(clamps, str | Clamp) else clamps
         if clamps and any(other.config != self.models[0].config for other in self.models):
-            raise UsageError("--clamp names a cell: it goes only with models of one architecture")
+            raise UsageError("a clamp names a cell: it goes only with models of one architecture")
         self.clamps = [parse_clamp(c, self.models[0]) if isinstance(c, str) else c for c in clamps]
-        ids, self.note = encode(config.prime, self.vocab, config.unknown)
+        ids, note = encode(config.prime, self.vocab, config.unknown)
+        self.notes = [note] if note else []
+        self.stop = tuple(map(self._stop_text, [stop] if isinstance(stop, str) else stop))
         self.prime_ids = ids.tolist() or [silent_symbol(self.vocab)]
         first = secrets.randbelow(2**32) if config.seed is None else config.seed
         temperatures = tuple(temperatures) or (config.temperature,)
@@ -116,6 +119,21 @@ class Sampler:
             check(SamplingConfig(temperature=temperature))
         self.seeds = [first + k for _ in temperatures for k in range(config.count)]
         self.temperatures = [t for t in temperatures for _ in range(config.count)]
+
+    def _stop_text(self, text: str) -> str:
+        """A stop text as the model can write it; one that it cannot is told."""
+        if not text:
+            raise UsageError("stop is an empty text; it must be the text to stop before")
+        try:
+            ids, note = encode(text, self.vocab, self.config.unknown)
+        except DataError:
+            ids, note = np.empty(0, int), None
+        if not len(ids):
+            self.notes.append(f"the stop text {text!r} can never come: the model lacks characters of it")
+        elif note:
+            text = self.vocab.decode(ids)
+            self.notes.append(f"stopping before {text!r}; {note}")
+        return text
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         texts = [_Text(self.vocab.decoder(), self.stop) for _ in self.seeds]
@@ -202,10 +220,26 @@ class Sampler:
             yield block.T
 
 
-def sample(model: Model | Sequence[Model], **settings: Any) -> str:
-    """One text from a model; settings are fields of SamplingConfig, or `stop` and `clamps` of Sampler."""
+@overload
+def sample(model: Model | Sequence[Model], *, count: Literal[1] = 1, **settings: Any) -> str: ...
+
+
+@overload
+def sample(model: Model | Sequence[Model], *, count: int, **settings: Any) -> str | list[str]: ...
+
+
+def sample(model: Model | Sequence[Model], *, count: int = 1, **settings: Any) -> str | list[str]:
+    """A text from a model or, with a `count` of more than one, the list of as many, with seed, seed + 1, …
+
+    settings : fields of SamplingConfig, or `stop` and `clamps` of Sampler
+    """
     of_sampler = {name: settings.pop(name) for name in ("stop", "clamps") if name in settings}
-    return "".join(piece for _, piece in Sampler(model, SamplingConfig(**settings), **of_sampler))
+    sampler = Sampler(model, SamplingConfig(count=count, **settings), **of_sampler)
+    pieces: list[list[str]] = [[] for _ in sampler.seeds]
+    for k, piece in sampler:
+        pieces[k].append(piece)
+    texts = ["".join(text) for text in pieces]
+    return texts[0] if count == 1 else texts
 
 
 def reader(
@@ -245,27 +279,24 @@ def same_vocabulary(models: Sequence[Model]) -> Vocabulary:
     return models[0].vocab
 
 
-def silent_symbol(vocab: Vocabulary) -> int:
-    """What a model reads where there is no text to continue: a newline, or the first symbol."""
-    newline = "\n" if vocab.level == "char" else ord("\n")
-    return vocab.symbols.index(newline) if newline in vocab.symbols else 0
+def parse_clamp(text: str, model: Model, name: str = "clamp") -> Clamp:
+    """The clamp that "1:137=0.9" means: layer 1, cell 137, counted from 0, held at 0.9.
 
-
-def parse_clamp(text: str, model: Model) -> Clamp:
-    """The clamp that "1:137=0.9" means: layer 1, cell 137, counted from 0, held at 0.9."""
+    name : what messages call it. Raises UsageError for what means no cell or no value.
+    """
     match = re.fullmatch(r"(\d+):(\d+)=([-+.\deE]+)", text.strip())
     try:
         layer, cell, value = int(match[1]), int(match[2]), float(match[3])  # type: ignore[index]
     except (TypeError, ValueError):
         raise UsageError(
-            f"--clamp is {text!r}; it must look like 1:137=0.9, which is layer:cell=value"
+            f"{name} is {text!r}; it must look like 1:137=0.9, which is layer:cell=value"
         ) from None
     L, H = model.config.layers, model.config.hidden
     if layer >= L or cell >= H:
-        raise UsageError(f"--clamp {text}: the model has layers 0 to {L - 1} of cells 0 to {H - 1}")
+        raise UsageError(f"{name} {text}: the model has layers 0 to {L - 1} of cells 0 to {H - 1}")
     if not math.isfinite(value) or (model.config.cell == "lstm" and abs(value) >= 1):
         raise UsageError(
-            f"--clamp {text}: the signal of this model's cells lies between -1 and 1, both excluded"
+            f"{name} {text}: the signal of this model's cells lies between -1 and 1, both excluded"
         )
     return Clamp(layer, np.arange(H)[None] == cell, np.full((1, H), value))
 

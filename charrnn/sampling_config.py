@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from charrnn.config import check, option
+from charrnn.config import UNKNOWN, check, option
 
-UNKNOWN = ("error", "skip", "nearest")
 REPETITION_WINDOW = 64  # symbols back that the repetition penalty looks
 # Characters from which a run that stands in the training text counts as copied. Of two English books'
 # held-out tenths fewer than 1 in 100 places begin a run that long (benchmarks/LOG.md).

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -243,8 +244,43 @@ def test_stop_strings(count: int) -> None:
     for stop in (["a"], ["ab"], ["ab", "\n\n", "ddd"], ["aa", "aab"], ["never there"]):
         expected = [min((w.split(s, 1)[0] for s in stop), key=len) for w in whole]
         assert texts(Sampler(model, config, stop=stop)) == expected
-    with pytest.raises(UsageError, match="--stop"):
-        Sampler(model, config, stop=[""])
+    for empty in ("", ["a", ""]):
+        with pytest.raises(UsageError, match=r"^stop is an empty text"):
+            Sampler(model, config, stop=empty)
+
+
+def test_a_string_is_one_stop_text_and_one_clamp() -> None:
+    model = random_model(scale=0.3)
+    settings: dict[str, Any] = {"length": 200, "seed": 4, "temperature": 1.5}
+    whole = sample(model, **settings)
+    for stop in ("a", "ab", "\n"):
+        assert stop in whole  # else nothing is ended before its time
+        assert sample(model, stop=stop, **settings) == whole.split(stop, 1)[0]
+    held = sample(model, clamps="1:3=0.9", **settings)
+    assert held == sample(model, clamps=["1:3=0.9"], **settings) != whole
+
+
+def test_several_texts_come_as_a_list() -> None:
+    model = random_model()
+    one, two, three = (sample(model, length=70, seed=seed, stop="dd") for seed in (1, 2, 3))
+    assert sample(model, length=70, seed=1, stop="dd", count=3) == [one, two, three]
+    assert sample(model, length=70, seed=1, stop="dd", count=1) == one
+
+
+def test_a_stop_text_that_cannot_come_is_told() -> None:
+    model = random_model(scale=0.3)
+    config = SamplingConfig(length=50, seed=4)
+    assert Sampler(model, config, stop=["ab", "\n"]).notes == []
+    never = Sampler(model, config, stop=["ab", "aX"])
+    assert never.notes == ["the stop text 'aX' can never come: the model lacks characters of it"]
+    assert texts(never) == texts(Sampler(model, config, stop="ab"))
+    skipping = replace(config, unknown="skip")
+    assert Sampler(model, skipping, stop="X").notes == [never.notes[0].replace("aX", "X")]
+    read = Sampler(model, replace(config, unknown="nearest"), stop="Á")
+    assert read.stop == ("a",)
+    assert read.notes == ["stopping before 'a'; not known to the model: 'Á' (U+00C1) read as 'a' (U+0061)"]
+    whole = Sampler(random_model(Vocabulary.all_bytes()), config, stop=["漢", "\ufffd"])
+    assert whole.notes == []
 
 
 def test_repetition_penalty_divides_probabilities() -> None:
@@ -284,12 +320,23 @@ def test_unknown_characters_of_the_prime() -> None:
     ):
         sampler = Sampler(model, SamplingConfig(length=20, seed=1, prime=prime, unknown=unknown))
         assert texts(sampler) == [sample(model, length=20, seed=1, prime=same)]
-        assert sampler.note
-        assert repr(next(c for c in prime if c not in SYMBOLS)) in sampler.note
+        [note] = sampler.notes
+        assert repr(next(c for c in prime if c not in SYMBOLS)) in note
     with pytest.raises(DataError, match=r"'X' \(U\+0058\) at position 1") as error:
         Sampler(model, SamplingConfig(prime="aXbY"))
     assert "'Y'" in str(error.value)
-    assert "--unknown" in str(error.value)
+    assert "unknown=skip" in str(error.value)
+
+
+def test_a_prime_has_the_replacement_character_for_what_was_rare_in_training() -> None:
+    model = random_model(SYMBOLS + "\ufffd")
+    sampler = Sampler(model, SamplingConfig(length=30, seed=1, prime="aXbY"))
+    assert texts(sampler) == [sample(model, length=30, seed=1, prime="a\ufffdb\ufffd")]
+    assert sampler.notes == [
+        "not known to the model: 'X' (U+0058) read as '\ufffd' (U+FFFD), 'Y' (U+0059) read as '\ufffd' (U+FFFD)"
+    ]
+    skipped = Sampler(model, SamplingConfig(length=30, seed=1, prime="aXb", unknown="skip"))
+    assert texts(skipped) == [sample(model, length=30, seed=1, prime="ab")]
 
 
 # --- clamps ---
@@ -313,7 +360,7 @@ def test_clamped_sampling_follows_the_clamped_network(cell: str) -> None:
     "text", ["", "3=0.9", "1:3", "1:3=x", "2:0=0.5", "0:8=0.5", "0:1=1", "0:1=nan", "-1:0=0"]
 )
 def test_malformed_clamps(text: str) -> None:
-    with pytest.raises(UsageError, match="--clamp"):
+    with pytest.raises(UsageError, match="clamp"):
         parse_clamp(text, random_model())
 
 
@@ -363,7 +410,7 @@ def test_a_beam_feels_a_clamp() -> None:
 def test_a_clamp_is_for_cells_that_all_models_have(other: dict) -> None:
     models = [random_model(), random_model(**other)]
     for order in (models, models[::-1]):
-        with pytest.raises(UsageError, match="--clamp"):
+        with pytest.raises(UsageError, match="clamp"):
             sample(order, clamps=["0:3=0.9"], length=3)
     assert sample([random_model(), random_model(seed=2)], clamps=["0:3=0.9"], length=3, seed=1)
 
@@ -390,9 +437,7 @@ def test_an_overflowing_model_is_told() -> None:
     ids=str,
 )
 def test_settings_out_of_their_limits(settings: dict) -> None:
-    with pytest.raises(
-        UsageError, match=next(iter(settings)).replace("_", "-").replace("temperature", "temp")
-    ):
+    with pytest.raises(UsageError, match=f"^{next(iter(settings))} is "):
         sample(random_model(), **settings)
 
 

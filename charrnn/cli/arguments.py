@@ -1,24 +1,56 @@
 """Values of options that say more than one thing."""
 
-import sys
-from pathlib import Path
+import math
+from typing import TYPE_CHECKING
 
-from charrnn.errors import DataError, UsageError
+from charrnn.errors import UsageError
+from charrnn.ui.text import say
+
+if TYPE_CHECKING:
+    from charrnn.model import Model
 
 
-def text_of(prime: str) -> str:
+def prime_of(prime: str, model: "Model") -> str:
     """The text that --prime means: itself, a file's (@FILE), or that of stdin (-). Raises DataError."""
-    try:
-        if prime == "-":
-            return sys.stdin.buffer.read().decode()
-        return Path(prime[1:]).read_bytes().decode() if prime.startswith("@") else prime
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"--prime {prime} cannot be read as UTF-8 text: {error}") from error
+    if prime == "-":
+        return _from_file(prime, model)
+    return _from_file(prime[1:], model) if _names_file(prime) else prime
+
+
+def stop_of(stop: str, model: "Model") -> str:
+    r"""The text that --stop means: a file's (@FILE), or itself with \n, \t and \\ for newline, tab and backslash.
+
+    Raises DataError, and UsageError for an empty text.
+    """
+    from charrnn.text.escapes import unescape
+
+    if not stop:
+        raise UsageError("--stop is an empty text; it must be the text to stop before")
+    return _from_file(stop[1:], model) if _names_file(stop) else unescape(stop)
+
+
+def _names_file(value: str) -> bool:
+    """Whether a value is @FILE; an @ alone is text."""
+    return value.startswith("@") and len(value) > 1
+
+
+def _from_file(name: str, model: "Model") -> str:
+    """The text of a file, read as the model's training text was; stderr tells what was left out of it."""
+    from charrnn.interpret.texts import read_text
+
+    text, notes = read_text(model, [name])
+    for note in notes:
+        say(note)
+    return text
 
 
 def temperatures(temp: str) -> list[float]:
     """The numbers of --temp. Raises UsageError."""
     try:
-        return [float(part) for part in temp.split(",")]
+        found = [float(part) for part in temp.split(",")]
     except ValueError:
         raise UsageError(f"--temp is {temp!r}; it must be a number, or several with commas between") from None
+    for one in found:
+        if not 0 <= one < math.inf:
+            raise UsageError(f"--temp is {one:g}; it must be a finite number of at least 0")
+    return found

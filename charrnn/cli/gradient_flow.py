@@ -61,7 +61,7 @@ def gradient_flow(
         name, ids = text or "the text held out in training", loaded.vocab.encode(words)
         flows = [flow.of_model(loaded, ids, distance, file=file)]
     else:
-        corpus = None if text is None else read_corpus([text])
+        corpus = None if text is None else read_corpus([text], options=())
         name = f"{flow.MADE_UP_SYMBOLS} symbols at random" if text is None else text
         flows = flow.of_fresh(
             flow.FRESH if cell in (None, "all") else [cell],

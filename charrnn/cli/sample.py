@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn.cli.arguments import temperatures, text_of
+from charrnn.cli.arguments import prime_of, stop_of, temperatures
 from charrnn.cli.models import ModelsOption, open_models
 from charrnn.cli.novelty import CorpusOption, LeastOption, NoveltyOption, add_novelty
 from charrnn.cli.options import JsonOption, with_settings
@@ -20,12 +20,17 @@ Strings = list[str] | None
 @with_settings(Drawing=DrawingConfig)
 def sample(
     model: ModelsOption = None,
-    prime: Annotated[str, typer.Option(help="Text to continue; @FILE is a file's, - that of stdin.")] = "",
+    prime: Annotated[
+        str, typer.Option(help="Text to continue; @FILE takes it from a file, - from stdin.")
+    ] = "",
     temp: Annotated[
         str,
         typer.Option(help="Temperature: below 1 is safer, above 1 bolder; 0 the likeliest. A list compares."),
     ] = str(SamplingConfig.temperature),
-    stop: Annotated[Strings, typer.Option(help="End before this text. May be repeated.")] = None,
+    stop: Annotated[
+        Strings,
+        typer.Option(help=r"End before this text (\n is a newline) or that of @FILE. May be repeated."),
+    ] = None,
     clamp: Annotated[
         Strings, typer.Option(help="Hold a cell's signal: layer:cell=value. May be repeated.")
     ] = None,
@@ -52,24 +57,29 @@ def sample(
       charrnn sample --length 2000 --novelty
     """
     from charrnn.beam import beam_search
-    from charrnn.sampling import Sampler
+    from charrnn.sampling import Sampler, parse_clamp
     from charrnn.ui.interactive import converse
     from charrnn.ui.samples import draw, headers
     from charrnn.ui.text import writer
 
-    config = SamplingConfig(prime=text_of(prime), **{k: v for k, v in settings.items() if v is not None})
     if interactive and (beam or as_json or novelty or "," in temp):
         raise UsageError("--interactive goes with neither --beam, --json, --novelty nor several temperatures")
-    if beam and (stop or config.count > 1 or "," in temp):
+    if beam and (stop or (settings["count"] or 1) > 1 or "," in temp):
         raise UsageError(
             "--beam finds one text: it goes with neither --stop, --count nor several temperatures"
         )
     if not novelty and (novelty_corpus or novelty_min != NOVELTY_MIN):
         raise UsageError("--novelty-min and --novelty-corpus go with --novelty")
+    compared = temperatures(temp)
     files, models = open_models(model)
-    sampler = Sampler(models, config, temperatures=temperatures(temp), stop=stop or (), clamps=clamp or ())
-    if sampler.note:
-        say(sampler.note)
+    config = SamplingConfig(
+        prime=prime_of(prime, models[0]), **{k: v for k, v in settings.items() if v is not None}
+    )
+    before = [stop_of(one, models[0]) for one in stop or ()]
+    held = [parse_clamp(one, models[0], "--clamp") for one in clamp or ()]
+    sampler = Sampler(models, config, temperatures=compared, stop=before, clamps=held)
+    for note in sampler.notes:
+        say(note)
     if interactive:
         converse(sampler, input, writer(sys.stdout, raw=raw))
         return

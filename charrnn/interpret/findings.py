@@ -203,7 +203,7 @@ class Inspection:
 def inspect_cells(
     model: Model,
     text: str,
-    concepts: Sequence[Concept | str] | None = None,
+    concepts: str | Sequence[Concept | str] | None = None,
     *,
     top: int = 1,
     causal: bool = True,
@@ -211,7 +211,8 @@ def inspect_cells(
 ) -> Inspection:
     """Find the cells of ``model`` that follow ``concepts`` (all built-in ones but controls) on ``text``.
 
-    concepts : names of built-in ones, definitions as --concept takes them (``aside=between:(..)``), or Concepts
+    concepts : names of built-in ones, definitions as --concept takes them (``aside=between:(..)``), or Concepts;
+        a string is one concept
     text : should be text the model was not trained on; its first MOST_CHARACTERS are read
     top : findings a concept, at most
     causal : whether to hold cells and see what is predicted; needs ``signal`` "cell"
@@ -227,7 +228,8 @@ def inspect_cells(
         text = text[:MOST_CHARACTERS]
     if concepts is None:
         concepts = [concept for concept in BUILT_IN.values() if not concept.control]
-    wanted = [parse_concept(one) if isinstance(one, str) else one for one in concepts]
+    given = [concepts] if isinstance(concepts, str) else concepts
+    wanted = [parse_concept(one) if isinstance(one, str) else one for one in given]
     if len({concept.name for concept in wanted}) < len(wanted):
         raise UsageError("--concept names the same concept twice; give each a name of its own")
     labels = {concept.name: concept.label(text) for concept in wanted}

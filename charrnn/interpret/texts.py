@@ -8,6 +8,7 @@ from charrnn.errors import DataError
 from charrnn.evaluation import form_of, splits_of
 from charrnn.model import Model
 from charrnn.text.corpus import read_corpus
+from charrnn.text.vocabulary import Vocabulary
 
 _WAY_OUT = "give it text it was not trained on: --text FILE"
 
@@ -17,7 +18,14 @@ def text_of(model: Model, sources: Sequence[str]) -> str:
 
     Raises DataError where they are not.
     """
-    return _decoded(model, read_corpus(sources, **form_of(model), vocabulary=model.vocab).ids)
+    corpus = read_corpus(sources, **form_of(model), vocabulary=model.vocab, options=())
+    return _text(corpus.vocabulary, corpus.ids)
+
+
+def read_text(model: Model, sources: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """The same with all characters, those that the model lacks too; and what a user should be told."""
+    corpus = read_corpus(sources, **form_of(model), options=())
+    return _text(corpus.vocabulary, corpus.ids), corpus.notes
 
 
 def held_out_text(model: Model) -> str:
@@ -31,11 +39,11 @@ def held_out_text(model: Model) -> str:
     held_out = parts["validation"] if len(parts["validation"]) else parts["test"]
     if not len(held_out):
         raise DataError(f"the model was trained on all of its text; {_WAY_OUT}")
-    return _decoded(model, held_out)
+    return _text(model.vocab, held_out)
 
 
-def _decoded(model: Model, ids: np.ndarray) -> str:
-    if model.vocab.level == "char":
-        return model.vocab.decode(ids)
+def _text(vocab: Vocabulary, ids: np.ndarray) -> str:
+    if vocab.level == "char":
+        return vocab.decode(ids)
     # what is no UTF-8 stays one character a byte, so that encoding gives the same bytes again
-    return bytes(model.vocab.codes[ids].tolist()).decode("utf-8", "surrogateescape")
+    return bytes(vocab.codes[ids].tolist()).decode("utf-8", "surrogateescape")

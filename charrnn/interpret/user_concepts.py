@@ -20,6 +20,7 @@ from charrnn.errors import DataError, UsageError
 from charrnn.interpret.concepts import BUILT_IN, DEEPEST
 from charrnn.interpret.labels import Concept, Kind, Marked
 from charrnn.interpret.regex import find_spans
+from charrnn.text.escapes import unescape
 
 _FORMS = "between:OPEN..CLOSE, span:REGEX, count:REGEX;reset=REGEX, depth:OPEN|CLOSE or file:LABELS.npy"
 
@@ -67,18 +68,14 @@ def parse_concepts(texts: Sequence[str], expect: str | None = None) -> list[Conc
 
 def _expectation(expect: str) -> tuple[str, int]:
     target, _, sign = expect.rpartition("=")
-    target = _unescape(target)
+    target = unescape(target)
     if not target or sign not in ("+", "-"):
         raise UsageError(f"--expect {expect!r} is malformed; write CHAR=+ or CHAR=-, such as ')=+'")
     return target, 1 if sign == "+" else -1
 
 
-def _unescape(text: str) -> str:
-    return re.sub(r"\\([nt\\])", lambda match: {"n": "\n", "t": "\t", "\\": "\\"}[match[1]], text)
-
-
 def _pair(name: str, definition: str, body: str, separator: str) -> tuple[str, str]:
-    opener, _, closer = (_unescape(part) for part in body.partition(separator))
+    opener, _, closer = (unescape(part) for part in body.partition(separator))
     if not opener or not closer:
         raise UsageError(f"--concept {name}={definition}: write the opener, {separator!r}, and the closer")
     return opener, closer

@@ -8,7 +8,7 @@ import codecs
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +16,17 @@ from typing import Any
 
 import numpy as np
 
+from charrnn.config import UNKNOWN
 from charrnn.errors import DataError, UsageError
 from charrnn.text.cache import cache_folder, map_ids, write_ids
 from charrnn.text.decode import NEWLINES, NotTextError, decode
 from charrnn.text.sources import IN_MEMORY, Source, StrPath, find_sources
+from charrnn.text.unknown import replacement
 from charrnn.text.vocabulary import REPLACEMENT, Vocabulary, code_points, describe, listing
 
 _BYTE_ORDER_MARK = "\ufeff"
 _CODE_POINTS = 0x110000
+_NEWLINES = "--newlines lf turns CR LF and CR into LF"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +57,8 @@ def read_corpus(
     min_count: int = 1,
     vocabulary: Vocabulary | None = None,
     grow: bool = False,
+    unknown: str = "error",
+    options: Collection[str] = ("level", "encoding", "newlines"),
     reading: Callable[[int, int], None] = lambda done, total: None,
 ) -> Corpus:
     """Read files, folders, patterns and streams, in the order named, as one text.
@@ -62,8 +67,11 @@ def read_corpus(
     level : "char", or "byte" for raw bytes (256 symbols; no encoding). With `vocabulary`, its level is used
     newlines : "keep", or "lf" to turn CR LF and CR into LF
     min_count : characters rarer than this become U+FFFD
-    vocabulary : use these symbols: unknown ones become U+FFFD if that is among them, otherwise are refused
+    vocabulary : use these symbols
     grow : add the symbols of the text to `vocabulary` (which moves the ids of those it had)
+    unknown : what to do with symbols that `vocabulary` lacks: "error" makes them U+FFFD if that is among them and
+        refuses them otherwise; "skip" leaves them out; "nearest" takes the symbol that stands best for each
+    options : which of level, encoding, newlines and unknown a user can change; messages advise no other
     reading : told after each block how many bytes are done and how many there are to read in all, over both
         passes; that is 0 while streams are copied and folders looked through. At last the two are equal
 
@@ -75,7 +83,9 @@ def read_corpus(
     """
     names = [sources] if isinstance(sources, str | os.PathLike) else sources
     level = level if vocabulary is None else vocabulary.level
-    form = _Form(level, encoding, newlines)
+    form = _Form(level, encoding, newlines, tuple(options))
+    if unknown not in UNKNOWN:
+        raise UsageError(f"--unknown is {unknown!r}; it must be one of: {', '.join(UNKNOWN)}")
     if min_count < 1:
         raise UsageError(f"--min-count is {min_count}; it must be at least 1")
     if level == "byte" and (newlines != "keep" or min_count > 1):
@@ -95,10 +105,11 @@ def read_corpus(
         if not counts.any():
             raise DataError(f"{listing([source.title for source in found])}: empty, there is no text to read")
         notes += first.notes()
-        if level == "char" and (returns := counts[ord("\r")]):
-            notes.append(f"{returns:,} carriage returns (CR) kept; --newlines lf turns CR LF and CR into LF")
-        vocabulary, unknown = _choose_symbols(counts, level, min_count, vocabulary, grow, notes)
-        ids = _encode(first, counts, vocabulary, unknown, notes)
+        if level == "char" and "newlines" in options and (returns := counts[ord("\r")]):
+            notes.append(f"{returns:,} carriage returns (CR) kept; {_NEWLINES}")
+        vocabulary = _choose_symbols(counts, level, min_count, vocabulary, grow, notes)
+        table = _table(counts, vocabulary, min_count, unknown, options, notes)
+        ids = _encode(first, counts, vocabulary, table, notes)
         meter.end()
     return Corpus(
         _short_name(names, found),
@@ -135,6 +146,7 @@ class _Form:
     level: str
     encoding: str
     newlines: str
+    options: tuple[str, ...]  # which of these a user can change
 
     def __post_init__(self) -> None:
         if self.level not in ("char", "byte"):
@@ -180,7 +192,14 @@ class _Pass:
                 yield from (np.frombuffer(block, np.uint8) for block in blocks)
                 continue
             for place, text in enumerate(
-                decode(blocks, source.title, self.form.encoding, self.form.newlines)
+                decode(
+                    blocks,
+                    source.title,
+                    self.form.encoding,
+                    self.form.newlines,
+                    raw="level" in self.form.options,
+                    other="encoding" in self.form.options,
+                )
             ):
                 if place == 0 and text[0] == _BYTE_ORDER_MARK:
                     self.marked.append(source.title)
@@ -210,13 +229,13 @@ def _choose_symbols(
     vocabulary: Vocabulary | None,
     grow: bool,
     notes: list[str],
-) -> tuple[Vocabulary, int]:
-    """The vocabulary, and the id for symbols that are not in it.
+) -> Vocabulary:
+    """The vocabulary that a text is read with.
 
     counts : how often each code point, or byte, occurs, int64 of shape (0x110000,)
     """
     if vocabulary is None and level == "byte":
-        return Vocabulary.all_bytes(), 0
+        return Vocabulary.all_bytes()
     present = np.flatnonzero(counts)
     known = np.array([], np.int64) if vocabulary is None else vocabulary.codes
     codes = known
@@ -228,21 +247,48 @@ def _choose_symbols(
         if vocabulary is not None and (added := np.setdiff1d(codes, known)).size:
             notes.append(f"{len(added):,} new symbols added to the vocabulary: {_most(added, counts, level)}")
         vocabulary = Vocabulary.of_codes(level, codes.tolist())
+    assert vocabulary is not None
+    return vocabulary
 
-    folded = np.setdiff1d(present, codes)
-    if not folded.size:
-        return vocabulary, 0
-    if REPLACEMENT not in vocabulary.symbols:
+
+def _table(
+    counts: np.ndarray,
+    vocabulary: Vocabulary,
+    min_count: int,
+    unknown: str,
+    options: Collection[str],
+    notes: list[str],
+) -> np.ndarray:
+    """The id of each code point, or byte, for `np.take` with mode="clip"; V for those to leave out.
+
+    Raises DataError for symbols that the vocabulary lacks, where nothing is to be read in their place.
+    """
+    lacking = np.setdiff1d(np.flatnonzero(counts), vocabulary.codes)
+    if not lacking.size:
+        return vocabulary.table(0)
+    level, V = vocabulary.level, len(vocabulary)
+    total = f"{len(lacking):,} different {'characters' if level == 'char' else 'bytes'}"
+    most = _most(lacking, counts, level)
+    if unknown == "error" and REPLACEMENT not in vocabulary.symbols:
+        ways = [_NEWLINES] if ord("\r") in lacking and "newlines" in options else []
+        if "unknown" in options:
+            ways.append("--unknown skip leaves them out, --unknown nearest replaces them")
         raise DataError(
-            f"the text has {len(folded):,} different {level}s that the vocabulary of {len(vocabulary):,} "
-            f"symbols lacks: {_most(folded, counts, level)}. Leave them out, or use a model that knows them"
+            f"the text has {total} that the vocabulary of {V:,} symbols lacks: {most}. "
+            + ("; ".join(ways) or "Leave them out, or use a model that knows them")
         )
+    if unknown == "skip" and not counts[vocabulary.codes].any():
+        raise DataError(f"the model knows no character of the text, which has {most}")
     why = f"occur less than {min_count} times" if min_count > 1 else "are not in the vocabulary"
-    notes.append(
-        f"{len(folded):,} different characters that {why}, {counts[folded].sum():,} in all, "
-        f"became U+FFFD: {_most(folded, counts, level)}"
-    )
-    return vocabulary, vocabulary.symbols.index(REPLACEMENT)
+    did = {"error": "became U+FFFD", "skip": "were left out", "nearest": "were read as the nearest"}[unknown]
+    notes.append(f"{total} that {why}, {counts[lacking].sum():,} in all, {did}: {most}")
+    place = {symbol: k for k, symbol in enumerate(vocabulary.symbols)}
+    table = np.full(_CODE_POINTS, V, np.min_scalar_type(V))
+    table[vocabulary.codes] = np.arange(V)
+    if unknown != "skip":
+        symbols = [chr(code) if level == "char" else code for code in lacking.tolist()]
+        table[lacking] = [place[replacement(symbol, vocabulary, unknown)] for symbol in symbols]
+    return table
 
 
 def _most(codes: np.ndarray, counts: np.ndarray, level: str) -> str:
@@ -252,7 +298,7 @@ def _most(codes: np.ndarray, counts: np.ndarray, level: str) -> str:
 
 
 def _encode(
-    first: _Pass, counts: np.ndarray, vocabulary: Vocabulary, unknown: int, notes: list[str]
+    first: _Pass, counts: np.ndarray, vocabulary: Vocabulary, table: np.ndarray, notes: list[str]
 ) -> np.ndarray:
     """The second pass: ids in memory when the text is small, otherwise memory-mapped."""
     large = sum(first.sizes) > IN_MEMORY
@@ -260,36 +306,41 @@ def _encode(
     alone = len(first.sources) == 1 and isinstance(origin, Path)
     if large and alone and vocabulary == Vocabulary.all_bytes():
         return np.memmap(origin, np.uint8, mode="r")  # a byte's id is its value: the file is the ids
-    blocks = _ids(first, vocabulary, unknown)
+    blocks = _ids(first, vocabulary, table)
     if not large:
         return np.concatenate(list(blocks))
 
     what_decides_the_ids: dict[str, Any] = {
         "sha256": first.sha256.hexdigest(),
         "sizes": first.sizes,
-        **vars(first.form),
+        "encoding": first.form.encoding,
+        "newlines": first.form.newlines,
         **vocabulary.to_json(),
-        "unknown": unknown,
+        "table": hashlib.sha256(table.tobytes()).hexdigest(),
     }
     key = hashlib.sha256(json.dumps(what_decides_the_ids, sort_keys=True).encode()).hexdigest()
     cached = cache_folder() / f"{key[:32]}.{vocabulary.dtype.name}"
-    id_counts = counts[vocabulary.codes]
-    id_counts[unknown] += counts.sum() - id_counts.sum()
-    ids = map_ids(cached, vocabulary.dtype, id_counts)
+    present = np.flatnonzero(counts)
+    id_counts = np.zeros(len(vocabulary) + 1, np.int64)
+    np.add.at(id_counts, np.take(table, present, mode="clip"), counts[present])
+    ids = map_ids(cached, vocabulary.dtype, id_counts[:-1])
     if ids is None:
         write_ids(cached, blocks)
-        ids = map_ids(cached, vocabulary.dtype, id_counts)
+        ids = map_ids(cached, vocabulary.dtype, id_counts[:-1])
         if ids is None:
             raise DataError(f"{cached} does not read back as it was written: check the disk")
         notes.append(f"encoded text kept for the next time in {cached} ({ids.nbytes / 1e6:,.0f} MB)")
     return ids
 
 
-def _ids(first: _Pass, vocabulary: Vocabulary, unknown: int) -> Iterator[np.ndarray]:
-    table = vocabulary.table(unknown).astype(vocabulary.dtype)
+def _ids(first: _Pass, vocabulary: Vocabulary, table: np.ndarray) -> Iterator[np.ndarray]:
+    leaves_out = int(table.max()) == len(vocabulary)
     second = _Pass(first.sources, first.form, first.read)
     for codes in second:
-        yield np.take(table, codes, mode="clip")
+        ids = np.take(table, codes, mode="clip")
+        if leaves_out:
+            ids = ids[ids < len(vocabulary)]
+        yield ids.astype(vocabulary.dtype, copy=False)
     if second.sha256.digest() != first.sha256.digest():
         names = listing([source.title for source in first.sources])
         raise DataError(

@@ -21,7 +21,9 @@ class NotTextError(DataError):
     """These bytes are not text in the encoding they were said to be in."""
 
 
-def decode(blocks: Iterable[bytes], name: str, encoding: str, newlines: str) -> Iterator[str]:
+def decode(
+    blocks: Iterable[bytes], name: str, encoding: str, newlines: str, *, other: bool = True, raw: bool = True
+) -> Iterator[str]:
     """The text of `blocks`, in pieces that are never empty.
 
     A character, or a CR LF, that two blocks share is kept whole. A byte order mark, if the codec leaves it,
@@ -30,6 +32,7 @@ def decode(blocks: Iterable[bytes], name: str, encoding: str, newlines: str) -> 
     name : what messages call the blocks
     encoding : the standard name of a codec (codecs.lookup(…).name)
     newlines : "keep", or "lf" to turn each CR LF and each lone CR into LF
+    other, raw : whether a user can choose another encoding, or raw bytes: messages advise nothing else
 
     Raises NotTextError, with the place, for bytes invalid in this encoding and for NUL characters.
     """
@@ -47,21 +50,24 @@ def decode(blocks: Iterable[bytes], name: str, encoding: str, newlines: str) -> 
             line = 1 + n_lines + decoder.decode(block[: max(start, 0)]).count("\n")
             found = f"0x{error.object[error.start]:02X}: {error.reason}"
             raise NotTextError(
-                _what_it_is(name, head, encoding)
+                _what_it_is(name, head, encoding, other)
                 or f"{name} is not valid {encoding} at byte {n_bytes + start:,} (line {line:,}): {found}. "
-                "Name the encoding it has (for example --encoding latin-1) or read raw bytes (--level byte)"
+                + _ways_out("name the encoding it has (for example --encoding latin-1)", encoding, other, raw)
             ) from None
         except UnicodeError as error:  # what UTF-16 says of a missing mark
             raise NotTextError(
                 f"{name} is not valid {encoding}: {error}. "
-                f"Name the byte order (for example --encoding {encoding}-le) or read raw bytes (--level byte)"
+                + _ways_out(
+                    f"name the byte order (for example --encoding {encoding}-le)", encoding, other, raw
+                )
             ) from None
         if (nul := text.find("\0")) >= 0:
             line = 1 + n_lines + text.count("\n", 0, nul)
             raise NotTextError(
-                _what_it_is(name, head, encoding)
+                _what_it_is(name, head, encoding, other)
                 or f"{name} looks like binary data, not text: it has a NUL character at character "
-                f"{n_chars + nul:,} (line {line:,}). Read it as raw bytes with --level byte, or leave it out"
+                f"{n_chars + nul:,} (line {line:,}). "
+                + ("Read it as raw bytes with --level byte, or leave it out" if raw else "Leave it out")
             )
         n_bytes += len(block)
         n_chars += len(text)
@@ -70,18 +76,28 @@ def decode(blocks: Iterable[bytes], name: str, encoding: str, newlines: str) -> 
             yield text
 
 
-def _what_it_is(name: str, head: bytes, encoding: str) -> str | None:
+def _ways_out(naming: str, encoding: str, other: bool, raw: bool) -> str:
+    ways = [naming] * other + ["read raw bytes (--level byte)"] * raw
+    words = " or ".join(ways) or f"convert it to {encoding}"
+    return words[0].upper() + words[1:]
+
+
+def _what_it_is(name: str, head: bytes, encoding: str, other: bool) -> str | None:
     """A message when bytes that are not the UTF-8 they should be look like UTF-16 or UTF-32."""
     if encoding not in ("utf-8", "utf-8-sig"):
         return None
     for mark, actual in _MARKS:
         if head.startswith(mark):
             sign = f"it begins with the byte order mark {mark.hex(' ').upper()}"
-            return f"{name} is {actual.upper()}, not UTF-8 ({sign}): read it with --encoding {actual}"
+            return f"{name} is {actual.upper()}, not UTF-8 ({sign}): {_in(actual, other)}"
     half = len(head) // 2
     for zeros_at, zeros_not_at, actual in ((1, 0, "utf-16-le"), (0, 1, "utf-16-be")):
         # Text in the Latin script has a zero byte in nearly every 16-bit unit, always on the same side.
         if head[zeros_at::2].count(0) > 0.7 * half and head[zeros_not_at::2].count(0) < 0.05 * half:
             sign = "every other byte is zero"
-            return f"{name} looks like {actual.upper()}, not UTF-8 ({sign}): read it with --encoding {actual}"
+            return f"{name} looks like {actual.upper()}, not UTF-8 ({sign}): {_in(actual, other)}"
     return None
+
+
+def _in(actual: str, other: bool) -> str:
+    return f"read it with --encoding {actual}" if other else "convert it to UTF-8"

@@ -1,12 +1,15 @@
 """Text for a model that may not know all of its characters: refuse them, skip them, or take the nearest."""
 
 import unicodedata
+from collections.abc import Mapping
 
 import numpy as np
 
 from charrnn.errors import DataError
-from charrnn.text.vocabulary import Vocabulary, describe, listing
+from charrnn.text.vocabulary import REPLACEMENT, Vocabulary, describe, listing
 
+# How a message names the setting, which is an option here and an argument there.
+WAYS_OUT = "unknown=skip leaves them out, unknown=nearest replaces them"
 # Typographic characters and what a typewriter has in their place.
 PLAIN = str.maketrans("“”„«»‘’‚‹›–—−…\u00a0\t\r", "\"\"\"\"\"'''''---. \x20\n")
 
@@ -14,10 +17,10 @@ PLAIN = str.maketrans("“”„«»‘’‚‹›–—−…\u00a0\t\r", "\"\
 def encode(text: str, vocabulary: Vocabulary, unknown: str = "error") -> tuple[np.ndarray, str | None]:
     """Ids of a text, and a note on the characters that were skipped or replaced, None when there were none.
 
-    unknown : "error", "skip", or "nearest": the typewriter's character for a typographic one, without
-        its accents, in the other case, or else the closest code point (at byte level: byte value)
+    unknown : what to do with characters the vocabulary lacks, as `replacement` says; "error" refuses them
+        where it has no U+FFFD
 
-    Raises DataError naming the unknown characters where `unknown` is "error".
+    Raises DataError naming the unknown characters where they are refused.
     """
     symbols: str | bytes = text
     if vocabulary.level == "byte":
@@ -26,22 +29,37 @@ def encode(text: str, vocabulary: Vocabulary, unknown: str = "error") -> tuple[n
     missing = list(dict.fromkeys(symbol for symbol in symbols if symbol not in known))
     if not missing:
         return vocabulary.encode(symbols), None
-    if unknown == "error":
+    if unknown == "error" and REPLACEMENT not in known:
         try:
             return vocabulary.encode(symbols), None
         except DataError as error:
-            raise DataError(
-                f"{error} (--unknown skip leaves them out, --unknown nearest replaces them)"
-            ) from None
-    replaced = {symbol: nearest(symbol, vocabulary) if unknown == "nearest" else None for symbol in missing}
+            raise DataError(f"{error} ({WAYS_OUT})") from None
+    replaced = {symbol: replacement(symbol, vocabulary, unknown) for symbol in missing}
+    kept = [replaced.get(symbol, symbol) for symbol in symbols]
+    place = {symbol: k for k, symbol in enumerate(vocabulary.symbols)}
+    ids = np.array([place[symbol] for symbol in kept if symbol is not None], vocabulary.dtype)
+    return ids, note(replaced)
+
+
+def replacement(symbol: str | int, vocabulary: Vocabulary, unknown: str) -> str | int | None:
+    """What is read in the place of a symbol that the vocabulary lacks; None is nothing.
+
+    unknown : "error" is U+FFFD, as in the text of a model with --min-count; "skip" is nothing; "nearest" is the
+        typewriter's character for a typographic one, the one without its accents, that in the other case, or
+        else the closest code point (at byte level: byte value)
+    """
+    if unknown == "skip":
+        return None
+    return REPLACEMENT if unknown == "error" else nearest(symbol, vocabulary)
+
+
+def note(replaced: Mapping[str | int, str | int | None]) -> str:
+    """What a user is told of symbols that were skipped or replaced."""
     changes = [
         f"{_name(old)} skipped" if new is None else f"{_name(old)} read as {_name(new)}"
         for old, new in replaced.items()
     ]
-    kept = [replaced.get(symbol, symbol) for symbol in symbols]
-    place = {symbol: k for k, symbol in enumerate(vocabulary.symbols)}
-    ids = np.array([place[symbol] for symbol in kept if symbol is not None], vocabulary.dtype)
-    return ids, f"not known to the model: {listing(changes)}"
+    return f"not known to the model: {listing(changes)}"
 
 
 def nearest(symbol: str | int, vocabulary: Vocabulary) -> str | int:

@@ -168,6 +168,12 @@ class _ByteDecoder:
         return self._utf8.decode(b"", final=True)
 
 
+def silent_symbol(vocab: Vocabulary) -> int:
+    """What a model reads where there is no text to continue: a newline, or the first symbol."""
+    newline = "\n" if vocab.level == "char" else ord("\n")
+    return vocab.symbols.index(newline) if newline in vocab.symbols else 0
+
+
 def code_points(text: str) -> np.ndarray:
     """The code points of `text`, int32 of shape (len(text),)."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<i4")

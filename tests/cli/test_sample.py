@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,11 +25,12 @@ app = typer.Typer(rich_markup_mode=None)
 app.command()(command)
 
 
-def random_model(seed: int = 1, vocab: str = SYMBOLS) -> Model:
+def random_model(seed: int = 1, vocab: str = SYMBOLS, training: Any = None) -> Model:
     config = ModelConfig(hidden=8, layers=2)
     rng = np.random.default_rng(seed)
     shapes = torch_layout.shapes(config, len(vocab))
-    return Model(config, vocab, {name: rng.normal(0, 1, shape) for name, shape in shapes.items()})
+    weights = {name: rng.normal(0, 1, shape) for name, shape in shapes.items()}
+    return Model(config, vocab, weights, training)
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
     return made
 
 
-def run(*args: str, stdin: str | None = None) -> Result:
+def run(*args: str, stdin: str | bytes | None = None) -> Result:
     return CliRunner().invoke(app, list(args), input=stdin)
 
 
@@ -113,15 +115,47 @@ def test_stop_clamp_beam_and_ensemble(model: Model) -> None:
     assert found["log_probability_nats"] < 0
 
 
+def test_files_are_read_as_the_text_of_the_model_was(model: Model) -> None:
+    for settings, content in (
+        ({"newlines": "lf"}, b"ab\r\ncd\r"),
+        ({"encoding": "utf-16-le"}, "ab\ncd\n".encode("utf-16-le")),
+    ):
+        random_model(training={"settings": settings}).save("m.safetensors")
+        Path("start.txt").write_bytes(content)
+        for name, stdin in (("@start.txt", None), ("-", content)):
+            result = run("--model", "m.safetensors", "--prime", name, "--seed", "1", stdin=stdin)
+            assert result.stdout == sample(model, prime="ab\ncd\n", seed=1)
+        Path("end.txt").write_bytes(content[: len(content) // 6])
+        result = run("--model", "m.safetensors", "--stop", "@end.txt", "--seed", "1", "--temp", "2")
+        assert result.stdout == sample(model, stop="a", seed=1, temperature=2)
+        Path("odd.txt").write_bytes(b"a\xff\n")
+        error = run("--model", "m.safetensors", "--prime", "@odd.txt").exception
+        assert isinstance(error, DataError)
+        assert "--" not in str(error)  # neither of the options that the command lacks
+
+
+def test_escapes_in_a_stop_text(model: Model) -> None:
+    settings: dict[str, Any] = {"seed": 5, "length": 200, "temperature": 2}
+    given = ("--seed", "5", "--length", "200", "--temp", "2")
+    assert (expected := sample(model, stop="\n", **settings)) != sample(model, **settings)
+    assert run(*given, "--stop", r"\n").stdout == expected
+    never = run(*given, "--stop", "@")
+    assert never.stdout == sample(model, **settings)
+    assert "the stop text '@' can never come" in never.stderr
+
+
 @pytest.mark.parametrize(
     ("args", "error", "message"),
     [
+        (["--stop", ""], UsageError, "--stop is an empty text"),
+        (["--stop", "@nowhere.txt"], DataError, "nowhere.txt"),
         (["--prime", "aXb"], DataError, r"'X' \(U\+0058\) at position 1"),
         (["--prime", "@nowhere.txt"], DataError, "nowhere.txt"),
         (["--temp", "warm"], UsageError, "--temp is 'warm'"),
-        (["--temp", "-1"], UsageError, "-1"),
+        (["--temp", "-1"], UsageError, "--temp is -1"),
+        (["--temp", "nan"], UsageError, "--temp is nan"),
         (["--top-p", "0"], UsageError, "--top-p is 0"),
-        (["--clamp", "9:1=0.5"], UsageError, "layers 0 to 1"),
+        (["--clamp", "9:1=0.5"], UsageError, "--clamp 9:1=0.5: the model has layers 0 to 1"),
         (["--model", "nowhere"], ModelError, "nowhere"),
         (["--interactive", "--json"], UsageError, "--interactive"),
         (["--beam", "2", "--stop", "a"], UsageError, "--beam .* --stop"),

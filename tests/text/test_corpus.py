@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -498,7 +499,7 @@ def test_characters_unknown_to_a_model(write):
     with pytest.raises(DataError) as caught:
         read_corpus([path], vocabulary=Vocabulary.of("ab "))
     assert str(caught.value) == (
-        "the text has 2 different chars that the vocabulary of 3 symbols lacks: "
+        "the text has 2 different characters that the vocabulary of 3 symbols lacks: "
         "'z' (U+007A) ×3, 'é' (U+00E9) ×2. Leave them out, or use a model that knows them"
     )
 
@@ -509,6 +510,50 @@ def test_characters_unknown_to_a_model_that_folds(write):
     assert corpus.notes == (
         "1 different characters that are not in the vocabulary, 1 in all, became U+FFFD: 'é' (U+00E9) ×1",
     )
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize(
+    ("unknown", "known", "read", "did"),
+    [
+        ("skip", "ab ", "b a", "were left out"),
+        ("nearest", "Aab ", "Ab aaa", "were read as the nearest"),
+        ("nearest", "ab ", "ab aaa", "were read as the nearest"),
+    ],
+)
+def test_characters_unknown_to_a_model_are_left_out_or_replaced(
+    write, monkeypatch, tmp_path, unknown, known, read, did, large
+):
+    monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path / "cache"))
+    if large:
+        monkeypatch.setattr("charrnn.text.corpus.IN_MEMORY", 0)
+    path = write("a.txt", "Ab aáá")
+    vocabulary = Vocabulary.of(known)
+    for _ in range(2):  # the second time from the cache
+        corpus = read_corpus([path], vocabulary=vocabulary, unknown=unknown)
+        assert text_of(corpus) == read
+        assert isinstance(corpus.ids, np.memmap) == large
+        assert corpus.vocabulary == vocabulary
+        assert did in corpus.notes[0]
+    with pytest.raises(DataError, match="knows no character of the text"):
+        read_corpus([path], vocabulary=Vocabulary.of("xyz"), unknown="skip")
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "advised"),
+    [
+        (b"a\r\n", ("newlines",), ["--newlines lf"]),
+        (b"az", ("unknown",), ["--unknown skip", "--unknown nearest"]),
+        (b"a\xff", ("encoding",), ["--encoding latin-1"]),
+        ("a".encode("utf-16"), ("encoding",), ["--encoding utf-16"]),
+        (b"aaaaa\0aaa", ("level",), ["--level byte"]),
+        *((content, (), []) for content in (b"a\r\n", b"az", b"a\xff", "a".encode("utf-16"), b"aaaaa\0aaa")),
+    ],
+)
+def test_messages_advise_only_what_a_user_can_choose(write, content, options, advised):
+    with pytest.raises(DataError) as caught:
+        read_corpus([write("a.txt", content)], vocabulary=Vocabulary.of("a"), options=options)
+    assert re.findall(r"--[a-z]+ [a-z0-9-]+", str(caught.value)) == advised
 
 
 def test_a_vocabulary_grows(write):

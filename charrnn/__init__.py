@@ -8,6 +8,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from charrnn.errors import UsageError
+
 if TYPE_CHECKING:
     from charrnn.config import ModelConfig, TrainConfig
     from charrnn.evaluation import evaluate
@@ -38,6 +40,26 @@ __all__ = [
     "sample",
     "train",
 ]
+
+
+def call_train(*args: Any, progress: bool = False, **kwargs: Any) -> Any:
+    """What `charrnn.train(…)` does: `charrnn.train.session.train`, which says nothing, and `progress=True`
+    shows on stderr how it goes, as the command does.
+    """
+    from charrnn.train.session import train
+
+    if not progress:
+        return train(*args, **kwargs)
+    if kwargs.get("listener") is not None:
+        raise UsageError(
+            "progress=True cannot be combined with a listener: one of them shows how training goes"
+        )
+    from charrnn.ui.training import training_listener
+
+    with training_listener(quiet=False) as listener:
+        result = train(*args, **{**kwargs, "listener": listener})
+        listener.end(result)
+        return result
 
 
 def __getattr__(name: str) -> Any:

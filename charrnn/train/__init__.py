@@ -1,7 +1,7 @@
 """The training loop, optimisers, schedules, checkpoints, metrics.
 
-The room itself can be called: `charrnn.train("corpus.txt")` is `charrnn.train.session.train`. A
-function of that name in the package would be hidden as soon as anything imports this room.
+The room itself can be called: `charrnn.train("corpus.txt")`. A function of that name in the package would be
+hidden as soon as anything imports this room.
 """
 
 import sys
@@ -11,9 +11,7 @@ from typing import Any
 
 class _Room(ModuleType):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        from charrnn.train.session import train
-
-        return train(*args, **kwargs)
+        return sys.modules["charrnn"].call_train(*args, **kwargs)  # which may show it, as this room may not
 
 
 sys.modules[__name__].__class__ = _Room

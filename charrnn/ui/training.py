@@ -25,6 +25,8 @@ from charrnn.ui.progress import reading_bar
 
 SAMPLE_LINES = 6
 SPARK_WIDTH = 40
+LOG_SHARE = 0.02  # of the training time so far, at least between two lines of a log that tell no validation
+LOG_SECONDS = 1.0, 60.0  # and the least and the most that this may be
 NARROW = 62  # columns; below this there is no room for both units of a loss
 
 
@@ -99,12 +101,21 @@ class Silent(Quiet):
 
 
 class PlainView(Silent):
-    """A line a report, for logs and pipes."""
+    """For logs and pipes: a line for every validation, and some in between, ever rarer."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._told: float | None = None  # seconds of training at the last line
 
     def begin(self, about: About, vocabulary: Vocabulary) -> None:
         self.note(f"{describe(about)}\nrun folder {about.folder}")
 
     def report(self, report: Report, is_best: bool) -> None:
+        least, most = LOG_SECONDS
+        pause = min(max(least, LOG_SHARE * report.seconds), most)
+        if report.val_loss_nats is None and self._told is not None and report.seconds < self._told + pause:
+            return
+        self._told = report.seconds
         validation = "" if report.val_loss_nats is None else f"  val {losses(report.val_loss_nats)}"
         self.note(
             f"step {report.step:>7,}  epoch {report.epoch:6.2f}  {duration(report.seconds):>7}  "

@@ -1,11 +1,13 @@
 """How training looks: plain lines, and the live view on terminals of any width, colour and encoding."""
 
 import io
+import math
 import os
 import random
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pyte
@@ -14,7 +16,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.live import Live
 
+import charrnn
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.errors import UsageError
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.train.loop import Progress, Report
 from charrnn.train.session import About, TrainResult
@@ -149,6 +153,42 @@ def test_plain_lines_are_these() -> None:
         "Still improving: [a] validation. Go on [/with] it.\n"
         "model runs/[red]sea[/red]-1/model.safetensors\n"
     )
+
+
+def test_a_log_has_all_validations_and_ever_fewer_other_lines() -> None:
+    """Forty reports a second for two hours, a validation each 10 minutes."""
+    terminal = Terminal(width=200, terminal=False)
+    view = PlainView(terminal.console)
+    for k in range(1, 40 * 7200 + 1):
+        seconds, validated = k / 40, k % (40 * 600) == 0
+        if validated or k % 8 == 1:  # the rest would tell no more, and takes its time
+            view.report(Report(k, 1.0, 2.0, 1.9 if validated else None, 0.1, 1.0, 5e4, seconds), False)
+    lines = terminal.text.splitlines()
+    assert len([line for line in lines if "val" in line]) == 12
+    steps = [int(line[4:12].replace(",", "")) for line in lines]
+    seconds = [step / 40 for step in steps if step % (40 * 600)]
+    assert steps[0] == 1
+    assert len([s for s in seconds if s < 50]) == pytest.approx(46, abs=6)  # each second or a little later
+    assert all(after - before >= min(max(1, after / 50), 60) - 0.1 for before, after in pairwise(seconds))
+    assert len(lines) < 50 + 50 * math.log(3000 / 50) + (7200 - 3000) / 60 + 2 * 12
+
+
+@pytest.mark.parametrize("progress", [False, True])
+def test_python_shows_progress_where_it_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], progress: bool
+) -> None:
+    settings = {"hidden": 4, "layers": 1, "max_steps": 3, "threads": 1, "backend": "numpy", "batch_size": 2}
+    (tmp_path / "text.txt").write_text("to be or not to be. " * 20)
+    result = charrnn.train(tmp_path / "text.txt", out=tmp_path / "run", progress=progress, **settings)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert (err == "") == (not progress)
+    if progress:
+        assert err.startswith("text: 400 characters")
+        assert "\nstep       3 " in err
+        assert result.verdict.sentence in err
+        with pytest.raises(UsageError, match="progress=True cannot be combined with a listener"):
+            charrnn.train(tmp_path / "text.txt", progress=True, listener=Silent(Console()))
 
 
 def test_quiet_tells_notes_alone() -> None:

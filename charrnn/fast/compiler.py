@@ -36,6 +36,12 @@ def register_bytes() -> int:
     return 64 if llvm.get_host_cpu_features().get("avx512f") else 32
 
 
+def tile() -> tuple[int, int]:
+    """The rows and vectors of columns of a product whose sums fit into the registers, beside the vectors that
+    they are made of: there are 32 of them with AVX-512, else 16."""
+    return (6, 4) if register_bytes() == 64 else (6, 2)
+
+
 def zeros(shape: int | Sequence[int], dtype: np.typing.DTypeLike) -> np.ndarray:
     """As np.zeros, beginning at a cache line: no vector lies across two."""
     return flat(int(np.prod(shape)), dtype).reshape(shape)
@@ -57,7 +63,7 @@ class Program:
 
     def __init__(self, *key: object, dtype: np.typing.DTypeLike = np.float32) -> None:
         dtype = np.dtype(dtype)
-        self.target = Target(dtype, register_bytes() // dtype.itemsize)
+        self.target = Target(dtype, register_bytes() // dtype.itemsize, tile())
         self.key = key
         self._plans: dict[str, _Plan] = {}
         self._engine: llvm.ExecutionEngine | None = None

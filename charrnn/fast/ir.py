@@ -23,10 +23,11 @@ POINTER = ll.PointerType()
 
 
 class Target(NamedTuple):
-    """What numbers a kernel works on, and how many at once."""
+    """What numbers a kernel works on, how many at once, and in tiles of how many rows and vectors of columns."""
 
     dtype: np.dtype[Any]
     lanes: int
+    tile: tuple[int, int]
 
     @property
     def real(self) -> ll.Type:
@@ -104,7 +105,7 @@ class Vector:
         """1 / self, for numbers neither 0 nor infinite. With AVX-512 an estimate of 14 bits and one step of
         Newton's method, within a unit in the last place at a quarter of a division's time."""
         kernel = self.kernel
-        if kernel.target != (np.float32, 16):
+        if (kernel.target.dtype, kernel.target.lanes) != (np.float32, 16):
             return kernel.fill(1.0) / self
         kind = ll.FunctionType(self.value.type, [self.value.type, self.value.type, ll.IntType(16)])
         estimate = Vector(

@@ -1,8 +1,8 @@
 """Products of a few rows with a packed matrix, a tile at a time.
 
-A tile is up to 6 rows of the left side by 4 vectors of the result: its 24 sums stay in registers while
-the matrix passes by once. "Packed" means that what a tile reads of the matrix lies in the order in
-which it reads it: panel after panel of up to 4 vectors of columns, and in a panel row after row.
+A tile is a few rows of the left side by a few vectors of the result, as many as the target has registers for:
+its sums stay there while the matrix passes by once. "Packed" means that what a tile reads of the matrix lies in
+the order in which it reads it: panel after panel of a tile's columns, and in a panel row after row.
 
 BLAS packs the matrix anew for each product. Here it is done once a chunk, for all its time steps.
 (Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication".)
@@ -11,9 +11,7 @@ BLAS packs the matrix anew for each product. Here it is done once a chunk, for a
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from charrnn.fast.ir import Array, Index, Kernel, Vector
-
-ROWS, COLUMNS = 6, 4
+from charrnn.fast.ir import Array, Index, Kernel, Target, Vector
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Rows:
 
 def row_tiles(kernel: Kernel, rows: int) -> Iterator[Rows]:
     """Loops over all rows in tiles of as equal a height as can be."""
-    tiles = -(-rows // ROWS)
+    tiles = -(-rows // kernel.target.tile[0])
     height, taller = divmod(rows, tiles)
     for first, how_many, count in ((0, taller, height + 1), (taller * (height + 1), tiles - taller, height)):
         if how_many:
@@ -62,10 +60,11 @@ class Panels:
     width: int
 
 
-def panels_of(vectors: int) -> list[Panels]:
+def panels_of(target: Target, vectors: int) -> list[Panels]:
     """Panels that cover so many columns: as wide as can be, and one narrower for the rest."""
-    full, rest = divmod(vectors, COLUMNS)
-    parts = [Panels(0, full, COLUMNS), Panels(full * COLUMNS, 1, rest)]
+    widest = target.tile[1]
+    full, rest = divmod(vectors, widest)
+    parts = [Panels(0, full, widest), Panels(full * widest, 1, rest)]
     return [part for part in parts if part.count and part.width]
 
 
@@ -91,7 +90,7 @@ def _write_panels(
 ) -> None:
     """Put the vectors of a matrix, given by row and by column in vectors, where the tiles read them."""
     lanes = kernel.target.lanes
-    for part in panels_of(columns // lanes):
+    for part in panels_of(kernel.target, columns // lanes):
         with kernel.loop(part.count) as p, kernel.loop(depth) as k:
             panel = packed[(p.index * part.width + part.first) * (depth * lanes)]
             for c in range(part.width):
@@ -106,7 +105,7 @@ def write_product(kernel: Kernel, left: Array, packed: Array, result: Array, add
     """
     (rows, depth), columns = left.shape, result.shape[1]
     lanes = kernel.target.lanes
-    for part in panels_of(columns // lanes):
+    for part in panels_of(kernel.target, columns // lanes):
         with kernel.loop(part.count) as p:
             panel = packed[(p.index * part.width + part.first) * (depth * lanes)]
             places = [p.index * part.width + (part.first + c) for c in range(part.width)]

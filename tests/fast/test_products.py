@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from kernels import PROCESSORS, aligned, choose_processor, run_kernel
+from kernels import aligned, choose_processor, run_kernel
 
-from charrnn.fast import tiles
-from charrnn.fast.compiler import register_bytes
+from charrnn.fast import compiler, tiles
+from charrnn.fast.compiler import Program, register_bytes
 from charrnn.fast.ir import Kernel
 
 ROWS = range(1, 14)
@@ -13,10 +13,12 @@ VECTORS = range(1, 9)  # of columns
 ERROR = 4 * np.finfo(np.float32).eps
 
 
-@pytest.fixture(params=PROCESSORS)
+@pytest.fixture(params=[("this", (6, 4)), ("this", (6, 2)), ("avx2", (6, 2))])
 def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    choose_processor(request.param, monkeypatch)
-    return register_bytes() // 4 if request.param == "this" else 8
+    processor, tile = request.param
+    choose_processor(processor, monkeypatch)
+    monkeypatch.setattr(compiler, "tile", lambda: tile)
+    return register_bytes() // 4 if processor == "this" else 8
 
 
 def random(*shape: int) -> np.ndarray:
@@ -78,3 +80,19 @@ def test_packing_the_transpose(lanes: int) -> None:
     for n in VECTORS:
         assert np.array_equal(arrays[f"packed{n}"], arrays[f"expected{n}"])
         assert np.array_equal(np.sort(arrays[f"packed{n}"]), np.sort(arrays[f"matrix{n}"].ravel()))
+
+
+@pytest.mark.parametrize(("width", "tile"), [(64, (6, 4)), (32, (6, 2))])
+def test_tiles_fit_the_registers(width: int, tile: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """32 registers with AVX-512 and 16 elsewhere hold the sums, a row's number and a vector of each column."""
+    monkeypatch.setattr(compiler, "register_bytes", lambda: width)
+    assert Program().target.tile == tile
+    assert tile[0] * tile[1] + tile[1] + 1 <= width // 2
+
+
+def test_each_tile_has_machine_code_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = set()
+    for tile in ((6, 2), (6, 4)):
+        monkeypatch.setattr(compiler, "tile", lambda tile=tile: tile)
+        names.add(Program()._name())
+    assert len(names) == 2

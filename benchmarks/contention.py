@@ -27,8 +27,8 @@ from sides import charrnn_train
 from sides.common import SHAPES, Shape
 
 import charrnn
-from charrnn.train.loop import Progress
-from charrnn.train.session import Quiet
+from charrnn.runs.records import Progress
+from charrnn.training.session import Quiet
 
 HOG = "import os\nif hasattr(os, 'sched_setaffinity'):\n    os.sched_setaffinity(0, {0})\nwhile True: pass"
 AIM = 3.0

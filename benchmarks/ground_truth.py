@@ -27,7 +27,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-import handmade
+from helpers import handmade
 
 from charrnn.interpret.chance import chance
 from charrnn.interpret.concepts import telegraph

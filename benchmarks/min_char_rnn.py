@@ -31,9 +31,9 @@ import numpy as np
 from classic import CHUNK, Classic, chunks, smoothed, train
 
 from charrnn.config import TrainConfig, configs
+from charrnn.engines.backend import NumpyBackend
+from charrnn.engines.choice import settle
 from charrnn.text.batches import Streams
-from charrnn.train.backend import NumpyBackend
-from charrnn.train.engines import settle
 
 HARBOUR = Path(__file__).parents[1] / "corpora/harbour.txt"
 SIDES = ("classic", "charrnn")
@@ -58,7 +58,7 @@ class Pair:
         model, self.config = configs("min-char-rnn", seed=seed)
         engine = NumpyBackend
         if backend == "fast":
-            from charrnn.train.fast_backend import FastBackend as engine
+            from charrnn.engines.fast_backend import FastBackend as engine
         self.backend = engine(model, self.config, self.vocab_size, self.config.batch_size)
         self.streams = Streams(np.array(self.ids), self.config.batch_size, self.config.seq_length)
         params = self.backend.network().params

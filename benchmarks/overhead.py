@@ -21,9 +21,9 @@ from typing import Any
 from unittest import mock
 
 import charrnn
-from charrnn import scoring
-from charrnn.train import session
-from charrnn.train.loop import TICK_SECONDS, Trainer
+from charrnn.score import scoring
+from charrnn.training import session
+from charrnn.training.loop import TICK_SECONDS, Trainer
 
 AIM = 0.03
 PIECES = ("validation", "samples", "reports", "models", "copies of the state", "checkpoints", "ticks")

@@ -27,7 +27,7 @@ SIDES = {"torch": 1, "one": 1, "many": 64}  # texts at once
 def weights(hidden: int) -> dict[str, np.ndarray]:
     """Random tensors of a 2-layer LSTM under torch's names."""
     from charrnn.config import ModelConfig
-    from charrnn.nn import torch_layout
+    from charrnn.model import torch_layout
 
     rng = np.random.default_rng(1)
     shapes = torch_layout.shapes(ModelConfig(cell="lstm", layers=2, hidden=hidden), VOCAB)
@@ -38,9 +38,9 @@ def weights(hidden: int) -> dict[str, np.ndarray]:
 
 def charrnn_rate(hidden: int, seconds: float, texts: int) -> float:
     from charrnn.config import ModelConfig
-    from charrnn.model import Model
-    from charrnn.sampling import Sampler
-    from charrnn.sampling_config import SamplingConfig
+    from charrnn.model.model import Model
+    from charrnn.sampling.config import SamplingConfig
+    from charrnn.sampling.sampler import Sampler
 
     symbols = "".join(map(chr, range(32, 32 + VOCAB)))
     model = Model(ModelConfig(cell="lstm", layers=2, hidden=hidden), symbols, weights(hidden))

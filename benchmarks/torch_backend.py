@@ -31,8 +31,8 @@ import numpy as np
 import torch
 
 from charrnn.config import configs
+from charrnn.engines.torch_backend import TorchBackend
 from charrnn.text.batches import Streams
-from charrnn.train.torch_backend import TorchBackend
 
 VOCAB = 65
 LR, CLIP = 0.002, 5.0

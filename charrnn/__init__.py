@@ -12,22 +12,20 @@ from charrnn.errors import UsageError
 
 if TYPE_CHECKING:
     from charrnn.config import ModelConfig, TrainConfig
-    from charrnn.evaluation import evaluate
     from charrnn.interpret.findings import inspect_cells
-    from charrnn.model import Model, load_model
-    from charrnn.sampling import sample
-    from charrnn.train.session import train
+    from charrnn.model.model import Model, load_model
+    from charrnn.sampling.sampler import sample
+    from charrnn.score.evaluation import evaluate
 
 # Where each public name lives. It is imported when first used, so that `charrnn --help` needs no numpy.
-# (`charrnn.train` is the room of that name, which can be called: see charrnn/train/__init__.py.)
 _HOMES = {
-    "Model": "charrnn.model",
+    "Model": "charrnn.model.model",
     "ModelConfig": "charrnn.config",
     "TrainConfig": "charrnn.config",
-    "evaluate": "charrnn.evaluation",
+    "evaluate": "charrnn.score.evaluation",
     "inspect_cells": "charrnn.interpret.findings",
-    "load_model": "charrnn.model",
-    "sample": "charrnn.sampling",
+    "load_model": "charrnn.model.model",
+    "sample": "charrnn.sampling.sampler",
 }
 
 __all__ = [
@@ -42,22 +40,22 @@ __all__ = [
 ]
 
 
-def call_train(*args: Any, progress: bool = False, **kwargs: Any) -> Any:
-    """What `charrnn.train(…)` does: `charrnn.train.session.train`, which says nothing, and `progress=True`
-    shows on stderr how it goes, as the command does.
+def train(*args: Any, progress: bool = False, **kwargs: Any) -> Any:
+    """`charrnn.training.session.train`, which says nothing; `progress=True` shows on stderr how it goes, as the
+    command does.
     """
-    from charrnn.train.session import train
+    from charrnn.training import session
 
     if not progress:
-        return train(*args, **kwargs)
+        return session.train(*args, **kwargs)
     if kwargs.get("listener") is not None:
         raise UsageError(
             "progress=True cannot be combined with a listener: one of them shows how training goes"
         )
-    from charrnn.ui.training import training_listener
+    from charrnn.ui.terminal.training import training_listener
 
     with training_listener(quiet=False) as listener:
-        result = train(*args, **{**kwargs, "listener": listener})
+        result = session.train(*args, **{**kwargs, "listener": listener})
         listener.end(result)
         return result
 
@@ -65,8 +63,6 @@ def call_train(*args: Any, progress: bool = False, **kwargs: Any) -> Any:
 def __getattr__(name: str) -> Any:
     import importlib
 
-    if name == "train":
-        return importlib.import_module("charrnn.train")
     if name in _HOMES:
         return getattr(importlib.import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'charrnn' has no attribute {name!r}")

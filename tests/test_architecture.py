@@ -7,40 +7,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from helpers import rooms
+from helpers.rooms import PACKAGE
 
-PACKAGE = Path(__file__).parents[1] / "charrnn"
-
-# From the top to the bottom. A room is a folder or a file; it imports only from itself and from below.
-ROOMS = [
-    "__main__",
-    "__init__",
-    "cli",
-    "ui",
-    "learn",
-    "tune",
-    "train",
-    "interpret",
-    "novelty",
-    "probe",
-    "evaluation",
-    "baselines",
-    "beam",
-    "sampling",
-    "sampling_config",
-    "scoring",
-    "exchange",
-    "engines",
-    "model",
-    "model_file",
-    "fast",
-    "text",
-    "nn",
-    "config",
-    "files",
-    "extras",
-    "errors",
-    "version",
-]
+ROOMS = ["__main__", "__init__", *rooms.ROOMS]
 
 # Where a library may be imported; numpy may be anywhere.
 PLACES = {
@@ -48,12 +18,12 @@ PLACES = {
     "click": ("cli",),
     "rich": ("ui",),
     "optuna": ("tune",),
-    "torch": ("train",),
-    "safetensors": ("model_file",),
+    "torch": ("engines",),
+    "safetensors": ("model",),
     "onnx": ("exchange",),
     "onnxruntime": ("exchange",),
-    "tensorboardX": ("train",),
-    "llvmlite": ("fast", "train"),
+    "tensorboardX": ("training",),
+    "llvmlite": ("fast", "engines"),
     "numpy": ROOMS,
 }
 NUMPY_ONLY = ("nn", "interpret", "learn")
@@ -104,6 +74,11 @@ def test_every_room_is_on_the_list() -> None:
     assert {room(module) for module in MODULES} == set(ROOMS)
 
 
+@pytest.mark.parametrize("page", rooms.MADE)
+def test_the_pages_show_the_rooms_as_they_are(page: str) -> None:
+    assert rooms.written(page) == rooms.MADE[page](), "run: python tests/helpers/rooms.py"
+
+
 @pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_imports_point_downward(path: Path) -> None:
     here = room(module_name(path))
@@ -123,8 +98,8 @@ def test_libraries_are_imported_where_they_belong(path: Path) -> None:
         assert libraries <= {"numpy"}
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "train").glob("*.py")), ids=module_name)
-def test_the_rest_of_training_does_without_the_compiler(path: Path) -> None:
+@pytest.mark.parametrize("path", sorted((PACKAGE / "engines").glob("*.py")), ids=module_name)
+def test_the_other_engines_do_without_the_compiler(path: Path) -> None:
     """Only the fast engine imports llvmlite, and that engine is imported where it is asked for."""
     if path.name in ("fast_backend.py", "fast_update.py"):
         return

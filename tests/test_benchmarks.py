@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from charrnn.config import configs
-from charrnn.nn import torch_layout
+from charrnn.model import torch_layout
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "benchmarks"

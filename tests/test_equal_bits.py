@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from handmade import dialogue
+from helpers.handmade import dialogue
 
 from charrnn.engines.threads import available_cores
-from charrnn.model import load_model
-from charrnn.train import checkpoint
+from charrnn.model.model import load_model
+from charrnn.runs import checkpoint
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from project_files import ROOT, project_files
+from helpers.project_files import ROOT, project_files
 
 from charrnn import extras
 from charrnn.errors import UsageError

@@ -6,8 +6,8 @@ from typing import Any
 
 import charrnn
 from charrnn.config import ModelConfig, TrainConfig, configs
-from charrnn.train.backend import NumpyBackend
-from charrnn.train.engines import limited, threads_for
+from charrnn.engines.backend import NumpyBackend
+from charrnn.engines.choice import limited, threads_for
 from sides.common import FEWEST_STEPS, Shape, main, measure, memory_mib, symbols
 
 BACKENDS = ("numpy", "fast")
@@ -55,7 +55,7 @@ def engine(shape: Shape, model: ModelConfig, config: TrainConfig) -> tuple[Numpy
     threads = threads_for(config, model, shape.vocab, shape.batch)
     if config.backend == "numpy":
         return NumpyBackend(model, config, shape.vocab, shape.batch), threads
-    from charrnn.train.fast_backend import FastBackend
+    from charrnn.engines.fast_backend import FastBackend
 
     return FastBackend(model, config, shape.vocab, shape.batch, threads), threads
 

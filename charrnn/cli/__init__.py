@@ -1,1 +1,1 @@
-"""One file per command. Typer lives here only."""
+"""One file per command: parse, call, render, exit code. Typer lives here only."""

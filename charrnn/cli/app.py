@@ -24,7 +24,7 @@ from charrnn.cli.sample import sample
 from charrnn.cli.train import train
 from charrnn.cli.tune import tune
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.ui.text import put, say
+from charrnn.ui.terminal.text import put, say
 from charrnn.version import __version__
 
 app = App(
@@ -87,7 +87,7 @@ def main() -> None:
         if _debug:
             raise
         if isinstance(error, UsageError):
-            from charrnn.train.ranks import follows
+            from charrnn.engines.ranks import follows
 
             if follows():  # the first process tells the same
                 sys.exit(error.exit_code)

@@ -4,10 +4,10 @@ import math
 from typing import TYPE_CHECKING
 
 from charrnn.errors import UsageError
-from charrnn.ui.text import say
+from charrnn.ui.terminal.text import say
 
 if TYPE_CHECKING:
-    from charrnn.model import Model
+    from charrnn.model.model import Model
 
 
 def prime_of(prime: str, model: "Model") -> str:

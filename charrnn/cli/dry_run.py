@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from charrnn.ui.text import json_text, put, say
+from charrnn.ui.terminal.text import json_text, put, say
 
 
 def dry_run(corpus: Sequence[str], as_json: bool, quiet: bool, **settings: Any) -> None:
     """Print what the run would be."""
-    from charrnn.train.dry_run import dry_run as measure
-    from charrnn.ui.card import stdout_console
-    from charrnn.ui.dry_run import view
-    from charrnn.ui.training import training_listener
+    from charrnn.training.dry_run import dry_run as measure
+    from charrnn.ui.terminal.card import stdout_console
+    from charrnn.ui.terminal.dry_run import view
+    from charrnn.ui.terminal.training import training_listener
 
     if not quiet:
         say("measuring a few seconds of training")

@@ -9,7 +9,7 @@ from charrnn.cli.models import ModelsOption, open_models
 from charrnn.cli.options import JsonOption
 from charrnn.cli.pipes import until_nobody_reads
 from charrnn.errors import DataError, UsageError
-from charrnn.ui.text import json_text, put, say
+from charrnn.ui.terminal.text import json_text, put, say
 
 
 def evaluate(
@@ -48,10 +48,10 @@ def evaluate(
       charrnn eval letters.txt --highlight
       charrnn eval server.log --per-line | head
     """
-    from charrnn import evaluation
+    from charrnn.score import evaluation
     from charrnn.text.corpus import read_corpus
-    from charrnn.ui import surprise
-    from charrnn.ui.progress import progress_bar
+    from charrnn.ui.terminal import surprise
+    from charrnn.ui.terminal.progress import progress_bar
 
     if bool(files) == bool(split):
         raise UsageError("name a FILE to score, or a part of the model's own text with --split, and not both")

@@ -7,7 +7,7 @@ import typer
 
 from charrnn.cli.options import JsonOption, ModelOption
 from charrnn.errors import UsageError
-from charrnn.ui.text import json_text, put, say
+from charrnn.ui.terminal.text import json_text, put, say
 
 
 def export(
@@ -37,8 +37,8 @@ def export(
       charrnn export --to keras --out model.weights.npz
     """
     from charrnn.files import atomic_write
-    from charrnn.model import load_model
-    from charrnn.train.run_folder import find_model
+    from charrnn.model.model import load_model
+    from charrnn.runs.folder import find_model
 
     if to == "torch" and out is not None:
         raise UsageError("--to torch writes no file: torch loads the model file itself. Leave --out away")

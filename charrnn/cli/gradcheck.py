@@ -7,7 +7,7 @@ import typer
 from charrnn.cli.given import refuse
 from charrnn.cli.options import JsonOption, with_settings
 from charrnn.config import ModelConfig
-from charrnn.ui.text import json_text, put
+from charrnn.ui.terminal.text import json_text, put
 
 
 @with_settings(Network=ModelConfig)
@@ -43,13 +43,13 @@ def gradcheck(
     import numpy as np
 
     from charrnn.engines.threads import blas_threads
-    from charrnn.model import load_model
+    from charrnn.model.model import load_model
     from charrnn.nn.gradcheck import check_network, made_up_network
     from charrnn.nn.network import Network
-    from charrnn.train.run_folder import find_model
-    from charrnn.ui import gradcheck as ui
-    from charrnn.ui.card import stdout_console
-    from charrnn.ui.training import architecture
+    from charrnn.runs.folder import find_model
+    from charrnn.ui.terminal import gradcheck as ui
+    from charrnn.ui.terminal.card import stdout_console
+    from charrnn.ui.terminal.training import architecture
 
     given = {name: value for name, value in settings.items() if value is not None}
     rng = np.random.default_rng(seed)

@@ -8,7 +8,7 @@ import typer
 from charrnn.cli.options import JsonOption
 from charrnn.config import CELLS, LEVELS, NONLINEARITIES, as_dict
 from charrnn.errors import UsageError
-from charrnn.ui.text import json_text, put, say
+from charrnn.ui.terminal.text import json_text, put, say
 
 
 def import_model(

@@ -2,7 +2,7 @@
 
 from charrnn.cli.options import JsonOption, ModelOption
 from charrnn.cli.pipes import until_nobody_reads
-from charrnn.ui.text import json_text, put, say
+from charrnn.ui.terminal.text import json_text, put, say
 
 
 def info(model: ModelOption = None, as_json: JsonOption = False) -> None:
@@ -16,10 +16,10 @@ def info(model: ModelOption = None, as_json: JsonOption = False) -> None:
       charrnn info --model runs/harbour-20250101-120000
       charrnn info --json | jq .verdict
     """
-    from charrnn.train.info import read_info
-    from charrnn.train.run_folder import find_model
-    from charrnn.ui import info as ui
-    from charrnn.ui.card import stdout_console
+    from charrnn.runs.card import read_info
+    from charrnn.runs.folder import find_model
+    from charrnn.ui.terminal import info as ui
+    from charrnn.ui.terminal.card import stdout_console
 
     file = find_model(model)
     if model is None:

@@ -8,7 +8,7 @@ from charrnn.cli.models import open_models
 from charrnn.cli.options import JsonOption, ModelOption
 from charrnn.cli.pipes import until_nobody_reads
 from charrnn.errors import UsageError
-from charrnn.ui.text import json_text, put, say
+from charrnn.ui.terminal.text import json_text, put, say
 
 
 def inspect_cells(
@@ -53,9 +53,9 @@ def inspect_cells(
     from charrnn.interpret import passages as pieces
     from charrnn.interpret.gates import gate_saturation
     from charrnn.interpret.user_concepts import parse_concepts
-    from charrnn.ui import findings as view
-    from charrnn.ui.gates import gates_view
     from charrnn.ui.html import findings as web
+    from charrnn.ui.terminal import findings as view
+    from charrnn.ui.terminal.gates import gates_view
 
     out, talk = view.console_for(style), view.console_for(stderr=True)
     look = view.Look.of(out, style)

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charrnn.ui.text import say
+from charrnn.ui.terminal.text import say
 
 if TYPE_CHECKING:
-    from charrnn.model import Model
+    from charrnn.model.model import Model
 
 ModelsOption = Annotated[
     list[str] | None,
@@ -25,8 +25,8 @@ def open_models(paths: list[str] | None) -> tuple[list[Path], list["Model"]]:
 
     Raises ModelError when there is none.
     """
-    from charrnn.model import load_model
-    from charrnn.train.run_folder import find_model, find_models
+    from charrnn.model.model import load_model
+    from charrnn.runs.folder import find_model, find_models
 
     if not paths:
         files = [find_model()]

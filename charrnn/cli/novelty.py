@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from charrnn.novelty import TrainingText
+    from charrnn.novelty.copies import TrainingText
 
 NoveltyOption = Annotated[
     bool, typer.Option("--novelty", help="Mark what stands verbatim in the training text.")
@@ -28,7 +28,7 @@ def add_novelty(
     quiet: bool,
 ) -> None:
     """Compare the samples with the training text; show them, marked, unless `quiet`."""
-    from charrnn.ui.novelty import show
+    from charrnn.ui.terminal.novelty import show
 
     found = [training.compare(sample["text"], least) for sample in samples]
     for sample, novelty in zip(samples, found, strict=True):

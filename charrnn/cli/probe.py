@@ -10,7 +10,7 @@ import typer
 from charrnn.cli.options import JsonOption, ModelOption
 from charrnn.cli.pipes import until_nobody_reads
 from charrnn.errors import UsageError
-from charrnn.ui.text import json_text, put, say
+from charrnn.ui.terminal.text import json_text, put, say
 
 Unknown = Literal["error", "skip", "nearest"]
 
@@ -48,13 +48,13 @@ def probe(
       charrnn probe reviews.csv --label-column sentiment
       charrnn probe --predict new.csv --probe runs/tale-1/reviews.probe.safetensors
     """
-    from charrnn import probe as probes
-    from charrnn.model import load_model
-    from charrnn.model_file import read_metadata
+    from charrnn.model.model import load_model
+    from charrnn.model.model_file import read_metadata
+    from charrnn.probe import probe as probes
+    from charrnn.runs.folder import find_model
     from charrnn.text.table import read_table
-    from charrnn.train.run_folder import find_model
-    from charrnn.ui.probe import predictions, report
-    from charrnn.ui.text import writer
+    from charrnn.ui.terminal.probe import predictions, report
+    from charrnn.ui.terminal.text import writer
 
     if (labels is None) == (predict is None) or (predict is None) != (probe_file is None):
         raise UsageError("name a CSV with labels to fit on, or --predict CSV with --probe FILE")

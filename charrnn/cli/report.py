@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from charrnn.ui.text import say
+from charrnn.ui.terminal.text import say
 
 STAGES = {
     "evaluation": "scoring the text",
@@ -39,9 +39,9 @@ def report(
       charrnn report runs/harbour-20250101-120000 --html page.html
       charrnn report --causal --html harbour.html
     """
-    from charrnn.model import load_model
-    from charrnn.train.run_folder import MODEL, RunFolder, find_model
-    from charrnn.train.run_report import gather
+    from charrnn.interpret.run_report import gather
+    from charrnn.model.model import load_model
+    from charrnn.runs.folder import MODEL, RunFolder, find_model
     from charrnn.ui.html.run import check_target, write_run
 
     check_target(html)

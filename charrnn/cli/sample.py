@@ -11,8 +11,8 @@ from charrnn.cli.novelty import CorpusOption, LeastOption, NoveltyOption, add_no
 from charrnn.cli.options import JsonOption, with_settings
 from charrnn.cli.pipes import until_nobody_reads
 from charrnn.errors import UsageError
-from charrnn.sampling_config import NOVELTY_MIN, DrawingConfig, SamplingConfig
-from charrnn.ui.text import json_text, put, say
+from charrnn.sampling.config import NOVELTY_MIN, DrawingConfig, SamplingConfig
+from charrnn.ui.terminal.text import json_text, put, say
 
 Strings = list[str] | None
 
@@ -56,11 +56,11 @@ def sample(
       charrnn sample --prime @start.txt --clamp 1:137=0.9 --count 64 --json
       charrnn sample --length 2000 --novelty
     """
-    from charrnn.beam import beam_search
-    from charrnn.sampling import Sampler, parse_clamp
-    from charrnn.ui.interactive import converse
-    from charrnn.ui.samples import draw, headers
-    from charrnn.ui.text import writer
+    from charrnn.sampling.beam import beam_search
+    from charrnn.sampling.sampler import Sampler, parse_clamp
+    from charrnn.ui.terminal.interactive import converse
+    from charrnn.ui.terminal.samples import draw, headers
+    from charrnn.ui.terminal.text import writer
 
     if interactive and (beam or as_json or novelty or "," in temp):
         raise UsageError("--interactive goes with neither --beam, --json, --novelty nor several temperatures")
@@ -86,7 +86,7 @@ def sample(
     if config.seed is None and not beam and any(sampler.temperatures):  # at 0 nothing is drawn
         say(f"seed {sampler.seeds[0]}")
     if novelty:
-        from charrnn.novelty import TrainingText
+        from charrnn.novelty.copies import TrainingText
 
         training = TrainingText.of(models[0], novelty_corpus)
     write = (lambda piece: None) if as_json or novelty else writer(sys.stdout, raw=raw)

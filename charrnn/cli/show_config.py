@@ -7,15 +7,15 @@ import typer
 from charrnn.cli.origin import Origin, origin
 from charrnn.config import DEFAULT_EPOCHS, PRESETS, as_dict, configs
 from charrnn.errors import UsageError
-from charrnn.ui.text import json_text, put
+from charrnn.ui.terminal.text import json_text, put
 
 
 def show_config(
     ctx: typer.Context, as_json: bool, preset: str | None, init_from: str | None, settings: dict[str, Any]
 ) -> None:
     """Print the settings as TOML, each with its origin as a comment: a file for --config."""
-    from charrnn.train import fine_tune
-    from charrnn.train.run_folder import toml_value
+    from charrnn.runs.folder import toml_value
+    from charrnn.training import fine_tune
 
     if ctx.params["resume"]:
         raise UsageError(

@@ -13,7 +13,7 @@ from charrnn.cli.options import JsonOption, with_settings
 from charrnn.cli.show_config import show_config as settings_of
 from charrnn.config import PRESETS, ModelConfig, TrainConfig
 from charrnn.errors import UsageError
-from charrnn.ui.text import json_text, put, say
+from charrnn.ui.terminal.text import json_text, put, say
 
 
 @with_settings(Model=ModelConfig, Training=TrainConfig)
@@ -69,11 +69,11 @@ def train(
             raise UsageError("--dry-run cannot be given with --resume: it shows what a new run would be")
         measure(corpus or (), as_json, quiet, preset=preset, init_from=init_from, **settings)
         return
-    from charrnn.train import session
-    from charrnn.train.plan import LIMITS
-    from charrnn.train.ranks import follows
-    from charrnn.train.tensorboard import tensorboard
-    from charrnn.ui.training import training_listener
+    from charrnn.engines.ranks import follows
+    from charrnn.training import session
+    from charrnn.training.plan import LIMITS
+    from charrnn.training.tensorboard import tensorboard
+    from charrnn.ui.terminal.training import training_listener
 
     if resume:
         settings = of_a_resume(ctx, {"preset": preset, "init_from": init_from, **settings}, LIMITS)

@@ -9,7 +9,7 @@ import typer
 from charrnn.cli.given import of_a_resume
 from charrnn.cli.options import JsonOption, with_settings
 from charrnn.tune.config import TuneConfig
-from charrnn.ui.text import json_text, put, say
+from charrnn.ui.terminal.text import json_text, put, say
 
 
 @with_settings(Search=TuneConfig)
@@ -50,7 +50,7 @@ def tune(
     from charrnn.tune.folder import LIMITS
     from charrnn.tune.space import DEFAULT
     from charrnn.tune.study import tune as search
-    from charrnn.ui.tune import tune_listener
+    from charrnn.ui.terminal.tune import tune_listener
 
     if show_space:
         put(DEFAULT.read_text(encoding="utf-8"), end="")

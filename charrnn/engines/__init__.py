@@ -1,1 +1,2 @@
-"""What computes, and with how many threads."""
+"""What computes a training step (numpy, the compiled passes, torch), with how many threads and processes. torch
+lives here only."""

@@ -1,1 +1,1 @@
-"""Models to and from other tools: torch, ONNX, Keras."""
+"""Models to torch, ONNX and Keras, and from torch. onnx lives here only."""

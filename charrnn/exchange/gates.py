@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from charrnn.model import Model
+from charrnn.model.model import Model
 
 
 def reordered(model: Model, name: str, layer: int, order: Sequence[int]) -> np.ndarray:

@@ -23,7 +23,7 @@ import numpy as np
 
 from charrnn.config import as_dict
 from charrnn.exchange.gates import reordered
-from charrnn.model import Model
+from charrnn.model.model import Model
 
 # Where the gates that Keras wants next to each other stand among ours: i, f, c, o and z, r, h.
 GATE_ORDER = {"lstm": (0, 1, 2, 3), "gru": (1, 0, 2), "rnn": (0,)}
@@ -40,7 +40,7 @@ def keras_weights(model: Model) -> dict[str, np.ndarray]:
         arrays[f"{cell}_{k}/kernel"] = reordered(model, "weight_ih", k, order).T
         arrays[f"{cell}_{k}/recurrent_kernel"] = reordered(model, "weight_hh", k, order).T
         biases = [reordered(model, name, k, order) for name in ("bias_ih", "bias_hh")]
-        # The second one is zero but for the GRU (charrnn.nn.torch_layout).
+        # The second one is zero but for the GRU (charrnn.model.torch_layout).
         arrays[f"{cell}_{k}/bias"] = np.stack(biases) if cell == "gru" else biases[0]
     arrays["head/kernel"] = weights["head.weight"].T
     arrays["head/bias"] = weights["head.bias"]

@@ -19,7 +19,7 @@ from charrnn.config import as_dict
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.exchange.gates import reordered
 from charrnn.extras import require
-from charrnn.model import Model
+from charrnn.model.model import Model
 
 OPSET = 17  # of 2022: what current and older runtimes read alike
 IR_VERSION = 8  # goes with it

@@ -2,7 +2,7 @@
 
 It must have one `nn.RNN`, `nn.GRU` or `nn.LSTM` (`weight_ih_l0`, …, under any prefix), a linear head
 over the symbols, and perhaps an embedding. Which tensor is which is told by shape, and by name
-where shapes leave it open. Where torch has two biases a gate they are added (charrnn.nn.torch_layout).
+where shapes leave it open. Where torch has two biases a gate they are added (charrnn.model.torch_layout).
 """
 
 import re
@@ -17,9 +17,9 @@ import numpy as np
 from charrnn.config import ModelConfig
 from charrnn.errors import ModelError, UsageError
 from charrnn.files import StrPath
-from charrnn.model import Model
-from charrnn.model_file import load_foreign
-from charrnn.nn import torch_layout
+from charrnn.model import torch_layout
+from charrnn.model.model import Model
+from charrnn.model.model_file import load_foreign
 from charrnn.text.vocabulary import Vocabulary, listing
 
 Symbols = Sequence[str] | Sequence[int]

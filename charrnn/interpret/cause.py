@@ -19,7 +19,7 @@ import numpy as np
 from charrnn.interpret.labels import Label
 from charrnn.interpret.recording import STEP, WARM_UP, Recording
 from charrnn.interpret.scores import midranks
-from charrnn.model import Model
+from charrnn.model.model import Model
 from charrnn.nn.network import Clamp
 
 CONTROLS = 50

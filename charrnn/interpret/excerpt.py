@@ -7,7 +7,7 @@ import numpy as np
 
 from charrnn.engines.threads import blas_threads
 from charrnn.interpret.recording import Recording, fresh_starts, read_side_by_side
-from charrnn.model import Model
+from charrnn.model.model import Model
 from charrnn.nn.loss import log_softmax
 
 GUESSES = 5  # most probable next symbols kept for each character

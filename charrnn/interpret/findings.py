@@ -39,7 +39,7 @@ from charrnn.interpret.scores import (
     steady_score,
 )
 from charrnn.interpret.user_concepts import parse_concept
-from charrnn.model import Model
+from charrnn.model.model import Model
 
 Verdict = Literal["none", "detector", "correlate", "tracker"]
 VERDICTS: tuple[Verdict, ...] = ("tracker", "correlate", "detector", "none")

@@ -12,7 +12,7 @@ import numpy as np
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError, UsageError
 from charrnn.interpret.recording import WARM_UP, encode, fresh_starts, read_side_by_side
-from charrnn.model import Model
+from charrnn.model.model import Model
 
 LEFT, RIGHT = 0.1, 0.9
 SIGMOIDS = {"lstm": ("i", "f", "o"), "gru": ("r", "z"), "rnn": ()}  # the candidates g and n are no gates

@@ -11,7 +11,7 @@ from charrnn.interpret.findings import Inspection
 from charrnn.interpret.labels import Label
 from charrnn.interpret.recording import WARM_UP, Recording, encode, record
 from charrnn.interpret.scores import midranks
-from charrnn.model import Model
+from charrnn.model.model import Model
 
 PASSAGE = 240  # characters shown at once
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError
-from charrnn.model import Model
+from charrnn.model.model import Model
 from charrnn.nn.trace import LayerTrace
 
 WARM_UP = 200  # symbols read before a segment's first one is recorded

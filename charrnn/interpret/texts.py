@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from charrnn.errors import DataError
-from charrnn.evaluation import form_of, splits_of
-from charrnn.model import Model
+from charrnn.model.model import Model
+from charrnn.score.evaluation import form_of, splits_of
 from charrnn.text.corpus import read_corpus
 from charrnn.text.vocabulary import Vocabulary
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from charrnn.interpret.flow import state_gradients
 from charrnn.learn.small import column, make_network
-from charrnn.nn.flow import state_gradients
 from charrnn.nn.gradcheck import EPSILON, numeric_gradient
 from charrnn.nn.loss import cross_entropy, cross_entropy_gradient
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from charrnn.interpret.flow import gradient_flow
 from charrnn.learn.small import TEXT, column, make_network, passes_over, train
-from charrnn.nn.flow import gradient_flow
 
 H, STEPS = 16, 250
 READ = "she sells sea shells by the sea shore."

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from charrnn.config import ModelConfig
+from charrnn.nn.clipping import clip, gradient_norm
 from charrnn.nn.init import initialise
 from charrnn.nn.loss import cross_entropy_gradient
 from charrnn.nn.network import Network
+from charrnn.nn.optimizers import OPTIMIZERS
 from charrnn.text.batches import Streams
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.train.clipping import clip, gradient_norm
-from charrnn.train.optimizers import OPTIMIZERS
 
 # Terry Sullivan's song of 1908.
 TEXT = (

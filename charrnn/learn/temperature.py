@@ -7,8 +7,8 @@ import numpy as np
 
 from charrnn.learn.losses import trained_network
 from charrnn.learn.small import VOCABULARY, column
-from charrnn.nn.step import Stepper
-from charrnn.sampling import next_distribution
+from charrnn.sampling.sampler import next_distribution
+from charrnn.sampling.stepper import Stepper
 
 TEMPERATURES = (0.2, 0.5, 1.0, 2.0)
 PLACE = "she sells sea shells "

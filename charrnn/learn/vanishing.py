@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.config import ModelConfig
+from charrnn.interpret.flow import gradient_flow, spectral_radii
 from charrnn.learn.small import CLIP, TEXT, VOCABULARY, column, make_network, passes_over, train
-from charrnn.nn.flow import gradient_flow, spectral_radii
 from charrnn.nn.init import initialise
 from charrnn.nn.network import Network
 

@@ -1,1 +1,1 @@
-"""Reading corpora, vocabulary, batches."""
+"""Texts as a network meets them: sources, corpus, vocabulary, streams."""

@@ -1,1 +1,1 @@
-"""Searching for good settings. Optuna draws them, stores the trials and stops poor ones; training is ours."""
+"""The search for settings: Optuna draws them, stores the trials and stops poor ones; training is ours."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from charrnn.errors import ModelError, UsageError
 from charrnn.files import atomic_write
-from charrnn.train.run_folder import RunFolder
+from charrnn.runs.folder import RunFolder
 from charrnn.tune.config import TuneConfig
 
 ROOT = "tuning"

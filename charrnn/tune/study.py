@@ -27,11 +27,11 @@ from typing import Any
 import numpy as np
 
 from charrnn.config import ModelConfig
+from charrnn.engines.signals import StopRequest, stop_on_signals
 from charrnn.errors import CharRNNError, DataError, Interrupted, ModelError, UsageError
 from charrnn.extras import require
-from charrnn.train.run_folder import RunFolder, to_toml
-from charrnn.train.session import corpus_card, named, plan_new
-from charrnn.train.signals import StopRequest, stop_on_signals
+from charrnn.runs.folder import RunFolder, to_toml
+from charrnn.training.session import corpus_card, named, plan_new
 from charrnn.tune import folder as files
 from charrnn.tune.board import Board, Listener, Trial, TuneResult
 from charrnn.tune.config import TuneConfig

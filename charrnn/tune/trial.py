@@ -11,11 +11,11 @@ import numpy as np
 
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import CharRNNError
+from charrnn.runs import checkpoint
+from charrnn.runs.folder import RunFolder
 from charrnn.text.batches import Streams, split
-from charrnn.train import checkpoint
-from charrnn.train.loop import Trainer
-from charrnn.train.run_folder import RunFolder
-from charrnn.train.session import Quiet, RunStore, make_backend, plan_new
+from charrnn.training.loop import Trainer
+from charrnn.training.session import Quiet, RunStore, make_backend, plan_new
 
 RUNGS = 9  # measurements in a trial, evenly over its budget
 NEVER = 2**31 - 1  # steps: validations are asked for, not left to the loop

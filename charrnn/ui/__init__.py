@@ -1,1 +1,1 @@
-"""Results as rich renderables. rich lives here only; no maths."""
+"""Results as views: in a terminal, as web pages, as the lesson's screens. rich lives here only; no maths."""

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
-from victims import TEXT, Outcome, card_of, charrnn, commands, run_folder, small_model
+from helpers.victims import TEXT, Outcome, card_of, charrnn, commands, run_folder, small_model
 
-from charrnn.model_file import read_metadata
-from charrnn.probe import Probe
+from charrnn.model.model_file import read_metadata
+from charrnn.probe.probe import Probe
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.ui.text import json_text
+from charrnn.ui.terminal.text import json_text
 
 PACKAGE = Path(__file__).parents[2] / "charrnn"
 ESC, CSI, RIGHT_TO_LEFT, DELETE = "\x1b", "\x9b", "\u202e", "\x7f"
@@ -140,7 +140,7 @@ def test_a_pipe_gets_the_data_as_it_is(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------
 # One way to the terminal
 
-SPEAKS = {"ui/text.py", "ui/console.py"}
+SPEAKS = {"ui/terminal/text.py", "ui/terminal/console.py"}
 ECHOES = {
     "typer.echo",
     "typer.secho",

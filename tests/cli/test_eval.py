@@ -17,17 +17,17 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from charrnn import scoring
 from charrnn.cli.eval import evaluate as command
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
-from charrnn.evaluation import Evaluation, Surprise, evaluate, score_lines, surprises, worst_places
-from charrnn.model import Model
-from charrnn.nn import torch_layout
+from charrnn.model import torch_layout
+from charrnn.model.model import Model
 from charrnn.nn.loss import log_softmax
+from charrnn.score import scoring
+from charrnn.score.evaluation import Evaluation, Surprise, evaluate, score_lines, surprises, worst_places
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.train.session import train
-from charrnn.ui import surprise
+from charrnn.training.session import train
+from charrnn.ui.terminal import surprise
 
 SYMBOLS = "\n\x1b /[]abcdefgh"
 TEXT = "abc def\n\nbad cab\nh\nface [a] fad\nabc def\n" * 3 + "each"
@@ -144,8 +144,8 @@ def test_lines_are_ranked_by_surprise(model: Model) -> None:
 
 
 def test_long_lines_and_a_final_newline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("charrnn.evaluation.STEPS", 3)
-    monkeypatch.setattr("charrnn.evaluation.ROWS", 2)
+    monkeypatch.setattr("charrnn.score.evaluation.STEPS", 3)
+    monkeypatch.setattr("charrnn.score.evaluation.ROWS", 2)
     models = [random_model(1), random_model(2)]
     text = "abcdefgh" * 4 + "\n\nab\nbad cab\n"
     found = sorted(score_lines(models, models[0].vocab.encode(text)), key=lambda line: line.number)

@@ -12,8 +12,8 @@ import pytest
 from charrnn.cli import app as app_module
 from charrnn.config import ModelConfig
 from charrnn.extras import how_to_install
-from charrnn.model import Model, load_model
-from charrnn.nn import torch_layout
+from charrnn.model import torch_layout
+from charrnn.model.model import Model, load_model
 
 VOCAB = "\n abc"
 

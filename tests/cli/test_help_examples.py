@@ -13,7 +13,7 @@ import pytest
 from typer.main import get_command
 
 from charrnn.cli.app import app
-from charrnn.train import session
+from charrnn.training import session
 
 ROOT = Path(__file__).parents[2]
 TINY = 6000  # characters of a corpus: what trains for minutes in earnest does for seconds here

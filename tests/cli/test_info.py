@@ -15,11 +15,11 @@ from typer.testing import CliRunner
 from charrnn.cli.app import app
 from charrnn.config import ModelConfig
 from charrnn.errors import ModelError
-from charrnn.model import Model
-from charrnn.nn import torch_layout
-from charrnn.train import session
-from charrnn.train.info import read_info
-from charrnn.ui.info import view
+from charrnn.model import torch_layout
+from charrnn.model.model import Model
+from charrnn.runs.card import read_info
+from charrnn.training import session
+from charrnn.ui.terminal.info import view
 
 COMMAND = ["charrnn", "train", "[red]text[/red].txt", "--lr", "0.2"]
 

@@ -6,10 +6,10 @@ import io
 import json
 from pathlib import Path
 
-import handmade
 import numpy as np
 import pytest
 import typer
+from helpers import handmade
 from typer.testing import CliRunner, Result
 
 import charrnn
@@ -17,7 +17,7 @@ from charrnn.cli.inspect_cells import inspect_cells as command
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
 from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.gates import gate_saturation
-from charrnn.model import Model
+from charrnn.model.model import Model
 
 TEXT = handmade.dialogue(24_000)
 HELD_OUT = TEXT[len(TEXT) // 2 :]

@@ -12,12 +12,12 @@ import pytest
 
 from charrnn.cli import app as app_module
 from charrnn.config import ModelConfig
-from charrnn.model import Model
+from charrnn.model.model import Model
 from charrnn.nn import lstm
 from charrnn.nn.init import initialise
 from charrnn.nn.network import Network
+from charrnn.runs.folder import RunFolder
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.train.run_folder import RunFolder
 
 
 class Done(NamedTuple):

@@ -15,10 +15,10 @@ from typer.testing import CliRunner, Result
 from charrnn.cli.sample import sample as command
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
-from charrnn.model import Model
-from charrnn.nn import torch_layout
-from charrnn.sampling import Sampler, SamplingConfig, sample
-from charrnn.ui.interactive import converse
+from charrnn.model import torch_layout
+from charrnn.model.model import Model
+from charrnn.sampling.sampler import Sampler, SamplingConfig, sample
+from charrnn.ui.terminal.interactive import converse
 
 SYMBOLS = "\n\x1b abcdefgh"
 app = typer.Typer(rich_markup_mode=None)

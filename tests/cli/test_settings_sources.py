@@ -17,7 +17,7 @@ import typer.main
 from charrnn.cli import app as app_module
 from charrnn.cli import origin
 from charrnn.config import PRESETS, ModelConfig, TrainConfig
-from charrnn.model import load_model
+from charrnn.model.model import load_model
 
 SMALL = "--layers 1 --batch-size 2 --seq-length 5 --threads 1 --quiet"
 

@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 
 from charrnn.cli import app as app_module
 from charrnn.config import PRESETS, ModelConfig, TrainConfig, configs
-from charrnn.model import load_model
-from charrnn.train.engines import settle
+from charrnn.engines.choice import settle
+from charrnn.model.model import load_model
 
 KEYS = [  # as design and README promise them to scripts
     "model",

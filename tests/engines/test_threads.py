@@ -7,26 +7,27 @@ from typing import Any
 
 import numpy as np
 import pytest
-from blas import blas_now
-from handmade import dialogue, random_weights
+from helpers.blas import blas_now
+from helpers.handmade import dialogue, random_weights
 from threadpoolctl import threadpool_limits
 
 import charrnn
-from charrnn import evaluation, probe
-from charrnn.beam import beam_search
 from charrnn.config import ModelConfig
 from charrnn.engines import threads
 from charrnn.engines.threads import VARIABLES, blas_threads, choose_shards, given_threads
 from charrnn.interpret.excerpt import read_excerpt
 from charrnn.interpret.gates import gate_saturation
+from charrnn.interpret.gradient_flow import of_fresh, of_model
 from charrnn.interpret.passages import top_guesses
 from charrnn.interpret.recording import record
-from charrnn.model import Model
+from charrnn.interpret.run_report import surprises_of
+from charrnn.model.model import Model
 from charrnn.nn.network import Network
-from charrnn.nn.step import Stepper
-from charrnn.sampling import Sampler
-from charrnn.train.gradient_flow import of_fresh, of_model
-from charrnn.train.run_report import surprises_of
+from charrnn.probe import probe
+from charrnn.sampling.beam import beam_search
+from charrnn.sampling.sampler import Sampler, SamplingConfig
+from charrnn.sampling.stepper import Stepper
+from charrnn.score import evaluation
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +122,7 @@ LIBRARY: dict[str, Callable[[Path], object]] = {
     "read_excerpt": lambda _: read_excerpt(MODEL, record(MODEL, TEXT), [(100, 200)], [3]),
     "features": lambda _: probe.features(MODEL, [IDS[:9], IDS[:20]]),
     "sample": lambda _: charrnn.sample(MODEL, length=5),
-    "samples": lambda _: list(Sampler(MODEL, charrnn.sampling.SamplingConfig(length=3, count=40))),
+    "samples": lambda _: list(Sampler(MODEL, SamplingConfig(length=3, count=40))),
     "beam_search": lambda _: beam_search([MODEL], [1], 3, 2),
     "of_fresh": lambda _: of_fresh(["gru"], hidden=8, distance=5),
     "of_model": lambda _: of_model(MODEL, IDS, 5),

@@ -9,7 +9,7 @@ import json
 
 import numpy as np
 import pytest
-from exchanged import SHAPES, VOCAB, B, E, H, random_model, random_reading
+from helpers.exchanged import SHAPES, VOCAB, B, E, H, random_model, random_reading
 
 from charrnn.exchange.keras import keras_weights, to_keras
 

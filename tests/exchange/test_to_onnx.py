@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from exchanged import SHAPES, VOCAB, B, T, random_model, random_reading
+from helpers.exchanged import SHAPES, VOCAB, B, T, random_model, random_reading
 
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.exchange import onnx as exchange

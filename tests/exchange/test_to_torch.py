@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from exchanged import SHAPES, random_model, random_reading
+from helpers.exchanged import SHAPES, random_model, random_reading
 
 from charrnn.exchange.torch import loading_lines
 

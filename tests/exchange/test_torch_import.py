@@ -13,7 +13,7 @@ import pytest
 from charrnn.errors import DataError, ModelError
 from charrnn.exchange.symbols import read_symbols
 from charrnn.exchange.torch_import import from_torch_file, read_shapes
-from charrnn.model import load_model
+from charrnn.model.model import load_model
 
 VOCAB = list("helo wrd")  # h e l o ' ' w r d: not in ascending order
 V, H, E, T, B = len(VOCAB), 6, 4, 7, 3

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from kernels import PROCESSORS, aligned, choose_processor
+from helpers.kernels import PROCESSORS, aligned, choose_processor
 
 from charrnn.fast.compiler import Program
 from charrnn.fast.softmax import add_cross_entropy

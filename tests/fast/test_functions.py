@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from kernels import PROCESSORS, aligned, choose_processor, run_kernel
+from helpers.kernels import PROCESSORS, aligned, choose_processor, run_kernel
 
 from charrnn.fast.functions import exp, sigmoid, tanh
 from charrnn.fast.ir import Kernel, Vector

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kernels import aligned
+from helpers.kernels import aligned
 
 from charrnn.fast import compiler
 from charrnn.fast.compiler import Program
@@ -112,7 +112,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 
 def test_processes_that_compile_at_once(cache: Path) -> None:
     code = "import test_kernel_cache as t; assert (t.compiled() == t.RIGHT).all()"
-    folders = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[2])])
+    folders = os.pathsep.join(str(Path(__file__).parents[up]) for up in range(3))
     environment = os.environ | {"PYTHONPATH": folders}
     both = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(2)]
     assert [process.wait(60) for process in both] == [0, 0]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from kernels import aligned, choose_processor, run_kernel
+from helpers.kernels import aligned, choose_processor, run_kernel
 
 from charrnn.fast import compiler, tiles
 from charrnn.fast.compiler import Program, register_bytes

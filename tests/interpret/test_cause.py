@@ -1,8 +1,8 @@
 """The causal test against one-by-one computation, and its parts."""
 
-import handmade
 import numpy as np
 import pytest
+from helpers import handmade
 
 from charrnn.interpret import cause
 from charrnn.interpret.cause import (

@@ -3,9 +3,9 @@
 import json
 from functools import partial
 
-import handmade
 import numpy as np
 import pytest
+from helpers import handmade
 
 from charrnn.config import CELLS
 from charrnn.errors import DataError, UsageError

@@ -2,18 +2,18 @@
 
 import io
 
-import handmade
 import numpy as np
 import pytest
+from helpers import handmade
 from rich.console import Console
 
 from charrnn.config import ModelConfig
 from charrnn.errors import DataError, UsageError
 from charrnn.interpret.gates import GateSaturation, gate_saturation
 from charrnn.interpret.recording import WARM_UP
-from charrnn.model import Model
-from charrnn.nn import torch_layout
-from charrnn.ui.gates import gates_view
+from charrnn.model import torch_layout
+from charrnn.model.model import Model
+from charrnn.ui.terminal.gates import gates_view
 
 
 def sigmoid(x):

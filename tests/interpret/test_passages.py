@@ -1,8 +1,8 @@
 """Passages against exhaustive search and against the model's own probabilities."""
 
-import handmade
 import numpy as np
 import pytest
+from helpers import handmade
 
 from charrnn.errors import UsageError
 from charrnn.interpret.findings import inspect_cells
@@ -104,8 +104,8 @@ def test_guesses_are_the_most_probable_next_characters():
 
 
 def test_guesses_of_bytes_are_one_glyph_each():
-    from charrnn.model import Model
-    from charrnn.nn.torch_layout import shapes
+    from charrnn.model.model import Model
+    from charrnn.model.torch_layout import shapes
 
     config = handmade.ModelConfig(cell="gru", layers=1, hidden=3)
     weights = {n: np.zeros(s) for n, s in shapes(config, 256).items()}

@@ -1,14 +1,14 @@
 """Recorded signals against one plain pass over the text."""
 
-import handmade
 import numpy as np
 import pytest
+from helpers import handmade
 
 from charrnn.config import ModelConfig
 from charrnn.errors import DataError
 from charrnn.interpret import recording
 from charrnn.interpret.recording import GAP, WARM_UP, check_length, fresh_starts, halves, record
-from charrnn.model import Model
+from charrnn.model.model import Model
 from charrnn.text.vocabulary import Vocabulary
 
 
@@ -21,7 +21,7 @@ def small_model(cell, layers=2, hidden=5, vocab=handmade.VOCAB, seed=1):
 
 
 def zero_weights(config, vocab):
-    from charrnn.nn.torch_layout import shapes
+    from charrnn.model.torch_layout import shapes
 
     return {name: np.zeros(shape) for name, shape in shapes(config, len(vocab)).items()}
 

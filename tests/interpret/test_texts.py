@@ -1,14 +1,14 @@
 """The text a model was not trained on: found again, and refused where it cannot be trusted."""
 
-import handmade
 import numpy as np
 import pytest
+from helpers import handmade
 
 import charrnn
 from charrnn.errors import DataError
 from charrnn.interpret.texts import held_out_text, text_of
-from charrnn.model import Model
-from charrnn.nn.torch_layout import shapes
+from charrnn.model.model import Model
+from charrnn.model.torch_layout import shapes
 from charrnn.text.corpus import read_corpus
 from charrnn.text.vocabulary import Vocabulary
 

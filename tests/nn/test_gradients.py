@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from chunks import CELLS, make_chunk, make_network
+from helpers.chunks import CELLS, make_chunk, make_network
 
 from charrnn.nn import linear, lstm
 from charrnn.nn.gradcheck import check_gradients, numeric_gradient, relative_error

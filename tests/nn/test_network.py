@@ -1,9 +1,9 @@
 """The whole network against the naive one, against itself in pieces, and what it promises about memory."""
 
-import naive
 import numpy as np
 import pytest
-from chunks import CELLS, VOCAB, make_chunk, make_network
+from helpers import naive
+from helpers.chunks import CELLS, VOCAB, make_chunk, make_network
 
 from charrnn.config import ModelConfig
 from charrnn.nn import linear

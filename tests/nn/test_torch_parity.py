@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from chunks import CELLS, VOCAB, make_chunk, make_network
+from helpers.chunks import CELLS, VOCAB, make_chunk, make_network
 
-from charrnn.nn import torch_layout
+from charrnn.model import torch_layout
 from charrnn.nn.loss import cross_entropy_gradient
 from charrnn.nn.network import Network
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from html_browser import Browser
+from helpers.html_browser import Browser
 
 
 @pytest.fixture(scope="session")

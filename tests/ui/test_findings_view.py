@@ -13,8 +13,8 @@ from rich.console import Console
 from charrnn.interpret.cause import CausalTest
 from charrnn.interpret.findings import Finding, Inspection, Refusal
 from charrnn.interpret.passages import Passage
-from charrnn.ui import findings as view
-from charrnn.ui.findings import (
+from charrnn.ui.terminal import findings as view
+from charrnn.ui.terminal.findings import (
     BLUES,
     ORANGES,
     Look,

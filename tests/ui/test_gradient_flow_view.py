@@ -8,14 +8,14 @@ import pytest
 from rich.console import Console
 
 from charrnn.config import ModelConfig
-from charrnn.nn.flow import Flow
+from charrnn.interpret.flow import Flow
+from charrnn.interpret.gradient_flow import Clipping, NetworkFlow, of_fresh
 from charrnn.nn.gradcheck import TensorCheck
-from charrnn.train.gradient_flow import Clipping, NetworkFlow, of_fresh
-from charrnn.ui import gradcheck
-from charrnn.ui.charts import ASCII, UNICODE
-from charrnn.ui.gradient_flow import clipping_in_words, title_of, view
-from charrnn.ui.letters import STAND_INS, spelled
-from charrnn.ui.log_chart import Line, log_chart
+from charrnn.ui.terminal import gradcheck
+from charrnn.ui.terminal.charts import ASCII, UNICODE
+from charrnn.ui.terminal.gradient_flow import clipping_in_words, title_of, view
+from charrnn.ui.terminal.letters import STAND_INS, spelled
+from charrnn.ui.terminal.log_chart import Line, log_chart
 
 
 def console_of(width=80, encoding="utf-8"):

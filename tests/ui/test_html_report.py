@@ -11,11 +11,10 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
-import handmade
-import html_browser
 import numpy as np
 import pytest
-from html_browser import Browser, needs_browser
+from helpers import handmade, html_browser
+from helpers.html_browser import Browser, needs_browser
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -26,7 +25,7 @@ from charrnn.errors import CharRNNError, DataError, UsageError
 from charrnn.interpret.excerpt import choose_pieces, read_excerpt
 from charrnn.interpret.findings import Finding, Inspection, inspect_cells
 from charrnn.interpret.recording import record
-from charrnn.model import Model
+from charrnn.model.model import Model
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.ui.html import findings as report
 from charrnn.ui.html.page import (

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from charrnn.learn.chapter import chapters, filled
-from charrnn.ui.learn import Lesson, _number
-from charrnn.ui.learn_pictures import PICTURES, Pen
+from charrnn.ui.lesson.pictures import PICTURES, Pen
+from charrnn.ui.lesson.screens import Lesson, _number
 
 COURSE = chapters()
 BY_NAME = {chapter.name: chapter for chapter in COURSE}

@@ -5,7 +5,7 @@ import math
 import pytest
 from rich.console import Console
 
-from charrnn.ui.charts import ASCII, UNICODE, connected, loss_chart, nice, thinned
+from charrnn.ui.terminal.charts import ASCII, UNICODE, connected, loss_chart, nice, thinned
 
 
 def draw(train, validation, width, height, glyphs=ASCII) -> list[str]:

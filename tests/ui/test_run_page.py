@@ -10,20 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import handmade
 import numpy as np
 import pytest
-from html_browser import Browser, needs_browser
+from helpers import handmade
+from helpers.html_browser import Browser, needs_browser
 from typer.testing import CliRunner
 
 from charrnn.cli.app import app
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
+from charrnn.interpret.gradient_flow import of_model
+from charrnn.interpret.run_report import LEAD, SHOWN, RunReport, gather, surprises_of
 from charrnn.interpret.texts import held_out_text
-from charrnn.model import Model, load_model
-from charrnn.train.gradient_flow import of_model
-from charrnn.train.run_folder import RunFolder
-from charrnn.train.run_report import LEAD, SHOWN, RunReport, gather, surprises_of
-from charrnn.train.session import train
+from charrnn.model.model import Model, load_model
+from charrnn.runs.folder import RunFolder
+from charrnn.training.session import train
 from charrnn.ui.html import run as page_of_run
 from charrnn.ui.html.page import MOST_BYTES
 

@@ -19,12 +19,12 @@ from rich.live import Live
 import charrnn
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import UsageError
+from charrnn.runs.records import Progress, Report
+from charrnn.runs.verdict import Verdict
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.train.loop import Progress, Report
-from charrnn.train.session import About, TrainResult
-from charrnn.train.verdict import Verdict
-from charrnn.ui import training
-from charrnn.ui.training import LiveView, PlainView, Silent, duration, losses
+from charrnn.training.session import About, TrainResult
+from charrnn.ui.terminal import training
+from charrnn.ui.terminal.training import LiveView, PlainView, Silent, duration, losses
 
 VOCABULARY = Vocabulary("char", tuple(sorted("\n\x1b ab[]/")))
 SAMPLE = "[bold]a[/bold] [/nothing] b\x1b[31mred\x07 über 海\n" + "long " * 60
@@ -366,7 +366,7 @@ def test_a_run_on_a_terminal(tmp_path: Path, variables: dict[str, str]) -> None:
 def test_the_bar_of_reading_vanishes(tmp_path: Path, more: list[str]) -> None:
     """Also when the text turns out to be none; then the one message is all that is left."""
     (tmp_path / "text.txt").write_bytes(b"text " * 200_000 + b"\0")
-    eager = "from charrnn.ui import training\ntraining.TICK_SECONDS = 0"
+    eager = "from charrnn.ui.terminal import training\ntraining.TICK_SECONDS = 0"
     raw = on_terminal(["train", "text.txt", "--threads", "1", *more], tmp_path, {}, eager, 3)
     assert b"reading the text" in raw
     screen = pyte.Screen(80, 40)
@@ -381,7 +381,7 @@ def test_a_second_interrupt_leaves_the_cursor_visible(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("to be or not to be " * 20_000)
     code = (
         "import signal, threading\n"
-        "from charrnn.train import loop\n"
+        "from charrnn.training import loop\n"
         "def step(self): [signal.raise_signal(signal.SIGINT) for _ in range(2)]\n"
         "loop.Trainer._step = step\n"
     )

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from charrnn.tune.board import Board, Trial, TuneResult
 from charrnn.tune.config import TuneConfig
-from charrnn.ui.tune import PlainView, leaderboard, summary
+from charrnn.ui.terminal.tune import PlainView, leaderboard, summary
 
 TRIALS = [
     Trial(0, "done", {"cell": "gru", "lr": 0.0123456, "batch_size": 8}, 1.91234, 9, 900, 60.0),

@@ -14,10 +14,8 @@ from charrnn.interpret.gates import LEFT, RIGHT, SIGMOIDS, gate_saturation
 from charrnn.interpret.labels import Concept, Label
 from charrnn.interpret.passages import of_findings
 from charrnn.interpret.recording import WARM_UP, Recording, record
-from charrnn.model import Model
-from charrnn.train.info import read_info
-from charrnn.ui.findings import explain
-from charrnn.ui.gates import ROLES
+from charrnn.model.model import Model
+from charrnn.runs.card import read_info
 from charrnn.ui.html.page import (
     MOST_BYTES,
     build_page,
@@ -28,7 +26,9 @@ from charrnn.ui.html.page import (
     symbol_text,
     write_page,
 )
-from charrnn.ui.info import rows
+from charrnn.ui.terminal.findings import explain
+from charrnn.ui.terminal.gates import ROLES
+from charrnn.ui.terminal.info import rows
 
 __all__ = ["check_target", "write_cell", "write_findings"]
 

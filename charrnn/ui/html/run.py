@@ -7,21 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.evaluation import Evaluation
 from charrnn.interpret.findings import Inspection
 from charrnn.interpret.gates import LEFT, RIGHT, GateSaturation
+from charrnn.interpret.gradient_flow import NetworkFlow
 from charrnn.interpret.passages import Passage
-from charrnn.model import Model
-from charrnn.train.gradient_flow import NetworkFlow
-from charrnn.train.info import settings
-from charrnn.train.run_report import RunReport, Surprises
-from charrnn.train.verdict import validations
-from charrnn.ui.findings import explain
-from charrnn.ui.gates import ROLES
-from charrnn.ui.gradient_flow import clipping_in_words
+from charrnn.interpret.run_report import RunReport, Surprises
+from charrnn.model.model import Model
+from charrnn.runs.card import settings
+from charrnn.runs.verdict import validations
+from charrnn.score.evaluation import Evaluation
 from charrnn.ui.html.page import build_page, check_target, packed, quantised, symbol_text, write_page
-from charrnn.ui.info import rows
-from charrnn.ui.training import architecture, duration
+from charrnn.ui.terminal.findings import explain
+from charrnn.ui.terminal.gates import ROLES
+from charrnn.ui.terminal.gradient_flow import clipping_in_words
+from charrnn.ui.terminal.info import rows
+from charrnn.ui.terminal.training import architecture, duration
 
 __all__ = ["check_target", "write_run"]
 

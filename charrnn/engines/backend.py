@@ -1,0 +1,121 @@
+"""What the training loop asks of an engine, and the numpy engine that answers by default."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.nn.clipping import clip, gradient_norm
+from charrnn.nn.init import initialise
+from charrnn.nn.loss import cross_entropy_gradient
+from charrnn.nn.network import Network
+from charrnn.nn.optimizers import OPTIMIZERS
+
+
+class Backend(Protocol):
+    """An engine holds the weights, the optimiser's memory, the hidden state and the dropout generator."""
+
+    engine: str  # what computes and how, for the first lines of a run and the model card
+
+    def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
+        """Train on one chunk: x, y (T, B) -> loss in nats a character, gradient norm before clipping."""
+
+    def reset_state(self) -> None:
+        """Set the hidden state to zero: a new epoch begins."""
+
+    def network(self) -> Network:
+        """The weights as they are now, in a numpy network (a view where that is possible)."""
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything an exact resume needs, as named arrays, not copied."""
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take back what `arrays` gave."""
+
+
+class NumpyBackend:
+    """The reference engine: the code in charrnn/nn."""
+
+    network_type: type[Network] = Network
+
+    def __init__(self, model: ModelConfig, config: TrainConfig, vocab_size: int, batch_size: int) -> None:
+        dtype = np.dtype(config.precision)
+        self.engine = f"numpy {np.__version__}, {config.precision}"
+        init_rng, self._rng = np.random.default_rng(config.seed).spawn(2)
+        self._config = config
+        self._network = self.network_type(model, vocab_size, dtype)
+        initialise(self._network, init_rng, config.init)
+        self._optimizer = OPTIMIZERS[config.optimizer](self._network.theta.size, dtype)
+        self._state = self._network.zero_state(batch_size)
+        # 1 where the L1 and L2 penalties act: on weights, not on biases.
+        self._penalised = np.zeros_like(self._network.theta)
+        for name, (start, stop) in self._network.spans().items():
+            self._penalised[start:stop] = "bias" not in name
+        frozen = tuple(f"_l{layer}" for layer in config.frozen_layers)
+        self._frozen = [self._network.grads[name] for name in self._network.grads if name.endswith(frozen)]
+
+    def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
+        network, config = self._network, self._config
+        logits, self._state, trace = network.forward(x, self._state, dropout=config.dropout, rng=self._rng)
+        loss, d_logits = cross_entropy_gradient(logits, y)
+        network.backward(trace, d_logits)
+        self._add_penalties()
+        for gradient in self._frozen:  # before the norm, which is to be that of what is trained
+            gradient[...] = 0
+        norm = gradient_norm(network.grad)
+        clip(network.grad, config.clip_value, config.clip_norm, norm)
+        self._optimizer.step(network.theta, network.grad, lr)
+        return loss / len(x), norm
+
+    def _add_penalties(self) -> None:
+        """Gradient of l1 Σ|w| + ½ l2 Σw², added to that of the chunk's loss."""
+        theta, config = self._network.theta, self._config
+        if config.l2:
+            self._network.grad += config.l2 * self._penalised * theta
+        if config.l1:
+            self._network.grad += config.l1 * self._penalised * np.sign(theta)
+
+    def reset_state(self) -> None:
+        self._state = np.zeros_like(self._state)
+
+    def network(self) -> Network:
+        return self._network
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        memory = {f"optimizer.{name}": array for name, array in self._optimizer.memory.items()}
+        return {
+            "theta": self._network.theta,
+            "state": self._state,
+            "optimizer.steps": np.array([self._optimizer.steps]),
+            "rng": generator_state(self._rng),
+            **memory,
+        }
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self._network.theta[...] = arrays["theta"]
+        self._state = arrays["state"].copy()
+        self._optimizer.steps = int(arrays["optimizer.steps"][0])
+        for name, array in self._optimizer.memory.items():
+            array[...] = arrays[f"optimizer.{name}"]
+        set_generator_state(self._rng, arrays["rng"])
+
+
+def generator_state(rng: np.random.Generator) -> np.ndarray:
+    """The state of a PCG64 generator as (6,) int64: two 128-bit numbers and the half-used output."""
+    state = rng.bit_generator.state
+    words = [state["state"][name] >> shift & 2**64 - 1 for name in ("state", "inc") for shift in (64, 0)]
+    return np.array([*words, state["has_uint32"], state["uinteger"]], np.uint64).view(np.int64)
+
+
+def set_generator_state(rng: np.random.Generator, words: np.ndarray) -> None:
+    """Put a PCG64 generator back to what `generator_state` saw."""
+    state_high, state_low, inc_high, inc_low, has_uint32, uinteger = (
+        int(word) for word in words.view(np.uint64)
+    )
+    rng.bit_generator.state = {
+        "bit_generator": "PCG64",
+        "state": {"state": state_high << 64 | state_low, "inc": inc_high << 64 | inc_low},
+        "has_uint32": has_uint32,
+        "uinteger": uinteger,
+    }

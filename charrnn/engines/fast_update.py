@@ -1,0 +1,126 @@
+"""Clipping and the optimisers in one pass over memory: `charrnn.nn.clipping` and `optimizers`, compiled."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from charrnn.fast.compiler import Program, Shapes
+from charrnn.fast.ir import Kernel, Vector
+from charrnn.nn.optimizers import Adam, Momentum, RMSProp
+
+BLOCK = 64  # vectors summed in single precision before the sum is put down
+SCALARS = ("clip_scale", "lr", "root_scale")
+
+Memory = dict[str, Vector]
+Rule = Callable[[Kernel, Vector, Memory, Mapping[str, Vector]], Vector]
+
+
+def blocks_of(size: int, lanes: int) -> list[tuple[int, int, int]]:
+    """(first vector, blocks, vectors a block) that cover `size` numbers, a multiple of the lanes."""
+    vectors = size // lanes
+    full, rest = divmod(vectors, BLOCK)
+    return [part for part in ((0, full, BLOCK), (full * BLOCK, 1, rest)) if part[1] and part[2]]
+
+
+def partial_sums(size: int, lanes: int) -> int:
+    """How many sums `sum_gradients` leaves."""
+    return sum(blocks for _, blocks, _ in blocks_of(size, lanes))
+
+
+def add_sum_gradients(program: Program, name: str, size: int, shards: int) -> None:
+    """g_0 += g_1 + …, always in this order, and Σ g² block by block."""
+    lanes = program.target.lanes
+    names = [f"grad_{s}" for s in range(shards)]
+
+    def sum_gradients(k: Kernel) -> None:
+        block = 0
+        for first, blocks, length in blocks_of(size, lanes):
+            with k.loop(blocks) as outer:
+                with k.loop(length, [k.fill(0.0)]) as inner:
+                    at = outer.index * length + inner.index + first
+                    total = k[names[0]].load(at)
+                    for other in names[1:]:
+                        total = total + k[other].load(at)
+                    if shards > 1:
+                        k[names[0]].store(total, at)
+                    inner.carried = [total.times_plus(total, inner.carried[0])]
+                k["squares"].store_number(inner.carried[0].sum(), outer.index + block)
+            block += blocks
+
+    shapes: Shapes = dict.fromkeys(names, (size,)) | {"squares": (partial_sums(size, lanes),)}
+    program.add(name, shapes, sum_gradients)
+
+
+def add_update(program: Program, name: str, optimizer: str, size: int, clip_value: float) -> None:
+    """Scale and clip the gradient, and move θ along it. Scalars: see SCALARS."""
+    rule, names = RULES[optimizer]
+
+    def update(k: Kernel) -> None:
+        scalars = {n: k["scalars"].broadcast(i) for i, n in enumerate(SCALARS)}
+        with k.loop(size // program.target.lanes) as loop:
+            at = loop.index
+            g = k["grad"].load(at) * scalars["clip_scale"]
+            if clip_value:
+                g = g.within(clip_value)
+            memory = {n: k[n].load(at) for n in names}
+            k["theta"].store(k["theta"].load(at) - scalars["lr"] * rule(k, g, memory, scalars), at)
+            for n in names:
+                k[n].store(memory[n], at)
+
+    shapes: Shapes = {"theta": (size,), "grad": (size,), "scalars": (len(SCALARS),)} | dict.fromkeys(
+        names, (size,)
+    )
+    program.add(name, shapes, update)
+
+
+def scalars_of(optimizer: str, clip_scale: float, lr: float, step: int) -> np.ndarray:
+    """What `update` is to know at this step, counted from 1."""
+    if optimizer != "adam":
+        return np.array([clip_scale, lr, 1.0])
+    return np.array([clip_scale, lr / (1 - Adam.beta1**step), (1 - Adam.beta2**step) ** -0.5])
+
+
+def _sqrt(k: Kernel, x: Vector) -> Vector:
+    return k.call("llvm.sqrt", x)
+
+
+def _sgd(k: Kernel, g: Vector, memory: Memory, scalars: Mapping[str, Vector]) -> Vector:
+    return g
+
+
+def _momentum(k: Kernel, g: Vector, memory: Memory, scalars: Mapping[str, Vector]) -> Vector:
+    memory["velocity"] = memory["velocity"] * Momentum.mu + g
+    return memory["velocity"]
+
+
+def _nesterov(k: Kernel, g: Vector, memory: Memory, scalars: Mapping[str, Vector]) -> Vector:
+    memory["velocity"] = memory["velocity"] * Momentum.mu + g
+    return memory["velocity"] * Momentum.mu + g
+
+
+def _adagrad(k: Kernel, g: Vector, memory: Memory, scalars: Mapping[str, Vector]) -> Vector:
+    memory["square_sum"] = memory["square_sum"] + g * g
+    return g / _sqrt(k, memory["square_sum"])
+
+
+def _rmsprop(k: Kernel, g: Vector, memory: Memory, scalars: Mapping[str, Vector]) -> Vector:
+    memory["square_mean"] = memory["square_mean"] * RMSProp.rho + g * g * (1 - RMSProp.rho)
+    return g / (_sqrt(k, memory["square_mean"]) + RMSProp.epsilon)
+
+
+def _adam(k: Kernel, g: Vector, memory: Memory, scalars: Mapping[str, Vector]) -> Vector:
+    memory["mean"] = memory["mean"] * Adam.beta1 + g * (1 - Adam.beta1)
+    memory["square_mean"] = memory["square_mean"] * Adam.beta2 + g * g * (1 - Adam.beta2)
+    root = _sqrt(k, memory["square_mean"]) * scalars["root_scale"]
+    return memory["mean"] / (root + Adam.epsilon)
+
+
+# Name -> the step before it is multiplied by the rate, and the arrays it remembers.
+RULES: dict[str, tuple[Rule, tuple[str, ...]]] = {
+    "sgd": (_sgd, ()),
+    "momentum": (_momentum, ("velocity",)),
+    "nesterov": (_nesterov, ("velocity",)),
+    "adagrad": (_adagrad, ("square_sum",)),
+    "rmsprop": (_rmsprop, ("square_mean",)),
+    "adam": (_adam, ("mean", "square_mean")),
+}

@@ -1,0 +1,362 @@
+"""The torch engine: `torch.nn.RNN`, `GRU` and `LSTM` on a CPU or GPU, alone or as one rank of many.
+
+    w ← θ                                    the modules' weights, from one flat tensor or as views of it
+    g = Σ over ranks of ∂loss/∂w             flat, in the order of `Network.theta`; one all-reduce
+    penalties, frozen layers, norm, clip     as in NumpyBackend
+    θ ← θ - …                                by torch.optim, over the one flat tensor
+
+Memory, names and order of the flat arrays are those of the numpy engine, so that a checkpoint of either
+can be resumed with the other, on any device and any number of ranks.
+"""
+
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.engines.backend import generator_state, set_generator_state
+from charrnn.engines.ranks import ALONE, Ranks
+from charrnn.errors import UsageError
+from charrnn.extras import require
+from charrnn.nn import optimizers
+from charrnn.nn.init import initialise
+from charrnn.nn.network import Network
+
+with require("torch", "--backend torch"):
+    import torch
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+CELLS: dict[str, Callable[..., torch.nn.RNNBase]] = {
+    "rnn": torch.nn.RNN,
+    "gru": torch.nn.GRU,
+    "lstm": torch.nn.LSTM,
+}
+
+# torch's rule, its settings, and what it calls the arrays of the rule in optimizers.py, which is the same.
+RULES: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any], dict[str, str]]] = {
+    "adagrad": (torch.optim.Adagrad, {"eps": 0.0}, {"square_sum": "sum"}),
+    "sgd": (torch.optim.SGD, {}, {}),
+    "momentum": (torch.optim.SGD, {"momentum": optimizers.Momentum.mu}, {"velocity": "momentum_buffer"}),
+    "nesterov": (
+        torch.optim.SGD,
+        {"momentum": optimizers.Nesterov.mu, "nesterov": True},
+        {"velocity": "momentum_buffer"},
+    ),
+    "rmsprop": (
+        torch.optim.RMSprop,
+        {"alpha": optimizers.RMSProp.rho, "eps": optimizers.RMSProp.epsilon},
+        {"square_mean": "square_avg"},
+    ),
+    "adam": (
+        torch.optim.Adam,
+        {
+            "betas": (optimizers.Adam.beta1, optimizers.Adam.beta2),
+            "eps": optimizers.Adam.epsilon,
+            "fused": True,
+        },
+        {"mean": "exp_avg", "square_mean": "exp_avg_sq"},
+    ),
+}
+
+
+def check_device(config: TrainConfig, local_rank: int = 0) -> None:
+    """Raise UsageError when this machine lacks what the settings ask for."""
+    version = f"torch {torch.__version__}"
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError(
+            f"--device cuda: {version} finds no CUDA GPU here. Leave --device out, or install a torch for your GPU"
+        )
+    if config.device == "cuda" and local_rank >= torch.cuda.device_count():
+        raise UsageError(
+            f"--device cuda: there are {torch.cuda.device_count()} GPUs for more processes than that. "
+            "Lower --nproc-per-node"
+        )
+    if config.device == "mps" and not torch.backends.mps.is_available():
+        raise UsageError(f"--device mps: {version} finds no Apple GPU here. Leave --device out")
+    if config.device == "mps" and config.precision == "float64":
+        raise UsageError("--precision float64: Apple GPUs have none. Use float32, or --device cpu")
+
+
+def lacks_bfloat16_units() -> bool:
+    """Whether this is an x86 CPU without AMX and AVX-512 BF16: there torch emulates bfloat16, slowly."""
+    units = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return platform.machine().lower() in ("x86_64", "amd64") and not units
+
+
+class TorchBackend:
+    """One engine; of several ranks, that of the streams rank, rank + size, rank + 2 size, …
+
+    batch_size : streams of this rank
+    """
+
+    def __init__(
+        self,
+        model: ModelConfig,
+        config: TrainConfig,
+        vocab_size: int,
+        batch_size: int,
+        threads: int = 1,
+        ranks: Ranks = ALONE,
+    ) -> None:
+        check_device(config, ranks.local_rank)
+        torch.set_num_threads(threads)
+        if config.device == "cuda":
+            torch.cuda.set_device(ranks.local_rank)
+        self._device = torch.device(config.device)
+        self._config = config
+        self._ranks = ranks
+        self._streams = batch_size * ranks.size  # the loss is averaged over those of all ranks
+        init_rng, self._rng = np.random.default_rng(config.seed).spawn(2)
+        # Of torch's own random numbers. It is seeded at each step from the numpy generator, which is the same
+        # in all engines: dropout can go on from a checkpoint on another device and on other ranks.
+        self._generator = torch.Generator(self._device)
+
+        dtype = DTYPES[config.dtype]
+        self._layers = Layers(model, vocab_size, one_by_one=config.dropout > 0).to(self._device, dtype)
+        self._network = TorchNetwork(model, vocab_size, config.dtype, self._layers)
+        initialise(self._network, init_rng, config.init)
+        size = self._network.theta.size
+        # On a CPU these two share their memory, so that nothing is ever copied between them.
+        self._theta = torch.from_numpy(self._network.theta).to(self._device)
+        self._sums = torch.zeros(size + 2, dtype=dtype, device=self._device)  # gradient, loss, calls to stop
+        self._parts = self._layers.parts(self._network)
+        self._copied = self._parts
+        if self._device.type != "cuda":  # cuDNN has an order of its own; elsewhere the weights can lie in θ
+            self._copied = [part for part in self._parts if not self._lay(*part)]
+        self._copy_weights()
+        self._state = torch.from_numpy(self._network.zero_state(batch_size)).to(self._device)
+
+        # 1 where the L1 and L2 penalties act: on weights, not on biases.
+        self._penalised = torch.zeros_like(self._theta)
+        spans = self._network.spans()
+        for name, (start, stop) in spans.items():
+            self._penalised[start:stop] = "bias" not in name
+        frozen = tuple(f"_l{layer}" for layer in config.frozen_layers)
+        self._frozen = [
+            self._sums[start:stop] for name, (start, stop) in spans.items() if name.endswith(frozen)
+        ]
+
+        rule, settings, self._memory_names = RULES[config.optimizer]
+        self._optimizer = rule([self._theta], lr=config.learning_rate, **settings)
+        ours = optimizers.OPTIMIZERS[config.optimizer](size, config.dtype)
+        self._memory = {name: torch.from_numpy(array).to(self._device) for name, array in ours.memory.items()}
+        self._steps = torch.zeros((), device=self._device if "fused" in settings else None)
+        self._optimizer.state[self._theta] = {
+            "step": self._steps,
+            **{theirs: self._memory[name] for name, theirs in self._memory_names.items()},
+        }
+        self._steps_taken = 0
+        self.engine = self._describe()
+
+    def _describe(self) -> str:
+        """What computes, for the first lines of a run and the model card."""
+        device, config = self._device, self._config
+        cuda = device.type == "cuda"
+        name = torch.cuda.get_device_name(device) if cuda else device.type
+        told = [f"torch {torch.__version__} on {name}, {config.precision}"]
+        if cuda:
+            cudnn = f"cuDNN {torch.backends.cudnn.version()}"
+            told.append(cudnn if self._layers.in_cudnn() else "without cuDNN, which is slow")
+        if cuda and config.precision == "float32":
+            recurrent, head = (
+                "on" if allowed else "off"
+                for allowed in (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32)
+            )
+            told.append(f"TF32 {recurrent} in the recurrent layers, {head} in the head")
+        if device.type == "cpu" and config.precision == "bfloat16" and lacks_bfloat16_units():
+            told.append("emulated, since this CPU has no bfloat16 units: float32 is faster")
+        if self._ranks.size > 1:
+            told.append(f"{self._ranks.size} processes with {self._streams // self._ranks.size} streams each")
+        return "; ".join(told)
+
+    def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
+        config, size = self._config, self._theta.numel()
+        if config.dropout:
+            seeds = self._rng.integers(2**63, size=self._ranks.size)
+            self._generator.manual_seed(int(seeds[self._ranks.rank]))
+        symbols = torch.from_numpy(np.stack([x, y])).to(self._device)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            logits, state = self._layers(symbols[0], self._state, self._drop if config.dropout else None)
+        logits = logits.to(self._theta.dtype)
+        loss = (
+            torch.nn.functional.cross_entropy(logits.flatten(0, 1), symbols[1].flatten(), reduction="sum")
+            / self._streams
+        )
+        gradients = torch.autograd.grad(loss, [parameter for parameter, _, _ in self._parts])
+        self._state = state.detach().to(self._theta.dtype)
+        with torch.no_grad():
+            pieces = [g[rows].flatten() for g, (_, rows, _) in zip(gradients, self._parts, strict=True)]
+            torch.cat([*pieces, loss.detach()[None]], out=self._sums[:-1])
+            self._sums[-1] = float(self._ranks.asked_to_stop())
+            self._ranks.sum(self._sums)
+            norm = self._finish(self._sums[:size])
+            self._optimizer.param_groups[0]["lr"] = lr
+            self._theta.grad = self._sums[:size]
+            self._optimizer.step()
+            self._copy_weights()
+        self._steps_taken += 1
+        # The one moment at which the CPU waits for a GPU.
+        total, grad_norm, stops = torch.stack([self._sums[size], norm, self._sums[size + 1]]).tolist()
+        self._ranks.stop_heard = stops > 0
+        return total / len(x), grad_norm
+
+    def _drop(self, h: torch.Tensor) -> torch.Tensor:
+        keep = 1 - self._config.dropout
+        return h * torch.empty_like(h).bernoulli_(keep, generator=self._generator).div_(keep)
+
+    def _finish(self, grad: torch.Tensor) -> torch.Tensor:
+        """Penalties, frozen layers and clipping, in place; returns the norm before clipping."""
+        config = self._config
+        if config.l2:
+            grad.addcmul_(self._penalised, self._theta, value=config.l2)
+        if config.l1:
+            grad.addcmul_(self._penalised, self._theta.sign(), value=config.l1)
+        for gradient in self._frozen:  # before the norm, which is to be that of what is trained
+            gradient.zero_()
+        norm = torch.linalg.vector_norm(grad)
+        if config.clip_norm:
+            grad.mul_((config.clip_norm / norm).clamp_(max=1))
+        if config.clip_value:
+            grad.clamp_(-config.clip_value, config.clip_value)
+        return norm
+
+    def _lay(self, parameter: torch.nn.Parameter, rows: slice, span: tuple[int, int]) -> bool:
+        """Make a parameter a view of θ; false when only some of its rows are in θ."""
+        if whole := rows == slice(None):
+            parameter.data = self._theta[slice(*span)].view_as(parameter)
+        return whole
+
+    def _copy_weights(self) -> None:
+        """From θ into the modules, where they are not the same memory."""
+        with torch.no_grad():
+            for parameter, rows, (start, stop) in self._copied:
+                part = parameter[rows]
+                part.copy_(self._theta[start:stop].view_as(part))
+
+    def reset_state(self) -> None:
+        self._state = torch.zeros_like(self._state)
+
+    def network(self) -> Network:
+        self._network.theta[...] = self._theta.cpu().numpy()
+        return self._network
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        memory = {f"optimizer.{name}": tensor.cpu().numpy() for name, tensor in self._memory.items()}
+        return {
+            "theta": self._theta.cpu().numpy(),
+            "state": self._state.cpu().numpy(),
+            "optimizer.steps": np.array([self._steps_taken]),
+            "rng": generator_state(self._rng),
+            **memory,
+        }
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self._theta.copy_(torch.from_numpy(arrays["theta"]))
+        self._copy_weights()
+        self._state = torch.from_numpy(arrays["state"].copy()).to(self._device)
+        self._steps_taken = int(arrays["optimizer.steps"][0])
+        self._steps.fill_(self._steps_taken)
+        for name, tensor in self._memory.items():
+            tensor.copy_(torch.from_numpy(arrays[f"optimizer.{name}"]))
+        set_generator_state(self._rng, arrays["rng"])
+
+
+class Layers(torch.nn.Module):
+    """The network as torch modules: a single recurrent one, or one a layer for dropout between them.
+
+    One module is what cuDNN runs fastest: it works on several layers at a time.
+    """
+
+    def __init__(self, config: ModelConfig, vocab_size: int, one_by_one: bool) -> None:
+        super().__init__()
+        self._config = config
+        self._vocab_size = vocab_size
+        options = {"nonlinearity": config.nonlinearity} if config.cell == "rnn" else {}
+        inputs = config.embedding or vocab_size
+        if config.embedding:
+            self.embedding = torch.nn.Embedding(vocab_size, config.embedding)
+        self.recurrent = torch.nn.ModuleList()
+        for first in range(config.layers if one_by_one else 1):
+            depth = 1 if one_by_one else config.layers
+            self.recurrent.append(
+                CELLS[config.cell](inputs if first == 0 else config.hidden, config.hidden, depth, **options)
+            )
+        self.head = torch.nn.Linear(config.hidden, vocab_size)
+        for name, parameter in self.named_parameters():
+            if "bias_hh" in name:  # one bias a gate is trained; the GRU's b_hn is made trainable by `parts`
+                torch.nn.init.zeros_(parameter).requires_grad_(config.cell == "gru")
+
+    def parts(self, network: Network) -> list[tuple[torch.nn.Parameter, slice, tuple[int, int]]]:
+        """For each tensor of `network`: the parameter that holds it, in which rows, and its span of theta."""
+        own, H = dict(self.named_parameters()), self._config.hidden
+        found = []
+        for name, span in network.spans().items():
+            rows = slice(None)
+            if not name.startswith(("embedding", "head")):
+                tensor, layer = name.split(".")[1].rsplit("_l", 1)
+                if tensor == "bias_hn":
+                    rows = slice(2 * H, None)
+                tensor = {"bias": "bias_ih", "bias_hn": "bias_hh"}.get(tensor, tensor)
+                module, depth = (layer, 0) if len(self.recurrent) > 1 else (0, layer)
+                name = f"recurrent.{module}.{tensor}_l{depth}"
+            found.append((own[name], rows, span))
+        return found
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        state: torch.Tensor,
+        drop: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """x (T, B), state (L, S, B, H) -> logits (T, B, V) and the state after the chunk."""
+        if self._config.embedding:
+            below = self.embedding(x)
+        else:
+            below = state.new_zeros(*x.shape, self._vocab_size).scatter_(2, x[..., None], 1)
+        states = []
+        for module, part in zip(self.recurrent, state.chunk(len(self.recurrent)), strict=True):
+            h, *c = (values.contiguous() for values in part.unbind(1))
+            below, after = module(below, (h, *c) if c else h)
+            states.append(torch.stack(after if c else (after,), dim=1))
+            if drop is not None:
+                below = drop(below)
+        return self.head(below), torch.cat(states)
+
+    def in_cudnn(self) -> bool:
+        """Whether cuDNN will run the recurrent modules, without gathering their weights at each call."""
+        return all(
+            torch.backends.cudnn.is_acceptable(module.weight_hh_l0)
+            and len({weight.untyped_storage().data_ptr() for weight in module.parameters()}) == 1
+            for module in self.recurrent
+        )
+
+
+@contextmanager
+def _without_tf32() -> Iterator[None]:
+    """To score a text, whose segments must end in the same state whatever is read beside them."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+
+
+class TorchNetwork(Network):
+    """The weights in numpy arrays, for all that is done with a network; it reads text where it is trained.
+
+    The arrays are those of the last `TorchBackend.network()`, `read` uses the weights of the moment.
+    """
+
+    def __init__(self, config: ModelConfig, vocab_size: int, dtype: str, layers: Layers) -> None:
+        super().__init__(config, vocab_size, dtype)
+        self._layers = layers
+
+    def read(self, x: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        device = self._layers.head.weight.device
+        with torch.no_grad(), _without_tf32():
+            logits, after = self._layers(torch.from_numpy(x).to(device), torch.from_numpy(state).to(device))
+        return logits.cpu().numpy(), after.cpu().numpy()

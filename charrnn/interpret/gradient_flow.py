@@ -1,0 +1,182 @@
+"""Gradient flow of a model, of its run, and of fresh networks: what is measured, on which text.
+
+The maths is in `charrnn.interpret.flow`. Here texts are cut into pieces that end at many different places, each
+read up to there from the zero state, and the run's records are asked how often clipping acted.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charrnn.config import ModelConfig, TrainConfig, as_dict
+from charrnn.engines.threads import blas_threads
+from charrnn.errors import DataError
+from charrnn.interpret.flow import Flow, gradient_flow, spectral_radii
+from charrnn.model.model import Model
+from charrnn.nn.init import initialise
+from charrnn.nn.network import Network
+from charrnn.runs.card import settings
+from charrnn.runs.folder import RunFolder
+
+PLACES = 64  # losses averaged
+WARM_UP = 100  # symbols read before the part gradients go back over
+MADE_UP_SYMBOLS = 64  # of the vocabulary that a fresh network without a text reads
+FRESH = ("rnn", "gru", "lstm")
+
+
+@dataclass(frozen=True)
+class Clipping:
+    """In how many of a run's recorded steps clipping acted.
+
+    A run records the norm of the gradient, before clipping, at each report, not at each step.
+
+    recorded : steps whose norm is known
+    clip_norm, clip_value : the limits, 0 where off
+    scaled : recorded steps whose norm was over clip_norm, which scales them down
+    maybe_clipped : recorded steps whose norm was over clip_value: only in these can a single number have been,
+        and whether one was is not recorded
+    """
+
+    recorded: int
+    clip_norm: float
+    clip_value: float
+    scaled: int
+    maybe_clipped: int
+
+
+@dataclass(frozen=True)
+class NetworkFlow:
+    """The gradient flow of one network.
+
+    name : the cell of a fresh network, or what a model is called
+    trained : whether it is a model, not a fresh network
+    spectral_radii : of each layer, gate -> ρ of its block of W_hh
+    clipping : None where the run's records do not tell, or there was no run
+    """
+
+    name: str
+    config: ModelConfig
+    flow: Flow
+    spectral_radii: Sequence[Mapping[str, float]]
+    trained: bool = False
+    clipping: Clipping | None = None
+
+    def factor(self, array: str = "h", layer: int = -1) -> float | None:
+        """By what the mean norm is multiplied a step further back, on average over distances 1 … K.
+
+        array : "h" or "c". None where it reached zero, or K < 2.
+        """
+        values = self.flow.h if array == "h" else self.flow.c
+        assert values is not None
+        first, last, steps = values[layer, 1:2], values[layer, -1], values.shape[1] - 2
+        if steps < 1 or not first[0] > 0 or not last > 0:
+            return None
+        return float((last / first[0]) ** (1 / steps))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; lists run over the layers, and in them over distances from 0."""
+        return {
+            "name": self.name,
+            "config": as_dict(self.config),
+            "places": self.flow.places,
+            "h": self.flow.h.tolist(),
+            "c": None if self.flow.c is None else self.flow.c.tolist(),
+            "spectral_radii": [dict(layer) for layer in self.spectral_radii],
+            "clipping": None if self.clipping is None else asdict(self.clipping),
+        }
+
+
+@blas_threads()
+def of_fresh(
+    cells: Sequence[str] = FRESH,
+    *,
+    layers: int = 1,
+    hidden: int = 128,
+    nonlinearity: str = "tanh",
+    distance: int = 50,
+    ids: np.ndarray | None = None,
+    vocab_size: int = MADE_UP_SYMBOLS,
+    seed: int = 1,
+) -> list[NetworkFlow]:
+    """The flow of networks as training begins with, all on the same text, in float64.
+
+    ids : (N,) symbols of a text in 0 … vocab_size-1; by default symbols drawn evenly at random
+
+    Raises DataError where the text is shorter than distance + 2.
+    """
+    if ids is None:
+        ids = np.random.default_rng(seed).integers(0, vocab_size, PLACES * (WARM_UP + distance))
+    flows = []
+    for cell in cells:
+        config = ModelConfig(cell, layers, hidden, nonlinearity=nonlinearity)
+        network = Network(config, vocab_size, np.float64)
+        initialise(network, np.random.default_rng(seed))
+        flows.append(NetworkFlow(cell, config, over_text(network, ids, distance), spectral_radii(network)))
+    return flows
+
+
+@blas_threads()
+def of_model(
+    model: Model, ids: np.ndarray, distance: int = 50, *, file: Path | None = None, name: str = "model"
+) -> NetworkFlow:
+    """The flow of a trained model over a text, in float64, and from its run how often clipping acted.
+
+    ids : (N,) symbols; file : the model file, beside which the records of its run lie
+
+    Raises DataError where the text is shorter than distance + 2.
+    """
+    network = Network(model.config, model.network.vocab_size, np.float64)
+    network.theta[...] = model.network.theta
+    config = settings(model.training)
+    records = [] if file is None else RunFolder(file.parent).read_metrics()
+    return NetworkFlow(
+        name,
+        model.config,
+        over_text(network, ids, distance),
+        spectral_radii(network),
+        True,
+        None if config is None else clipping(records, config),
+    )
+
+
+def over_text(network: Network, ids: np.ndarray, distance: int) -> Flow:
+    """The flow at up to PLACES places spread evenly over a text, each read from up to WARM_UP symbols further back.
+
+    Raises DataError where the text is shorter than distance + 2.
+    """
+    length = distance + 1
+    if len(ids) < length + 1:
+        raise DataError(
+            f"the text has {len(ids):,} symbols; going back by {distance} takes at least {length + 1:,}. "
+            "Give a longer one with --text, or lower --distance"
+        )
+    warm_up = min(WARM_UP, len(ids) - 1 - length)
+    ends = np.unique(np.linspace(warm_up + length, len(ids) - 1, PLACES).astype(int))  # of the targets
+    pieces = ids[ends[None] + np.arange(-warm_up - length, 0)[:, None]].astype(np.intp)  # (T, B)
+    state = network.zero_state(len(ends))
+    if warm_up:
+        _, state, _ = network.forward(pieces[:warm_up], state)
+    return gradient_flow(network, pieces[warm_up:], ids[ends].astype(np.intp), state)
+
+
+def clipping(records: Sequence[Mapping[str, Any]], config: TrainConfig) -> Clipping | None:
+    """How often clipping acted in a run, from the records of metrics.jsonl and its settings.
+
+    None where no record tells a gradient norm.
+    """
+    norms = (record.get("grad_norm") for record in records)
+    known = [float(norm) for norm in norms if isinstance(norm, int | float) and math.isfinite(norm)]
+    if not known:
+        return None
+    limit = config.clip_norm or math.inf  # scaling comes first: no norm is larger when numbers are clipped
+    return Clipping(
+        len(known),
+        config.clip_norm,
+        config.clip_value,
+        sum(norm > limit for norm in known),
+        sum(min(norm, limit) > config.clip_value for norm in known) if config.clip_value else 0,
+    )

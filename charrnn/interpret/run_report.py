@@ -1,0 +1,181 @@
+"""All that the page of a run tells: what its folder holds, and what is measured on text it was not trained on."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from charrnn.engines.threads import blas_threads
+from charrnn.errors import CharRNNError, DataError
+from charrnn.interpret.findings import MOST_CHARACTERS, Inspection, inspect_cells
+from charrnn.interpret.gates import SIGMOIDS, GateSaturation, gate_saturation
+from charrnn.interpret.gradient_flow import NetworkFlow, of_model
+from charrnn.interpret.passages import Passage, of_findings
+from charrnn.interpret.recording import encode
+from charrnn.interpret.texts import held_out_text, text_of
+from charrnn.model.model import Model
+from charrnn.nn.loss import log_softmax
+from charrnn.runs.card import Info, read_info
+from charrnn.runs.folder import RunFolder
+from charrnn.score.evaluation import GUESSES, Evaluation, evaluate, splits_of
+
+LEAD = 1000  # characters read before a passage, so that the network knows where it is
+SHOWN = 2400  # characters of a passage
+WINDOW = 256  # symbols of it whose logits are held at once
+DISTANCE = 50  # steps that gradients go back, at most
+CELLS_SHOWN = 6  # findings with a passage of their own
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True)
+class Surprises:
+    """N characters of a text, and what a model that has read all before them makes of each.
+
+    start : of the first of them in the text
+    bits : ndarray (N,), -log2 p(character | all before it); NaN where nothing comes before, or p is not a number
+    ranks : ndarray (N,), 1 where its first symbol was the model's best guess; 0 where nothing comes before
+    guesses, probabilities : ndarrays (N, GUESSES or V), the likeliest symbols in its place, best first
+    """
+
+    text: str
+    start: int
+    bits: np.ndarray
+    ranks: np.ndarray
+    guesses: np.ndarray
+    probabilities: np.ndarray
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """A run and its model.
+
+    held_out : what text was read, in words; characters : of it; read : of them by gates and cells
+    missing : part -> why it is None: "evaluation", "surprises", "gates", "flow" or "cells"
+    passages : the best passage of a finding, by its place among the findings
+    """
+
+    folder: RunFolder
+    model: Model
+    info: Info
+    samples: Sequence[Mapping[str, Any]]
+    held_out: str
+    characters: int
+    read: int
+    evaluation: Evaluation | None
+    surprises: Surprises | None
+    gates: Sequence[GateSaturation] | None
+    flow: NetworkFlow | None
+    cells: Inspection | None
+    passages: Mapping[int, Passage]
+    causal: bool
+    missing: Mapping[str, str]
+
+
+def gather(
+    folder: RunFolder,
+    model: Model,
+    text: str | None = None,
+    *,
+    causal: bool = False,
+    begun: Callable[[str], None] = lambda what: None,
+) -> RunReport:
+    """Read a run and measure its model on text it was not trained on.
+
+    model : the one in the folder
+    text : a text file to read; by default what was held out in training
+    causal : whether to hold cells and see what is predicted, which takes most of the time
+    begun : told what is being done
+
+    A part that cannot be measured is None, and ``missing`` tells why. Raises DataError for a ``text`` that
+    cannot be read, ModelError for damaged records.
+    """
+    info, samples = read_info(folder.model), folder.read_samples()
+    missing: dict[str, str] = {}
+    try:
+        words = held_out_text(model) if text is None else text_of(model, [text])
+    except CharRNNError as error:
+        if text is not None:
+            raise
+        words, why = "", str(error)
+        missing = dict.fromkeys(("evaluation", "surprises", "gates", "flow", "cells"), why)
+
+    def measured(part: str, make: Callable[[], Part]) -> Part | None:
+        if part in missing:
+            return None
+        begun(part)
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):  # a ReLU network may overflow
+                return make()
+        except CharRNNError as error:
+            missing[part] = str(error)
+            return None
+
+    if not SIGMOIDS[model.config.cell]:
+        missing["gates"] = "a vanilla RNN has no gates"
+    beginning, ids = words[:MOST_CHARACTERS], model.vocab.encode(words)
+    cells = measured("cells", lambda: inspect_cells(model, beginning, causal=causal))
+    return RunReport(
+        folder,
+        model,
+        info,
+        samples,
+        Path(text).name if text is not None else "the text held out in training",
+        len(words),
+        len(beginning),
+        measured("evaluation", lambda: evaluate(model, ids, training=_training(model))),
+        measured("surprises", lambda: surprises_of(model, words)),
+        measured("gates", lambda: gate_saturation(model, beginning)),
+        measured("flow", lambda: of_model(model, ids, _distance(ids), file=folder.model)),
+        cells,
+        {} if cells is None else {k: best for k, (best, _) in of_findings(model, cells, CELLS_SHOWN).items()},
+        causal,
+        missing,
+    )
+
+
+@blas_threads()
+def surprises_of(model: Model, text: str) -> Surprises:
+    """What a model makes of a passage: SHOWN characters from the first line that begins after LEAD of them.
+
+    A shorter text is read from its beginning. Raises DataError where it has fewer than two characters.
+    """
+    if len(text) < 2:
+        raise DataError(f"the text has {len(text)} characters; it takes two to predict one")
+    start = 0
+    if len(text) >= LEAD + SHOWN:
+        newline = text.find("\n", LEAD - 1, min(2 * LEAD, len(text) - SHOWN))
+        start = LEAD if newline < 0 else newline + 1
+    shown = text[start : start + SHOWN]
+    ids, ends = encode(model, text[: start + len(shown)])
+    symbols = ids.astype(np.intp)
+    begins = np.r_[0, ends[:-1] + 1][start:]  # of each character shown, in ids
+    losses, ranks = np.full(len(ids), np.nan), np.zeros(len(ids), int)
+    best = min(GUESSES, len(model.vocab))
+    guesses, probabilities = np.zeros((len(ids), best), int), np.zeros((len(ids), best))
+    state = model.network.zero_state(1)
+    for first in range(0, len(ids) - 1, WINDOW):
+        targets = symbols[first + 1 : first + 1 + WINDOW]
+        logits, state = model.network.read(symbols[first : first + len(targets), None], state)
+        log_p = log_softmax(logits[:, 0].astype(np.float64))
+        here, mine = slice(first + 1, first + 1 + len(targets)), log_p[np.arange(len(targets)), targets]
+        losses[here] = -mine
+        ranks[here] = 1 + np.sum(log_p > mine[:, None], axis=1)
+        guesses[here] = np.argsort(-log_p, axis=1, kind="stable")[:, :best]
+        probabilities[here] = np.exp(np.take_along_axis(log_p, guesses[here], axis=1))
+    bits = np.add.reduceat(losses, begins) / np.log(2)
+    return Surprises(shown, start, bits, ranks[begins], guesses[begins], probabilities[begins])
+
+
+def _training(model: Model) -> np.ndarray | None:
+    """The text the model was trained on, where it is at hand, to fit simple models on."""
+    parts, _ = splits_of(model)
+    return None if parts is None else parts["train"]
+
+
+def _distance(ids: np.ndarray) -> int:
+    if len(ids) < 3:
+        raise DataError(f"the text has {len(ids)} symbols; a gradient that goes back takes at least 3")
+    return min(DISTANCE, len(ids) - 2)

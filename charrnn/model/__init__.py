@@ -1,0 +1,1 @@
+"""A model, its file, and its tensors as torch names them."""

@@ -1,0 +1,158 @@
+"""A trained model: configuration, vocabulary and weights; forward over text; load and save."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from charrnn.config import ModelConfig, as_dict
+from charrnn.errors import ModelError, UsageError
+from charrnn.model import model_file, torch_layout
+from charrnn.nn.network import Clamp, Network
+from charrnn.text.vocabulary import Vocabulary
+
+CHUNK = 256  # time steps run at once over long texts: enough to hoist, little enough to stay in cache
+DTYPES = ("float32", "float64")
+
+
+class Model:
+    """A network with its vocabulary. A model can be built by hand from a dict of arrays.
+
+    config : ModelConfig(cell="lstm", layers=1, hidden=32)
+    vocab : a Vocabulary, or the symbols themselves ("abc" or ["a", "b", "c"])
+    weights : the tensors under the names of the model file, which are torch's: `lstm.weight_ih_l0`
+        (4H, in), …, `head.weight` (V, H), `head.bias` (V,); all float32 or all float64
+    training : what the model file tells of its training (corpus, split, losses, …)
+
+    Raises ModelError naming the first tensor that is missing, unknown or of the wrong shape.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        vocab: Vocabulary | Sequence[str],
+        weights: Mapping[str, np.ndarray],
+        training: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.config = config
+        self.vocab = vocab if isinstance(vocab, Vocabulary) else Vocabulary("char", tuple(vocab))
+        self.training = dict(training or {})
+        expected = torch_layout.shapes(config, len(self.vocab))
+        for name, shape in expected.items():
+            if name not in weights:
+                raise ModelError(f"tensor {name} is missing; a model of this configuration needs it")
+            if np.shape(weights[name]) != shape:
+                raise ModelError(f"tensor {name} has shape {np.shape(weights[name])}; it must be {shape}")
+        for name in weights:
+            if name not in expected:
+                raise ModelError(f"tensor {name} does not belong to a model of this configuration")
+        dtypes = {np.asarray(tensor).dtype.name for tensor in weights.values()}
+        if len(dtypes) > 1 or not dtypes <= set(DTYPES):
+            raise ModelError(
+                f"the tensors are {', '.join(sorted(dtypes))}; they must be all {' or all '.join(DTYPES)}"
+            )
+        (dtype,) = dtypes
+        for name, tensor in weights.items():
+            if not np.isfinite(tensor).all():
+                raise ModelError(f"tensor {name} holds NaN or infinite values")
+        self.network = Network(config, len(self.vocab), dtype)
+        torch_layout.from_torch(weights, self.network.params)
+
+    @classmethod
+    def of_network(cls, network: Network, vocab: Vocabulary, training: Mapping[str, Any]) -> "Model":
+        """A model around a network, whose weights it shares."""
+        model = cls.__new__(cls)
+        model.config, model.vocab, model.network, model.training = (
+            network.config,
+            vocab,
+            network,
+            dict(training),
+        )
+        return model
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        """The tensors under the names of the model file."""
+        return torch_layout.to_torch(self.network.params)
+
+    def logits(
+        self, ids: np.ndarray, state: np.ndarray | None = None, *, clamp: Clamp | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Unnormalised log-probabilities of the next symbol after each symbol.
+
+        ids : (T, B); state : (L, S, B, H), None is zero
+        Returns logits (T, B, V) and the state after the last symbol.
+        """
+        ids = np.asarray(ids)
+        if ids.ndim != 2 or ids.dtype.kind not in "iu":
+            raise UsageError(f"ids have shape {ids.shape} and type {ids.dtype}; they must be integers (T, B)")
+        if ids.size and (ids.min() < 0 or ids.max() >= len(self.vocab)):
+            raise UsageError(f"ids must lie between 0 and {len(self.vocab) - 1}")
+        state = self.network.zero_state(ids.shape[1]) if state is None else state
+        if np.shape(state) != (shape := self.network.state_shape(self.config, ids.shape[1])):
+            raise UsageError(f"state has shape {np.shape(state)}; it must be (L, S, B, H) = {shape}")
+        logits, state, _ = self.network.forward(ids, state, clamp=clamp)
+        return logits.copy(), state
+
+    def activations(self, text: str | bytes) -> dict[str, np.ndarray]:
+        """States of every cell after each symbol of a text, read from the zero state.
+
+        Returns {"h": (N, L, H)} and for the LSTM also {"c": (N, L, H)}, N the symbols of the text.
+        """
+        ids = self.vocab.encode(text)
+        recorded: dict[str, list[np.ndarray]] = {name: [] for name in self.network.cell.STATES}
+        state = self.network.zero_state(1)
+        for start in range(0, len(ids), CHUNK):
+            _, state, trace = self.network.forward(ids[start : start + CHUNK, None], state)
+            for name, parts in recorded.items():
+                parts.append(np.stack([getattr(layer, name)[:, 0] for layer in trace.layers], axis=1))
+        empty = np.zeros((0, self.config.layers, self.config.hidden), self.network.theta.dtype)
+        return {name: np.concatenate([empty, *parts]) for name, parts in recorded.items()}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model file, durably: the old file stays until the new one is complete."""
+        model_file.save(
+            path,
+            self.weights,
+            {
+                "kind": "model",
+                "config": as_dict(self.config),
+                "vocab": self.vocab.to_json(),
+                "dtype": self.network.theta.dtype.name,
+                "training": self.training,
+            },
+        )
+
+
+def config_of(metadata: Mapping[str, Any]) -> tuple[ModelConfig, Vocabulary, np.dtype]:
+    """Configuration, vocabulary and number type that a file's metadata speaks of, checked.
+
+    Raises ModelError when they are missing or out of their limits.
+    """
+    try:
+        given = metadata["config"]
+        config = ModelConfig(**given)
+        if {name: type(value) for name, value in as_dict(config).items()} != {
+            name: type(value) for name, value in given.items()
+        }:
+            raise TypeError("a setting is missing or of the wrong type")
+        dtype = metadata.get("dtype", "float32")
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype {dtype!r}")
+        return config, Vocabulary.from_json(metadata["vocab"]), np.dtype(dtype)
+    except (KeyError, TypeError, ValueError, UsageError) as problem:
+        raise ModelError(f"the configuration in the file is not valid: {problem}") from problem
+
+
+def layout(metadata: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """Shape and type of each tensor that a model file with this metadata must hold."""
+    config, vocab, dtype = config_of(metadata)
+    return {name: (shape, dtype) for name, shape in torch_layout.shapes(config, len(vocab)).items()}
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """Read a model file. Raises ModelError when it is missing, damaged, forged or too new."""
+    metadata, tensors = model_file.load(path, layout)
+    config, vocab, _ = config_of(metadata)
+    return Model(config, vocab, tensors, metadata.get("training", {}))

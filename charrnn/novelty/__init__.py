@@ -1,0 +1,1 @@
+"""What of a text is copied from the training text."""

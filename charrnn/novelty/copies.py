@@ -1,0 +1,159 @@
+"""What of a text stands verbatim in the training text, and how much of it is new.
+
+For each place i of the text, L(i) is the length of the longest beginning of text[i:] that stands in the
+training text. All else follows from L: the n-gram at i is new when L(i) < n, and [i, i + L(i)) is a
+copied run, as long as it can be, unless the run that begins before it reaches as far.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charrnn.errors import DataError, UsageError
+from charrnn.model.model import Model
+from charrnn.novelty.places import Place, places
+from charrnn.novelty.suffixes import indexed
+from charrnn.score.evaluation import form_of, splits_of
+from charrnn.text.corpus import read_corpus
+from charrnn.text.vocabulary import Vocabulary
+
+NGRAMS = (4, 8, 12, 16, 20, 24)
+HELD_OUT = 20_000  # symbols of the validation text that are compared too, at most
+PLACES = 10  # copied runs of a text whose places are looked up, the longest
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A run text[start:stop] that stands in the training text, `times` times.
+
+    first : the number of the symbol it begins at there, the first time; place : where in the files that is,
+        looked up for the longest runs only
+    """
+
+    start: int
+    stop: int
+    times: int
+    first: int
+    place: Place | None = None
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def to_json(self, text: str) -> dict[str, Any]:
+        return asdict(self) | {"chars": len(self), "text": text[self.start : self.stop]}
+
+
+def longest_first(copies: Sequence[Copy]) -> list[Copy]:
+    """Sorted by length; of equally long ones those that begin first come first."""
+    return sorted(copies, key=len, reverse=True)
+
+
+@dataclass(frozen=True)
+class Novelty:
+    """Of one text: the copied runs in their order, and n -> share of its n-grams that are new.
+
+    A text shorter than n has no share for n.
+    """
+
+    text: str
+    copies: list[Copy]
+    new_ngrams: dict[int, float]
+
+    @property
+    def copied_share(self) -> float:
+        """Share of the characters that lie in a run."""
+        inside = np.zeros(len(self.text), bool)
+        for copy in self.copies:
+            inside[copy.start : copy.stop] = True
+        return float(inside.mean()) if self.text else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        copies = [copy.to_json(self.text) for copy in self.copies]
+        return {
+            "new_ngrams": self.new_ngrams,
+            "copied_share": self.copied_share,
+            "longest": longest_first(self.copies)[0].to_json(self.text) if copies else None,
+            "copies": copies,
+        }
+
+
+class TrainingText:
+    """The text that a model was trained on, with an index over it.
+
+    held_out_ngrams : n -> share of new n-grams in the text by the same hands that the model was validated
+        on, as far as there is one: what a writer who copies nothing comes to
+    """
+
+    def __init__(
+        self, ids: np.ndarray, vocab: Vocabulary, sources: Sequence[str], form: dict[str, Any]
+    ) -> None:
+        self.index = indexed(ids)
+        self.vocab = vocab
+        self.sources = sources
+        self.form = form
+        self.held_out_ngrams: dict[int, float] = {}
+
+    @classmethod
+    def of(cls, model: Model, file: str | None = None) -> "TrainingText":
+        """The training part of the text that the model's card names, or all of `file`.
+
+        Raises DataError when the text is not there any more, or another one.
+        """
+        form = form_of(model)
+        if file is not None:
+            if not Path(file).exists() or Path(file).is_fifo():
+                raise UsageError(f"--novelty-corpus {file}: it must be a file or folder, which is read twice")
+            corpus = read_corpus(file, **form, vocabulary=model.vocab, grow=True, options=())
+            return cls(corpus.ids, corpus.vocabulary, corpus.sources, form)
+        parts, why_not = splits_of(model)
+        if parts is None:
+            raise DataError(
+                f"--novelty compares with the training text, but {why_not}. "
+                "Name that text with --novelty-corpus FILE"
+            )
+        text = cls(parts["train"], model.vocab, model.training["corpus"]["sources"], form)
+        lengths = text._matches(text.index.encode(parts["validation"][:HELD_OUT]))
+        text.held_out_ngrams = new_ngrams(lengths)
+        return text
+
+    def compare(self, text: str, least: int) -> Novelty:
+        """The copied runs of at least `least` characters in a text, and its new n-grams.
+
+        At byte level n-grams are of bytes, and runs end at whole characters.
+        """
+        ids = self.index.encode(self.vocab.encode(text))
+        lengths = self._matches(ids)
+        ends = np.arange(len(lengths)) + lengths
+        begins = np.flatnonzero(ends > np.r_[0, ends[:-1]])
+        copies = []
+        for start, stop in zip(*self._characters(text, begins, ends[begins]), strict=True):
+            if stop - start >= least:
+                run = self.index.encode(self.vocab.encode(text[start:stop]))
+                copies.append(Copy(start, stop, *self.index.find(run)))
+        longest = longest_first(copies)[:PLACES]
+        found = places(self.sources, [copy.first for copy in longest], **self.form)
+        place = dict(zip(longest, found, strict=True))
+        copies = [replace(copy, place=place.get(copy)) for copy in copies]
+        return Novelty(text, copies, new_ngrams(lengths))
+
+    def _matches(self, ids: bytes) -> np.ndarray:
+        """L(i) for each place of a text."""
+        count = len(ids) // self.index.width
+        return np.array([self.index.longest(ids, i) for i in range(count)], int)
+
+    def _characters(self, text: str, begins: np.ndarray, ends: np.ndarray) -> tuple[list[int], list[int]]:
+        """From places among symbols to places among characters, none of which is cut."""
+        if self.vocab.level == "byte":
+            sizes = [len(character.encode("utf-8", "surrogateescape")) for character in text]
+            edges = np.r_[0, np.cumsum(sizes, dtype=int)]
+            begins = np.searchsorted(edges, begins)
+            ends = np.searchsorted(edges, ends, side="right") - 1
+        return begins.tolist(), ends.tolist()
+
+
+def new_ngrams(lengths: np.ndarray) -> dict[int, float]:
+    """n -> share of the n-grams that stand nowhere in the training text, from L (N,)."""
+    return {n: float((lengths[: len(lengths) - n + 1] < n).mean()) for n in NGRAMS if n <= len(lengths)}

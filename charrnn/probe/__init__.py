@@ -1,0 +1,1 @@
+"""What a model's state knows of whole texts."""

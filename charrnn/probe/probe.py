@@ -1,0 +1,395 @@
+"""What a model's state knows of whole texts: a linear classifier on the state after the last character.
+
+    p(class k | text) = softmax(W x + b)_k      x (F,): the states of all cells of all layers, c of the LSTM
+                                                and h of the others, after the text's last symbol
+
+(c and not tanh(c), in which cells that count are all alike at ±1: benchmarks/LOG.md has the difference.)
+
+Each text is read from the zero state after a newline. The network stays as it is: only W and b are fitted, by
+logistic regression with an L2 penalty whose strength cross-validation chooses on the training texts.
+Radford, Jozefowicz and Sutskever, "Learning to Generate Reviews and Discovering Sentiment" (2017), did
+so and found a single cell that does nearly as well; `best_cell` looks for one.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charrnn.engines.threads import blas_threads
+from charrnn.errors import DataError, ModelError
+from charrnn.extras import require
+from charrnn.model import model_file
+from charrnn.model.model import Model, load_model
+from charrnn.text.table import Row
+from charrnn.text.unknown import encode
+from charrnn.text.vocabulary import Vocabulary, silent_symbol
+
+ROWS = 64  # texts read side by side
+STEPS = 32  # symbols of them at once: always, as the network keeps buffers for each shape it meets
+STRENGTHS = [10.0**k for k in range(-4, 3)]  # C of scikit-learn: large is a weak penalty
+FOLDS = 5
+FEWEST = 5  # texts of each label
+NGRAM_RANGE = (1, 5)  # characters of the n-grams that the baseline counts
+PERMUTATIONS = 9999
+Z_95 = 1.959963984540054
+
+
+@blas_threads()
+def features(model: Model, texts: Sequence[np.ndarray]) -> np.ndarray:
+    """The states (N, L·H) after the last symbol of each text: ids (n,), not empty, of the model's vocabulary."""
+    L, H = model.config.layers, model.config.hidden
+    found = np.empty((len(texts), L * H), model.network.theta.dtype)
+    first = silent_symbol(model.vocab)
+    lengths = np.array([len(text) for text in texts])
+    order = np.argsort(lengths, kind="stable")
+    for begin in range(0, len(order), ROWS):  # texts of about the same length side by side
+        rows = order[begin : begin + ROWS]
+        steps = -(-(1 + int(lengths[rows].max())) // STEPS) * STEPS
+        x = np.full((steps, len(rows)), first, np.intp)  # what follows a text's end is not looked at
+        for column, row in enumerate(rows):
+            x[1 : 1 + lengths[row], column] = texts[row]
+        state = model.network.zero_state(len(rows))
+        for start in range(0, steps, STEPS):
+            _, state, trace = model.network.forward(x[start : start + STEPS], state)
+            ending = np.flatnonzero(lengths[rows] // STEPS == start // STEPS)
+            t = lengths[rows[ending]] - start
+            for k, layer in enumerate(trace.layers):
+                states = layer.h if layer.c is None else layer.c
+                found[rows[ending], k * H : (k + 1) * H] = states[t, ending]
+    return found
+
+
+def encode_rows(rows: Sequence[Row], vocab: Vocabulary, unknown: str = "error") -> list[np.ndarray]:
+    """The symbols of each row's text, with unknown characters as `unknown` says.
+
+    Raises DataError naming the line of a text with unknown characters, or with no known ones.
+    """
+    found = []
+    for row in rows:
+        try:
+            ids, _ = encode(row.text, vocab, unknown)
+        except DataError as error:
+            raise DataError(f"line {row.line}: {error}") from None
+        if not len(ids):
+            raise DataError(f"line {row.line}: the model knows no character of this text. Leave the row out")
+        found.append(ids)
+    return found
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many of how many texts were told right, with Wilson's 95 % interval (1927)."""
+
+    right: int
+    texts: int
+
+    @property
+    def accuracy(self) -> float:
+        return self.right / self.texts
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        n, p, z2 = self.texts, self.accuracy, Z_95**2
+        middle = (p + z2 / (2 * n)) / (1 + z2 / n)
+        half = Z_95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+        return max(0.0, middle - half), min(1.0, middle + half)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"accuracy": self.accuracy, "interval": list(self.interval)}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The cell that alone tells the labels best, by one threshold, chosen on the training texts.
+
+    above, below : the label told when its state is above the threshold, and when it is not
+    held_out : on the texts it was not chosen on; chance : what permuted labels of these come to, in the mean;
+    p_value : the share of permutations that come to as much
+    """
+
+    layer: int
+    cell: int
+    threshold: float
+    above: str
+    below: str
+    training: Share
+    held_out: Share
+    chance: float
+    p_value: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"training": self.training.to_json(), "held_out": self.held_out.to_json()}
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """The classifier, W (K, F) and b (K,) in float64, and the model whose states it takes.
+
+    model_sha256 : of the model's tensors; model : where its file was; report : a ProbeResult as JSON
+    """
+
+    labels: tuple[str, ...]
+    weight: np.ndarray
+    bias: np.ndarray
+    model_sha256: str = ""
+    model: str = ""
+    report: dict[str, Any] = field(default_factory=dict)
+
+    @blas_threads()
+    def probabilities(self, x: np.ndarray) -> np.ndarray:
+        """(N, K), from the states (N, F)."""
+        a = x.astype(np.float64) @ self.weight.T + self.bias
+        p = np.exp(a - a.max(axis=1, keepdims=True))
+        return p / p.sum(axis=1, keepdims=True)
+
+    def save(self, path: str | Path) -> None:
+        """Write it durably, as the model file is: safetensors, never pickle."""
+        card = {
+            "labels": list(self.labels),
+            "cells": self.weight.shape[1],
+            "model": self.model,
+            "model_sha256": self.model_sha256,
+            "report": self.report,
+        }
+        model_file.save(path, {"weight": self.weight, "bias": self.bias}, {"kind": "probe", "probe": card})
+
+
+def load_probe(path: str | Path) -> Probe:
+    """Read a probe. Raises ModelError when it is missing, damaged or something else."""
+
+    def layout(metadata: dict[str, Any]) -> model_file.Layout:
+        card = metadata["probe"]
+        labels, texts = card["labels"], [card["model"], card["model_sha256"]]
+        if not isinstance(labels, list) or len(set(labels)) < max(2, len(labels)):
+            raise ModelError("a probe has at least two labels, all different")
+        if not all(isinstance(text, str) for text in [*labels, *texts]) or type(card["cells"]) is not int:
+            raise ModelError("its labels or its model are of the wrong type")
+        return {
+            "weight": ((len(labels), card["cells"]), np.float64),
+            "bias": ((len(labels),), np.float64),
+        }
+
+    metadata, tensors = model_file.load(path, layout, kind="probe")
+    card = metadata["probe"]
+    return Probe(
+        tuple(card["labels"]), tensors["weight"], tensors["bias"], card["model_sha256"], card["model"]
+    )
+
+
+def model_of(probe: Probe, probe_path: str | Path, path: str | Path | None = None) -> Model:
+    """The model a probe was fitted on: at `path`, or beside the probe, or where it was then.
+
+    Raises ModelError when it is not found, or is another one.
+    """
+    if path is None:
+        beside = Path(probe_path).with_name(Path(probe.model).name)
+        path = beside if beside.exists() else Path(probe.model)
+        if not path.is_file():
+            raise ModelError(f"the model of {probe_path}, {path}, is not there. Name it with --model")
+    model = load_model(path)
+    if model_file.read_metadata(path)["sha256"] != probe.model_sha256:
+        raise ModelError(
+            f"{probe_path} was fitted on another model than {path}. Name that one, or fit a probe anew"
+        )
+    return model
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """What `charrnn probe` found. All shares are of the same held-out texts.
+
+    repeated_texts : drawn to be held out, but left out since they stand word for word among those fitted on
+    majority : always the commonest label of the training texts; ngrams : logistic regression on the TF-IDF of
+    the texts' character 1- to 5-grams, regularised in the same way; strengths : the C chosen for each
+    """
+
+    labels: dict[str, int]
+    training_texts: int
+    held_out_texts: int
+    repeated_texts: int
+    state: Share
+    ngrams: Share
+    majority: Share
+    majority_label: str
+    cell: Cell
+    strengths: dict[str, float]
+    seed: int
+
+    def to_json(self) -> dict[str, Any]:
+        shares = {name: getattr(self, name).to_json() for name in ("state", "ngrams", "majority")}
+        return asdict(self) | shares | {"cell": self.cell.to_json()}
+
+
+@blas_threads()
+def fit(
+    model: Model,
+    texts: Sequence[str],
+    ids: Sequence[np.ndarray],
+    labels: Sequence[str],
+    *,
+    held_out: float = 0.2,
+    seed: int = 1,
+) -> tuple[Probe, ProbeResult]:
+    """Fit a probe on a part of the texts, measure it on the rest.
+
+    texts, ids : each text and its symbols; held_out : share of each label's texts to measure on
+
+    Raises DataError for fewer than two labels or too few different texts of one, UsageError where
+    scikit-learn is missing.
+    """
+    names, y = np.unique(np.array(labels, dtype=object).astype(str), return_inverse=True)
+    counts = np.bincount(y, minlength=len(names))
+    check_labels(names.tolist(), counts)
+    _sklearn("linear_model")  # before the work that would be in vain without it
+    training, confirm = split(y, held_out, seed)
+    left = np.bincount(y[training], minlength=len(names))
+    if left.min() < 2 or (left == counts).any():
+        rarest = str(names[int(counts.argmin())])
+        raise DataError(
+            f"--held-out {held_out:g} of the {counts.min()} texts labelled {rarest!r} leaves none to measure on, or "
+            "too few to fit on. Give more texts, or another share"
+        )
+    fitted_on = {texts[k] for k in training}
+    new = np.array([texts[k] not in fitted_on for k in confirm])
+    if not new.any():
+        raise DataError("all held-out texts stand among those fitted on too. Give texts that differ")
+    repeated, confirm = int((~new).sum()), confirm[new]
+    x = features(model, ids)
+    weight, bias, strength = fit_linear(x[training], y[training], seed)
+    probe = Probe(tuple(names.tolist()), weight, bias)
+    told = probe.probabilities(x[confirm]).argmax(axis=1)
+    counted = [texts[k] for k in training], [texts[k] for k in confirm]
+    by_ngrams, ngram_strength = _ngram_baseline(*counted, y[training], seed)
+    majority = int(np.bincount(y[training]).argmax())
+
+    def share(predicted: np.ndarray | int) -> Share:
+        return Share(int((predicted == y[confirm]).sum()), len(confirm))
+
+    result = ProbeResult(
+        dict(zip(names.tolist(), counts.tolist(), strict=True)),
+        len(training),
+        len(confirm),
+        repeated,
+        share(told),
+        share(by_ngrams),
+        share(majority),
+        str(names[majority]),
+        best_cell(x, y, training, confirm, names.tolist(), model.config.hidden, seed),
+        {"state": strength, "ngrams": ngram_strength},
+        seed,
+    )
+    return probe, result
+
+
+def split(y: np.ndarray, held_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which texts to fit on and which to hold out: of each class y (N,) the same share, drawn at random."""
+    rng = np.random.default_rng(seed)
+    classes = [rng.permutation(np.flatnonzero(y == k)) for k in range(y.max() + 1)]
+    cuts = [round(held_out * len(places)) for places in classes]
+    confirm = np.sort(np.concatenate([places[:cut] for places, cut in zip(classes, cuts, strict=True)]))
+    return np.setdiff1d(np.arange(len(y)), confirm), confirm
+
+
+def check_labels(names: Sequence[str], counts: np.ndarray) -> None:
+    """Raise DataError unless there are two labels or more, with enough texts each."""
+    if len(names) < 2:
+        have = f"all are {names[0]!r}" if len(names) else "there are none"
+        raise DataError(f"the texts need at least two different labels; {have}")
+    rarest = int(counts.argmin())
+    if counts[rarest] < FEWEST:
+        raise DataError(
+            f"there are {counts[rarest]} texts labelled {names[rarest]!r}; it takes at least {FEWEST} of each label to "
+            "fit and to measure. Give more, or leave that label out"
+        )
+
+
+def fit_linear(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """W (K, F) and b (K,) in float64 for states x (N, F), classes y (N,) of 0…K-1; and the C chosen."""
+    x = x.astype(np.float64)
+    mean, scale = x.mean(axis=0), x.std(axis=0)
+    scale[scale == 0] = 1
+    best = _choose_strength((x - mean) / scale, y, seed)
+    w, b = best.best_estimator_.coef_, best.best_estimator_.intercept_
+    if len(w) == 1:  # two classes: softmax(0, a) is σ(a)
+        w, b = np.r_[0 * w, w], np.r_[0 * b, b]
+    weight = w / scale
+    return weight, b - weight @ mean, float(best.best_params_["C"])
+
+
+def _choose_strength(x: Any, y: np.ndarray, seed: int) -> Any:
+    """Logistic regression on x, (N, F) perhaps sparse, with the C that cross-validation finds best."""
+    selection = _sklearn("model_selection")
+    folds = selection.StratifiedKFold(min(FOLDS, int(np.bincount(y).min())), shuffle=True, random_state=seed)
+    regression = _sklearn("linear_model").LogisticRegression(max_iter=10_000)
+    return selection.GridSearchCV(regression, {"C": STRENGTHS}, scoring="neg_log_loss", cv=folds).fit(x, y)
+
+
+def _ngram_baseline(
+    training: Sequence[str], held_out: Sequence[str], y: np.ndarray, seed: int
+) -> tuple[np.ndarray, float]:
+    """Classes of the held-out texts by their character n-grams, and the C chosen."""
+    vectorizer = _sklearn("feature_extraction.text").TfidfVectorizer(
+        analyzer="char", ngram_range=NGRAM_RANGE, lowercase=False, sublinear_tf=True
+    )
+    best = _choose_strength(vectorizer.fit_transform(training), y, seed)
+    return best.predict(vectorizer.transform(held_out)), float(best.best_params_["C"])
+
+
+def best_cell(
+    x: np.ndarray,
+    y: np.ndarray,
+    training: np.ndarray,
+    confirm: np.ndarray,
+    labels: Sequence[str],
+    hidden: int,
+    seed: int,
+) -> Cell:
+    """The cell and threshold that tell the most of the training texts right, and what they do on the others.
+
+    x : states (N, F); y : classes (N,); training, confirm : which texts to choose on and to measure on
+    """
+    stumps = [best_threshold(x[training, k], y[training], len(labels)) for k in range(x.shape[1])]
+    k = max(range(len(stumps)), key=lambda k: stumps[k][0])
+    right, threshold, below, above = stumps[k]
+    told = np.where(x[confirm, k] > threshold, above, below)
+    correct = int((told == y[confirm]).sum())
+    rng = np.random.default_rng(seed)
+    permuted = np.array([(told == rng.permutation(y[confirm])).sum() for _ in range(PERMUTATIONS)])
+    return Cell(
+        *divmod(k, hidden),
+        threshold,
+        labels[above],
+        labels[below],
+        Share(right, len(training)),
+        Share(correct, len(confirm)),
+        float(permuted.mean() / len(confirm)),
+        float((1 + (permuted >= correct).sum()) / (1 + PERMUTATIONS)),
+    )
+
+
+def best_threshold(signal: np.ndarray, y: np.ndarray, classes: int) -> tuple[int, float, int, int]:
+    """The threshold on one signal (N,) that tells most classes y (N,) right when each side tells its commonest.
+
+    Returns how many, the threshold, the class below (up to the threshold) and the class above.
+    """
+    order = np.argsort(signal, kind="stable")
+    values = signal[order].astype(np.float64)
+    upto = np.cumsum(y[order][:, None] == np.arange(classes), axis=0)
+    beyond = upto[-1] - upto
+    right = upto.max(axis=1) + beyond.max(axis=1)
+    right[:-1][values[1:] == values[:-1]] = -1  # equal values cannot be told apart
+    k = int(right.argmax())
+    threshold = values[k] if k + 1 == len(values) else (values[k] + values[k + 1]) / 2
+    return int(right[k]), float(threshold), int(upto[k].argmax()), int(beyond[k].argmax())
+
+
+def _sklearn(module: str) -> Any:
+    """A part of scikit-learn. Raises UsageError where it is not installed."""
+    import importlib
+
+    with require("probe", "charrnn probe"):
+        return importlib.import_module(f"sklearn.{module}")

@@ -1,0 +1,91 @@
+"""What a model file and the run it lies in tell of it."""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.errors import UsageError
+from charrnn.model.model import load_model
+from charrnn.runs.folder import RunFolder, snapshot_files
+from charrnn.runs.verdict import Verdict, judge
+
+NULLABLE = ("train_loss_nats", "val_loss_nats")
+
+
+@dataclass(frozen=True)
+class Info:
+    """A model without its weights.
+
+    training : its card, as the file has it; whoever made the file may have put anything there
+    metrics : the records of its run, when they lie beside it, those that are well-formed
+    snapshots : the files of models that its run kept beside it, oldest first
+    """
+
+    model: Path
+    config: ModelConfig
+    dtype: str
+    level: str
+    vocabulary: int
+    parameters: int
+    training: Mapping[str, Any]
+    metrics: Sequence[Mapping[str, Any]]
+    verdict: Verdict | None
+    snapshots: Sequence[Path] = ()
+
+
+def read_info(path: str | os.PathLike[str]) -> Info:
+    """All there is to know of the model file at `path`. Raises ModelError when it is not a valid one."""
+    path = Path(path)
+    model = load_model(path)
+    card, parameters = model.training, model.network.theta.size
+    records = [record for record in RunFolder(path.parent).read_metrics() if _is_report(record)]
+    verdict = None
+    characters, config = at(card, "split", "train", kind=int), settings(card)
+    if records and config is not None and characters is not None and characters > 0:
+        verdict = judge(
+            records, parameters=parameters, characters=characters, model=model.config, config=config
+        )
+    return Info(
+        path,
+        model.config,
+        model.network.theta.dtype.name,
+        model.vocab.level,
+        len(model.vocab),
+        parameters,
+        card,
+        records,
+        verdict,
+        snapshot_files(RunFolder(path.parent).snapshots),
+    )
+
+
+def at(card: Mapping[str, Any], *keys: str, kind: type | tuple[type, ...]) -> Any:
+    """The value at card[keys[0]][keys[1]]…, or None where there is none of this kind."""
+    value: Any = card
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value if isinstance(value, kind) and not isinstance(value, bool) else None
+
+
+def settings(card: Mapping[str, Any]) -> TrainConfig | None:
+    """The training settings of a card, or None where they are missing or make no sense."""
+    try:
+        return TrainConfig(**at(card, "settings", kind=dict))
+    except (TypeError, UsageError):
+        return None
+
+
+def _is_report(record: Mapping[str, Any]) -> bool:
+    """Whether a line of metrics.jsonl has the numbers of a report; train and validation loss may be null."""
+    return all(
+        _is_finite(record.get(name)) or (name in record and name in NULLABLE and record[name] is None)
+        for name in ("step", "epoch", "seconds", *NULLABLE)
+    )
+
+
+def _is_finite(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)

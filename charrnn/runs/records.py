@@ -1,0 +1,49 @@
+"""What a run records of itself: how far it is, and the lines of metrics.jsonl and samples.jsonl."""
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Progress:
+    """How far a run is: all that changes as it goes, beside the arrays of its backend."""
+
+    step: int = 0
+    seconds: float = 0.0  # of training, validation included; not those in which the process was stopped
+    validation_seconds: float = 0.0
+    smooth_loss_nats: float = 0.0
+    report_loss_sum: float = 0.0  # since the last report
+    report_steps: int = 0
+    train_loss_nats: float | None = None  # mean between the last two reports
+    val_loss_nats: float | None = None
+    best_val_loss_nats: float | None = None
+    best_step: int = 0
+    validations_since_best: int = 0
+    lr_factor: float = 1.0  # halved at each recovery from divergence
+    recoveries: int = 0  # since the best validation
+    lr: float = 0.0  # of the last step, as is the next
+    grad_norm: float = 0.0
+    reports: int = 0  # lines of metrics.jsonl
+    samples: int = 0  # lines of samples.jsonl
+
+
+@dataclass(frozen=True)
+class Report:
+    """One line of metrics.jsonl."""
+
+    step: int
+    epoch: float
+    train_loss_nats: float
+    val_loss_nats: float | None
+    lr: float
+    grad_norm: float
+    chars_per_second: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One line of samples.jsonl: a text drawn from the model after a validation."""
+
+    step: int
+    val_loss_nats: float | None
+    text: str

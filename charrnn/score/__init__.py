@@ -1,0 +1,1 @@
+"""How well a text is predicted: by a model in one pass, and by simple models beside it."""

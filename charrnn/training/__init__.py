@@ -1,0 +1,1 @@
+"""A training run: its plan, session, loop and schedules, and those who watch it."""

@@ -1,0 +1,83 @@
+"""Fine-tuning: a run that starts from the weights of another model, on a text that may have other symbols."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from charrnn.config import ModelConfig, TrainConfig, as_dict, configs
+from charrnn.errors import ModelError, UsageError
+from charrnn.model.model import Model, load_model
+from charrnn.nn.network import Network
+from charrnn.runs.folder import find_model
+from charrnn.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """The model a run starts from, and which file it was: `sha256` is of the whole file."""
+
+    model: Model
+    path: str
+    sha256: str
+
+    def card(self) -> dict[str, str]:
+        """What the model card of the new run tells of it."""
+        return {"path": self.path, "sha256": self.sha256}
+
+
+def read_origin(path: str | os.PathLike[str], sha256: str | None = None) -> Origin:
+    """The model at `path`, a model file or run folder; with `sha256`, only if the file still is that one.
+
+    Raises ModelError when it is missing, damaged or another one.
+    """
+    file = find_model(path)
+    model = load_model(file)
+    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    if sha256 is not None and found != sha256:
+        raise ModelError(
+            f"{file} has changed since the run began from it: sha256 {found[:12]}…, it was {sha256[:12]}…. "
+            "Start a new run with --init-from"
+        )
+    return Origin(model, str(file.absolute()), found)
+
+
+def settings(origin: Origin, preset: str | None, given: Mapping[str, Any]) -> tuple[ModelConfig, TrainConfig]:
+    """The settings of a run from `origin`: its architecture, level and (unless given) its precision.
+
+    Raises UsageError when `given` names another architecture or level.
+    """
+    of_model = as_dict(origin.model.config) | {"level": origin.model.vocab.level}
+    contradicting = [
+        f"--{name.replace('_', '-')} {given[name]} (the model has {value})"
+        for name, value in of_model.items()
+        if name in given and given[name] != value
+    ]
+    if contradicting:
+        raise UsageError(
+            f"--init-from {origin.path} takes the model as it is, but it was given with "
+            f"{', '.join(contradicting)}. Leave these out, or train from scratch without --init-from"
+        )
+    precision = origin.model.network.theta.dtype.name
+    return configs(preset or "default", **{"precision": precision, **given, **of_model})
+
+
+def transplant(model: Model, network: Network, vocabulary: Vocabulary) -> None:
+    """Copy the weights of `model` into a network for a vocabulary that has all its symbols, in place.
+
+    What belongs to a symbol (its row of the embedding and of the head, its column of a one-hot input)
+    moves to the symbol's new id; what belongs to new symbols stays as it was initialised.
+    """
+    ids = np.searchsorted(vocabulary.codes, model.vocab.codes)  # old id -> new id
+    one_hot = None if model.config.embedding else f"{model.config.cell}.weight_ih_l0"
+    for name, learnt in model.network.params.items():
+        value = network.params[name]
+        if name in ("embedding.weight", "head.weight", "head.bias"):
+            value[ids] = learnt
+        elif name == one_hot:
+            value[:, ids] = learnt
+        else:
+            value[...] = learnt

@@ -1,0 +1,324 @@
+"""The training loop: chunks in, a better model out, and nothing lost on the way.
+
+What is made of the loop's events (a live display, plain lines, nothing) is the Listener's affair;
+where checkpoints and models go is the Store's.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from charrnn.config import TrainConfig
+from charrnn.engines.backend import Backend
+from charrnn.errors import DivergedError
+from charrnn.nn.network import Network
+from charrnn.runs.records import Progress, Report, Sample
+from charrnn.score import scoring
+from charrnn.training.schedules import learning_rate
+from charrnn.training.stopwatch import Stopwatch
+
+SMOOTHING = 0.99  # of the running train loss, a step
+TICK_SECONDS = 0.1  # between two looks of a listener at the progress
+MAX_RECOVERIES = 5
+SHORTEST_EVAL = 100  # steps between validations by default, where an epoch has fewer
+
+
+class Listener(Protocol):
+    """Someone who is told how training goes."""
+
+    def tick(self, progress: Progress, chars_per_second: float, used: float) -> None:
+        """Look at the progress, a few times a second; `used` is the share of the budget, 0 to 1."""
+
+    def report(self, report: Report, is_best: bool) -> None:
+        """A line for the metrics; `is_best` when a validation found the best loss so far."""
+
+    def sample(self, text: str) -> None:
+        """A short text drawn from the model after a validation."""
+
+    def note(self, message: str) -> None:
+        """Something the user should know."""
+
+
+class Store(Protocol):
+    """Where a run leaves what it must not lose."""
+
+    def save_checkpoint(self, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> None: ...
+
+    def save_model(self, network: Network, progress: dict[str, Any]) -> None: ...
+
+    def save_snapshot(self, network: Network, progress: dict[str, Any]) -> None: ...
+
+    def add_report(self, report: Report) -> None: ...
+
+    def add_sample(self, sample: Sample) -> None: ...
+
+
+class Chunks(Protocol):
+    """The training text in chunks: see charrnn.text.batches.Streams."""
+
+    batch_size: int
+    seq_length: int
+    chunks: int  # in an epoch
+
+    def chunk(self, k: int) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+class Trainer:
+    """Runs chunks through a backend until a budget is spent.
+
+    validation : (N,) ids, perhaps empty
+    draw : makes a short text with a network, for the listener to show
+    interrupted : tells after each step whether to stop at once
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        backend: Backend,
+        streams: Chunks,
+        validation: np.ndarray,
+        vocab_size: int,
+        store: Store,
+        listener: Listener,
+        draw: Callable[[Network], str],
+        interrupted: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.config = config
+        self.backend = backend
+        self.streams = streams
+        self.validation = validation
+        self.store = store
+        self.listener = listener
+        self.draw = draw
+        self.interrupted = interrupted
+        self.progress = Progress(smooth_loss_nats=math.log(vocab_size))
+        self.eval_every = config.eval_every or max(streams.chunks, SHORTEST_EVAL)
+        self.report_every = max(1, self.eval_every // 10)
+        self.snapshot_every = max(1, streams.chunks // max(1, config.snapshots))
+        # Twice the loss of guessing blindly, and some room for texts of few symbols.
+        self._loss_limit = 2 * math.log(vocab_size) + 3
+        self._good: tuple[dict[str, np.ndarray], Progress] | None = None
+        self._last_loss = 0.0
+        self._watch = Stopwatch(lambda: time.perf_counter())
+        self.stopped_because = ""
+
+    @property
+    def total_steps(self) -> int | None:
+        """Steps the budget allows, or None when only the clock bounds the run."""
+        bounds = []
+        if self.config.max_steps is not None:
+            bounds.append(self.config.max_steps)
+        if self.config.epoch_budget is not None:
+            bounds.append(max(1, round(self.config.epoch_budget * self.streams.chunks)))
+        return min(bounds, default=None)
+
+    @property
+    def used(self) -> float:
+        """Share of the budget that is used, 0 to 1: of whichever bound is nearest."""
+        shares = [0.0]
+        if self.config.max_minutes is not None:
+            shares.append(self.progress.seconds / (60 * self.config.max_minutes))
+        if self.total_steps is not None:
+            shares.append(self.progress.step / self.total_steps)
+        return min(1.0, max(shares))
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the training text so far."""
+        return self.progress.step / self.streams.chunks
+
+    @property
+    def chars_per_second(self) -> float:
+        """Training characters over the time of the loop without validation."""
+        seconds = self.progress.seconds - self.progress.validation_seconds
+        characters = self.progress.step * self.streams.batch_size * self.streams.seq_length
+        return characters / seconds if seconds > 0 else 0.0
+
+    def restore(self, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.backend.restore(arrays)
+        self.progress = Progress(**progress)
+
+    def run(self) -> str:
+        """Train until a budget is spent; returns which: "epochs", "max_steps", "max_minutes",
+        "patience", or "interrupted".
+
+        Raises DivergedError when the loss exploded and going back with a lower rate did not help.
+        """
+        self.stopped_because = self._run()
+        return self.stopped_because
+
+    def _run(self) -> str:
+        self._remember_good()
+        reason = self._train()
+        # The closing validation comes after the checkpoint, since a run with a larger budget would not have
+        # made it. Should it find that the model has diverged, there are steps to train again.
+        while reason != "interrupted" and self.progress.step % self.eval_every and not self.validate():
+            reason = self._train()
+        return reason
+
+    def _train(self) -> str:
+        """Take the steps that the budget allows and save a checkpoint; returns why it stopped."""
+        if (reason := self._spent()) is not None:
+            return reason
+        self._watch.restart()
+        last_tick = last_checkpoint = self._watch.last
+        while (reason := self._spent()) is None:
+            validation_due = self._step()
+            self.progress.seconds += self._watch.lap("step")
+            if validation_due:
+                self.validate()
+                self.progress.seconds += self._watch.lap("keeping what was validated")
+            if self.interrupted():
+                reason = "interrupted"
+                break
+            now = self._watch.last
+            if now - last_checkpoint >= self.config.checkpoint_every:
+                self._checkpoint()
+                self.progress.seconds += self._watch.lap("checkpoint")
+                last_checkpoint = self._watch.last
+            if now - last_tick >= TICK_SECONDS:
+                self.listener.tick(self.progress, self.chars_per_second, self.used)
+                last_tick = now
+        self._checkpoint()
+        return reason
+
+    def _spent(self) -> str | None:
+        config, progress = self.config, self.progress
+        if config.patience and progress.validations_since_best >= config.patience:
+            return "patience"
+        if config.max_minutes is not None and progress.seconds >= 60 * config.max_minutes:
+            return "max_minutes"
+        if self.total_steps is not None and progress.step >= self.total_steps:
+            return "max_steps" if self.total_steps == config.max_steps else "epochs"
+        return None
+
+    def _step(self) -> bool:
+        """Train on the next chunk; true when a validation is due."""
+        progress = self.progress
+        chunk = progress.step % self.streams.chunks
+        if chunk == 0:
+            self.backend.reset_state()
+        x, y = self.streams.chunk(chunk)
+        lr = progress.lr_factor * learning_rate(self.config, progress.step, self.epoch, self.used)
+        loss, grad_norm = self.backend.step(x, y, lr)
+        self._last_loss = loss
+        progress.smooth_loss_nats = SMOOTHING * progress.smooth_loss_nats + (1 - SMOOTHING) * loss
+        if not (math.isfinite(grad_norm) and progress.smooth_loss_nats < self._loss_limit):
+            self._recover(loss)
+            return False
+        progress.step += 1
+        progress.report_loss_sum += loss
+        progress.report_steps += 1
+        progress.lr, progress.grad_norm = lr, grad_norm
+        self._keep_snapshot()
+        if progress.step % self.eval_every == 0:
+            return True
+        if progress.step % self.report_every == 0:
+            self._report(None, False)
+        return False
+
+    def _keep_snapshot(self) -> None:
+        """Keep the model when its moment has come, K times an epoch, unless the newest validation was not the best.
+
+        A model knows best what it has read last: those of different places of the text differ, which is what an
+        ensemble gains from (benchmarks/LOG.md).
+        """
+        due = self.config.snapshots and self.progress.step % self.snapshot_every == 0
+        if due and not self.progress.validations_since_best and self._last_loss < self._loss_limit:
+            self.store.save_snapshot(self.backend.network(), asdict(self.progress) | {"val_loss_nats": None})
+
+    def validate(self) -> bool:
+        """Measure the model, and keep it when it is the best; false when it had diverged."""
+        progress = self.progress
+        self._watch.restart()
+        network = self.backend.network()
+        loss = scoring.mean_loss(network, self.validation) if len(self.validation) > 1 else None
+        if loss is not None and not math.isfinite(loss):
+            self._recover(loss)
+            return False
+        progress.val_loss_nats = loss
+        is_best = loss is None or progress.best_val_loss_nats is None or loss < progress.best_val_loss_nats
+        if is_best:
+            progress.best_val_loss_nats, progress.best_step = loss, progress.step
+            progress.validations_since_best = progress.recoveries = 0
+        else:
+            progress.validations_since_best += 1
+        took = self._watch.lap("validation")
+        progress.validation_seconds += took
+        progress.seconds += took
+        self._report(loss, is_best)
+        if is_best:
+            self.store.save_model(network, asdict(progress))
+        self._sample(self.draw(network))
+        # The last step may have gone wrong: then there is no state to go back to.
+        if loss is None or loss < self._loss_limit:
+            self._remember_good()
+        return True
+
+    def _report(self, val_loss: float | None, is_best: bool) -> None:
+        progress = self.progress
+        if progress.report_steps:
+            progress.train_loss_nats = progress.report_loss_sum / progress.report_steps
+        progress.report_loss_sum, progress.report_steps = 0.0, 0
+        progress.reports += 1
+        report = Report(
+            progress.step,
+            self.epoch,
+            progress.train_loss_nats if progress.train_loss_nats is not None else progress.smooth_loss_nats,
+            val_loss,
+            progress.lr,
+            progress.grad_norm,
+            self.chars_per_second,
+            progress.seconds,
+        )
+        self.store.add_report(report)
+        self.listener.report(report, is_best)
+
+    def _sample(self, text: str) -> None:
+        if text:
+            self.progress.samples += 1
+            self.store.add_sample(Sample(self.progress.step, self.progress.val_loss_nats, text))
+        self.listener.sample(text)
+
+    def _checkpoint(self) -> None:
+        arrays, progress = self.backend.arrays(), self.progress
+        if not self._last_loss < self._loss_limit:  # diverging: what is kept is the state to go back to
+            assert self._good is not None
+            arrays, progress = self._good
+        self.store.save_checkpoint(arrays, asdict(progress))
+        if self.progress.best_val_loss_nats is None:  # no validation tells which is best: the newest is kept
+            self.store.save_model(self.backend.network(), asdict(self.progress))
+
+    def _remember_good(self) -> None:
+        arrays = {name: array.copy() for name, array in self.backend.arrays().items()}
+        self._good = arrays, replace(self.progress)
+
+    def _recover(self, loss: float) -> None:
+        """Go back to the last good state with half the learning rate."""
+        assert self._good is not None
+        arrays, good = self._good
+        step, spent = self.progress.step, self.progress
+        if good.recoveries >= MAX_RECOVERIES:
+            raise DivergedError(
+                f"training diverged at step {step} (loss {loss:.4g}) and did not recover in {MAX_RECOVERIES} "
+                f"tries with ever lower learning rates. Lower --lr or set --clip-norm, and start again"
+            )
+        self.backend.restore(arrays)
+        good.recoveries += 1
+        good.lr_factor /= 2
+        self.progress = replace(
+            good,
+            seconds=spent.seconds,
+            validation_seconds=spent.validation_seconds,
+            reports=spent.reports,
+            samples=spent.samples,
+        )
+        self.listener.note(
+            f"the loss exploded at step {step} ({loss:.4g}): back to step {good.step}, "
+            f"learning rate now {good.lr_factor:g} of what was asked"
+        )

@@ -1,0 +1,116 @@
+"""Where a run leaves its checkpoints, models and records: its folder, as the training loop sees it."""
+
+import platform
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from charrnn.config import as_dict
+from charrnn.errors import ModelError
+from charrnn.model import model_file
+from charrnn.model.model import Model
+from charrnn.nn.network import Network
+from charrnn.runs import checkpoint
+from charrnn.runs.records import Report, Sample
+from charrnn.text.batches import split
+from charrnn.text.corpus import Corpus
+from charrnn.training.plan import Plan
+from charrnn.version import __version__
+
+
+def corpus_card(corpus: Corpus) -> dict[str, Any]:
+    """What a run folder tells of its corpus; paths are absolute, since a resume may start elsewhere."""
+    return {
+        "name": corpus.name,
+        "sources": [s if s == "-" else str(Path(s).absolute()) for s in corpus.sources],
+        "sha256": corpus.sha256,
+        "symbols": len(corpus.ids),
+    }
+
+
+class RunStore:
+    """The run folder as the training loop sees it."""
+
+    def __init__(
+        self, plan: Plan, threads: int, ranks: int, engine: str, command_line: Sequence[str]
+    ) -> None:
+        self._plan = plan
+        self._threads = threads
+        self._ranks = ranks
+        self.saved_step: int | None = plan.saved[0]["progress"]["step"] if plan.saved else None
+        config, corpus = plan.config, plan.corpus
+        parts = split(corpus.ids, config.val_fraction, config.test_fraction)
+        self.card: dict[str, Any] = {
+            "corpus": corpus_card(corpus),
+            "split": {
+                name: len(part) for name, part in zip(("train", "validation", "test"), parts, strict=True)
+            },
+            "settings": as_dict(config),
+            "batch_size": plan.batch_size,
+            "command_line": shlex.join(command_line),
+            "engine": engine,
+            "init_from": plan.init_from,
+            "changes": list(plan.changes),
+            "versions": {
+                "charrnn": __version__,
+                "numpy": np.__version__,
+                "python": platform.python_version(),
+            },
+        }
+        self._kept_loss = self._loss_of_kept_model() if plan.saved else None
+
+    def _loss_of_kept_model(self) -> float | None:
+        """Validation loss of the model in the folder, if it was measured on the same text.
+
+        A run that stopped had a closing validation, which its checkpoint does not know.
+        """
+        try:
+            kept = model_file.read_metadata(self._plan.folder.model)["training"]
+            same = (
+                kept["corpus"]["sha256"] == self.card["corpus"]["sha256"]
+                and kept["split"] == self.card["split"]
+            )
+            return float(kept["val_loss_nats"]) if same else None
+        except (ModelError, KeyError, TypeError, ValueError):
+            return None
+
+    def save_checkpoint(self, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> None:
+        plan = self._plan
+        metadata = {
+            "config": as_dict(plan.model),
+            "vocab": plan.corpus.vocabulary.to_json(),
+            "dtype": plan.config.dtype,
+            "train": as_dict(plan.config),
+            "batch_size": plan.batch_size,
+            "threads": self._threads,
+            "ranks": self._ranks,
+            "progress": progress,
+            "training": self.card,
+        }
+        checkpoint.save(plan.folder.checkpoint, arrays, metadata)
+        self.saved_step = progress["step"]
+
+    def save_model(self, network: Network, progress: dict[str, Any]) -> None:
+        loss = progress["val_loss_nats"]
+        if self._kept_loss is not None and (loss is None or loss >= self._kept_loss):
+            return
+        self._model(network, progress).save(self._plan.folder.model)
+
+    def save_snapshot(self, network: Network, progress: dict[str, Any]) -> None:
+        folder = self._plan.folder
+        self._model(network, progress).save(folder.snapshot(progress["step"]))
+        folder.drop_snapshots(most=self._plan.config.snapshots)  # once the new one is on the disk
+
+    def _model(self, network: Network, progress: dict[str, Any]) -> Model:
+        losses = {name: progress[name] for name in ("step", "seconds", "train_loss_nats", "val_loss_nats")}
+        return Model.of_network(network, self._plan.corpus.vocabulary, {**self.card, **losses})
+
+    def add_report(self, report: Report) -> None:
+        self._plan.folder.append_metrics(asdict(report))
+
+    def add_sample(self, sample: Sample) -> None:
+        self._plan.folder.append_sample(asdict(sample))

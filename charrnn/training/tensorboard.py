@@ -1,0 +1,118 @@
+"""A run as TensorBoard shows it: every number of metrics.jsonl as a scalar of the same name.
+
+metrics.jsonl stays the source. When a run begins or goes on, what is in it is written anew to the
+`tensorboard/` folder of the run, and then each report as it is made: so the two always agree, and a run
+begun without may go on with it. Training itself is not touched: a disk that refuses ends the following
+with a note.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from typing import Any
+
+from charrnn.extras import require
+from charrnn.runs.folder import RunFolder
+from charrnn.runs.records import Progress, Report
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.training.listeners import About, RunListener
+
+FOLDER = "tensorboard"
+EVENTS = "events.out.tfevents.*"
+
+
+@contextmanager
+def tensorboard(listener: RunListener, wanted: bool) -> Iterator[RunListener]:
+    """The listener, followed by TensorBoard's event file where that is wanted.
+
+    Raises UsageError without the extra `tensorboard`.
+    """
+    if not wanted:
+        yield listener
+        return
+    with require("tensorboard", "--tensorboard"):
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto import event_pb2, summary_pb2
+
+    def event(record: Mapping[str, Any], wall_time: float) -> Any:
+        values = [
+            summary_pb2.Summary.Value(tag=name, simple_value=value)
+            for name, value in record.items()
+            if name != "step" and type(value) in (int, float)
+        ]
+        return event_pb2.Event(
+            step=record["step"], wall_time=wall_time, summary=summary_pb2.Summary(value=values)
+        )
+
+    following = Following(listener, EventsWriter, event)
+    try:
+        yield following
+    finally:
+        following.close()
+
+
+class Following:
+    """Passes everything on to a listener, and writes each report as one event.
+
+    new_writer : makes a writer of event files from the beginning of their names
+    event : makes an event of a record and the time it is of
+    """
+
+    def __init__(self, listener: RunListener, new_writer: Any, event: Any) -> None:
+        self._listener = listener
+        self._new_writer = new_writer
+        self._event = event
+        self._writer: Any = None
+
+    def begin(self, about: About, vocabulary: Vocabulary) -> None:
+        self._listener.begin(about, vocabulary)
+        folder = about.folder / FOLDER
+        try:
+            folder.mkdir(exist_ok=True)
+            for old in folder.glob(EVENTS):
+                old.unlink()
+            self._writer = self._new_writer(str(folder / "events"))
+        except OSError as error:
+            self._give_up(error)
+        records = RunFolder(about.folder).read_metrics()
+        began = time.time() - (records[-1].get("seconds") or 0.0 if records else 0.0)
+        for record in records:
+            self._write(record, began + (record.get("seconds") or 0.0))
+
+    def report(self, report: Report, is_best: bool) -> None:
+        self._write(asdict(report), time.time())
+        self._listener.report(report, is_best)
+
+    def reading(self, done: int, total: int) -> None:
+        self._listener.reading(done, total)
+
+    def tick(self, progress: Progress, chars_per_second: float, used: float) -> None:
+        self._listener.tick(progress, chars_per_second, used)
+
+    def sample(self, text: str) -> None:
+        self._listener.sample(text)
+
+    def note(self, message: str) -> None:
+        self._listener.note(message)
+
+    def close(self) -> None:
+        """Write what is still in memory."""
+        if self._writer is not None:
+            with suppress(OSError):
+                self._writer.close()
+
+    def _write(self, record: Mapping[str, Any], wall_time: float) -> None:
+        if self._writer is None:
+            return
+        try:
+            self._writer.write_event(self._event(record, wall_time))
+            self._writer.flush()  # reports are seconds apart, and TensorBoard shows them as they come
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self._writer = None
+        self._listener.note(
+            f"TensorBoard's file cannot be written ({error.strerror or error}); training goes on"
+        )

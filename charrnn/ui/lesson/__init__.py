@@ -1,0 +1,1 @@
+"""The lesson in a terminal: its screens and pictures."""

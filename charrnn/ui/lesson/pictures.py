@@ -1,0 +1,414 @@
+"""The pictures of the lesson: for each chapter, functions from what it computed to something to print.
+
+A picture is at most 12 rows by 76 columns, so that it fits a screen of 24 by 80 with the words around it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from charrnn.learn import backwards, counter, temperature, unrolling, vanishing
+from charrnn.learn import gates as gate_chapter
+from charrnn.learn.backwards import Backwards
+from charrnn.learn.counter import Counter
+from charrnn.learn.gates import Gates
+from charrnn.learn.losses import NEXT, Losses
+from charrnn.learn.one_hot import WORD, OneHot
+from charrnn.learn.one_step import OneStep
+from charrnn.learn.temperature import Temperature
+from charrnn.learn.unrolling import Unrolling
+from charrnn.learn.vanishing import Vanishing
+from charrnn.ui.terminal.card import has_unicode
+from charrnn.ui.terminal.charts import ASCII, UNICODE, sparkline
+from charrnn.ui.terminal.console import Console
+from charrnn.ui.terminal.findings import Look, step_of, step_style
+from charrnn.ui.terminal.letters import spelled
+from charrnn.ui.terminal.log_chart import Line, log_chart
+
+WIDTH = 94  # at most, where the terminal has room
+LABEL = 6
+EMPHASIS = "bold magenta"
+
+
+@dataclass(frozen=True)
+class Pen:
+    """What the console can show: `look` for cells, bars and glyphs of its encoding."""
+
+    console: Console
+    look: Look
+
+    @classmethod
+    def of(cls, console: Console) -> "Pen":
+        return cls(console, Look.of(console))
+
+    @property
+    def width(self) -> int:
+        return min(WIDTH, self.console.width - 2)
+
+    def text(self, content: str, style: str = "") -> Text:
+        return Text(spelled(content, self.console), style)
+
+    def glyph(self, character: str) -> str:
+        """One column for any character; a space is seen."""
+        if character == " ":
+            return "_" if self.look.ascii_only else "␣"
+        return self.look.glyph(character)
+
+    def bar(self, share: float, width: int) -> str:
+        """A bar of at most `width` columns."""
+        return ("#" if self.look.ascii_only else "█") * round(width * share)
+
+    def heat(self, values: Iterable[float], scale: float, columns: int = 1) -> Text:
+        """A row of cells: colours from blue over nothing to orange, or, without colours, bars from low to high."""
+        row = Text()
+        for value in values:
+            if self.look.colour:
+                row.append(" " * columns, step_style(step_of(float(value), scale)))
+            else:
+                share = (max(-1.0, min(1.0, float(value) / scale)) + 1) / 2
+                bars = self.look.bars
+                row.append(bars[round(share * (len(bars) - 1))] * columns)
+        return row
+
+    def rows(self, rows: Iterable[tuple[str, Text | str, str]]) -> Text:
+        """Lines of a label, a row and a remark."""
+        lines = []
+        for label, row, remark in rows:
+            line = Text().append(spelled(f"{label:>{LABEL}} ", self.console), "dim").append(row)
+            lines.append(line.append(spelled(f"  {remark}" if remark else "", self.console), "dim"))
+        picture = Text("\n").join(lines)
+        picture.no_wrap, picture.overflow = True, "crop"
+        return picture
+
+    def reading(self, text: str, columns: int = 1) -> str:
+        """The characters over the columns of a heat map."""
+        return "".join(self.glyph(ch) + " " * (columns - 1) for ch in text)
+
+    def legend(self, scale: float) -> Text:
+        """What the cells of a heat map stand for."""
+        if self.look.colour:
+            key = Text().join(self.heat([k / 4 * scale], scale, 2) for k in range(-4, 5))
+        else:
+            key = Text(self.look.bars)
+        return Text.assemble((f"{-scale:.2g} ", "dim"), key, (f" {scale:.2g}", "dim"))
+
+
+# ------------------------------------------------------------------------------------------------
+# 1. One-hot and look-up
+
+
+def vocabulary(data: OneHot, pen: Pen) -> RenderableType:
+    """The symbols with their ids below."""
+    return pen.rows(
+        [
+            ("", "".join(f"{pen.glyph(s):>3}" for s in data.symbols), ""),
+            ("id", "".join(f"{k:>3}" for k in range(len(data.symbols))), ""),
+        ]
+    )
+
+
+def vectors(data: OneHot, pen: Pen) -> RenderableType:
+    """A row a character, 1 at its id."""
+    rows = []
+    for ch, id_, vector in zip(WORD, data.ids, data.vectors, strict=True):
+        row = Text()
+        for value in vector:
+            row.append(
+                "  1" if value else "  ." if pen.look.ascii_only else "  ·", EMPHASIS if value else "dim"
+            )
+        rows.append((ch, row, f"id {id_}"))
+    return pen.rows(rows)
+
+
+def column(data: OneHot, pen: Pen) -> RenderableType:
+    """W_ih as a heat map, the column of the first character marked, and its numbers."""
+    scale, marked = float(abs(data.weight).max()), int(data.ids[0])
+    head = Text("".join(f" {pen.glyph(s)} " for s in data.symbols), "dim")
+    head.stylize(EMPHASIS, 3 * marked, 3 * marked + 3)
+    rows: list[tuple[str, Text | str, str]] = [("", head, "W_ih x")]
+    for unit, weights in enumerate(data.weight):
+        row = Text()
+        for k, weight in enumerate(weights):
+            cell = pen.heat([weight], scale, 3)
+            if k == marked:
+                cell = Text(f"[{cell.plain[1]}]", cell.spans[0].style if cell.spans else "")
+            row.append(cell)
+        rows.append((f"unit {unit}", row, f"{data.columns[0, unit]:+.2f}"))
+    return Text("\n").join([pen.rows(rows), pen.rows([("scale", pen.legend(scale), "")])])
+
+
+# ------------------------------------------------------------------------------------------------
+# 2. One step
+
+
+def parts(data: OneStep, pen: Pen) -> RenderableType:
+    """The sum and the squeeze, a row a unit."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
+    bars = [""] if pen.width >= 70 else []
+    for name in ("", "W_ih x[t]", "+ W_hh h[t-1]", "+ b", "= a[t]", "tanh", *bars):
+        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
+    arrays = zip(data.from_input, data.from_before, data.bias, data.a, data.h, strict=True)
+    for unit, (x, before, b, a, h) in enumerate(arrays):
+        table.add_row(
+            Text(f"unit {unit}", "dim"),
+            f"{x:+.2f}",
+            f"{before:+.2f}",
+            f"{b:+.2f}",
+            Text(f"{a:+.2f}", "bold"),
+            Text(f"{h:+.2f}", EMPHASIS),
+            *([_around_zero(float(h), pen)] if bars else []),
+        )
+    return table
+
+
+def _around_zero(value: float, pen: Pen, width: int = 8) -> Text:
+    """A bar to the left or right of a middle line."""
+    bar, middle = pen.bar(abs(value), width), "|" if pen.look.ascii_only else "│"
+    left, right = (bar, "") if value < 0 else ("", bar)
+    text = Text(f"{left:>{width}}", "blue").append(middle, "dim")
+    return text.append(f"{right:<{width}}", "yellow")
+
+
+# ------------------------------------------------------------------------------------------------
+# 3. Unrolling in time
+
+
+def states(data: Unrolling, pen: Pen) -> RenderableType:
+    """h of every unit at every step."""
+    wide = 2 if pen.width > LABEL + 2 * len(unrolling.READ) else 1
+    rows: list[tuple[str, Text | str, str]] = [("", pen.reading(unrolling.READ, wide), "")]
+    rows += [(f"h{unit}", pen.heat(values, 1.0, wide), "") for unit, values in enumerate(data.h.T)]
+    return Text("\n").join([pen.rows(rows), pen.rows([("scale", pen.legend(1.0), "")])])
+
+
+def gaps(data: Unrolling, pen: Pen) -> RenderableType:
+    """The distance between the two readings, for the first steps after the cut."""
+    shown = data.gaps[:7]
+    after = unrolling.READ[unrolling.CUT :]
+    return pen.rows(
+        [
+            (pen.glyph(ch), Text(f"{pen.bar(gap / shown.max(), 40):<40}", "yellow"), f"{gap:.5f}")
+            for ch, gap in zip(after, shown, strict=False)
+        ]
+    )
+
+
+# ------------------------------------------------------------------------------------------------
+# 4. The loss
+
+
+def guesses(data: Losses, pen: Pen) -> RenderableType:
+    """The likeliest next characters, fresh and trained."""
+    width = 20
+    rows: list[tuple[str, Text | str, str]] = [("next", Text(f"{'fresh':<{width + 8}}trained", "dim"), "")]
+    for symbol in data.likeliest:
+        row = Text()
+        for p, style in ((data.fresh[symbol], "blue"), (data.trained[symbol], "yellow")):
+            row.append(f"{pen.bar(float(p), width):<{width}}", style).append(f" {p:.3f}  ")
+        is_next = data.symbols[symbol] == NEXT
+        rows.append((pen.glyph(data.symbols[symbol]), row, "what came" if is_next else ""))
+    return pen.rows(rows)
+
+
+def curve(data: Losses, pen: Pen) -> RenderableType:
+    """The training losses as a line of bars."""
+    bars = pen.look.bars if not pen.look.ascii_only else "_.-=+*%#"
+    line = sparkline(data.curve, 50, bars)
+    return pen.rows([("loss", Text(line, "yellow"), f"{data.curve[0]:.2f} → {data.curve[-1]:.2f}")])
+
+
+# ------------------------------------------------------------------------------------------------
+# 5. Backward through time
+
+
+def flow(data: Backwards, pen: Pen) -> RenderableType:
+    """∂loss/∂h at every step: a heat map, each step on its own scale, and the norms."""
+    norms = np.linalg.norm(data.d_h, axis=1)
+    text = pen.reading(backwards.READ, 4)
+    rows: list[tuple[str, Text | str, str]] = [("read", text, "")]
+    for unit in range(data.d_h.shape[1]):
+        # Square roots, so that steps a thousand times apart are still seen.
+        signed = np.sign(data.d_h[:, unit]) * np.sqrt(abs(data.d_h[:, unit]))
+        rows.append((f"dh{unit}", pen.heat(signed, float(np.sqrt(abs(data.d_h).max())), 4), ""))
+    shown = "".join(f"{_short(n):<8}" if k % 2 == 0 else "" for k, n in enumerate(norms))
+    rows.append(("norm", shown.rstrip(), ""))
+    return Text("\n").join(
+        [
+            pen.rows(rows),
+            pen.rows([("", Text("shade: the square root of dh; backward is to the left", "dim"), "")]),
+        ]
+    )
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.01 else f"{value:.0e}"
+
+
+def check(data: Backwards, pen: Pen) -> RenderableType:
+    """Analytic and numeric gradient of a few weights."""
+    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
+    for name in ("weight", "by backward", "by nudging", "difference"):
+        table.add_column(name, no_wrap=True, justify="left" if name == "weight" else "right")
+    for (row, col), analytic, numeric in zip(backwards.CHECKED, data.analytic, data.numeric, strict=True):
+        table.add_row(
+            f"W_hh[{row}, {col}]", f"{analytic:+.9f}", f"{numeric:+.9f}", f"{abs(analytic - numeric):.0e}"
+        )
+    return table
+
+
+# ------------------------------------------------------------------------------------------------
+# 6. Vanishing, exploding, clipping
+
+
+def norms(data: Vanishing, pen: Pen) -> RenderableType:
+    """The three flows over a logarithmic scale."""
+    lines = [
+        Line(spelled(f"ρ = {radius:g}", pen.console), values.tolist())
+        for radius, values in zip(vanishing.RADII, data.norms, strict=True)
+    ]
+    return _chart(lines, pen)
+
+
+def _chart(lines: Sequence[Line], pen: Pen) -> Text:
+    glyphs = UNICODE if has_unicode(pen.console) else ASCII
+    return log_chart(lines, pen.width, 10, "steps back", glyphs)
+
+
+def burst(data: Vanishing, pen: Pen) -> RenderableType:
+    """Losses of both trainings at a few steps."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
+    at = (1, 2, 3, 10, 30, 60, vanishing.STEPS) if pen.width >= 70 else (1, 2, 3, vanishing.STEPS)
+    table.add_column("loss at step", no_wrap=True)
+    for step in at:
+        table.add_column(str(step), justify="right", no_wrap=True)
+    for name, losses in (("not clipped", data.free), (f"clipped to ±{vanishing.CLIP:g}", data.clipped)):
+        values = [
+            Text(_loss(losses[step - 1])) if step <= len(losses) else Text("burst", "red") for step in at
+        ]
+        table.add_row(pen.text(name), *values)
+    return table
+
+
+def _loss(value: float) -> str:
+    return f"{value:.1e}" if value >= 1e5 else f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+
+
+# ------------------------------------------------------------------------------------------------
+# 7. Gates
+
+
+def gate_rows(data: Gates, pen: Pen) -> RenderableType:
+    """Gates, c and h of one cell over the text."""
+    rows: list[tuple[str, Text | str, str]] = [("", pen.reading(gate_chapter.READ), "")]
+    remarks = {
+        "i": "input gate: write?",
+        "f": "forget gate: keep?",
+        "g": "what to write",
+        "o": "output gate: show?",
+        "c": "the cell",
+        "h": "what others see",
+    }
+    for name, values in data.rows.items():
+        scale = float(abs(values).max()) if name == "c" else 1.0
+        rows.append((name, pen.heat(values, scale), f"{remarks[name]}"))
+    return Text("\n").join(
+        [pen.rows(rows), pen.rows([("scale", pen.legend(1.0), f"c: ±{abs(data.rows['c']).max():.1f}")])]
+    )
+
+
+def gate_flows(data: Gates, pen: Pen) -> RenderableType:
+    """The flows of fresh networks over a logarithmic scale."""
+    return _chart([Line(name, values.tolist()) for name, values in data.flows.items()], pen)
+
+
+# ------------------------------------------------------------------------------------------------
+# 8. Sampling and temperature
+
+
+def bars(data: Temperature, pen: Pen) -> RenderableType:
+    """The likeliest next characters at each temperature."""
+    width = 10
+    head = "".join(f"{f'T = {T:g}':<{width + 7}}" for T in temperature.TEMPERATURES)
+    rows: list[tuple[str, Text | str, str]] = [("next", Text(head.rstrip(), "dim"), "")]
+    for symbol in data.likeliest:
+        row = Text()
+        for p in data.p[:, symbol]:
+            row.append(f"{pen.bar(float(p), width):<{width}}", "yellow").append(f" {p:.2f}  ")
+        row.rstrip()
+        rows.append((pen.glyph(data.symbols[symbol]), row, ""))
+    rows.append(
+        ("bits", Text("".join(f"{f'{bits:.2f}':<{width + 7}}" for bits in data.entropies).rstrip()), "")
+    )
+    return pen.rows(rows)
+
+
+def samples(data: Temperature, pen: Pen) -> RenderableType:
+    """A text at each temperature, on one line."""
+    return pen.rows(
+        (f"T={T:g}", "".join(ch if ch == " " else pen.glyph(ch) for ch in text), "")
+        for T, text in zip(temperature.TEMPERATURES, data.samples, strict=True)
+    )
+
+
+# ------------------------------------------------------------------------------------------------
+# 9. A cell that counts
+
+
+def trace(data: Counter, pen: Pen) -> RenderableType:
+    """c of every cell along the string, the true count, and the counter's numbers."""
+    rows: list[tuple[str, Text | str, str]] = [
+        ("read", pen.reading(data.text, 3), ""),
+        ("count", "".join(f"{n:<3}" for n in data.count).rstrip(), ""),
+    ]
+    for unit, values in enumerate(data.c.T):
+        rows.append(
+            (f"c{unit}", pen.heat(values, float(abs(values).max()), 3), f"r {data.correlations[unit]:+.2f}")
+        )
+    up, down = data.steps
+    step = (up - down) / 2
+    counted = "".join(f"{round(value):<3}" for value in data.c[:, data.cell] / step)
+    rows.append((f"c{data.cell}", Text(counted, EMPHASIS), f"in steps of {step:+.2f}"))
+    return Text("\n").join(
+        [pen.rows(rows), pen.rows([("scale", pen.legend(1.0), "times the row's largest")])]
+    )
+
+
+def reach(data: Counter, pen: Pen) -> RenderableType:
+    """Which strings ended in the right place."""
+    marks = Text()
+    for is_right in data.right[1:]:
+        mark = ("ok" if is_right else "no") if pen.look.ascii_only else ("✓" if is_right else "✗")
+        marks.append(f"{mark:<4}", "green" if is_right else "bold red")
+    numbers = "".join(f"{n:<4}" for n in range(1, counter.TRIED + 1))
+    seen = f"{'-' * (4 * counter.LONGEST - 2)}" if pen.look.ascii_only else "─" * (4 * counter.LONGEST - 2)
+    return pen.rows(
+        [("n", numbers.rstrip(), ""), ("right?", marks, ""), ("", Text(seen, "dim"), "seen in training")]
+    )
+
+
+# Chapter and name of a picture -> what draws it.
+PICTURES: dict[tuple[str, str], Callable[[Any, Pen], RenderableType]] = {
+    ("one_hot", "vocabulary"): vocabulary,
+    ("one_hot", "vectors"): vectors,
+    ("one_hot", "column"): column,
+    ("one_step", "parts"): parts,
+    ("unrolling", "states"): states,
+    ("unrolling", "gaps"): gaps,
+    ("losses", "guesses"): guesses,
+    ("losses", "curve"): curve,
+    ("backwards", "flow"): flow,
+    ("backwards", "check"): check,
+    ("vanishing", "norms"): norms,
+    ("vanishing", "burst"): burst,
+    ("gates", "rows"): gate_rows,
+    ("gates", "flows"): gate_flows,
+    ("temperature", "bars"): bars,
+    ("temperature", "samples"): samples,
+    ("counter", "trace"): trace,
+    ("counter", "reach"): reach,
+}

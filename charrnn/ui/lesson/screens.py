@@ -1,0 +1,193 @@
+"""The lesson on a terminal: words and pictures a screen at a time, questions, and what is said to an answer."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rich.padding import Padding
+from rich.text import Text
+
+from charrnn.learn.chapter import Block, Chapter, Question, filled
+from charrnn.ui.lesson.pictures import PICTURES, Pen
+from charrnn.ui.terminal.console import Console
+from charrnn.ui.terminal.letters import spelled
+
+WIDTH = 78
+QUIT = ("q", "quit")
+Ask = Callable[[str], str]
+
+
+class Stop(Exception):
+    """The reader has had enough for today."""
+
+
+class Lesson:
+    """Shows chapters. `ask` puts a question and gives the answer, as `input` does; None asks nothing.
+
+    `right` counts the questions answered right, `asked` those asked.
+    """
+
+    def __init__(self, console: Console, chapters: Sequence[Chapter], ask: Ask | None) -> None:
+        self.console, self.chapters, self._ask = console, chapters, ask
+        self.pen = Pen.of(console)
+        self.width = min(WIDTH, console.width)
+        self.right = self.asked = 0
+        self.reading = chapters[0]
+
+    def run(self, of: int) -> None:
+        """All chapters, of `of` in the whole lesson. Raises EOFError and KeyboardInterrupt as `ask` does."""
+        try:
+            for chapter in self.chapters:
+                self.reading = chapter
+                self.chapter(chapter, of)
+                if self._ask and chapter is not self.chapters[-1]:
+                    self._print()
+                    self._wait(f"Enter for chapter {chapter.number + 1}, q to stop: ")
+        except Stop:
+            self.farewell()
+            return
+        if self.asked:
+            self._say(f"{self.right} of {self.asked} answered right.", "bold")
+        if self.reading.number < of:
+            self._say(f"To go on: charrnn learn --chapter {self.reading.number + 1}", "dim")
+
+    def farewell(self) -> None:
+        """What to say when the reader goes."""
+        self._print()
+        self._say(f"Until next time. This chapter again: charrnn learn --chapter {self.reading.number}")
+
+    def chapter(self, chapter: Chapter, of: int) -> None:
+        """One chapter, whole."""
+        if self.console.is_terminal:
+            with self.console.status("computing", spinner="line"):
+                data = chapter.compute()
+        else:
+            data = chapter.compute()
+        facts: Mapping[str, str] = data.facts
+        title = f" {chapter.number} of {of} · {chapter.title} "
+        line = "-" if self.pen.look.ascii_only else "─"
+        self._print()
+        self._print(Text(spelled(f"{line * 2}{title}".ljust(self.width, line), self.console), "bold cyan"))
+        for number, screen in enumerate(chapter.screens, 1):
+            for block in screen:
+                self._print()
+                self._block(block, chapter, data, facts)
+            if self._ask:
+                self._print()
+                self._wait("Enter goes on, q stops: " if number == 1 else "Enter goes on: ")
+        self._print()
+        self._print(self._inline("In the code", "bold"))
+        for block in chapter.code:
+            self._block(block, chapter, data, facts)
+        if self._ask:
+            self._print()
+            self._question(chapter.question, facts)
+
+    def _block(self, block: Block, chapter: Chapter, data: Any, facts: Mapping[str, str]) -> None:
+        if block.kind == "picture":
+            self._print(Padding(PICTURES[chapter.name, block.text](data, self.pen), (0, 0, 0, 1)))
+            return
+        text = filled(block.text, facts)
+        if block.kind == "equation":
+            lines = Text(spelled(text, self.console), "bold", no_wrap=True, overflow="crop")
+            self._print(Padding(lines, (0, 0, 0, 4)))
+        elif block.kind == "item":
+            self._print(self._wrapped(text, first="- ", then="  "))
+        else:
+            self._print(self._wrapped(text))
+
+    def _question(self, question: Question, facts: Mapping[str, str]) -> None:
+        assert self._ask is not None
+        self._print(self._wrapped(filled(question.text, facts), style="bold"))
+        self.asked += 1
+        letters = "abcdefgh"[: len(question.options)]
+        for letter, option in zip(letters, question.options, strict=True):
+            self._print(self._wrapped(filled(option.text, facts), first=f"  {letter})  ", then="      "))
+        if question.options:
+            self._choice(question, letters, facts)
+        else:
+            self._number(question, facts)
+
+    def _choice(self, question: Question, letters: str, facts: Mapping[str, str]) -> None:
+        replies = [filled(option.reply, facts) for option in question.options]
+        best = next(k for k, option in enumerate(question.options) if option.right)
+        prompt = f"{', '.join(letters[:-1])} or {letters[-1]} (Enter shows the answer): "
+        while (answer := self._answer(prompt)) and answer.rstrip(")") not in letters:
+            self._say(f"That is none of {', '.join(letters)}.")
+        self._print()
+        if not answer:
+            self._reply(f"It is {letters[best]}.", "bold", replies[best])
+        elif (chosen := letters.index(answer.rstrip(")"))) == best:
+            self.right += 1
+            self._reply("Right.", "bold green", replies[best])
+        else:
+            self._reply("Not quite.", "bold yellow", f"{replies[chosen]} The answer is {letters[best]}.")
+
+    def _number(self, question: Question, facts: Mapping[str, str]) -> None:
+        true = filled(question.answer, facts)
+        while (answer := self._answer("a number (Enter shows the answer): ")) and _number(answer) is None:
+            self._say("That is no number; write it as 12.5 or 1/8.")
+        self._print()
+        reply = filled(question.reply, facts)
+        given = _number(answer)
+        if given is None:
+            self._reply(f"It is {true}.", "bold", reply)
+        elif abs(given - float(true)) <= question.tolerance:
+            self.right += 1
+            self._reply("Right.", "bold green", reply)
+        else:
+            self._reply(f"You said {given:g}; it is {true}.", "bold yellow", reply)
+
+    def _reply(self, verdict: str, style: str, reply: str) -> None:
+        text = self._inline(f"{verdict} {reply}")
+        text.stylize(style, 0, len(verdict))
+        self._print(self._fold(text))
+
+    def _answer(self, prompt: str) -> str:
+        assert self._ask is not None
+        answer = self._ask(spelled(prompt, self.console)).strip().lower()
+        if answer in QUIT:
+            raise Stop
+        return answer
+
+    def _wait(self, prompt: str) -> None:
+        self._answer(prompt)
+
+    def _say(self, text: str, style: str = "") -> None:
+        self._print(self._wrapped(text, style=style))
+
+    def _print(self, what: Any = "") -> None:
+        self.console.print(what, markup=False, highlight=False)
+
+    def _wrapped(self, text: str, style: str = "", first: str = "", then: str = "") -> Text:
+        return self._fold(self._inline(text, style), first, then)
+
+    def _fold(self, text: Text, first: str = "", then: str = "") -> Text:
+        """Wrapped to the width of the lesson, with something before the first line and before the others."""
+        lines = text.wrap(self.console, max(20, self.width - len(first)))
+        for line in lines:
+            line.rstrip()
+        return Text("\n").join(Text(then if k else first) + line for k, line in enumerate(lines))
+
+    def _inline(self, text: str, style: str = "") -> Text:
+        """`code` and *emphasis*; nothing else is markup."""
+        shown = Text(style=style)
+        for piece in re.split(r"(`[^`]+`|(?<![\w*])\*[^*\s][^*]*\*(?![\w*]))", text):
+            if piece[:1] == "`" and len(piece) > 2:
+                shown.append(spelled(piece[1:-1], self.console), "cyan")
+            elif piece[:1] == "*" and len(piece) > 2:
+                shown.append(spelled(piece[1:-1], self.console), "italic bold")
+            else:
+                shown.append(spelled(piece, self.console))
+        return shown
+
+
+def _number(text: str) -> float | None:
+    """A number as people write it: 12.5, 12,000, 93 %, 1/8."""
+    match = re.fullmatch(r"([-+]?[\d.,]*\d[\d.,]*(?:e[-+]?\d+)?)\s*(?:/\s*([\d.]+))?\s*%?", text)
+    if match is None:
+        return None
+    try:
+        return float(match[1].replace(",", "")) / (float(match[2]) if match[2] else 1.0)
+    except (ValueError, ZeroDivisionError):
+        return None

@@ -1,0 +1,350 @@
+"""Findings on a terminal: a table, then passages of text with each character coloured by the cell.
+
+Text under inspection is never rich markup, and no character of it reaches the terminal that could move the
+cursor, change direction or take no column: each becomes one visible glyph.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Literal
+
+from rich.cells import cell_len
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from charrnn.interpret.concepts import BUILT_IN
+from charrnn.interpret.findings import Finding, Inspection, Preview
+from charrnn.interpret.passages import Passage
+from charrnn.ui.terminal.charts import ASCII_BARS, BARS, sparkline
+from charrnn.ui.terminal.console import Console
+
+Style = Literal["auto", "colour", "bars", "digits"]
+
+# Blue for negative, orange for positive, four steps each and none near zero. All are colours of the
+# 256-colour palette, so that less capable terminals show the same.
+BLUES = ("#afd7ff", "#87afd7", "#5f87d7", "#005faf")
+ORANGES = ("#ffd7af", "#ffaf5f", "#ff8700", "#af5f00")
+STEPS = 4
+GUESS_ROWS = 5
+GUTTER = 6  # columns at the left that say what a row is
+PROFILE = 12  # columns of a response profile
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of #rrggbb, as WCAG 2 defines it."""
+    channels = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def step_style(step: int) -> str:
+    """The rich style of a step from −4 (blue) to 4 (orange): a background with the ink that reads on it."""
+    if step == 0:
+        return ""
+    background = (ORANGES if step > 0 else BLUES)[abs(step) - 1]
+    return f"{'#000000' if luminance(background) > 0.18 else '#ffffff'} on {background}"
+
+
+def step_of(value: float, scale: float) -> int:
+    """The step of a signal whose largest size is ``scale``."""
+    if not scale > 0 or value != value:
+        return 0
+    return max(-STEPS, min(STEPS, round(STEPS * value / scale)))
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the terminal can show: colours or a second channel, and which glyphs."""
+
+    colour: bool
+    bars: str
+    newline: str = "↵"
+    tab: str = "→"
+    on: str = "━"
+    masked: str = "╌"
+    unknown: str = "\ufffd"
+    ascii_only: bool = False
+
+    @classmethod
+    def of(cls, console: Console, style: Style = "auto") -> "Look":
+        """The look that suits a console, or the one asked for."""
+        shows = console.color_system in ("256", "truecolor") and not console.no_color
+        colour = shows and style in ("auto", "colour")
+        if not console.encoding.lower().startswith("utf"):
+            return cls(colour, "0123456789", "$", ">", "=", "~", "?", ascii_only=True)
+        return cls(colour, "0123456789" if style == "digits" else BARS)
+
+    def glyph(self, ch: str) -> str:
+        """One visible glyph of one or two columns for any character."""
+        code = ord(ch)
+        if ch in "\n\t":
+            return self.newline if ch == "\n" else self.tab
+        if self.ascii_only:
+            return ch if 32 <= code < 127 else self.unknown
+        if code < 32 or code == 127:
+            return chr(0x2400 + code) if code < 32 else "␡"
+        category = unicodedata.category(ch)
+        if category in ("Mn", "Me") and cell_len("◌" + ch) == 1:
+            return "◌" + ch
+        if (category[0] in "CZ" and ch not in " \u3000") or cell_len(ch) not in (1, 2):
+            return "␠" if category == "Zs" else self.unknown
+        return ch
+
+
+def console_for(style: Style = "auto", *, stderr: bool = False) -> Console:
+    """The console of stdout or stderr. Colours that are asked for go to pipes too, and in spite of NO_COLOR."""
+    if style == "colour":
+        return Console(highlight=False, markup=False, force_terminal=True, no_color=False, color_system="256")
+    return Console(highlight=False, markup=False, stderr=stderr)
+
+
+def rows(passage: Passage, width: int, look: Look) -> Iterator[tuple[int, int]]:
+    """First and last + 1 character of each row of at most ``width`` columns; a newline ends its row."""
+    start = used = 0
+    for t, ch in enumerate(passage.text):
+        columns = cell_len(look.glyph(ch))
+        if used + columns > width and t > start:
+            yield start, t
+            start, used = t, 0
+        used += columns
+        if ch == "\n":
+            yield start, t + 1
+            start, used = t + 1, 0
+    if start < len(passage.text):
+        yield start, len(passage.text)
+
+
+def passage_view(passage: Passage, width: int, look: Look) -> Text:
+    """The text in rows, each between what it is labelled with and what the cell does there.
+
+    label  ━ where the concept is on, or bars for a count; left out where a row has none
+    text   one glyph a character, on the colour of the cell's signal
+    cell   without colour: a bar or digit for the signal
+    next   the most probable next characters, the best one first
+    """
+    view = Text(no_wrap=True, overflow="crop")
+
+    def add(name: str, line: Text | str) -> None:
+        view.append(f"{name:<{GUTTER}}", "dim").append(line).append("\n")
+
+    for start, stop in rows(passage, max(2, width - GUTTER), look):
+        places = range(start, stop)
+        glyphs = [look.glyph(passage.text[t]) for t in places]
+        wide = [cell_len(glyph) for glyph in glyphs]
+        if passage.values is not None:
+            marks = (_label_mark(passage, t, look) * n for t, n in zip(places, wide, strict=True))
+            if strip := "".join(marks).rstrip():
+                add("label", strip)
+        line = Text()
+        steps = (step_of(float(passage.signal[t]), passage.scale) for t in places)
+        for step, alike in groupby(zip(steps, glyphs, strict=True), key=itemgetter(0)):
+            line.append("".join(glyph for _, glyph in alike), step_style(step) if look.colour else "")
+        add("text", line)
+        if not look.colour:
+            sizes = (_bar(float(passage.signal[t]), passage.scale, look.bars) for t in places)
+            add("cell", "".join(bar * n for bar, n in zip(sizes, wide, strict=True)))
+        for row in range(GUESS_ROWS if passage.guesses else 0):
+            guesses = (look.glyph(g[row]) if row < len(g := passage.guesses[t]) else " " for t in places)
+            line_of = "".join(_fit(glyph, n) for glyph, n in zip(guesses, wide, strict=True))
+            add("" if row else "next", Text(line_of.rstrip(), "dim"))
+    view.rstrip()
+    return view
+
+
+def _fit(glyph: str, columns: int) -> str:
+    """A guess under its character; a wide one under a narrow one becomes a dot."""
+    return glyph + " " * (columns - cell_len(glyph)) if cell_len(glyph) <= columns else "."
+
+
+def _label_mark(passage: Passage, t: int, look: Look) -> str:
+    if passage.values is None or passage.mask is None or not passage.mask[t]:
+        return look.masked
+    value = float(passage.values[t])
+    if passage.values.dtype == bool:
+        return look.on if value else " "
+    return look.bars[round((len(look.bars) - 1) * min(1.0, value / passage.highest))] if value > 0 else " "
+
+
+def _bar(value: float, scale: float, bars: str) -> str:
+    """A signal between −scale and scale as one of ``bars``, the middle one at zero."""
+    if value != value:
+        return "?"
+    share = value / scale if scale > 0 else 0.0
+    return bars[round((len(bars) - 1) * (max(-1.0, min(1.0, share)) + 1) / 2)]
+
+
+def legend(passage: Passage, look: Look) -> Text:
+    """What the colours or bars, and the marks above the text, stand for."""
+    text = Text(f"{'cell':<{GUTTER}}{-passage.scale:+.2f} ")
+    if look.colour:
+        for step in range(-STEPS, STEPS + 1):
+            text.append("  ", step_style(step))
+    else:
+        text.append(look.bars)
+    text.append(f" {passage.scale:+.2f}")
+    if passage.values is not None:
+        what = f"{look.on} on" if passage.values.dtype == bool else f"0 {look.bars} {passage.highest:g}"
+        text.append(f"   label {what}, {look.masked} not counted")
+    return text
+
+
+COLUMNS = (
+    *("concept", "cell", "±", "verdict", "confirm", "select", "memory"),
+    *("p", "cause", "controls", "local", "profile"),
+)
+LEAST_FIRST = ("profile", "local", "select", "controls", "cause", "p", "memory", "±")
+GAP = 2
+EMPHASIS = {"tracker": "bold", "none": "dim"}
+
+
+def table(findings: Sequence[Finding], width: int, look: Look) -> RenderableType:
+    """One line a finding. Narrow terminals lose the columns that say least."""
+    lines = [_cells(f, look) for f in findings]
+    widths = {name: max(cell_len(name), *(cell_len(line[name]) for line in lines)) for name in COLUMNS}
+    shown = list(COLUMNS)
+    for name in LEAST_FIRST:
+        if sum(widths[n] + GAP for n in shown) - GAP > width:
+            shown.remove(name)
+    grid = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, show_edge=False)
+    for name in shown:
+        left = name in ("concept", "verdict", "profile")
+        header = Text("+-" if name == "±" and look.ascii_only else name)
+        grid.add_column(header, no_wrap=True, justify="left" if left else "right")
+    for f, line in zip(findings, lines, strict=True):
+        grid.add_row(*(Text(line[name], EMPHASIS.get(f.verdict, "")) for name in shown))
+    return grid
+
+
+def _cells(f: Finding, look: Look) -> dict[str, str]:
+    return {
+        "concept": f.concept + ("*" if f.predictive else ""),
+        "cell": f"{f.layer}:{f.cell}",
+        "±": "+" if f.sign > 0 else "-",
+        "verdict": f.verdict,
+        "confirm": number(f.confirm_score),
+        "select": number(f.select_score),
+        "memory": number(f.memory_score),
+        "p": "<.001" if f.p_value < 0.001 else number(f.p_value),
+        "cause": f"{f.causal.effect:+.2f}" if f.causal else "-",
+        "controls": f"{max(f.causal.controls):.2f}" if f.causal and f.causal.controls else "-",
+        "local": number(f.locality, 2),
+        "profile": sparkline(f.profile, PROFILE, ASCII_BARS if look.ascii_only else BARS),
+    }
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A score without its leading zero; a dash where there is none."""
+    if value != value:
+        return "-"
+    return f"{value:.{digits}f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.{digits}f}"
+
+
+NOTE = (
+    "confirm, select, memory: AUC of what is on or off (chance .5), Spearman's rho of a count (chance 0). "
+    "p: how often chance does as well. cause: nats by which holding the cell moves the log-odds of the "
+    "expected character; controls: the most that cells like it do."
+)
+
+
+def report(
+    inspection: Inspection, passages: dict[int, tuple[Passage, Passage]], width: int, look: Look
+) -> RenderableType:
+    """The table, then the best and the worst passage of findings, by their place in the table."""
+    parts: list[RenderableType] = []
+    if inspection.findings:
+        parts += [table(inspection.findings, width, look), Text(), Text(NOTE, "dim")]
+        if any(f.predictive for f in inspection.findings):
+            parts.append(Text("* the label looks ahead in the text", "dim"))
+    for place, (best, worst) in passages.items():
+        f = inspection.findings[place]
+        parts += [Text(), Text(f"{f.concept}: cell {f.layer}:{f.cell}, {f.verdict}", "bold")]
+        parts += [Text(explain(f)), legend(best, look)]
+        for name, passage in (("agrees best", best), ("agrees worst", worst)):
+            parts += [
+                Text(),
+                Text(f"where it {name}, from character {passage.start:,}", "dim"),
+                passage_view(passage, width, look),
+            ]
+    return Group(*parts, Text())
+
+
+def remarks(inspection: Inspection) -> RenderableType:
+    """What was left out and why, and what else was seen."""
+    lines = list(inspection.notes)
+    for reason in dict.fromkeys(refusal.reason for refusal in inspection.refusals):
+        names = ", ".join(r.concept for r in inspection.refusals if r.reason == reason)
+        lines.append(f"not judged, {reason}: {names}")
+    return Group(*map(Text, lines))
+
+
+WHERE = {
+    ("bool", 1): "high where it is on",
+    ("bool", -1): "low where it is on",
+    ("count", 1): "rising with it",
+    ("count", -1): "falling as it grows",
+}
+
+
+def explain(f: Finding) -> str:
+    """A finding in a few clauses."""
+    score = "AUC" if f.kind == "bool" else "rho"
+    clauses = [
+        f"{score} {number(f.confirm_score)} on text it was not chosen on, {WHERE[f.kind, f.sign]} "
+        f"(the best of all cells reaches {number(f.chance_level)} by chance)"
+    ]
+    if f.verdict == "none":
+        return clauses[0] + ": no better than chance."
+    if f.memory_score == f.memory_score:
+        table = number(f.table_score)
+        clauses.append(f"memory {number(f.memory_score)} (the last three characters alone: {table})")
+    else:
+        clauses.append("no memory score, since it never lasts ten characters")
+    if f.causal is not None:
+        clauses += [
+            f"holding it at its value for {'on, not off,' if f.kind == 'bool' else 'high, not low,'} moves "
+            f"{_named(f.causal.target)} by {f.causal.effect:+.2f} nats (p {number(f.causal.p_value)})",
+            f"the best three of its layer together by {f.causal.together:+.2f}",
+        ]
+    return "; ".join(clauses) + "."
+
+
+def _named(target: str) -> str:
+    """The characters of a target, or how many they are."""
+    if len(target) <= 4:
+        return repr(target)
+    if set(filter(str.isupper, target)) == set(target):
+        return "capitals"
+    return f"{target[0]!r} and {len(target) - 1} others"
+
+
+def preview_line(preview: Preview, look: Look) -> Text:
+    """A concept's prevalence and first examples, every character a visible glyph."""
+    shown = ("".join(map(look.glyph, example)) for example in preview.examples)
+    text = Text(f"{preview.concept} = {preview.rule}: {100 * preview.prevalence:.1f} % of the text")
+    for example in shown:
+        text.append("\n  ").append(example)
+    return text
+
+
+def concept_list() -> RenderableType:
+    """The built-in concepts with their rules."""
+    grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
+    for name in ("concept", "kind", "rule"):
+        grid.add_column(name, no_wrap=name != "rule")
+    for concept in BUILT_IN.values():
+        kind = "control" if concept.control else concept.kind
+        grid.add_row(Text(concept.name), Text(kind), Text(concept.rule))
+    return grid
+
+
+def single_cell(passage: Passage, layer: int, cell: int, width: int, look: Look) -> RenderableType:
+    """One cell on a piece of text."""
+    return Group(
+        Text(f"cell {layer}:{cell}", "bold"),
+        legend(passage, look),
+        passage_view(passage, width, look),
+    )

@@ -1,0 +1,79 @@
+"""The check of the gradients as a table: a line an array, with its error and whether it passed."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from charrnn.config import ModelConfig, as_dict
+from charrnn.nn.gradcheck import EPSILON, LIMIT, TensorCheck
+from charrnn.ui.terminal.card import has_unicode
+from charrnn.ui.terminal.console import Console
+from charrnn.ui.terminal.letters import spelled
+
+
+def view(title: str, checks: Sequence[TensorCheck], console: Console) -> RenderableType:
+    """What was checked, the table, and the verdict in a line."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
+    table.add_column("gradient of", no_wrap=True)
+    table.add_column("shape", no_wrap=True)
+    table.add_column("checked", justify="right", no_wrap=True)
+    table.add_column("norm", justify="right", no_wrap=True)
+    table.add_column("error", justify="right", no_wrap=True)
+    table.add_column("")
+    wide = console.width >= 80
+    for check in checks:
+        size = math.prod(check.shape)
+        checked = f"{check.checked:,}" + (f" of {size:,}" if check.checked < size and wide else "")
+        table.add_row(
+            Text(check.name),
+            Text(spelled("×".join(map(str, check.shape)), console), "dim"),
+            Text("all" if check.checked == size else checked),
+            Text(f"{check.norm:.3g}"),
+            Text(f"{check.relative_error:.1e}"),
+            _mark(check, console),
+        )
+    failed = [check.name for check in checks if not check.passed]
+    if failed:
+        names = ", ".join(failed)
+        verdict = Text(f"FAILED: {names}. Here backward is not the derivative of forward.", "bold red")
+    else:
+        verdict = Text(f"All {len(checks)} agree: backward is the derivative of forward.", "bold green")
+    return Group(
+        Text(spelled(title, console), "bold"),
+        Text(),
+        table,
+        Text(),
+        verdict,
+        Text(
+            spelled(
+                f"error: ‖analytic − numeric‖ over the larger norm; up to {LIMIT:.0e} passes.\n"
+                f"numeric: (loss(w + ε) − loss(w − ε)) / 2ε with ε = {EPSILON:.0e}, in float64.",
+                console,
+            ),
+            "dim",
+        ),
+    )
+
+
+def _mark(check: TensorCheck, console: Console) -> Text:
+    good, bad = ("✓ pass", "✗ FAIL") if has_unicode(console) else ("pass", "FAIL")
+    if not check.passed:
+        return Text(bad, "bold red")
+    return Text(good, "green").append("" if check.relative_error <= LIMIT else ", to rounding", "dim")
+
+
+def as_json(config: ModelConfig, vocab_size: int, checks: Sequence[TensorCheck]) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "config": as_dict(config),
+        "vocabulary": vocab_size,
+        "limit": LIMIT,
+        "epsilon": EPSILON,
+        "passed": all(check.passed for check in checks),
+        "tensors": [asdict(check) | {"passed": check.passed} for check in checks],
+    }

@@ -1,0 +1,124 @@
+"""Gradient flow on a terminal: a logarithmic plot, a table by distance, and what else decides it."""
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from charrnn.interpret.gradient_flow import Clipping, NetworkFlow
+from charrnn.ui.terminal.card import card, has_unicode
+from charrnn.ui.terminal.charts import ASCII, UNICODE
+from charrnn.ui.terminal.console import Console
+from charrnn.ui.terminal.letters import spelled
+from charrnn.ui.terminal.log_chart import MARKS, Line, log_chart
+from charrnn.ui.terminal.training import architecture
+
+WIDEST = 100
+CHART_ROWS = 10, 18  # at least and at most
+DISTANCES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500)
+
+
+def view(flows: Sequence[NetworkFlow], title: str, console: Console) -> RenderableType:
+    """The whole of it."""
+    lines = list(series(flows))
+    glyphs = UNICODE if has_unicode(console) else ASCII
+    height = min(CHART_ROWS[1], max(CHART_ROWS[0], console.height // 2 - 1))
+    first = flows[0].flow
+    parts: list[RenderableType] = [
+        Text(spelled(title, console), "bold"),
+        Text(
+            spelled(f"mean norm of ∂loss(t)/∂h[t−k] by distance k, over {first.places} places t", console),
+            "dim",
+        ),
+        log_chart(lines, min(console.width, WIDEST), height, "k", glyphs),
+    ]
+    if len(lines) > len(MARKS):
+        parts.append(Text(f"the first {len(MARKS)} of {len(lines)} lines are drawn", "dim"))
+    parts += [Text(), table(flows, console), Text(), card(remarks(flows), console)]
+    return Group(*parts)
+
+
+def series(flows: Sequence[NetworkFlow]) -> Iterator[Line]:
+    """A line for h of each layer, and for c of an LSTM's."""
+    for flow in flows:
+        arrays = {"h": flow.flow.h} | ({} if flow.flow.c is None else {"c": flow.flow.c})
+        for array, values in arrays.items():
+            for layer, by_distance in enumerate(values):
+                yield Line(_name(flow, array, layer, many=len(flows) > 1), by_distance.tolist())
+
+
+def _name(flow: NetworkFlow, array: str, layer: int, *, many: bool) -> str:
+    network = f"{flow.name.upper() if many else ''} "
+    return f"{network}{array}{layer if flow.config.layers > 1 else ''}".strip()
+
+
+def table(flows: Sequence[NetworkFlow], console: Console) -> Table:
+    """A row a distance, a column a line; and by what a step multiplies."""
+    lines = list(series(flows))
+    shown = lines[: max(1, (min(console.width, WIDEST) - 12) // 11)]
+    last = flows[0].flow.distance
+    grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
+    grid.add_column("distance k", justify="right", no_wrap=True)
+    for line in shown:
+        grid.add_column(Text(line.name), justify="right", no_wrap=True, min_width=9)
+    for k in sorted({*(k for k in DISTANCES if k < last), last}):
+        grid.add_row(str(k), *(f"{line.values[k]:.2e}" for line in shown))
+    factors = [
+        flow.factor(array, layer)
+        for flow in flows
+        for array in ("h", "c")
+        if array == "h" or flow.flow.c is not None
+        for layer in range(flow.config.layers)
+    ]
+    names = [Text(spelled(_times(factor), console), "bold") for factor in factors[: len(shown)]]
+    grid.add_row(Text("each step", "dim"), *names)
+    return grid
+
+
+def _times(factor: float | None) -> str:
+    return "–" if factor is None else f"×{factor:.3f}"
+
+
+def remarks(flows: Sequence[NetworkFlow]) -> Iterator[tuple[str, str]]:
+    """Spectral radii and clipping, a name and a value each."""
+    for flow in flows:
+        for layer, radii in enumerate(flow.spectral_radii):
+            where = [flow.name.upper()] if len(flows) > 1 else []
+            where += [f"layer {layer}"] if flow.config.layers > 1 else []
+            gated = len(radii) > 1
+            values = "  ".join(f"{f'{gate} ' if gated else ''}{rho:.3f}" for gate, rho in radii.items())
+            yield " ".join(where), f"spectral radius of W_hh{' by gate' if gated else ''}: {values}"
+    if flows[0].trained:
+        yield "clipping", clipping_in_words(flows[0].clipping)
+
+
+def clipping_in_words(clipping: Clipping | None) -> str:
+    """How often clipping acted, as far as the run's records tell."""
+    if clipping is None:
+        return "not recorded: no gradient norms of a run lie beside this model"
+    if not clipping.clip_norm and not clipping.clip_value:
+        return "off in this run"
+    steps = f"{clipping.recorded:,} recorded steps"
+    words = []
+    if clipping.clip_norm:
+        share = clipping.scaled / clipping.recorded
+        words.append(f"--clip-norm {clipping.clip_norm:g} acted in {share:.0%} of {steps}")
+    if clipping.clip_value:
+        share = clipping.maybe_clipped / clipping.recorded
+        words.append(
+            f"--clip-value {clipping.clip_value:g} acted in "
+            + (f"at most {share:.0%} of {steps}" if share else f"none of {steps}")
+            + ": those whose whole norm is above it (single numbers are not recorded)" * bool(share)
+        )
+    return "; ".join(words)
+
+
+def title_of(flows: Sequence[NetworkFlow], text: str) -> str:
+    """What was measured, on what."""
+    config = flows[0].config
+    if len(flows) == 1:
+        fresh = "" if flows[0].trained else "fresh "
+        return f"{fresh}{architecture(config)}, on {text}"
+    names = ", ".join(flow.name.upper() for flow in flows)
+    return f"fresh {names} {config.layers}×{config.hidden}, on {text}"

@@ -1,0 +1,136 @@
+"""A model's card, its loss curve and the verdict on its run, on a terminal."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from charrnn.config import TrainConfig, as_dict
+from charrnn.runs.card import Info, at
+from charrnn.runs.verdict import Verdict
+from charrnn.ui.terminal.card import card, has_unicode, plain
+from charrnn.ui.terminal.charts import ASCII, BEST_STYLE, TRAIN_STYLE, UNICODE, VALIDATION_STYLE, loss_chart
+from charrnn.ui.terminal.console import Console
+from charrnn.ui.terminal.training import architecture, duration, losses
+
+CHART_ROWS = 12, 20  # at least and at most
+NUMBER = (int, float)
+
+
+def view(info: Info, console: Console) -> Group:
+    """The whole of it."""
+    parts: list[RenderableType] = [
+        Text(plain(str(info.model), console), "bold", overflow="fold"),
+        Text(),
+        card(rows(info), console),
+    ]
+    if any(record["train_loss_nats"] is not None for record in info.metrics):
+        parts += [Text(), curve(info.metrics, console)]
+    if info.verdict is not None:
+        parts += [Text(), verdict_text(info.verdict, console)]
+    return Group(*parts)
+
+
+def rows(info: Info) -> Iterator[tuple[str, str]]:
+    """The card, as far as the file tells."""
+    training = info.training
+    yield "model", f"{architecture(info.config)}, {info.parameters:,} parameters, {info.dtype}"
+    symbols = "bytes" if info.level == "byte" else "characters"
+    yield "vocabulary", f"{info.vocabulary:,} {symbols}"
+    if name := at(training, "corpus", "name", kind=str):
+        count = at(training, "corpus", "symbols", kind=int)
+        yield "text", name + ("" if count is None else f", {count:,} {symbols}")
+    if parts := at(training, "split", kind=dict):
+        counts = [(part, at(parts, part, kind=int)) for part in ("train", "validation", "test")]
+        yield "split", " · ".join(f"{count:,} {part}" for part, count in counts if count)
+    if sources := at(training, "corpus", "sources", kind=list):
+        yield (
+            "from",
+            "\n".join(map(str, sources[:5])) + (f"\n… {len(sources) - 5} more" if len(sources) > 5 else ""),
+        )
+    if sha256 := at(training, "corpus", "sha256", kind=str):
+        yield "sha256", sha256
+    if started := at(training, "init_from", "path", kind=str):
+        yield "fine-tuned", f"from {started}"
+    if (step := at(training, "step", kind=int)) is not None:
+        seconds = at(training, "seconds", kind=NUMBER)
+        yield "saved at", f"step {step:,}" + ("" if seconds is None else f", after {duration(seconds)}")
+    for name, key in (("train", "train_loss_nats"), ("validation", "val_loss_nats")):
+        if (loss := at(training, key, kind=NUMBER)) is not None:
+            yield name, losses(loss)
+    if snapshots := info.snapshots:
+        steps = ", ".join(f"{int(file.stem):,}" for file in snapshots)
+        yield "snapshots", f"{len(snapshots)}, of step {steps}; together: --model {snapshots[0].parent}"
+    if changed := at(training, "settings", kind=dict):
+        yield "settings", "; ".join(_unlike_defaults(changed)) or "all as by default"
+    if command := at(training, "command_line", kind=str):
+        yield "command", command
+    if changes := at(training, "changes", kind=list):
+        yield "changes", "\n".join(map(str, changes))
+    if versions := at(training, "versions", kind=dict):
+        yield "made with", ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _unlike_defaults(settings: Mapping[str, Any]) -> Iterator[str]:
+    defaults = as_dict(TrainConfig())
+    for name, value in settings.items():
+        if name not in defaults or value != defaults[name]:
+            default = "" if defaults.get(name) in (None, "") else f" (default {defaults[name]})"
+            yield f"{name.replace('_', ' ')} {value}{default}"
+
+
+def curve(metrics: Sequence[Mapping[str, Any]], console: Console) -> Text:
+    """The loss curve with its legend; at least one record has a train loss."""
+    train = [(r["step"], r["train_loss_nats"]) for r in metrics if r["train_loss_nats"] is not None]
+    validation = [(r["step"], r["val_loss_nats"]) for r in metrics if r["val_loss_nats"] is not None]
+    glyphs = UNICODE if has_unicode(console) else ASCII
+    height = min(CHART_ROWS[1], max(CHART_ROWS[0], console.height // 2))
+    line = glyphs.cell({(0, 1), (1, 1)}) * 2
+    legend = Text.assemble((line, TRAIN_STYLE), f" train {train[-1][1]:.3f}", overflow="fold")
+    if validation:
+        step, best = min(validation, key=lambda point: point[1])
+        legend.append("  ")
+        legend.append(glyphs.validation, VALIDATION_STYLE)
+        legend.append(f" validation {validation[-1][1]:.3f}  ")
+        legend.append(glyphs.best, BEST_STYLE)
+        legend.append(f" best {best:.3f} at step {step:,}")
+    return Text("\n").join(
+        [
+            Text(
+                "loss: nats/char left, bits/char right; steps below" if console.width >= 60 else "nats/char",
+                "dim",
+            ),
+            loss_chart(train, validation, min(console.width, 120), height, glyphs),
+            legend,
+        ]
+    )
+
+
+def verdict_text(verdict: Verdict, console: Console) -> Text:
+    """The verdict and, below it, the advice."""
+    style = "bold green" if verdict.kind == "still improving" else "bold yellow"
+    return Text.assemble((plain(verdict.sentence, console), style), "\n", plain(verdict.advice, console))
+
+
+def as_json(info: Info) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "model": str(info.model),
+        "config": as_dict(info.config),
+        "dtype": info.dtype,
+        "level": info.level,
+        "vocabulary": info.vocabulary,
+        "parameters": info.parameters,
+        "val_bits_per_char": _bits(at(info.training, "val_loss_nats", kind=NUMBER)),
+        "training": info.training,
+        "metrics": info.metrics,
+        "snapshots": [str(file) for file in info.snapshots],
+        "verdict": None if info.verdict is None else asdict(info.verdict),
+    }
+
+
+def _bits(nats: float | None) -> float | None:
+    return None if nats is None else nats / math.log(2)

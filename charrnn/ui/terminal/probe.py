@@ -1,0 +1,62 @@
+"""What a probe found, in words."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from charrnn.probe.probe import ProbeResult, Share
+from charrnn.text.table import Row
+from charrnn.ui.terminal.text import json_text
+
+
+def report(result: ProbeResult) -> Iterator[str]:
+    """A table of who tells how many of the held-out texts right, the model's state first."""
+    labels = ", ".join(f"{label} {count:,}" for label, count in result.labels.items())
+    texts = sum(result.labels.values())
+    yield f"{texts:,} texts of {len(result.labels)} labels ({labels})"
+    if result.repeated_texts:
+        yield f"fitted on {result.training_texts:,}, measured on {result.held_out_texts:,} that are none of these:"
+    else:
+        yield f"fitted on {result.training_texts:,}, measured on the other {result.held_out_texts:,}:"
+    cell = result.cell
+    rows = [
+        ("state of the model", result.state),
+        ("character n-grams", result.ngrams),
+        (f"cell {cell.layer}:{cell.cell} alone", cell.held_out),
+        (f"always {result.majority_label}", result.majority),
+    ]
+    width = max(len(name) for name, _ in rows)
+    yield f"{'':{width}}   right   95 % interval"
+    for name, share in rows:
+        yield f"{name:{width}}  {share.accuracy:6.1%}   {_interval(share)}"
+    yield (
+        f"cell {cell.layer}:{cell.cell} tells {cell.above} above {cell.threshold:.3g} and {cell.below} otherwise; "
+        f"with permuted labels {cell.chance:.1%} would be right (p = {cell.p_value:.2g})"
+    )
+
+
+def _interval(share: Share) -> str:
+    low, high = share.interval
+    return f"{low:.1%} – {high:.1%}"
+
+
+def predictions(rows: Sequence[Row], labels: Sequence[str], p: np.ndarray, as_json: bool) -> Iterator[str]:
+    """Text, label told and probability of each label, p (N, K): CSV with a header, or a JSON object a line."""
+    if not as_json:
+        yield _csv(["text", "label", *(f"p({label})" for label in labels)])
+    for row, each in zip(rows, p, strict=True):
+        told = labels[int(each.argmax())]
+        if as_json:
+            probabilities = dict(zip(labels, each.tolist(), strict=True))
+            found = {"text": row.text, "label": told, "probabilities": probabilities}
+            yield json_text(found, ascii=False) + "\n"
+        else:
+            yield _csv([row.text, told, *(f"{share:.6f}" for share in each)])
+
+
+def _csv(cells: Sequence[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()

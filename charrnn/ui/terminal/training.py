@@ -1,0 +1,253 @@
+"""How training looks: a live display on a terminal, plain lines elsewhere. All of it on stderr."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from charrnn.config import ModelConfig
+from charrnn.runs.records import Progress, Report
+from charrnn.text.vocabulary import Vocabulary
+from charrnn.training.listeners import About, Quiet, RunListener
+from charrnn.training.loop import TICK_SECONDS
+from charrnn.training.session import TrainResult
+from charrnn.ui.terminal.card import has_unicode, plain
+from charrnn.ui.terminal.charts import ASCII_BARS, BARS, sparkline
+from charrnn.ui.terminal.console import Console
+from charrnn.ui.terminal.progress import reading_bar
+
+SAMPLE_LINES = 6
+SPARK_WIDTH = 40
+LOG_SHARE = 0.02  # of the training time so far, at least between two lines of a log that tell no validation
+LOG_SECONDS = 1.0, 60.0  # and the least and the most that this may be
+NARROW = 62  # columns; below this there is no room for both units of a loss
+
+
+class View(RunListener, Protocol):
+    """A listener that also shows how the run ended."""
+
+    def end(self, result: TrainResult) -> None: ...
+
+
+@contextmanager
+def training_listener(*, quiet: bool) -> Iterator[View]:
+    """The view that suits where stderr goes."""
+    console = Console(stderr=True, highlight=False)
+    if quiet:
+        yield Silent(console)
+    elif console.is_terminal and not console.is_dumb_terminal:
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            yield LiveView(console, live)
+    else:
+        yield PlainView(console)
+
+
+def losses(nats: float | None, *, brief: bool = False) -> str:
+    """A loss in both units, or `brief` in nats alone."""
+    if nats is None:
+        return "–"
+    return f"{nats:.4f} nats" + ("" if brief else f"  {nats / math.log(2):.4f} bits/char")
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds, as a clock shows them."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def architecture(model: ModelConfig) -> str:
+    """Cell, layers and sizes in a few words."""
+    cell = {"lstm": "LSTM", "gru": "GRU", "rnn": f"{model.nonlinearity} RNN"}[model.cell]
+    embedding = f" over an embedding of {model.embedding}" if model.embedding else ""
+    return f"{cell} {model.layers}×{model.hidden}{embedding}"
+
+
+def describe(about: About) -> str:
+    """The run in a few lines."""
+    config = about.config
+    engine = f"\n{about.engine}" if config.backend == "torch" else ""
+    start = "" if about.resumed_at is None else f", resumed at step {about.resumed_at:,}"
+    return (
+        f"{about.corpus}: {about.characters:,} characters ({about.training_characters:,} train, "
+        f"{about.validation_characters:,} validate), vocabulary {about.vocabulary}\n"
+        f"{architecture(about.model)}, {about.parameters:,} parameters; {config.optimizer}, "
+        f"lr {config.learning_rate:g}, {config.schedule}; {about.batch_size} streams × {config.seq_length} "
+        f"characters, {about.threads} thread{'s' * (about.threads > 1)}{start}{engine}"
+    )
+
+
+class Silent(Quiet):
+    """Tells only what the user should know."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def note(self, message: str) -> None:
+        self.console.print(self.text(message), soft_wrap=True)
+
+    def text(self, content: str, style: str = "") -> Text:
+        """`content` as this console can show it, never as markup."""
+        return Text(plain(content, self.console), style)
+
+    def end(self, result: TrainResult) -> None: ...
+
+
+class PlainView(Silent):
+    """For logs and pipes: a line for every validation, and some in between, ever rarer."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._told: float | None = None  # seconds of training at the last line
+
+    def begin(self, about: About, vocabulary: Vocabulary) -> None:
+        self.note(f"{describe(about)}\nrun folder {about.folder}")
+
+    def report(self, report: Report, is_best: bool) -> None:
+        least, most = LOG_SECONDS
+        pause = min(max(least, LOG_SHARE * report.seconds), most)
+        if report.val_loss_nats is None and self._told is not None and report.seconds < self._told + pause:
+            return
+        self._told = report.seconds
+        validation = "" if report.val_loss_nats is None else f"  val {losses(report.val_loss_nats)}"
+        self.note(
+            f"step {report.step:>7,}  epoch {report.epoch:6.2f}  {duration(report.seconds):>7}  "
+            f"{report.chars_per_second:>8,.0f} chars/s  train {losses(report.train_loss_nats)}{validation}"
+            + (" *" if is_best and validation else "")
+        )
+
+    def end(self, result: TrainResult) -> None:
+        self.note(summary(result))
+
+
+class LiveView(Silent):
+    """Progress, losses, a sparkline and the last sample, redrawn in place."""
+
+    def __init__(self, console: Console, live: Live) -> None:
+        super().__init__(console)
+        self._live = live
+        self._about: About | None = None
+        self._progress = Progress()
+        self._speed, self._used = 0.0, 0.0
+        self._train: list[float] = []
+        self._validation: list[float] = []
+        self._sample = ""
+        self._seconds_at_begin, self._used_at_begin = 0.0, 0.0
+        self._read = time.perf_counter()  # when the bar of reading was last drawn
+
+    def reading(self, done: int, total: int) -> None:
+        now = time.perf_counter()
+        if done == total:
+            self._live.update(Text(""), refresh=True)
+        elif now - self._read >= TICK_SECONDS:
+            self._read = now
+            self._live.update(reading_bar(done, total, self.console.width), refresh=True)
+
+    def begin(self, about: About, vocabulary: Vocabulary) -> None:
+        self._live.transient = False  # from here on what is shown is to stay
+        self._about = about
+        self._draw()
+
+    def tick(self, progress: Progress, chars_per_second: float, used: float) -> None:
+        if not self._used:
+            self._seconds_at_begin, self._used_at_begin = progress.seconds, used
+        self._progress, self._speed, self._used = progress, chars_per_second, used
+        self._draw()
+
+    def report(self, report: Report, is_best: bool) -> None:
+        self._train.append(report.train_loss_nats)
+        if report.val_loss_nats is not None:
+            self._validation.append(report.val_loss_nats)
+
+    def sample(self, text: str) -> None:
+        self._sample = text
+
+    def end(self, result: TrainResult) -> None:
+        self._used = 1.0
+        self._draw()
+        self._live.stop()
+        self.console.print(self.text(summary(result)))
+
+    def _draw(self) -> None:
+        self._live.update(self.render(), refresh=True)
+
+    def render(self) -> Group:
+        """The display as it is now."""
+        assert self._about is not None
+        progress = self._progress
+        bars = BARS if has_unicode(self.console) else ASCII_BARS
+        brief = self.console.width < NARROW
+        width = min(SPARK_WIDTH, max(8, self.console.width - (32 if brief else 50)))
+        passed = progress.seconds - self._seconds_at_begin
+        done = self._used - self._used_at_begin
+        remaining = duration(passed * (1 - self._used) / done) if done > 0 else "–"
+        head = Table.grid(padding=(0, 2))
+        head.add_row(
+            ProgressBar(total=1.0, completed=self._used, width=width),
+            Text(f"{100 * self._used:3.0f}%"),
+            self.text(f"{duration(progress.seconds)} gone, {remaining} left"),
+        )
+        pace = Table.grid(padding=(0, 2))
+        pace.add_column(min_width=len("validate"))
+        pace.add_row(
+            Text("step", "dim"), Text(f"{progress.step:,}, epoch {progress.step / self._about.chunks:.2f}")
+        )
+        pace.add_row(Text("speed", "dim"), Text(f"{self._speed:,.0f} characters/s"))
+        rows = Table.grid(padding=(0, 2))
+        rows.add_row(
+            Text("train", "dim"),
+            self.text(losses(progress.smooth_loss_nats or None, brief=brief)),
+            Text(sparkline(self._train, width, bars), "yellow"),
+        )
+        rows.add_row(
+            Text("validate", "dim"),
+            self.text(losses(progress.val_loss_nats, brief=brief)),
+            Text(sparkline(self._validation, width, bars), "cyan"),
+        )
+        rows.add_row(
+            Text("best", "dim"),
+            self.text(losses(progress.best_val_loss_nats, brief=brief)),
+            Text(f"at step {progress.best_step:,}" if progress.best_step else "", "dim"),
+        )
+        parts: list[Text | Table | Panel] = [
+            self.text(describe(self._about)),
+            self.text(f"run folder {self._about.folder}", "dim"),
+            Text(""),
+            head,
+            pace,
+            rows,
+        ]
+        if self._sample:
+            lines = self.text(self._sample).wrap(
+                self.console, max(10, self.console.width - 4), overflow="fold"
+            )[:SAMPLE_LINES]
+            parts.append(
+                Panel(Text("\n").join(lines), title="sample", title_align="left", border_style="dim")
+            )
+        return Group(*parts)
+
+
+def summary(result: TrainResult) -> str:
+    """How the run ended, and the verdict on it, in a few lines."""
+    why = {
+        "epochs": "all epochs done",
+        "max_steps": "all steps done",
+        "max_minutes": "time is up",
+        "patience": "no better validation for a while",
+    }[result.stopped_because]
+    best = ""
+    if result.val_loss_nats is not None:
+        best = f"; best validation loss {losses(result.val_loss_nats)} at step {result.best_step:,}"
+    return (
+        f"{why} after {result.steps:,} steps, {duration(result.seconds)}, "
+        f"{result.chars_per_second:,.0f} characters/s{best}\n"
+        f"{result.verdict.sentence} {result.verdict.advice}\nmodel {result.model}"
+    )

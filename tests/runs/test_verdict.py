@@ -1,0 +1,149 @@
+"""The verdict, on made curves whose meaning is known."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from charrnn.config import ModelConfig, TrainConfig
+from charrnn.runs.verdict import Verdict, judge, size_warning
+
+MODEL = ModelConfig(layers=2, hidden=128)
+
+
+def records(
+    train: Callable[[float], float], validation: Callable[[float], float] | None, epochs: int = 10
+) -> list[dict]:
+    """Ten reports an epoch of 100 steps, a validation at the end of each; losses as functions of the epoch."""
+    made = []
+    for k in range(1, 10 * epochs + 1):
+        epoch = k / 10
+        measured = validation(epoch) if validation and k % 10 == 0 else None
+        made.append(
+            {
+                "step": 10 * k,
+                "epoch": epoch,
+                "train_loss_nats": train(epoch),
+                "val_loss_nats": measured,
+                "seconds": 6.0 * epoch,
+            }
+        )
+    return made
+
+
+def verdict_on(curves: list[dict], parameters: int = 200_000, characters: int = 500_000, **train) -> Verdict:
+    return judge(
+        curves, parameters=parameters, characters=characters, model=MODEL, config=TrainConfig(**train)
+    )
+
+
+def falling(start: float, end: float, rate: float) -> Callable[[float], float]:
+    return lambda epoch: end + (start - end) * math.exp(-rate * epoch)
+
+
+def valley(bottom: float, at: float, steepness: float) -> Callable[[float], float]:
+    return lambda epoch: bottom + steepness * (epoch - at) ** 2
+
+
+def test_overfitting_names_the_step_the_losses_and_dropout() -> None:
+    verdict = verdict_on(records(lambda e: 2.0 - 0.1 * e, valley(1.6, 4, 0.01)))
+    assert verdict.kind == "overfitting"
+    assert "since step 400" in verdict.sentence
+    assert "1.600 to 1.960" in verdict.sentence  # 1.6 + 0.01·6²
+    assert "--dropout 0.3" in verdict.advice
+    stronger = verdict_on(records(lambda e: 2.0 - 0.1 * e, valley(1.6, 4, 0.01)), dropout=0.5)
+    assert "--hidden, such as 64" in stronger.advice
+
+
+def test_train_loss_of_the_sentence_is_the_mean_since_the_last_validation() -> None:
+    verdict = verdict_on(records(lambda e: 2.0 - 0.1 * e, valley(1.6, 4, 0.01)))
+    # epochs 3.1 … 4.0 and 9.1 … 10.0: the means of 2 - e/10 over them
+    assert "from 1.645 to 1.045" in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("budget", "advice"),
+    [
+        ({}, "--resume --epochs 20"),
+        ({"epochs": 10}, "--resume --epochs 20"),
+        ({"max_steps": 1000, "epochs": 500}, "--resume --max-steps 2000"),
+        ({"max_minutes": 1.0}, "--resume --max-minutes 2"),
+        ({"epochs": 50}, "--resume."),
+    ],
+)
+def test_still_improving_doubles_the_budget_that_is_spent(budget: dict, advice: str) -> None:
+    verdict = verdict_on(records(falling(3, 1.4, 0.2), falling(3.1, 1.5, 0.2)), **budget)
+    assert verdict.kind == "still improving"
+    assert advice in verdict.advice
+
+
+def test_millions_of_steps_are_advised_as_a_whole_number() -> None:
+    curves = [
+        record | {"step": 1234 * record["step"]}
+        for record in records(falling(3, 1.4, 0.2), falling(3.1, 1.5, 0.2))
+    ]
+    assert "--max-steps 2468000." in verdict_on(curves, max_steps=1_234_000).advice
+
+
+def test_underfitting_when_both_are_level_and_the_model_is_small() -> None:
+    curves = records(falling(3, 1.9, 2), falling(3, 1.9, 2))
+    verdict = verdict_on(curves, parameters=20_000)
+    assert (verdict.kind, "--hidden 256" in verdict.advice) == ("underfitting", True)
+    assert "--dropout (it is 0.4)" in verdict_on(curves, parameters=20_000, dropout=0.4).advice
+    assert verdict_on(curves, parameters=600_000).kind == "levelled off"  # larger than its text: not small
+
+
+def test_too_little_data_needs_both_too_many_parameters_and_a_gap() -> None:
+    curves = records(lambda e: 2.0 - 0.1 * e, valley(1.6, 4, 0.01))
+    verdict = verdict_on(curves, parameters=3_000_000, characters=100_000)
+    assert verdict.kind == "too little data"
+    assert "0.915 nats more" in verdict.sentence  # 1.96 - 1.045
+    assert "--hidden 64 --layers 1" in verdict.advice
+    level = records(falling(3, 1.9, 2), falling(3, 1.9, 2))
+    assert verdict_on(level, parameters=3_000_000, characters=100_000).kind == "levelled off"
+    assert verdict_on(curves, parameters=1_000_000, characters=100_000).kind == "overfitting"
+
+
+def test_levelled_off_suggests_what_is_not_on_yet() -> None:
+    curves = records(falling(3, 1.7, 2), falling(3, 1.8, 2))
+    assert "--schedule cosine" in verdict_on(curves).advice
+    assert "--hidden 256" in verdict_on(curves, schedule="cosine").advice
+    assert "no --freeze-layers" in verdict_on(curves, freeze_layers="0").advice
+    far_apart = records(falling(3, 1.2, 2), falling(3, 1.8, 2))
+    assert verdict_on(far_apart).kind == "levelled off"
+    assert "--dropout 0.3" in verdict_on(far_apart).advice
+
+
+def test_unstable_when_both_losses_rise() -> None:
+    verdict = verdict_on(records(valley(1.6, 4, 0.02), valley(1.7, 4, 0.02)), lr=0.2)
+    assert verdict.kind == "unstable"
+    assert "--lr 0.1" in verdict.advice
+
+
+def test_a_late_or_tiny_rise_is_not_overfitting() -> None:
+    late = verdict_on(records(lambda e: 2.0 - 0.05 * e, valley(1.6, 9, 0.01)))
+    assert late.kind == "still improving"
+    tiny = verdict_on(records(falling(3, 1.5, 2), lambda e: 1.6 if e < 3 else 1.601))
+    assert tiny.kind == "levelled off"
+
+
+def test_without_validations_or_with_two_it_says_so() -> None:
+    assert verdict_on([]).kind == "no validation"
+    assert "--val-fraction" in verdict_on(records(falling(3, 1, 1), None)).advice
+    early = verdict_on(records(falling(3, 1, 1), falling(3, 1, 1), epochs=2), epochs=2)
+    assert early.kind == "too early"
+    assert "--resume --epochs 4" in early.advice
+
+
+def test_records_without_a_train_loss_are_passed_over() -> None:
+    curves = records(lambda e: 2.0 - 0.1 * e, valley(1.6, 4, 0.01))
+    for record in curves[::3]:
+        record["train_loss_nats"] = None
+    assert verdict_on(curves).kind == "overfitting"
+
+
+def test_the_size_warning_begins_beyond_ten_parameters_a_character() -> None:
+    assert size_warning(1_000_000, 100_000) is None
+    warning = size_warning(1_000_001, 100_000)
+    assert warning is not None
+    assert "1,000,001 parameters are 10 times the 100,000 characters" in warning

@@ -57,8 +57,8 @@ class Case:
 
     @property
     def activation_bytes(self) -> int:
-        """What the numpy engine keeps of a chunk, float32: 13 numbers a cell and character, and the logits."""
-        return 4 * self.characters * (13 * self.layers * self.hidden + V)
+        """What the numpy engine keeps of a chunk, float32: 12 numbers a cell and character, and the logits."""
+        return 4 * self.characters * (12 * self.layers * self.hidden + V)
 
     @property
     def launch_seconds(self) -> float:

@@ -66,7 +66,10 @@ def read_excerpt(model: Model, recording: Recording, pieces: Sequence[Span], cel
     best = min(GUESSES, len(model.vocab))
     guesses = np.zeros((len(places), best), int)
     probabilities = np.zeros((len(places), best), np.float32)
-    head = model.network.params
+    head, kind = model.network.params, model.network.cell
+    names = list(getattr(kind, "GATES", ()))
+    if "c" in kind.STATES:
+        names.append("h")  # where it is not the signal, which is tanh(c)
     for read, recorded, layers in read_side_by_side(model, recording.ids, recording.ends[starts]):
         column = np.where(recorded, where[np.minimum(read, len(where) - 1)], -1)
         kept = column >= 0
@@ -75,15 +78,12 @@ def read_excerpt(model: Model, recording: Recording, pieces: Sequence[Span], cel
         for row, index in enumerate(cells):
             layer, cell = recording.place(index)
             trace = layers[layer]
-            signals = dict(trace.gates)
-            if trace.c is not None:
-                signals["h"] = trace.h
-            for name, values in signals.items():
+            for name in names:
                 if name not in details:
                     details[name] = np.zeros((len(cells), len(places)), np.float32)
-                details[name][row, column[kept]] = values[kept, cell]
+                details[name][row, column[kept]] = trace[name][kept, cell]
         with np.errstate(over="ignore", invalid="ignore"):  # a ReLU network may overflow
-            logits = layers[-1].h[kept] @ head["head.weight"].T + head["head.bias"]
+            logits = layers[-1]["h"][kept] @ head["head.weight"].T + head["head.bias"]
             logp = log_softmax(logits)
         top = np.argsort(-logits, axis=1, kind="stable")[:, :best]
         guesses[column[kept]] = top

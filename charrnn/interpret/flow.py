@@ -13,14 +13,13 @@ Frasconi (1994); Pascanu, Mikolov and Bengio (2013). h[t-k] = φ(W_hh h[t-k-1] +
 of the vanilla layer a product of k factors W_hhᵀ diag(φ'): it shrinks or grows like a power.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from charrnn.nn.buffers import Buffers
 from charrnn.nn.loss import cross_entropy_gradient
 from charrnn.nn.network import Network
-from charrnn.nn.trace import LayerTrace
 
 
 @dataclass(frozen=True)
@@ -79,13 +78,12 @@ def state_gradients(
     for s in reversed(range(T)):
         dh = d_top if s == T - 1 else np.zeros_like(d_top)  # ∂loss/∂h_l[s] from above
         for layer in reversed(range(L)):
-            step = one_step(trace.layers[layer], s)
+            step = {name: array[s : s + 1] for name, array in trace.layers[layer].items()}  # of step s alone
             d_h[layer, s] = dh[0] + d_state[layer, 0]
             if d_c is not None:
-                assert step.inner is not None
-                o, tanh_c = step.gates["o"][0], step.inner[0]
+                o, tanh_c = step["o"][0], step["tanh_c"][0]
                 d_c[layer, s] = d_state[layer, 1] + d_h[layer, s] * o * (1 - tanh_c * tanh_c)
-            dx = buffers[layer]("dx", step.x.shape, dh.dtype) if step.x.ndim == 3 else None
+            dx = buffers[layer]("dx", step["x"].shape, dh.dtype) if step["x"].ndim == 3 else None
             d_state[layer] = network.cell.backward(
                 step,
                 dh,
@@ -100,25 +98,6 @@ def state_gradients(
                 assert dx is not None
                 dh = dx
     return d_h, d_c
-
-
-def one_step(trace: LayerTrace, s: int) -> LayerTrace:
-    """What a layer's forward pass over step s alone would have left, as views."""
-
-    def at_s(array: np.ndarray | None) -> np.ndarray | None:
-        return None if array is None else array[s : s + 1]
-
-    return replace(
-        trace,
-        x=trace.x[s : s + 1],
-        h=trace.h[s : s + 1],
-        h_prev=trace.h_prev[s : s + 1],
-        c=at_s(trace.c),
-        c_prev=at_s(trace.c_prev),
-        inner=at_s(trace.inner),
-        gates={name: gate[s : s + 1] for name, gate in trace.gates.items()},
-        stacked_gates=None if trace.stacked_gates is None else trace.stacked_gates[:, s : s + 1],
-    )
 
 
 def spectral_radii(network: Network) -> list[dict[str, float]]:

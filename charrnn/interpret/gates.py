@@ -59,7 +59,7 @@ def gate_saturation(model: Model, text: str) -> list[GateSaturation]:
         counted = recorded & (places >= WARM_UP)
         for k, layer in enumerate(layers):
             for g, name in enumerate(names):
-                gate = layer.gates[name][counted]
+                gate = layer[name][counted]
                 left[k, g] += np.sum(gate < LEFT, axis=0)
                 right[k, g] += np.sum(gate > RIGHT, axis=0)
     n = len(ids) - WARM_UP

@@ -15,7 +15,6 @@ import numpy as np
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError
 from charrnn.model.model import Model
-from charrnn.nn.trace import LayerTrace
 
 WARM_UP = 200  # symbols read before a segment's first one is recorded
 GAP = 200  # characters between SELECT and CONFIRM: what one half ends with is forgotten
@@ -60,7 +59,7 @@ def fresh_starts(text: str) -> np.ndarray:
 
 def read_side_by_side(
     model: Model, ids: np.ndarray, starts: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray, list[LayerTrace]]]:
+) -> Iterator[tuple[np.ndarray, np.ndarray, list[dict[str, np.ndarray]]]]:
     """Read ``ids`` (n,) in up to SEGMENTS segments at once, each approached from a place in ``starts``.
 
     Yields, for every STEP symbols, places (STEP, B) in ``ids``, whether each is to be recorded (STEP, B), and
@@ -112,7 +111,7 @@ def record(model: Model, text: str, *, signal: str = "cell") -> Recording:
     signals = np.empty((L * H, len(ids)), np.float32)
     for places, recorded, layers in read_side_by_side(model, ids, ends[starts] if len(ids) else starts):
         for k, layer in enumerate(layers):
-            values = np.tanh(layer.c) if layer.c is not None and signal == "cell" else layer.h
+            values = layer["tanh_c"] if "tanh_c" in layer and signal == "cell" else layer["h"]
             for b in np.flatnonzero(recorded.any(axis=0)):
                 kept = recorded[:, b]
                 signals[k * H : (k + 1) * H, places[kept, b]] = values[kept, b].T

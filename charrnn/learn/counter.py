@@ -76,8 +76,7 @@ def compute() -> Counter:
     x = one_string(SHOWN)
     logits, _, trace = network.forward(x[:, None], network.zero_state(1))
     (layer,) = trace.layers
-    assert layer.c is not None
-    c = layer.c[:, 0].copy()
+    c = layer["c"][:, 0].copy()
     p_end = float(np.exp(log_softmax(logits[-1, 0]))[NEWLINE])
     count = np.cumsum((x == A).astype(int) - (x == B))
     correlations = np.array([np.corrcoef(count, unit)[0, 1] for unit in c.T])

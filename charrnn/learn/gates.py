@@ -47,10 +47,9 @@ def compute() -> Gates:
     train(network, passes_over(TEXT, STEPS), "adagrad", 0.1)
     _, _, trace = network.forward(column(READ), network.zero_state(1))
     (layer,) = trace.layers
-    assert layer.c is not None
-    arrays = {**layer.gates, "c": layer.c, "h": layer.h}
+    arrays = {name: layer[name] for name in (*network.cell.GATES, "c", "h")}
     # The cell that keeps most: where f is high and c still moves.
-    keeps = layer.gates["f"].mean(axis=0)[0] * np.tanh(layer.c).std(axis=0)[0]
+    keeps = layer["f"].mean(axis=0)[0] * layer["tanh_c"].std(axis=0)[0]
     cell = int(keeps.argmax())
     rows = {name: array[:, 0, cell].copy() for name, array in arrays.items()}
     return Gates(cell, rows, _flows())

@@ -45,7 +45,7 @@ def compute() -> OneStep:
     states = []
     for before in (BEFORE, OTHER):
         _, _, trace = network.forward(column(before + NOW), network.zero_state(1))
-        states.append(trace.layers[0].h[:, 0].copy())
+        states.append(trace.layers[0]["h"][:, 0].copy())
     h_before, h = states[0]
     from_input = w["weight_ih"][:, column(NOW)[0, 0]]
     from_before = w["weight_hh"] @ h_before

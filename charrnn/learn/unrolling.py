@@ -41,7 +41,7 @@ def compute() -> Unrolling:
 
     def read(chunk: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         _, last, trace = network.forward(chunk, state)
-        return trace.layers[0].h[:, 0].copy(), last
+        return trace.layers[0]["h"][:, 0].copy(), last
 
     whole, _ = read(x, zero)
     _, handed_on = read(x[:CUT], zero)

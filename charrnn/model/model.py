@@ -106,7 +106,7 @@ class Model:
         for start in range(0, len(ids), CHUNK):
             _, state, trace = self.network.forward(ids[start : start + CHUNK, None], state)
             for name, parts in recorded.items():
-                parts.append(np.stack([getattr(layer, name)[:, 0] for layer in trace.layers], axis=1))
+                parts.append(np.stack([layer[name][:, 0] for layer in trace.layers], axis=1))
         empty = np.zeros((0, self.config.layers, self.config.hidden), self.network.theta.dtype)
         return {name: np.concatenate([empty, *parts]) for name, parts in recorded.items()}
 

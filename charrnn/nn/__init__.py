@@ -3,6 +3,7 @@
 Nothing here prints, opens files or owns a random generator. Read in this order:
 
     linear.py     y = W x + b for real vectors and for symbols (a one-hot look-up)
+    functions.py  tanh and the logistic sigmoid of the gates
     rnn.py        the vanilla cell        gru.py, lstm.py   the gated ones
     network.py    cells stacked between an input and a softmax head
     loss.py       cross-entropy in nats and its gradient

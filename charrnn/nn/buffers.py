@@ -36,3 +36,9 @@ class Buffers:
         if array is None or array.shape != shape or array.dtype != dtype:
             array = self._arrays[name] = np.empty(shape, dtype)
         return array
+
+    def shifted(self, name: str, before: np.ndarray, T: int) -> tuple[np.ndarray, np.ndarray]:
+        """Two views (T, …) of one buffer, of s[t-1] and of s[t], where s[-1] is `before` (…)."""
+        whole = self(name, (T + 1, *before.shape), before.dtype)
+        whole[0] = before
+        return whole[:-1], whole[1:]

@@ -17,7 +17,6 @@ import numpy as np
 from charrnn.config import ModelConfig
 from charrnn.nn import gru, linear, lstm, rnn
 from charrnn.nn.buffers import Buffers, flat
-from charrnn.nn.trace import LayerTrace
 
 SHAPES_KEPT = 4  # (T, B) whose buffers are kept: training has one, validation a few
 CELL_MODULES: dict[str, ModuleType] = {"rnn": rnn, "gru": gru, "lstm": lstm}
@@ -74,7 +73,7 @@ class Trace:
     """What `Network.forward` leaves for `backward`, and for those who look at cells."""
 
     x: np.ndarray
-    layers: list[LayerTrace]
+    layers: list[dict[str, np.ndarray]]  # arrays (T, B, …) of each layer, by the letters of its equations
     masks: list[np.ndarray | None]  # dropout mask on each layer's output
     top: np.ndarray  # (T, B, H), what the head saw
 
@@ -164,17 +163,17 @@ class Network:
             hold = clamp.hold(config.cell) if clamp is not None and clamp.layer == k else None
             params = self.layer(self.params, k)
             trace = self.cell.forward(below, state[k], params, buffers[k], hold=hold, **self.options)
-            new_state[k] = trace.state
+            new_state[k] = [trace[name][-1] for name in self.cell.STATES]
             layers.append(trace)
-            below, mask = trace.h, None
+            below, mask = trace["h"], None
             if rng is not None and dropout > 0:
                 mask = (rng.random(below.shape, dtype) >= dropout).astype(dtype)
                 mask *= dtype.type(1 / (1 - dropout))
                 below = np.multiply(below, mask, out=buffers[k]("dropped", below.shape, dtype))
             masks.append(mask)
-        weight, bias = self.params["head.weight"][None], self.params["head.bias"][None]
+        weight, bias = self.params["head.weight"][None], self.params["head.bias"][None]  # one block
         (logits,) = linear.forward(
-            below, weight, bias, buffers[-1]("logits", (1, T, B, self.vocab_size), dtype)
+            below, weight, bias, out=buffers[-1]("logits", (1, T, B, self.vocab_size), dtype)
         )
         return logits, new_state, Trace(x, layers, masks, below)
 
@@ -202,7 +201,7 @@ class Network:
             assert dh is not None
             if (mask := trace.masks[k]) is not None:
                 dh *= mask
-            x = trace.layers[k].x
+            x = trace.layers[k]["x"]
             dx = buffers[k]("dx", x.shape, dtype) if x.ndim == 3 else None
             params, grads = self.layer(self.params, k), self.layer(self.grads, k)
             d_state0[k] = self.cell.backward(
@@ -211,7 +210,8 @@ class Network:
             dh = dx
         if config.embedding:
             assert dh is not None
-            d_embedding = self.grads["embedding.weight"][None]
-            linear.sum_by_symbol(trace.x.ravel(), dh.reshape(1, T * B, -1), d_embedding)
+            linear.sum_by_symbol(
+                trace.x.ravel(), dh.reshape(1, T * B, -1), self.grads["embedding.weight"][None]
+            )
             dh = None
         return d_state0, dh

@@ -4,6 +4,8 @@
     h[t] = φ(a[t]),  φ = tanh or ReLU           (2)
 
 Elman (1990), "Finding Structure in Time". Tensors are those of `torch.nn.RNN`, with one bias.
+
+Memory: 3 T B H numbers per layer: a, h and ∂loss/∂a.
 """
 
 from collections.abc import Mapping
@@ -12,7 +14,6 @@ import numpy as np
 
 from charrnn.nn import linear
 from charrnn.nn.buffers import Buffers
-from charrnn.nn.trace import LayerTrace
 
 STATES = ("h",)
 
@@ -30,33 +31,32 @@ def forward(
     *,
     nonlinearity: str = "tanh",
     hold: tuple[np.ndarray, np.ndarray] | None = None,
-) -> LayerTrace:
+) -> dict[str, np.ndarray]:
     """Run a chunk.
 
     x : (T, B, F) or symbols (T, B); state : (1, B, H), the h before the chunk
     hold : mask (B, H) and values (B, H); where the mask is true, h[t] := value at every step
+
+    Returns the trace: the arrays that backward needs, by their letters.
     """
-    (T, B), H = x.shape[:2], params["weight_hh"].shape[1]
-    dtype = params["weight_hh"].dtype
-    w_hh_t = np.ascontiguousarray(params["weight_hh"].T)  # BLAS is quicker with it this way round
-    w_ih, bias = params["weight_ih"][None], params["bias"][None]
-    (a,) = linear.forward(x, w_ih, bias, buffers("a", (1, T, B, H), dtype))
-    h = buffers("h", (T + 1, B, H), dtype)
-    h[0] = state[0]
-    for a_t, h_prev, h_t in zip(a, h[:-1], h[1:], strict=True):
-        np.dot(h_prev, w_hh_t, out=h_t)  # (1); np.matmul takes longer over one stream
-        h_t += a_t
+    w_ih, w_hh, bias = linear.by_gate(params, 1)  # (1, H, F), (1, H, H), (1, H)
+    (w_hh_t,) = np.ascontiguousarray(w_hh.transpose(0, 2, 1))  # for few streams, BLAS is quicker with it
+    (T, B), H, dtype = x.shape[:2], len(w_hh_t), w_hh.dtype
+    (a,) = linear.forward(x, w_ih, bias, out=buffers("a", (1, T, B, H), dtype))
+    h_prev, h = buffers.shifted("h", state[0], T)  # (T, B, H) each
+    for t in range(T):
+        a[t] += h_prev[t] @ w_hh_t  # (1)
         if nonlinearity == "tanh":  # (2)
-            np.tanh(h_t, out=h_t)
+            np.tanh(a[t], out=h[t])
         else:
-            np.maximum(h_t, 0, out=h_t)
+            np.maximum(a[t], 0, out=h[t])
         if hold is not None:
-            np.copyto(h_t, hold[1], where=hold[0])
-    return LayerTrace(x=x, h=h[1:], h_prev=h[:-1], state=h[-1:])
+            np.copyto(h[t], hold[1], where=hold[0])
+    return {"x": x, "h": h, "h_prev": h_prev}
 
 
 def backward(
-    trace: LayerTrace,
+    trace: Mapping[str, np.ndarray],
     dh_out: np.ndarray,
     d_state: np.ndarray,
     params: Mapping[str, np.ndarray],
@@ -71,20 +71,19 @@ def backward(
     dh_out : (T, B, H), ∂loss/∂h[t] from above; d_state : (1, B, H), from the chunk that follows
     Returns ∂loss/∂state, (1, B, H).
     """
-    h, w_hh = trace.h, params["weight_hh"]
+    h, h_prev = trace["h"], trace["h_prev"]
+    w_ih, (w_hh,), _ = linear.by_gate(params, 1)
+    d_w_ih, (d_w_hh,), d_bias = linear.by_gate(grads, 1)
     T, B, H = h.shape
-    da = buffers("da", (T, B, H), h.dtype)
-    if nonlinearity == "tanh":  # (2): φ' = 1 - h², or 1 where h > 0
-        np.multiply(h, h, out=da)
-        np.subtract(1, da, out=da)
-    else:
-        np.greater(h, 0, out=da)
-    dh = d_state[0].copy()
-    for da_t, dh_out_t in zip(da[::-1], dh_out[::-1], strict=True):
-        dh += dh_out_t
-        da_t *= dh  # (2)
-        np.dot(da_t, w_hh, out=dh)  # (1)
-    np.matmul(da.reshape(-1, H).T, trace.h_prev.reshape(-1, H), out=grads["weight_hh"])
-    w_ih, d_w_ih, d_bias = params["weight_ih"][None], grads["weight_ih"][None], grads["bias"][None]
-    linear.backward(trace.x, w_ih, da[None], d_w_ih, d_bias, dx)
+    (da,) = da_by_gate = buffers("da", (1, T, B, H), h.dtype)
+    dh = d_state[0]
+    for t in reversed(range(T)):
+        dh = dh + dh_out[t]
+        if nonlinearity == "tanh":  # (2)
+            da[t] = (1 - h[t] * h[t]) * dh
+        else:
+            da[t] = (h[t] > 0) * dh
+        dh = da[t] @ w_hh  # (1)
+    np.matmul(da.reshape(-1, H).T, h_prev.reshape(-1, H), out=d_w_hh)
+    linear.backward(trace["x"], w_ih, da_by_gate, d_w_ih, d_bias, dx)
     return dh[None]

@@ -58,7 +58,7 @@ def features(model: Model, texts: Sequence[np.ndarray]) -> np.ndarray:
             ending = np.flatnonzero(lengths[rows] // STEPS == start // STEPS)
             t = lengths[rows[ending]] - start
             for k, layer in enumerate(trace.layers):
-                states = layer.h if layer.c is None else layer.c
+                states = layer["c"] if "c" in layer else layer["h"]
                 found[rows[ending], k * H : (k + 1) * H] = states[t, ending]
     return found
 

@@ -7,6 +7,7 @@ from helpers.chunks import CELLS, VOCAB, make_chunk, make_network
 from charrnn.config import ModelConfig
 from charrnn.interpret.flow import gradient_flow, spectral_radii, state_gradients
 from charrnn.model.torch_layout import to_torch
+from charrnn.nn.buffers import Buffers
 from charrnn.nn.gradcheck import relative_error
 from charrnn.nn.init import initialise
 from charrnn.nn.loss import cross_entropy
@@ -34,16 +35,14 @@ def losses_with(network, x, targets, state, layer, step, array, change):
             below = network.params["embedding.weight"][below]
         for k in range(network.config.layers):
             params = network.layer(network.params, k)
-            trace = network.cell.forward(
-                below, state[k], params, lambda _, shape, dtype: np.empty(shape, dtype), **network.options
-            )
-            state[k] = trace.state
+            trace = network.cell.forward(below, state[k], params, Buffers(), **network.options)
+            state[k] = [trace[name][-1] for name in network.cell.STATES]
             if (k, t) == (layer, step):
                 if array == "h":
                     state[k, 0] += change
                 else:
                     state[k, 1] += change
-                    state[k, 0] = trace.gates["o"][0] * np.tanh(state[k, 1])
+                    state[k, 0] = trace["o"][0] * np.tanh(state[k, 1])
             below = state[k, :1].copy()
     logits = below[0] @ network.params["head.weight"].T + network.params["head.bias"]
     return cross_entropy(logits, targets)

@@ -90,7 +90,7 @@ def test_bytes_are_recorded_where_characters_end():
     state = model.network.zero_state(1)
     for k in ids:
         _, state, trace = model.network.forward(np.array([[k]]), state)
-        states.append(np.concatenate([layer.h[0, 0] for layer in trace.layers]))
+        states.append(np.concatenate([layer["h"][0, 0] for layer in trace.layers]))
     ends = [len(text[: t + 1].encode("utf-8", "surrogateescape")) - 1 for t in range(len(text))]
     np.testing.assert_allclose(found.signals, np.array(states)[ends].T, atol=1e-6)
 

@@ -260,7 +260,7 @@ def test_an_excerpt_agrees_with_the_recording(cell: str) -> None:
         np.testing.assert_allclose(excerpt.details["h"], product, atol=1e-6)
         _, _, trace = model.network.forward(ids[:40], model.network.zero_state(1))
         for name in "ifgo":
-            expected = trace.layers[0].gates[name][10:40, 0, [3, 30]].T
+            expected = trace.layers[0][name][10:40, 0, [3, 30]].T
             np.testing.assert_allclose(excerpt.details[name][:, :30], expected, atol=1e-6)
     else:
         assert excerpt.details.keys() == ({"r", "z", "n"} if cell == "gru" else set())

@@ -1,0 +1,211 @@
+"""Do the tests notice when the maths changes? One small change at a time, and the tests of that module after each.
+
+    .venv/bin/python tests/mutants.py                        # every module of TESTS: some hours
+    .venv/bin/python tests/mutants.py nn/lstm nn/gru         # these alone
+    .venv/bin/python tests/mutants.py --sample 100 --seed 1  # so many, drawn at random
+
+A mutant is the module with one operator, comparison, constant or sign changed, or one statement left out. It lives
+in a process of its own, in place of the module as it stands on disk, which stays as it is. A mutant that all tests
+pass survives: either a test is missing, or the change makes no difference and EQUIVALENT says why. Survivors are
+written to stdout, one a line; the exit code is 1 when there are any.
+"""
+
+import argparse
+import ast
+import os
+import random
+import resource
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+
+import hypothesis  # noqa: F401 - this and the next two here once, not in every process anew
+import numpy as np  # noqa: F401
+import pytest
+import torch  # noqa: F401
+
+ROOT = Path(__file__).parents[1]
+
+# module -> the tests that speak of it, the quickest to notice first
+NN = "tests/nn/test_network.py tests/nn/test_gradients.py tests/nn/test_init.py tests/nn/test_torch_parity.py"
+TESTS = {
+    "nn/linear": f"tests/nn/test_linear.py {NN}",
+    "nn/rnn": NN,
+    "nn/lstm": NN,
+    "nn/gru": NN,
+    "nn/network": NN,
+    "nn/loss": f"tests/nn/test_loss.py {NN}",
+    "nn/init": "tests/nn/test_init.py",
+    "nn/gradcheck": "tests/nn/test_gradients.py tests/cli/test_learning_commands.py",
+    "nn/optimizers": "tests/nn/test_optimizers.py",
+    "nn/clipping": "tests/nn/test_clipping.py",
+    "interpret/scores": "tests/interpret/test_scores.py tests/interpret/test_findings.py",
+    "interpret/cause": "tests/interpret/test_cause.py tests/interpret/test_findings.py",
+}
+
+OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.FloorDiv: ast.Mult,
+    ast.Mod: ast.Mult,
+    ast.Pow: ast.Mult,
+    ast.BitAnd: ast.BitOr,
+    ast.BitOr: ast.BitAnd,
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+    ast.And: ast.Or,
+    ast.Or: ast.And,
+}
+FUNCTIONS = {"multiply": "divide", "divide": "multiply", "add": "subtract", "subtract": "add"}
+FUNCTIONS |= {"maximum": "minimum", "minimum": "maximum", "max": "min", "min": "max", "tanh": "sin"}
+
+# module -> {change: why no test can notice it}
+EQUIVALENT: dict[str, dict[str, str]] = {}
+
+
+SKIPPED = (ast.Raise, ast.Assert, ast.JoinedStr)  # words for people, and what only guards
+SKIPPED_FIELDS = ("annotation", "returns", "decorator_list")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """line : of the statement that is changed; change : the statement before and after; code : the module"""
+
+    module: str
+    line: int
+    change: str
+    code: CodeType
+
+    def __str__(self) -> str:
+        return f"charrnn/{self.module}.py:{self.line}: {self.change}"
+
+
+def mutants(module: str) -> Iterator[Mutant]:
+    """All mutants of a module, from its first line to its last."""
+    path = ROOT / "charrnn" / f"{module}.py"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for statement, owner, field, other in changes(tree, tree):
+        kept, before = getattr(owner, field), words(statement)
+        setattr(owner, field, other)
+        after = "pass" if isinstance(other, list) and field != "ops" else words(statement)
+        code = compile(ast.fix_missing_locations(tree), str(path), "exec")
+        setattr(owner, field, kept)
+        yield Mutant(module, statement.lineno, f"{before}  ->  {after}", code)
+
+
+def words(statement: ast.AST) -> str:
+    """A statement on one line; of a compound one its head."""
+    return ast.unparse(statement).splitlines()[0]
+
+
+def changes(node: ast.AST, statement: ast.AST) -> Iterator[tuple[ast.AST, ast.AST, str, object]]:
+    """(statement, node, name of its field, another value of it) for every change below `node`."""
+    match node:
+        case ast.BinOp(op=op) | ast.AugAssign(op=op) | ast.BoolOp(op=op) if type(op) in OPERATORS:
+            yield statement, node, "op", OPERATORS[type(op)]()
+        case ast.Compare(ops=[op, *others]) if type(op) in OPERATORS:
+            yield statement, node, "ops", [OPERATORS[type(op)](), *others]
+        case ast.UnaryOp():
+            yield statement, node, "op", ast.UAdd()
+        case ast.Constant(value=bool(value)):
+            yield statement, node, "value", not value
+        case ast.Constant(value=int(value) | float(value)):
+            yield statement, node, "value", value + 1
+        case ast.Attribute(attr=name) | ast.Name(id=name) if name in FUNCTIONS:
+            yield statement, node, "attr" if isinstance(node, ast.Attribute) else "id", FUNCTIONS[name]
+    for field, value in ast.iter_fields(node):
+        children = value if isinstance(value, list) else [value]
+        for n, child in enumerate(children):
+            if not isinstance(child, ast.AST) or isinstance(child, SKIPPED) or field in SKIPPED_FIELDS:
+                continue
+            if can_go(child):
+                yield child, node, field, [*children[:n], ast.Pass(), *children[n + 1 :]]
+            yield from changes(child, child if isinstance(child, ast.stmt) else statement)
+
+
+def can_go(node: ast.AST) -> bool:
+    """Whether it is a statement that may be left out: an assignment, a call, or an `if` without `else`."""
+    match node:
+        case ast.Expr(value=ast.Call()) | ast.Assign() | ast.AugAssign() | ast.If(orelse=[]):
+            return True
+    return False
+
+
+def notice(mutant: Mutant | None, tests: list[str], seconds: int) -> bool:
+    """Whether any test fails, in a process of its own, which has so much processor time."""
+    if not (child := os.fork()):
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        if mutant:
+            sys.meta_path.insert(0, InPlaceOf(f"charrnn.{mutant.module.replace('/', '.')}", mutant.code))
+        options = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what is imported already
+        os._exit(any(pytest.main([*options, file]) for file in tests))  # the first that fails is the last
+    return os.waitpid(child, 0)[1] != 0
+
+
+class InPlaceOf(SourceFileLoader):
+    """Finds and loads a module with other code than its file's."""
+
+    def __init__(self, name: str, code: CodeType) -> None:
+        super().__init__(name, "")
+        self.code = code
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != self.name:
+            return None
+        spec = PathFinder.find_spec(name, path)
+        assert spec is not None
+        spec.loader = self
+        return spec
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.code
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help="such as nn/lstm; all by default")
+    parser.add_argument(
+        "--sample", type=int, default=0, metavar="N", help="mutants to draw of each module; 0 is all"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the draw")
+    arguments = parser.parse_args()
+    os.chdir(ROOT)
+    survivors = 0
+    for module in arguments.modules or TESTS:
+        tests = TESTS[module].split()
+        started = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        if notice(None, tests, seconds=3600):
+            parser.error(f"the tests of {module} fail as it is: {TESTS[module]}")
+        seconds = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - started
+        known = EQUIVALENT.get(module, {})
+        found = [mutant for mutant in mutants(module) if mutant.change not in known]
+        if 0 < arguments.sample < len(found):
+            found = random.Random(arguments.seed).sample(found, arguments.sample)
+        lived = [mutant for mutant in found if not notice(mutant, tests, int(3 * seconds) + 10)]
+        print(*lived, sep="\n", end="\n" * bool(lived), flush=True)
+        print(f"{module}: {len(lived)} of {len(found)} mutants survive", file=sys.stderr, flush=True)
+        survivors += len(lived)
+    return int(survivors > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

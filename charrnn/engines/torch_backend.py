@@ -10,8 +10,9 @@ can be resumed with the other, on any device and any number of ranks.
 """
 
 import platform
+import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -149,7 +150,30 @@ class TorchBackend:
             **{theirs: self._memory[name] for name, theirs in self._memory_names.items()},
         }
         self._steps_taken = 0
+        self._arithmetic: Callable[[], AbstractContextManager[None]] = nullcontext
+        if config.precision == "bfloat16" and self._device.type == "cpu":
+            self._arithmetic = self._that_runs()
         self.engine = self._describe()
+
+    def _that_runs(self) -> Callable[[], AbstractContextManager[None]]:
+        """As things are, or without oneDNN, which on some CPUs has no recurrent layers in bfloat16.
+
+        Raises UsageError where torch can do neither.
+        """
+        problem: RuntimeError | None = None
+        symbol = torch.zeros(1, self._state.shape[2], dtype=torch.long)
+        for arithmetic in (nullcontext, _without_onednn):
+            try:
+                with arithmetic():
+                    logits, _ = self._forward(symbol)
+                torch.autograd.grad(logits.float().sum(), [parameter for parameter, _, _ in self._parts])
+                return arithmetic
+            except RuntimeError as error:
+                problem = error
+        raise UsageError(
+            f"--precision bfloat16: torch {torch.__version__} cannot train this network in it on this CPU "
+            f"({str(problem).splitlines()[0]}). Use float32"
+        )
 
     def _describe(self) -> str:
         """What computes, for the first lines of a run and the model card."""
@@ -168,6 +192,8 @@ class TorchBackend:
             told.append(f"TF32 {recurrent} in the recurrent layers, {head} in the head")
         if device.type == "cpu" and config.precision == "bfloat16" and lacks_bfloat16_units():
             told.append("emulated, since this CPU has no bfloat16 units: float32 is faster")
+        if self._arithmetic is _without_onednn:
+            told.append("without oneDNN, which has no such layers in bfloat16 for this CPU")
         if self._ranks.size > 1:
             told.append(f"{self._ranks.size} processes with {self._streams // self._ranks.size} streams each")
         return "; ".join(told)
@@ -178,8 +204,8 @@ class TorchBackend:
             seeds = self._rng.integers(2**63, size=self._ranks.size)
             self._generator.manual_seed(int(seeds[self._ranks.rank]))
         symbols = torch.from_numpy(np.stack([x, y])).to(self._device)
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-            logits, state = self._layers(symbols[0], self._state, self._drop if config.dropout else None)
+        with self._arithmetic():
+            logits, state = self._forward(symbols[0])
         logits = logits.to(self._theta.dtype)
         loss = (
             torch.nn.functional.cross_entropy(logits.flatten(0, 1), symbols[1].flatten(), reduction="sum")
@@ -202,6 +228,10 @@ class TorchBackend:
         total, grad_norm, stops = torch.stack([self._sums[size], norm, self._sums[size + 1]]).tolist()
         self._ranks.stop_heard = stops > 0
         return total / len(x), grad_norm
+
+    def _forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.precision == "bfloat16"):
+            return self._layers(x, self._state, self._drop if self._config.dropout else None)
 
     def _drop(self, h: torch.Tensor) -> torch.Tensor:
         keep = 1 - self._config.dropout
@@ -343,6 +373,18 @@ def _without_tf32() -> Iterator[None]:
         yield
     finally:
         torch.backends.cudnn.allow_tf32 = before
+
+
+@contextmanager
+def _without_onednn() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some versions warn of a flag for GPUs that goes with this one
+        off = torch.backends.mkldnn.flags(enabled=False)
+        off.__enter__()
+    try:
+        yield
+    finally:
+        off.__exit__(None, None, None)
 
 
 class TorchNetwork(Network):

@@ -201,6 +201,48 @@ def test_bfloat16_keeps_the_weights_in_float32(corpus: Path, tmp_path: Path) -> 
     assert resumed.steps == 70
 
 
+NO_PRIMITIVE = "could not create a primitive descriptor for the LSTM forward propagation primitive"
+
+
+def lacking_the_primitive(monkeypatch: pytest.MonkeyPatch, always: bool = False) -> None:
+    """Autocast to bfloat16, oneDNN has no LSTM; with `always` nobody has one."""
+    real = torch.nn.LSTM.forward
+
+    def forward(self: Any, *given: Any) -> Any:
+        if torch.is_autocast_enabled("cpu") and (always or torch._C._get_mkldnn_enabled()):
+            raise RuntimeError(f"{NO_PRIMITIVE}. Run workload with ONEDNN_VERBOSE=all\nto learn more")
+        return real(self, *given)
+
+    monkeypatch.setattr(torch.nn.LSTM, "forward", forward)
+
+
+def test_bfloat16_goes_on_without_onednn_where_that_has_no_lstm(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking_the_primitive(monkeypatch)
+    settings = {"backend": "torch", "max_steps": 10, "cell": "lstm"}
+    exact = run(corpus, tmp_path / "exact", **settings)
+    recorder = Recorder()
+    rough = run(corpus, tmp_path / "rough", precision="bfloat16", listener=recorder, **settings)
+    assert exact.train_loss_nats is not None
+    assert rough.train_loss_nats == pytest.approx(exact.train_loss_nats, abs=0.02)
+    assert recorder.about is not None
+    assert "without oneDNN, which has no such layers in bfloat16" in recorder.about.engine
+    assert torch._C._get_mkldnn_enabled()  # again, for all else
+
+
+def test_bfloat16_that_nobody_can_compute_is_refused(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking_the_primitive(monkeypatch, always=True)
+    with pytest.raises(UsageError) as told:
+        run(corpus, tmp_path / "out", backend="torch", precision="bfloat16", cell="lstm", max_steps=2)
+    assert str(told.value) == (
+        f"--precision bfloat16: torch {torch.__version__} cannot train this network in it on this CPU "
+        f"({NO_PRIMITIVE}. Run workload with ONEDNN_VERBOSE=all). Use float32"
+    )
+
+
 # ------------------------------------------------------------------------------------------------
 # What cannot be had
 

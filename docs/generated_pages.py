@@ -8,12 +8,16 @@ from pathlib import Path
 import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from charrnn.cli.app import app
 
 LOG = Path(__file__).parents[1] / "benchmarks/LOG.md"
+
+# Links of the pages to files of the repository, and the pages of the site that stand for them.
+IN_THE_SITE = {"../benchmarks/LOG.md": "log.md", "../README.md#what-you-can-do": "commands.md"}
 
 HEAD = """# Every command
 
@@ -26,6 +30,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     files.append(File.generated(config, "commands.md", content=commands_page()))
     files.append(File.generated(config, "log.md", content=LOG.read_text(encoding="utf-8")))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Called by mkdocs with the text of each page."""
+    for link, target in IN_THE_SITE.items():
+        markdown = markdown.replace(f"]({link})", f"]({target})")
+    return markdown
 
 
 def commands_page() -> str:

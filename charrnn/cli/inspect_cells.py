@@ -45,7 +45,7 @@ def inspect_cells(
     Examples:
       charrnn inspect-cells
       charrnn inspect-cells --concept quote --concept line_pos --guesses
-      charrnn inspect-cells --concept 'aside=between:(..)' --expect ')=+'
+      charrnn inspect-cells --concept 'first=between:\\n.. ' --expect ' =+'
       charrnn inspect-cells --cell 1:137 --text story.txt
       charrnn inspect-cells --html report.html
     """
@@ -102,4 +102,5 @@ def inspect_cells(
         else:
             chosen = pieces.of_findings(loaded, found, passages, guesses)
             out.print(view.report(found, chosen, out.width, look))
-        talk.print(view.remarks(found))
+        told_above = found.nothing_found and not (as_json or as_csv)
+        talk.print(view.remarks(found, refusals=not told_above))

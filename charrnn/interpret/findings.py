@@ -13,7 +13,7 @@ Cell and sign are chosen on SELECT and frozen; every figure reported but ``selec
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -144,10 +144,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A concept that cannot be judged on this text, and why."""
+    """A concept that cannot be judged on this text, and why.
+
+    stretches : how many there are, on or off, whichever is fewer, where these are too few
+    """
 
     concept: str
     reason: str
+    stretches: int | None = None
 
 
 @dataclass(frozen=True)
@@ -172,12 +176,29 @@ class Inspection:
     recording: Recording
     notes: tuple[str, ...]
 
+    @property
+    def nothing_found(self) -> str | None:
+        """Why no cell is said to follow a concept, and what to do; None where one is."""
+        if any(finding.verdict != "none" for finding in self.findings):
+            return None
+        told = []
+        if names := dict.fromkeys(finding.concept for finding in self.findings):
+            told.append(f"no cell follows {', '.join(names)} better than chance (p of at most {ALPHA:g})")
+        if few := [f"{one.concept} ({one.stretches})" for one in self.refusals if one.stretches is not None]:
+            told.append(
+                f"too few stretches on or off, where {FEWEST_RUNS} of each are needed: {', '.join(few)}. "
+                "Give a longer text (--text), or a rule that matches more often"
+            )
+        told += [f"{one.concept}: {one.reason}" for one in self.refusals if one.stretches is None]
+        return "; ".join(told) or "no concept was given"
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
             "characters": len(self.recording.text),
             "findings": [finding.as_dict() for finding in self.findings],
-            "refused": [{"concept": r.concept, "reason": r.reason} for r in self.refusals],
+            "nothing_found": self.nothing_found,
+            "refused": [asdict(refusal) for refusal in self.refusals],
             "concepts": [
                 {
                     "concept": p.concept,
@@ -211,7 +232,7 @@ def inspect_cells(
 ) -> Inspection:
     """Find the cells of ``model`` that follow ``concepts`` (all built-in ones but controls) on ``text``.
 
-    concepts : names of built-in ones, definitions as --concept takes them (``aside=between:(..)``), or Concepts;
+    concepts : names of built-in ones, definitions as --concept takes them (``name=span:[A-Z][a-z]+``), or Concepts;
         a string is one concept
     text : should be text the model was not trained on; its first MOST_CHARACTERS are read
     top : findings a concept, at most
@@ -240,7 +261,7 @@ def inspect_cells(
         off, on = class_runs(*_part(label, slice(recording.select.start, len(text))))
         if min(off, on) < FEWEST_RUNS:
             reason = f"fewer than {FEWEST_RUNS} stretches on or off in this text"
-            refusals.append(Refusal(label.name, reason))
+            refusals.append(Refusal(label.name, reason, min(off, on)))
         else:
             judged.append(label)
     select = score_cells(

@@ -61,7 +61,7 @@ def parse_concepts(texts: Sequence[str], expect: str | None = None) -> list[Conc
     if expect is not None and not any(concept.user_defined for concept in concepts):
         raise UsageError(
             f"--expect {expect!r} is for a concept of your own, and none is defined: a built-in one has its own "
-            "expectation (--list tells). Define one, for example: --concept 'aside=between:(..)' --expect ')=+'"
+            "expectation (--list tells). Define one, for example: --concept 'first=between:\\n.. ' --expect ' =+'"
         )
     return concepts
 

@@ -50,7 +50,10 @@ def test_json_keys_and_values(model: Model) -> None:
     result = run("--json", "--concept", "quote", "--concept", "bracket")
     assert result.exit_code == 0
     answer = json.loads(result.stdout)
-    assert answer.keys() == {"model", "characters", "findings", "refused", "concepts", "notes"}
+    assert answer.keys() == {
+        *("model", "characters", "findings", "nothing_found", "refused", "concepts", "notes"),
+    }
+    assert answer["nothing_found"] is None
     assert answer["model"] == str(Path("runs/tale/model.safetensors"))
     assert answer["characters"] == pytest.approx(len(HELD_OUT), abs=1)
     [finding] = answer["findings"]
@@ -66,11 +69,22 @@ def test_json_keys_and_values(model: Model) -> None:
     assert finding["verdict"] == "tracker"
     assert finding["confirm_score"] > 0.999
     assert answer["refused"] == [
-        {"concept": "bracket", "reason": "fewer than 30 stretches on or off in this text"}
+        {"concept": "bracket", "reason": "fewer than 30 stretches on or off in this text", "stretches": 0}
     ]
     assert [one["concept"] for one in answer["concepts"]] == ["quote", "bracket"]
     assert answer["concepts"][0].keys() == {"concept", "rule", "prevalence", "examples"}
     assert result.stderr.startswith(f"model {Path('runs/tale/model.safetensors')}\n")
+
+
+def test_nothing_found_is_told_where_the_result_would_be(model: Model) -> None:
+    few = "too few stretches on or off, where 30 of each are needed: bracket (0)"
+    shown = run("--concept", "bracket", columns=200)
+    assert shown.stdout.startswith(f"nothing found: {few}. Give a longer text")
+    assert "bracket" not in shown.stderr
+    answer = json.loads(run("--concept", "bracket", "--json").stdout)
+    assert answer["findings"] == []
+    assert answer["nothing_found"].startswith(few)
+    assert "not judged" in run("--concept", "bracket", "--csv").stderr
 
 
 @pytest.mark.parametrize("form", [[], ["--json"], ["--csv"]])

@@ -298,7 +298,23 @@ def test_the_report_and_what_was_left_out():
     assert render(view.remarks(inspection(refusals=refused, notes=["read [a] part"])), 80) == (
         "read [a] part\nnot judged, too short: url, tag\nnot judged, [all] constant: x\n"
     )
-    assert render(view.report(inspection(), {}, 80, BARS), 80).strip() == ""
+    assert render(view.remarks(inspection(refusals=refused), refusals=False), 80).strip() == ""
+
+
+def test_an_empty_report_says_why():
+    few = [Refusal("aside", "few", 22), Refusal("shout", "few", 3)]
+    shown = render(view.report(inspection(refusals=few), {}, 200, BARS), 200).strip()
+    assert shown == (
+        "nothing found: too few stretches on or off, where 30 of each are needed: aside (22), shout (3). "
+        "Give a longer text (--text), or a rule that matches more often"
+    )
+    chance = inspection([finding(verdict="none")], [Refusal("x", "[all] constant")])
+    shown = render(view.report(chance, {}, 200, BARS), 200)
+    assert (
+        "nothing found: no cell follows quote better than chance (p of at most 0.01); x: [all] constant"
+        in shown
+    )
+    assert "nothing found" not in render(view.report(inspection([finding()], few), {}, 200, BARS), 200)
 
 
 def test_legends():

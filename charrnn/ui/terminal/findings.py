@@ -259,6 +259,8 @@ def report(
         parts += [table(inspection.findings, width, look), Text(), Text(NOTE, "dim")]
         if any(f.predictive for f in inspection.findings):
             parts.append(Text("* the label looks ahead in the text", "dim"))
+    if inspection.nothing_found:
+        parts += [Text()] * bool(parts) + [Text(f"nothing found: {inspection.nothing_found}")]
     for place, (best, worst) in passages.items():
         f = inspection.findings[place]
         parts += [Text(), Text(f"{f.concept}: cell {f.layer}:{f.cell}, {f.verdict}", "bold")]
@@ -272,10 +274,10 @@ def report(
     return Group(*parts, Text())
 
 
-def remarks(inspection: Inspection) -> RenderableType:
-    """What was left out and why, and what else was seen."""
+def remarks(inspection: Inspection, *, refusals: bool = True) -> RenderableType:
+    """What else was seen, and with ``refusals`` what was left out and why."""
     lines = list(inspection.notes)
-    for reason in dict.fromkeys(refusal.reason for refusal in inspection.refusals):
+    for reason in dict.fromkeys(refusal.reason for refusal in inspection.refusals if refusals):
         names = ", ".join(r.concept for r in inspection.refusals if r.reason == reason)
         lines.append(f"not judged, {reason}: {names}")
     return Group(*map(Text, lines))

@@ -1,6 +1,5 @@
 """What a model file and the run it lies in tell of it."""
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import UsageError
 from charrnn.model.model import load_model
 from charrnn.runs.folder import RunFolder, snapshot_files
-from charrnn.runs.verdict import Verdict, judge
+from charrnn.runs.verdict import Verdict, is_number, judge, with_kept
+from charrnn.runs.yardstick import Yardstick
 
 NULLABLE = ("train_loss_nats", "val_loss_nats")
 
@@ -21,7 +21,8 @@ class Info:
     """A model without its weights.
 
     training : its card, as the file has it; whoever made the file may have put anything there
-    metrics : the records of its run, when they lie beside it, those that are well-formed
+    metrics : the records of its run, when they lie beside it, those that are well-formed; and the validation of
+        this model, where they lack it
     snapshots : the files of models that its run kept beside it, oldest first
     """
 
@@ -42,12 +43,18 @@ def read_info(path: str | os.PathLike[str]) -> Info:
     path = Path(path)
     model = load_model(path)
     card, parameters = model.training, model.network.theta.size
-    records = [record for record in RunFolder(path.parent).read_metrics() if _is_report(record)]
+    reports = [record for record in RunFolder(path.parent).read_metrics() if _is_report(record)]
+    records = with_kept(reports, card)
     verdict = None
     characters, config = at(card, "split", "train", kind=int), settings(card)
     if records and config is not None and characters is not None and characters > 0:
         verdict = judge(
-            records, parameters=parameters, characters=characters, model=model.config, config=config
+            records,
+            parameters=parameters,
+            characters=characters,
+            model=model.config,
+            config=config,
+            yardstick=Yardstick.from_card(at(card, "simple_models", kind=dict)),
         )
     return Info(
         path,
@@ -82,10 +89,6 @@ def settings(card: Mapping[str, Any]) -> TrainConfig | None:
 def _is_report(record: Mapping[str, Any]) -> bool:
     """Whether a line of metrics.jsonl has the numbers of a report; train and validation loss may be null."""
     return all(
-        _is_finite(record.get(name)) or (name in record and name in NULLABLE and record[name] is None)
+        is_number(record.get(name)) or (name in record and name in NULLABLE and record[name] is None)
         for name in ("step", "epoch", "seconds", *NULLABLE)
     )
-
-
-def _is_finite(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)

@@ -27,6 +27,18 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """The validation that the kept model is of.
+
+    It may be the closing one of a run that was resumed, which `Progress` does not know: the run goes on as if it
+    had not been made, since one with the larger budget from the start would not have made it.
+    """
+
+    step: int
+    val_loss_nats: float
+
+
+@dataclass(frozen=True)
 class Report:
     """One line of metrics.jsonl."""
 

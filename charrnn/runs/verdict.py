@@ -1,19 +1,24 @@
 """What the numbers of a run mean, in plain words, and which option would help.
 
-Everything is judged from metrics.jsonl: the validation losses, and between two of them the mean of the
-train losses. A validation loss in nats is compared with others relatively: 0.005 of 1.5 nats is 0.0075.
+Everything is judged from metrics.jsonl: the validation losses, and between two of them the mean of the train
+losses; and from what simple models make of the validation text. A loss in nats is compared with others relatively:
+0.005 of 1.5 nats is 0.0075.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
-from charrnn.config import ModelConfig, TrainConfig
+from charrnn.config import DEFAULT_LR, ModelConfig, TrainConfig
+from charrnn.runs.yardstick import LIKENESS_ORDER, Yardstick
 
 FLAT = 0.005  # a loss that changed by less, relatively, has not moved
 GAP = 0.1  # validation loss over train loss, relatively, from which the text is being learnt by heart
 FAR = 10  # parameters for each character: "the same order of magnitude" is what char-rnn's readme advises
 LATE = 0.75  # the last quarter of a run shows whether it still learns
+LOW = 1 / 3  # of the optimiser's default: a learning rate below it may be why little was learnt
+ENDED = 0.05  # of the first learning rate: a schedule that has come below it has come to its end
+HUGE = 1e300  # no loss, step or second of a run comes near it
 EARLY = 0.8  # a best validation before this share of a run was followed by enough to call it overfitting
 
 
@@ -21,8 +26,8 @@ EARLY = 0.8  # a best validation before this share of a run was followed by enou
 class Verdict:
     """How a run went.
 
-    kind : "no validation", "too early", "too little data", "overfitting", "unstable", "still improving",
-        "underfitting" or "levelled off"
+    kind : "unlike validation", "no validation", "too early", "learnt nothing", "learnt little", "too little data",
+        "overfitting", "unstable", "still improving", "learning slowly", "underfitting" or "levelled off"
     """
 
     kind: str
@@ -50,6 +55,23 @@ def size_warning(parameters: int, characters: int) -> str | None:
     )
 
 
+def unlike_warning(yardstick: Yardstick) -> str | None:
+    """What to say when the validation text is of another kind than the training text, in two sentences."""
+    if not yardstick.unlike:
+        return None
+    return " ".join(_unlike(yardstick))
+
+
+def _unlike(yardstick: Yardstick) -> tuple[str, str]:
+    return (
+        "The validation text, the end of the text, is unlike the rest: an "
+        f"order-{LIKENESS_ORDER} model fitted to the training text has {yardstick.order_2:.2f} nats on it, and "
+        f"{yardstick.held_out:.2f} on parts of the training text that it had not seen.",
+        "If the order of the lines does not matter, shuffle them (shuf text.txt > shuffled.txt); otherwise let "
+        "the text end with something like the rest. The model that is best on this end may not be the best.",
+    )
+
+
 def judge(
     records: Sequence[Mapping[str, Any]],
     *,
@@ -57,11 +79,15 @@ def judge(
     characters: int,
     model: ModelConfig,
     config: TrainConfig,
+    yardstick: Yardstick | None = None,
 ) -> Verdict:
     """The verdict on a run from the records of metrics.jsonl, oldest first.
 
     characters : of the training text; model, config : what the advice is to change
+    yardstick : what simple models make of the validation text, where that is known
     """
+    if yardstick is not None and yardstick.unlike:
+        return Verdict("unlike validation", *_unlike(yardstick))
     points = validations(records)
     if not points:
         return Verdict(
@@ -73,7 +99,7 @@ def judge(
         return Verdict(
             "too early",
             f"Too early to tell: {len(points)} validation{'s' * (len(points) > 1)} so far.",
-            f"Train longer ({_more_budget(records, config)}), or measure more often with --eval-every.",
+            f"{_go_on(records, config)}, or measure more often with --eval-every.",
         )
     last, best = points[-1], min(points, key=lambda point: point.validation)
     late = LATE * last.step
@@ -82,7 +108,39 @@ def judge(
     train_moves = last.train < (1 - FLAT) * until_late[-1].train
     rose = last.validation > (1 + FLAT) * best.validation and best.step <= EARLY * last.step
     gap = last.validation / last.train - 1 if last.train > 0 else float("inf")
+    slow = config.learning_rate < LOW * DEFAULT_LR[config.optimizer]
+    faster = (
+        f"Raise --lr: it is {config.learning_rate:g}, and {config.optimizer} learns at "
+        f"{DEFAULT_LR[config.optimizer]:g} by default"
+    )
 
+    def reached(loss: float) -> bool:
+        """Whether a simple model's loss was undercut, in training or on new text."""
+        return min(best.validation, last.train) < (1 - FLAT) * loss
+
+    if yardstick is not None and not reached(yardstick.unigram):
+        if slow:
+            remedy = f"{faster}."
+        elif improved:
+            remedy = f"{_go_on(records, config)}."
+        else:
+            remedy = f"Lower --lr, to {config.learning_rate / 10:g}."
+        if not reached(yardstick.uniform):
+            return Verdict(
+                "learnt nothing",
+                f"It has learnt nothing: validation is at {best.validation:.3f} nats, and guessing all symbols alike "
+                f"has {yardstick.uniform:.3f}.",
+                remedy,
+            )
+        return Verdict(
+            "learnt little",
+            f"It has learnt less than how often each symbol occurs: validation is at {best.validation:.3f} nats, "
+            f"where a model of that alone has {yardstick.unigram:.3f}.",
+            remedy,
+        )
+    beaten = ""
+    if yardstick is not None and best.validation >= yardstick.order_5:
+        beaten = f" An order-5 model has {yardstick.order_5:.3f}: there is more to learn."
     if parameters > FAR * characters and gap > GAP and not improved:
         return Verdict(
             "too little data",
@@ -113,8 +171,14 @@ def judge(
         return Verdict(
             "still improving",
             f"Still improving: validation fell to {best.validation:.3f} nats, from "
-            f"{until_late[-1].validation:.3f} at step {until_late[-1].step:,}.",
-            f"Go on with {_more_budget(records, config)}.",
+            f"{until_late[-1].validation:.3f} at step {until_late[-1].step:,}.{beaten}",
+            f"{_go_on(records, config)}.",
+        )
+    if beaten and slow and gap < GAP:
+        return Verdict(
+            "learning slowly",
+            f"Learning slowly: validation stays near {best.validation:.3f} nats.{beaten}",
+            f"{faster}.",
         )
     if gap < FLAT and not train_moves and parameters < characters:
         remedy = f"--hidden {2 * model.hidden}"
@@ -122,7 +186,7 @@ def judge(
             "underfitting",
             f"Underfitting: train and validation loss are level at {last.train:.3f} and "
             f"{last.validation:.3f} nats, so {parameters:,} parameters have learnt what they can of "
-            f"{characters:,} characters.",
+            f"{characters:,} characters.{beaten}",
             f"A lower --dropout (it is {config.dropout:g}), then a larger model: {remedy}."
             if config.dropout > 0
             else f"A larger model: {remedy}" + (" --layers 2." if model.layers == 1 else "."),
@@ -138,7 +202,7 @@ def judge(
     return Verdict(
         "levelled off",
         f"Levelled off: validation stays near its best, {best.validation:.3f} nats at step {best.step:,}, "
-        f"with the train loss at {last.train:.3f}.",
+        f"with the train loss at {last.train:.3f}.{beaten}",
         f"{remedy} may gain a little.",
     )
 
@@ -163,8 +227,10 @@ def _regularise(model: ModelConfig, config: TrainConfig) -> str:
     return f"More text or a smaller --hidden, such as {max(8, model.hidden // 2)},"
 
 
-def _more_budget(records: Sequence[Mapping[str, Any]], config: TrainConfig) -> str:
-    """The options of a resume that goes on: twice every budget that is spent."""
+def _go_on(records: Sequence[Mapping[str, Any]], config: TrainConfig) -> str:
+    """How to train for longer: with twice every budget that is spent, by a resume or, after a schedule that has
+    come to its end, in a new run. A resume would go on at a rate that no longer moves anything, or jump back up.
+    """
     last = records[-1]
     spent = {
         "--epochs": (config.epoch_budget, last["epoch"]),
@@ -176,4 +242,38 @@ def _more_budget(records: Sequence[Mapping[str, Any]], config: TrainConfig) -> s
         for name, (budget, used) in spent.items()
         if budget and used > 0.98 * budget
     ]
-    return " ".join(["--resume", *doubled])
+    rate = last.get("lr")
+    if config.schedule != "constant" and is_number(rate) and rate < ENDED * config.learning_rate:
+        longer = " ".join(doubled) or "a larger budget"
+        return f"Train anew and longer, with {longer}: the learning rate has fallen to its end"
+    return " ".join(["Go on with --resume", *doubled])
+
+
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Whether a value, of a file that anyone may have made, is a finite number that can be reckoned with."""
+    return type(value) in (int, float) and -HUGE < value < HUGE
+
+
+def with_kept(records: Sequence[Mapping[str, Any]], card: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The records, and the validation of the kept model where they lack it.
+
+    It may be the closing one of a run that was resumed: that run goes on as if it had not been made, since one
+    with the larger budget from the start would not have made it.
+    """
+    step, loss, train = (card.get(name) for name in ("step", "val_loss_nats", "train_loss_nats"))
+    if not is_number(step) or not is_number(loss):
+        return list(records)
+    known = any(record["step"] == step and record["val_loss_nats"] is not None for record in records)
+    before = [record for record in records if 0 < record["step"] <= step]
+    if known or not before:
+        return list(records)
+    epoch = step * before[-1]["epoch"] / before[-1]["step"]
+    kept = {
+        **before[-1],
+        "step": step,
+        "epoch": epoch,
+        "train_loss_nats": train if is_number(train) else None,
+        "val_loss_nats": loss,
+    }
+    place = records.index(before[-1]) + 1
+    return [*records[:place], kept, *records[place:]]

@@ -10,16 +10,26 @@ they were fitted on than they deserve: they are fitted on the model's training s
 """
 
 import lzma
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
+from charrnn.runs.yardstick import LIKENESS_ORDER, Yardstick
+from charrnn.text.batches import spread_part
 from charrnn.text.vocabulary import Vocabulary
 
 ORDER = 5
 FIT_AT_MOST = 20_000_000  # symbols of the training text, its last: tables of more would not fit in memory
 BLOCK = 2**20  # symbols looked up, or compressed, at once
 ODD = 0x9E3779B97F4A7C15  # multiplier of the hash for vocabularies too large for exact keys
+
+# What the yardstick of a run costs at most: about a second. Of longer texts it reads parts from evenly over them.
+YARDSTICK_FIT = 2**20  # symbols of the training text
+YARDSTICK_SCORED = 2**17  # symbols of the validation text
+HELD_OUT = 0.1  # of the training text, in
+HELD_OUT_PIECES = 20  # pieces
+SHORTEST_COMPARED = 1000  # symbols of either side
 
 
 class NGrams:
@@ -106,3 +116,19 @@ def _bytes(vocab: Vocabulary, ids: np.ndarray) -> Iterator[bytes]:
             yield vocab.codes[block].astype(np.uint8).tobytes()
         else:
             yield vocab.decode(block).encode("utf-8", "surrogatepass")
+
+
+def yardstick_of(training: np.ndarray, validation: np.ndarray, vocab_size: int) -> Yardstick:
+    """What simple models, fitted to a training text, make of a validation text of two symbols or more."""
+    training = np.asarray(spread_part(training, YARDSTICK_FIT))
+    validation = np.asarray(spread_part(validation, YARDSTICK_SCORED))
+    whole = NGrams(training, vocab_size)
+    losses = math.log(vocab_size), whole.mean_loss(validation, 0), whole.mean_loss(validation)
+    size = int(HELD_OUT * len(training) / HELD_OUT_PIECES)
+    if min(size * HELD_OUT_PIECES, len(validation)) < SHORTEST_COMPARED:
+        return Yardstick(*losses)
+    middles = (2 * np.arange(HELD_OUT_PIECES) + 1) * len(training) // (2 * HELD_OUT_PIECES)
+    pieces = (middles - size // 2)[:, None] + np.arange(size)
+    rest = NGrams(np.delete(training, pieces), vocab_size, LIKENESS_ORDER)
+    held_out = sum(rest.mean_loss(training[piece]) for piece in pieces) / HELD_OUT_PIECES
+    return Yardstick(*losses, rest.mean_loss(validation), held_out)

@@ -22,6 +22,15 @@ def split(
     return ids[:train_end], ids[train_end:val_end], ids[val_end:]
 
 
+def spread_part(ids: np.ndarray, most: int, pieces: int = 64) -> np.ndarray:
+    """At most `most` of the ids: all of them, or equal pieces from evenly over the whole, in their order."""
+    if len(ids) <= most:
+        return ids
+    size = most // pieces
+    starts = np.linspace(0, len(ids) - size, pieces).astype(int)
+    return np.concatenate([np.asarray(ids[start : start + size]) for start in starts])
+
+
 def fit_batch_size(n_ids: int, batch_size: int, seq_length: int) -> int:
     """The number of streams, at most `batch_size` and at least 1, that leaves each a whole chunk."""
     return max(1, min(batch_size, (n_ids - 1) // seq_length))

@@ -16,7 +16,7 @@ from charrnn.config import TrainConfig
 from charrnn.engines.backend import Backend
 from charrnn.errors import DivergedError
 from charrnn.nn.network import Network
-from charrnn.runs.records import Progress, Report, Sample
+from charrnn.runs.records import Kept, Progress, Report, Sample
 from charrnn.score import scoring
 from charrnn.training.schedules import learning_rate
 from charrnn.training.stopwatch import Stopwatch
@@ -96,6 +96,7 @@ class Trainer:
         self.draw = draw
         self.interrupted = interrupted
         self.progress = Progress(smooth_loss_nats=math.log(vocab_size))
+        self.kept: Kept | None = None
         self.eval_every = config.eval_every or max(streams.chunks, SHORTEST_EVAL)
         self.report_every = max(1, self.eval_every // 10)
         self.snapshot_every = max(1, streams.chunks // max(1, config.snapshots))
@@ -138,10 +139,13 @@ class Trainer:
         characters = self.progress.step * self.streams.batch_size * self.streams.seq_length
         return characters / seconds if seconds > 0 else 0.0
 
-    def restore(self, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+    def restore(
+        self, arrays: dict[str, np.ndarray], progress: dict[str, Any], kept: Kept | None = None
+    ) -> None:
+        """Go on from a checkpoint, with a model that is kept until there is a better one."""
         self.backend.restore(arrays)
         self.progress = Progress(**progress)
+        self.kept = kept
 
     def run(self) -> str:
         """Train until a budget is spent; returns which: "epochs", "max_steps", "max_minutes",
@@ -182,10 +186,16 @@ class Trainer:
                 self.progress.seconds += self._watch.lap("checkpoint")
                 last_checkpoint = self._watch.last
             if now - last_tick >= TICK_SECONDS:
-                self.listener.tick(self.progress, self.chars_per_second, self.used)
+                self.listener.tick(self._shown(), self.chars_per_second, self.used)
                 last_tick = now
         self._checkpoint()
         return reason
+
+    def _shown(self) -> Progress:
+        """The progress, its best that of the kept model."""
+        if self.kept is None:
+            return self.progress
+        return replace(self.progress, best_val_loss_nats=self.kept.val_loss_nats, best_step=self.kept.step)
 
     def _spent(self) -> str | None:
         config, progress = self.config, self.progress
@@ -251,9 +261,11 @@ class Trainer:
         took = self._watch.lap("validation")
         progress.validation_seconds += took
         progress.seconds += took
-        self._report(loss, is_best)
-        if is_best:
+        is_kept = is_best and (self.kept is None or loss is None or loss <= self.kept.val_loss_nats)
+        self._report(loss, is_kept)
+        if is_kept:
             self.store.save_model(network, asdict(progress))
+            self.kept = None if loss is None else Kept(progress.step, loss)
         self._sample(self.draw(network))
         # The last step may have gone wrong: then there is no state to go back to.
         if loss is None or loss < self._loss_limit:
@@ -291,7 +303,9 @@ class Trainer:
             assert self._good is not None
             arrays, progress = self._good
         self.store.save_checkpoint(arrays, asdict(progress))
-        if self.progress.best_val_loss_nats is None:  # no validation tells which is best: the newest is kept
+        if (
+            self.progress.best_val_loss_nats is None and self.kept is None
+        ):  # no validation tells which is best: the newest is kept
             self.store.save_model(self.backend.network(), asdict(self.progress))
 
     def _remember_good(self) -> None:

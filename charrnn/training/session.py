@@ -20,8 +20,10 @@ from charrnn.model import model_file
 from charrnn.model.model import Model
 from charrnn.nn.network import Network
 from charrnn.runs.folder import RunFolder
-from charrnn.runs.verdict import Verdict, judge
+from charrnn.runs.verdict import Verdict, judge, unlike_warning, with_kept
+from charrnn.runs.yardstick import Yardstick
 from charrnn.sampling.sampler import Sampler, SamplingConfig
+from charrnn.score.simple_models import yardstick_of
 from charrnn.text.batches import Streams, split
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import fine_tune
@@ -161,6 +163,9 @@ def _run(plan: Plan, ranks: Ranks, listener: RunListener, command_line: Sequence
     for note in notes(plan):
         listener.note(note)
     training, validation, _ = split(corpus.ids, config.val_fraction, config.test_fraction)
+    yardstick = yardstick_of(training, validation, len(corpus.vocabulary)) if len(validation) > 1 else None
+    if yardstick is not None and (warning := unlike_warning(yardstick)):
+        listener.note(warning)
     if plan.saved and config.threads is None:  # on which the results depend
         threads = plan.saved[0]["threads"]
     else:
@@ -172,7 +177,7 @@ def _run(plan: Plan, ranks: Ranks, listener: RunListener, command_line: Sequence
         step = plan.saved[0]["progress"]["step"]
         plan = replace(plan, changes=(*plan.changes, f"at step {step}: {change}"))
     with limited(config, threads), stop_on_signals() as stop:
-        store = RunStore(plan, threads, ranks.size, backend.engine, command_line)
+        store = RunStore(plan, threads, ranks.size, backend.engine, command_line, yardstick)
         draw = partial(_draw, vocabulary=corpus.vocabulary)
         trainer = Trainer(
             config,
@@ -187,7 +192,7 @@ def _run(plan: Plan, ranks: Ranks, listener: RunListener, command_line: Sequence
         )
         if plan.saved:
             metadata, arrays = plan.saved
-            trainer.restore(arrays, metadata["progress"])
+            trainer.restore(arrays, metadata["progress"], store.kept())
         folder.truncate_metrics(trainer.progress.reports)
         folder.truncate_samples(trainer.progress.samples)
         folder.drop_snapshots(most=config.snapshots, after=trainer.progress.step)
@@ -226,7 +231,7 @@ def _run(plan: Plan, ranks: Ranks, listener: RunListener, command_line: Sequence
                 f"  {command_to_resume(folder, corpus.sources)}",
                 stop.signal_number or signal.SIGTERM,  # that of another process
             )
-        return _result(plan, trainer, len(training))
+        return _result(plan, trainer, len(training), yardstick)
 
 
 def make_backend(plan: Plan, threads: int = 1) -> Backend:
@@ -291,7 +296,9 @@ def _draw(network: Network, vocabulary: Vocabulary) -> str:
     return "".join(text for _, text in Sampler(model, config))
 
 
-def _result(plan: Plan, trainer: Trainer, training_characters: int) -> TrainResult:
+def _result(
+    plan: Plan, trainer: Trainer, training_characters: int, yardstick: Yardstick | None
+) -> TrainResult:
     folder, progress = plan.folder, trainer.progress
     kept = model_file.read_metadata(folder.model)["training"]  # perhaps of before a resume
     best = kept["val_loss_nats"]
@@ -310,10 +317,11 @@ def _result(plan: Plan, trainer: Trainer, training_characters: int) -> TrainResu
         best_step=kept["step"],
         stopped_because=trainer.stopped_because,
         verdict=judge(
-            folder.read_metrics(),
+            with_kept(folder.read_metrics(), kept),
             parameters=parameters,
             characters=training_characters,
             model=plan.model,
             config=plan.config,
+            yardstick=yardstick,
         ),
     )

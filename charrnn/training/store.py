@@ -15,7 +15,8 @@ from charrnn.model import model_file
 from charrnn.model.model import Model
 from charrnn.nn.network import Network
 from charrnn.runs import checkpoint
-from charrnn.runs.records import Report, Sample
+from charrnn.runs.records import Kept, Report, Sample
+from charrnn.runs.yardstick import Yardstick
 from charrnn.text.batches import split
 from charrnn.text.corpus import Corpus
 from charrnn.training.plan import Plan
@@ -36,7 +37,13 @@ class RunStore:
     """The run folder as the training loop sees it."""
 
     def __init__(
-        self, plan: Plan, threads: int, ranks: int, engine: str, command_line: Sequence[str]
+        self,
+        plan: Plan,
+        threads: int,
+        ranks: int,
+        engine: str,
+        command_line: Sequence[str],
+        yardstick: Yardstick | None = None,
     ) -> None:
         self._plan = plan
         self._threads = threads
@@ -61,20 +68,18 @@ class RunStore:
                 "python": platform.python_version(),
             },
         }
-        self._kept_loss = self._loss_of_kept_model() if plan.saved else None
+        if yardstick is not None:
+            self.card["simple_models"] = asdict(yardstick)
 
-    def _loss_of_kept_model(self) -> float | None:
-        """Validation loss of the model in the folder, if it was measured on the same text.
-
-        A run that stopped had a closing validation, which its checkpoint does not know.
-        """
+    def kept(self) -> Kept | None:
+        """The validation that the model in the folder is of, if it was made on the same text."""
         try:
-            kept = model_file.read_metadata(self._plan.folder.model)["training"]
+            card = model_file.read_metadata(self._plan.folder.model)["training"]
             same = (
-                kept["corpus"]["sha256"] == self.card["corpus"]["sha256"]
-                and kept["split"] == self.card["split"]
+                card["corpus"]["sha256"] == self.card["corpus"]["sha256"]
+                and card["split"] == self.card["split"]
             )
-            return float(kept["val_loss_nats"]) if same else None
+            return Kept(int(card["step"]), float(card["val_loss_nats"])) if same else None
         except (ModelError, KeyError, TypeError, ValueError):
             return None
 
@@ -95,9 +100,6 @@ class RunStore:
         self.saved_step = progress["step"]
 
     def save_model(self, network: Network, progress: dict[str, Any]) -> None:
-        loss = progress["val_loss_nats"]
-        if self._kept_loss is not None and (loss is None or loss >= self._kept_loss):
-            return
         self._model(network, progress).save(self._plan.folder.model)
 
     def save_snapshot(self, network: Network, progress: dict[str, Any]) -> None:

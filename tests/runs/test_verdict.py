@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.runs.verdict import Verdict, judge, size_warning
+from charrnn.runs.verdict import Verdict, judge, size_warning, unlike_warning, with_kept
+from charrnn.runs.yardstick import Yardstick
 
 MODEL = ModelConfig(layers=2, hidden=128)
 
@@ -31,9 +32,21 @@ def records(
     return made
 
 
-def verdict_on(curves: list[dict], parameters: int = 200_000, characters: int = 500_000, **train) -> Verdict:
+def verdict_on(
+    curves: list[dict],
+    parameters: int = 200_000,
+    characters: int = 500_000,
+    yardstick: Yardstick | None = None,
+    **train,
+) -> Verdict:
+    config = TrainConfig(**train)
     return judge(
-        curves, parameters=parameters, characters=characters, model=MODEL, config=TrainConfig(**train)
+        curves,
+        parameters=parameters,
+        characters=characters,
+        model=MODEL,
+        config=config,
+        yardstick=yardstick,
     )
 
 
@@ -140,6 +153,121 @@ def test_records_without_a_train_loss_are_passed_over() -> None:
     for record in curves[::3]:
         record["train_loss_nats"] = None
     assert verdict_on(curves).kind == "overfitting"
+
+
+# ------------------------------------------------------------------------------------------------
+# Beside simple models
+
+SIMPLE = Yardstick(uniform=4.317, unigram=3.3, order_5=1.9, order_2=2.1, held_out=2.0)
+
+
+@pytest.mark.parametrize(
+    ("level", "train", "kind", "words", "advice"),
+    [
+        (4.324, {"lr": 1e-4}, "learnt nothing", ("4.324", "4.317"), "Raise --lr: it is 0.0001"),
+        (4.31, {"lr": 1e-4}, "learnt nothing", ("4.310", "4.317"), "adagrad learns at 0.1 by default"),
+        (4.324, {"lr": 5.0}, "learnt nothing", ("4.324",), "Lower --lr, to 0.5."),
+        (3.4, {"lr": 0.01}, "learnt little", ("3.400", "3.300"), "Raise --lr: it is 0.01"),
+        (3.4, {}, "learnt little", ("3.400", "3.300"), "Lower --lr, to 0.01."),
+        (2.5, {"lr": 0.01}, "learning slowly", ("2.500", "1.900"), "Raise --lr: it is 0.01"),
+        (2.5, {}, "underfitting", ("An order-5 model has 1.900: there is more to learn",), "--hidden 256"),
+        (1.85, {"lr": 0.01}, "underfitting", ("have learnt what they can",), "--hidden 256"),
+    ],
+)
+def test_a_run_that_is_level_is_compared_with_simple_models(
+    level: float, train: dict, kind: str, words: tuple[str, ...], advice: str
+) -> None:
+    """The train loss is level with that of validation, from the first epoch on."""
+    verdict = verdict_on(records(lambda e: level, lambda e: level), 20_000, yardstick=SIMPLE, **train)
+    assert verdict.kind == kind
+    assert all(word in verdict.sentence for word in words)
+    assert advice in verdict.advice
+    assert ("order-5" in verdict.sentence) == (1.9 < level < 3.3)
+
+
+def test_a_run_that_falls_but_knows_less_than_the_frequencies_is_told_to_learn_faster_or_go_on() -> None:
+    curves = records(falling(4.3, 3.4, 0.3), falling(4.3, 3.4, 0.3))
+    assert "Raise --lr" in verdict_on(curves, yardstick=SIMPLE, lr=0.001).advice
+    assert "--resume --epochs 20" in verdict_on(curves, yardstick=SIMPLE).advice
+
+
+def test_a_run_that_improves_is_told_what_an_order_5_model_has() -> None:
+    curves = records(falling(3, 1.4, 0.2), falling(3.1, 1.5, 0.2))
+    verdict = verdict_on(curves, yardstick=Yardstick(4.3, 3.3, 1.5))
+    assert verdict.kind == "still improving"
+    assert verdict.sentence.endswith("An order-5 model has 1.500: there is more to learn.")
+    assert "order-5" not in verdict_on(curves, yardstick=SIMPLE).sentence  # 1.717 is better than 1.9
+
+
+def test_a_text_learnt_by_heart_is_not_nothing() -> None:
+    verdict = verdict_on(records(lambda e: 2 - 0.1 * e, lambda e: 5 + 0.2 * e), yardstick=SIMPLE)
+    assert verdict.kind == "overfitting"
+
+
+def test_a_validation_text_unlike_the_training_text_comes_first() -> None:
+    unlike = Yardstick(3.64, 3.82, 4.82, order_2=4.141, held_out=2.006)
+    for curves in (records(falling(3, 1.7, 2), falling(3, 2.9, 2)), [], records(falling(3, 1, 1), None)):
+        verdict = verdict_on(curves, yardstick=unlike)
+        assert verdict.kind == "unlike validation"
+        assert "4.14 nats on it, and 2.01 on parts of the training text" in verdict.sentence
+        assert "shuffle them" in verdict.advice
+        assert unlike_warning(unlike) == f"{verdict.sentence} {verdict.advice}"
+    assert unlike_warning(SIMPLE) is None
+    assert unlike_warning(Yardstick(3.64, 3.82, 4.82)) is None
+
+
+@pytest.mark.parametrize(
+    ("last_rate", "train", "advice"),
+    [
+        (0.001, {"schedule": "cosine", "max_minutes": 1.0}, "Train anew and longer, with --max-minutes 2:"),
+        (0.004, {"schedule": "step"}, "Train anew and longer, with --epochs 20:"),
+        (0.006, {"schedule": "step"}, "--resume --epochs 20"),
+        (0.001, {"schedule": "constant"}, "--resume --epochs 20"),  # halved after divergences
+        (0.05, {"schedule": "cosine", "epochs": 20}, "--resume."),
+    ],
+)
+def test_after_a_schedule_that_has_ended_a_resume_is_not_advised(
+    last_rate: float, train: dict, advice: str
+) -> None:
+    curves = records(falling(3, 1.4, 0.2), falling(3.1, 1.5, 0.2))
+    for record in curves:
+        record["lr"] = 0.1
+    curves[-1]["lr"] = last_rate
+    verdict = verdict_on(curves, **train)
+    assert verdict.kind == "still improving"
+    assert advice in verdict.advice
+    assert ("--resume" in verdict.advice) != ("Train anew" in verdict.advice)
+
+
+# ------------------------------------------------------------------------------------------------
+# The kept model
+
+
+def test_the_validation_of_the_kept_model_is_put_in_its_place() -> None:
+    curves = records(falling(3, 1.4, 0.2), falling(3.1, 1.5, 0.2), epochs=4)
+    card = {"step": 255, "val_loss_nats": 1.25, "train_loss_nats": 1.5}
+    told = with_kept(curves, card)
+    assert [record["step"] for record in told][24:28] == [250, 255, 260, 270]
+    assert told[25] == {
+        "step": 255,
+        "epoch": pytest.approx(2.55),
+        "train_loss_nats": 1.5,
+        "val_loss_nats": 1.25,
+        "seconds": 15.0,
+    }
+    assert told[:25] + told[26:] == curves
+    at_a_report = with_kept(curves, card | {"step": 250})  # which told no validation
+    assert [r["val_loss_nats"] for r in at_a_report if r["step"] == 250] == [None, 1.25]
+    assert with_kept(curves, card | {"step": 300}) == curves  # known
+    for damaged in (
+        {},
+        {"step": 5},
+        card | {"step": "5"},
+        card | {"val_loss_nats": 10**400},
+        card | {"step": 1},
+    ):
+        assert with_kept(curves, damaged) == curves
+    assert with_kept([], card) == []
 
 
 def test_the_size_warning_begins_beyond_ten_parameters_a_character() -> None:

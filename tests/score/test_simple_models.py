@@ -2,12 +2,16 @@
 
 import lzma
 import math
+import random
 from collections import Counter
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 
-from charrnn.score.simple_models import NGrams, xz_loss
+from charrnn.runs.yardstick import Yardstick
+from charrnn.score.simple_models import NGrams, xz_loss, yardstick_of
+from charrnn.text.batches import split, spread_part
 from charrnn.text.vocabulary import Vocabulary
 
 
@@ -75,3 +79,67 @@ def test_xz(vocab: Vocabulary) -> None:
         8 * (whole - part) * math.log(2) / len(ids), rel=1e-3
     )
     assert xz_loss(ids, ids, vocab) < 0.1 * xz_loss(ids[:1], ids, vocab)
+
+
+# ------------------------------------------------------------------------------------------------
+# The yardstick of a run
+
+
+def names(count: int = 2500) -> list[str]:
+    """Made-up names, whose letters go together as their syllables do."""
+    rng = random.Random(3)
+    syllables = [a + b + c for a in "bdfgklmnprstvwz" for b in "aeiou" for c in ("", "l", "n", "r")]
+    return ["".join(rng.choices(syllables, k=rng.choice((2, 3)))) for _ in range(count)]
+
+
+def yardstick(text: str) -> Yardstick:
+    vocabulary = Vocabulary("char", tuple(sorted(set(text))))
+    training, validation, _ = split(vocabulary.encode(text), 0.1, 0.0)
+    return yardstick_of(training, validation, len(vocabulary))
+
+
+def test_a_yardstick_is_what_the_simple_models_make_of_the_validation_text() -> None:
+    text = "\n".join(names(300))  # about 2,000 characters
+    vocabulary = Vocabulary("char", tuple(sorted(set(text))))
+    training, validation, _ = split(vocabulary.encode(text), 0.1, 0.0)
+    whole = NGrams(training, len(vocabulary))
+    assert yardstick(text) == Yardstick(
+        math.log(len(vocabulary)), whole.mean_loss(validation, 0), whole.mean_loss(validation, 5)
+    )
+
+
+def test_a_sorted_list_is_unlike_its_end_and_a_shuffled_one_is_not() -> None:
+    shuffled, ordered = (yardstick("\n".join(lines)) for lines in (names(), sorted(names())))
+    assert ordered.unlike
+    assert not shuffled.unlike
+    assert shuffled.order_2 == pytest.approx(shuffled.held_out, rel=0.05)
+    assert ordered.order_2 is not None
+    assert ordered.held_out is not None
+    assert ordered.order_2 > 1.25 * ordered.held_out
+    assert ordered.held_out == pytest.approx(shuffled.held_out, rel=0.1)
+
+
+def test_the_card_gives_the_yardstick_back_and_nothing_that_is_forged() -> None:
+    for made in (Yardstick(4.0, 3.0, 2.0), Yardstick(4.0, 3.0, 2.0, 2.5, 2.4)):
+        assert Yardstick.from_card(asdict(made)) == made
+    good = asdict(Yardstick(4.0, 3.0, 2.0, 2.5, 2.4))
+    for forged in (
+        {"unigram": "3"},
+        {"order_5": 10**400},
+        {"uniform": -1},
+        {"held_out": None},
+        {"more": 1.0},
+    ):
+        assert Yardstick.from_card(good | forged) is None
+    assert Yardstick.from_card({"uniform": 4.0}) is None
+    assert Yardstick.from_card(None) is None
+
+
+def test_a_part_is_spread_evenly_over_the_whole() -> None:
+    ids = np.arange(10_000)
+    assert spread_part(ids, 10_000) is ids
+    part = spread_part(ids, 640)
+    pieces = part.reshape(64, 10)
+    assert (np.diff(pieces, axis=1) == 1).all()
+    assert (part[0], part[-1]) == (0, 9999)
+    assert set(np.diff(pieces[:, 0])) == {158, 159}  # 9990 / 63

@@ -15,6 +15,7 @@ from charrnn.config import CELLS, OPTIMIZERS
 from charrnn.errors import CharRNNError, DataError, Interrupted, ModelError, UsageError
 from charrnn.model.model import load_model
 from charrnn.runs import checkpoint
+from charrnn.runs.card import read_info
 from charrnn.runs.folder import RunFolder
 from charrnn.text.corpus import read_corpus
 from charrnn.training import loop, session
@@ -472,3 +473,71 @@ def test_a_better_model_of_the_closing_validation_is_kept(corpus: Path, tmp_path
     assert second.val_loss_nats == first.val_loss_nats
     assert second.best_step == 22
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
+
+
+def test_a_resume_knows_the_closing_validation_before_it(corpus: Path, tmp_path: Path) -> None:
+    """What is best, which lines have a star, the curve and the card agree, though later validations are worse."""
+    out = tmp_path / "run"
+    settings = {"max_steps": 38, "hidden": 24, "dropout": 0.0, "lr": 0.05}
+    first = run(corpus, out, **settings)
+    assert first.best_step == 38  # the closing one, which no longer run makes
+
+    class Eyes(Recorder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.best: list[tuple[float | None, int]] = []
+            self.starred: list[int] = []
+
+        def tick(self, progress: loop.Progress, chars_per_second: float, used: float) -> None:
+            self.best.append((progress.best_val_loss_nats, progress.best_step))
+
+        def report(self, report: loop.Report, is_best: bool) -> None:
+            self.reports.append(report)
+            if is_best and report.val_loss_nats is not None:
+                self.starred.append(report.step)
+
+    eyes = Eyes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "TICK_SECONDS", 0.0)
+        second = resume(out, max_steps=70, lr=3.0, listener=eyes)
+    validated = [report.step for report in eyes.reports if report.val_loss_nats is not None]
+    assert validated == [45, 60, 70]
+    assert set(eyes.best) == {(first.val_loss_nats, 38)}
+    assert not eyes.starred
+    assert (second.val_loss_nats, second.best_step) == (first.val_loss_nats, 38)
+    info = read_info(out / "model.safetensors")
+    measured = [record for record in info.metrics if record["val_loss_nats"] is not None]
+    assert [record["step"] for record in measured] == [15, 30, 38, 45, 60, 70]
+    best = min(measured, key=lambda record: record["val_loss_nats"])
+    assert (best["step"], best["val_loss_nats"]) == (38, info.training["val_loss_nats"])
+    assert info.verdict is not None
+    assert info.verdict.sentence == second.verdict.sentence
+
+
+def test_a_better_validation_after_a_resume_has_its_star(corpus: Path, tmp_path: Path) -> None:
+    first = run(corpus, tmp_path / "run", max_steps=22, hidden=24, eval_every=10)
+    second = resume(tmp_path / "run", max_steps=80)
+    assert second.best_step > 22
+    assert (first.val_loss_nats or 0) > (second.val_loss_nats or 9)
+    card = load_model(second.model).training
+    assert (card["step"], card["val_loss_nats"]) == (second.best_step, second.val_loss_nats)
+
+
+@pytest.mark.parametrize(("lr", "kind"), [(1e-5, "learnt nothing"), (0.03, "still improving")])
+def test_a_rate_far_too_small_is_told(tmp_path: Path, lr: float, kind: str) -> None:
+    corpus = write_text(tmp_path / "text.txt", words=2000)
+    result = run(corpus, tmp_path / "run", max_steps=100, lr=lr, eval_every=20, hidden=24, dropout=0.0)
+    assert result.verdict.kind == kind
+    assert ("Raise --lr" in result.verdict.advice) == (kind == "learnt nothing")
+    assert read_info(tmp_path / "run/model.safetensors").verdict == result.verdict
+
+
+def test_a_sorted_list_is_told_before_the_first_step_and_at_the_end(tmp_path: Path) -> None:
+    words = sorted(write_text(tmp_path / "text.txt", words=4000).read_text().split())
+    corpus = tmp_path / "sorted.txt"
+    corpus.write_text("\n".join(words))
+    recorder = Recorder()
+    result = run(corpus, tmp_path / "run", max_steps=6, listener=recorder)
+    assert result.verdict.kind == "unlike validation"
+    assert [note for note in recorder.notes if "unlike the rest" in note and "shuf text.txt" in note]
+    assert read_info(tmp_path / "run/model.safetensors").verdict == result.verdict

@@ -1,0 +1,46 @@
+"""What simple models make of the text that a run is validated on: what its losses are compared with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+LIKENESS_ORDER = 2  # long enough to know a language, short enough that no text is learnt by heart
+UNLIKE = (
+    0.25  # texts of one kind differ by up to a tenth; two languages, or A and W of a list, by more than half
+)
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """Losses of simple models that were fitted to a training text on its validation text, in nats per symbol.
+
+    order_2, held_out : of a model fitted to the training text without pieces of it, on the validation text and
+        on those pieces; None where the texts are too short to compare
+    """
+
+    uniform: float
+    unigram: float
+    order_5: float
+    order_2: float | None = None
+    held_out: float | None = None
+
+    @classmethod
+    def from_card(cls, values: Mapping[str, Any] | None) -> "Yardstick | None":
+        """As the card of a model has it; None where it is no such thing."""
+        names = [f.name for f in fields(cls)]
+        if values is None or not {"uniform", "unigram", "order_5"} <= values.keys() <= set(names):
+            return None
+        compared = values.get("order_2"), values.get("held_out")
+        numbers = [
+            value for name, value in values.items() if name not in names[3:] or compared != (None, None)
+        ]
+        if not all(type(value) in (int, float) and 0 <= value < 1e6 for value in numbers):
+            return None
+        return cls(**values)
+
+    @property
+    def unlike(self) -> bool:
+        """Whether the validation text is of another kind than the training text."""
+        if self.order_2 is None or self.held_out is None:
+            return False
+        return self.order_2 > (1 + UNLIKE) * self.held_out

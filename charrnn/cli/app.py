@@ -81,6 +81,8 @@ def charrnn(
 
 def main() -> None:
     """Run the command line; an error is one message on stderr and its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a pipe on Windows, an old terminal: not all is UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         sys.exit(app(prog_name="charrnn", standalone_mode=False))
     except CharRNNError as error:

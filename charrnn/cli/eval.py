@@ -1,7 +1,7 @@
 """charrnn eval: how well a model predicts a text, and where it does not."""
 
 import sys
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -10,6 +10,11 @@ from charrnn.cli.options import JsonOption
 from charrnn.cli.pipes import until_nobody_reads
 from charrnn.errors import DataError, UsageError
 from charrnn.ui.terminal.text import json_text, put, say
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from charrnn.model.model import Model
 
 
 def evaluate(
@@ -22,12 +27,29 @@ def evaluate(
         Literal["train", "validation", "test"] | None,
         typer.Option(help="In place of files: a part of the text the model was trained on."),
     ] = None,
-    encoding: Annotated[str, typer.Option(help="Encoding of the text.")] = "utf-8",
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of the text; by default that of the model's training text.")
+    ] = None,
+    newlines: Annotated[
+        Literal["keep", "lf"] | None,
+        typer.Option(
+            help="Keep line ends, or make CR LF and CR into LF; by default as in the model's training."
+        ),
+    ] = None,
+    unknown: Annotated[
+        Literal["error", "skip", "nearest"],
+        typer.Option(help="What to do with characters the model lacks."),
+    ] = "error",
     per_line: Annotated[
-        bool, typer.Option("--per-line", help="Rank the lines, each read on its own, by surprise: JSONL.")
+        bool,
+        typer.Option("--per-line", help="Rank lines by surprise: a table on a terminal, else JSON lines."),
     ] = False,
+    order: Annotated[
+        Literal["surprise", "file"], typer.Option(help="With --per-line: the order of the lines.")
+    ] = "surprise",
     highlight: Annotated[
-        bool, typer.Option("--highlight", help="Show the text painted by surprise.")
+        bool,
+        typer.Option("--highlight", help="Show the text painted by surprise; with --json its probabilities."),
     ] = False,
     worst: Annotated[
         int, typer.Option(min=0, help="With --highlight: places to show the best guesses at.")
@@ -39,28 +61,34 @@ def evaluate(
 ) -> None:
     """Score a text: how well it is predicted, beside baselines.
 
-    The text is read in one pass from the zero state. With --per-line each line is read on its own, after a
-    newline, and its score covers the newline that ends it; the most surprising line comes first.
+    The text is read in one pass from the zero state. --per-line reads each line on its own, after a newline,
+    counts the newline that ends it, and leaves blank lines out. Surprise is what a line costs beyond what
+    its length explains among these lines, in standard deviations. --highlight --json gives a JSON line per
+    character with its nats and the best guesses, and one for what follows the end.
 
     \b
     Examples:
       charrnn eval --split validation
       charrnn eval letters.txt --highlight
+      charrnn eval letters.txt --highlight --json
       charrnn eval server.log --per-line | head
     """
     from charrnn.score import evaluation
     from charrnn.text.corpus import read_corpus
-    from charrnn.ui.terminal import surprise
     from charrnn.ui.terminal.progress import progress_bar
 
     if bool(files) == bool(split):
         raise UsageError("name a FILE to score, or a part of the model's own text with --split, and not both")
-    if per_line + highlight + as_json > 1:
-        raise UsageError(
-            "--per-line, --highlight and --json exclude each other (--per-line writes JSON lines)"
-        )
+    if per_line and highlight:
+        raise UsageError("--per-line and --highlight exclude each other")
+    if order != "surprise" and not per_line:
+        raise UsageError("--order goes with --per-line")
+    if split and (encoding or newlines or unknown != "error"):
+        raise UsageError("--encoding, --newlines and --unknown go with a FILE, not with --split")
     _, models = open_models(model)
-    vocab = models[0].vocab
+    form = evaluation.form_of(models[0])
+    if form["level"] == "byte" and (encoding or newlines):
+        raise UsageError("--encoding and --newlines are for models of characters; this one reads bytes")
     wanted = split is not None or not (no_baselines or per_line or highlight)
     parts, why_not = evaluation.splits_of(models[0]) if wanted else (None, "")
     if split:
@@ -68,29 +96,93 @@ def evaluate(
             raise DataError(f"--split {split}: {why_not}. Name a FILE to score")
         ids = parts[split]
     else:
-        corpus = read_corpus(files or [], encoding=encoding, vocabulary=vocab)
+        form |= {name: value for name, value in (("encoding", encoding), ("newlines", newlines)) if value}
+        corpus = read_corpus(
+            files or [],
+            **form,
+            vocabulary=models[0].vocab,
+            unknown=unknown,
+            options=("unknown",) if form["level"] == "byte" else ("encoding", "newlines", "unknown"),
+        )
         ids = corpus.ids
         for note in corpus.notes:
             say(note)
     if why_not and not no_baselines:
         say(f"no baselines but uniform: {why_not}")
-    with progress_bar(len(ids) - 1) as progress:
-        if per_line:
-            lines = evaluation.score_lines(models, ids, progress)
-        elif highlight:
-            losses = evaluation.surprises(models, ids, progress)
-        else:
+    if per_line:
+        _show_lines(models, ids, order, as_json)
+    elif highlight and as_json:
+        _give_predictions(models, ids)
+    elif highlight:
+        _paint(models, ids, worst)
+    else:
+        with progress_bar(len(ids) - 1) as progress:
             training = None if parts is None or no_baselines else parts["train"]
             found = evaluation.evaluate(models, ids, training=training, progress=progress)
+        with until_nobody_reads():
+            put(json_text(found.to_json()) if as_json else found.in_words())
+
+
+def _show_lines(models: list["Model"], ids: "np.ndarray", order: str, as_json: bool) -> None:
+    from charrnn.score.lines import RANKED, score_lines
+    from charrnn.ui.terminal.console import Console
+    from charrnn.ui.terminal.lines import HEADER, row
+    from charrnn.ui.terminal.progress import progress_bar
+
+    vocab = models[0].vocab
+    with progress_bar(len(ids)) as progress:
+        scores = score_lines(models, ids, progress)
+    table = sys.stdout.isatty() and not as_json
+    with scores, until_nobody_reads():
+        if not scores.lines:
+            say("the text has no lines but blank ones, which are not scored")
+        elif order == "surprise" and scores.lines > RANKED:
+            say(f"the {RANKED:,} most surprising of {scores.lines:,} lines; --order file has them all")
+        if table:
+            width = Console(file=sys.stdout).width
+            put(HEADER)
+        for rank, line in enumerate(scores.ranked() if order == "surprise" else scores.in_order(), 1):
+            text = vocab.decode(ids[line.start : line.stop])
+            if table:
+                put(row(line, text, width))
+            else:
+                ranked = {"rank": rank} if order == "surprise" else {}
+                put(_json_line(ranked | {"text": text} | line.to_json()))
+
+
+def _give_predictions(models: list["Model"], ids: "np.ndarray") -> None:
+    from charrnn.score.evaluation import predictions
+
+    vocab = models[0].vocab
+
+    def named(symbol: int | None) -> dict[str, Any]:
+        value = None if symbol is None else vocab.symbols[symbol]
+        return {"character" if vocab.level == "char" else "byte": value}
+
     with until_nobody_reads():
-        if per_line:
-            for rank, line in enumerate(lines, 1):
-                text = vocab.decode(ids[line.start : line.stop])
-                put(json_text({"rank": rank, "text": text} | line.to_json(), ascii=False))
-        elif highlight:
-            places = evaluation.worst_places(models, ids, losses, worst)
-            surprise.show(vocab, ids, losses, places, sys.stdout)
-        elif as_json:
-            put(json_text(found.to_json()))
-        else:
-            put(found.in_words())
+        for place, one in enumerate(predictions(models, ids)):
+            guesses = [named(symbol) | {"probability": p} for symbol, p in one.guesses]
+            put(_json_line({"place": place} | named(one.symbol) | {"nats": one.nats, "guesses": guesses}))
+
+
+def _paint(models: list["Model"], ids: "np.ndarray", worst: int) -> None:
+    from charrnn.score import evaluation
+    from charrnn.text.spool import Spool
+    from charrnn.ui.terminal import surprise
+    from charrnn.ui.terminal.progress import progress_bar
+
+    with Spool("f4") as losses:
+        total = 0.0
+        with progress_bar(len(ids) - 1) as progress:
+            for window in evaluation.surprises(models, ids, progress):
+                total += float(window.sum(dtype="f8"))
+                losses.append(window)
+        with until_nobody_reads():
+            places = evaluation.worst_places(models, ids, losses.blocks(), worst)
+            mean = total / max(1, len(ids) - 1)
+            surprise.show(models[0].vocab, ids, losses.blocks(), mean, places, sys.stdout)
+
+
+def _json_line(value: dict[str, Any]) -> str:
+    """JSON in the characters of stdout's encoding, the others as JSON escapes."""
+    return json_text(value, ascii=not (sys.stdout.encoding or "").lower().startswith("utf"))

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,20 @@ import numpy as np
 from charrnn.config import ModelConfig, as_dict
 from charrnn.errors import ModelError, UsageError
 from charrnn.model import model_file, torch_layout
+from charrnn.nn.loss import cross_entropy
 from charrnn.nn.network import Clamp, Network
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.vocabulary import Vocabulary, silent_symbol
 
 CHUNK = 256  # time steps run at once over long texts: enough to hoist, little enough to stay in cache
 DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """The log of a text's probability in nats, and of each of its symbols' (N,) after all before it."""
+
+    log_probability_nats: float
+    symbols_nats: np.ndarray
 
 
 class Model:
@@ -109,6 +119,23 @@ class Model:
                 parts.append(np.stack([layer[name][:, 0] for layer in trace.layers], axis=1))
         empty = np.zeros((0, self.config.layers, self.config.hidden), self.network.theta.dtype)
         return {name: np.concatenate([empty, *parts]) for name, parts in recorded.items()}
+
+    def score(self, text: str | bytes, *, prime: str | bytes = "") -> "Score":
+        """How probable a text is after a prime; without one, after what `sample` reads then: a newline.
+
+        Over all texts of one length the probabilities sum to 1. Raises DataError for unknown characters.
+        """
+        ids, before = self.vocab.encode(text), self.vocab.encode(prime)
+        if not len(before):
+            before = np.array([silent_symbol(self.vocab)])
+        x = np.concatenate([before, ids]).astype(np.intp)[:, None]
+        state, found = self.network.zero_state(1), np.empty(len(x) - 1)
+        for start in range(0, len(x) - 1, CHUNK):
+            logits, state, _ = self.network.forward(x[start : start + CHUNK][: len(x) - 1 - start], state)
+            targets = x[start + 1 : start + 1 + len(logits)]
+            found[start : start + len(logits)] = -cross_entropy(logits, targets)[:, 0]
+        each = found[len(before) - 1 :]
+        return Score(float(each.sum()), each)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model file, durably: the old file stays until the new one is complete."""

@@ -1,8 +1,8 @@
-"""A model's loss on a text beside that of simple models, and the surprise of each of its lines."""
+"""A model's loss on a text beside that of simple models, and what it expected where."""
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -10,19 +10,13 @@ import numpy as np
 
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
-from charrnn.model.model import Model
-from charrnn.nn.loss import cross_entropy
-from charrnn.nn.network import Network
-from charrnn.sampling.sampler import NOT_FINITE, next_distribution, reader, same_vocabulary
-from charrnn.score import scoring
-from charrnn.score import simple_models as baselines
+from charrnn.model.model import CHUNK, Model
+from charrnn.sampling.sampler import NOT_FINITE, average, next_distribution, reader, same_vocabulary
+from charrnn.score import scoring, simple_models
 from charrnn.text.batches import split
 from charrnn.text.corpus import read_corpus
 from charrnn.text.sources import is_stream
-from charrnn.text.vocabulary import silent_symbol
 
-ROWS = 64  # lines read side by side
-STEPS = 32  # symbols of them at once: always, as the network keeps buffers for each shape it meets
 CONTEXT = 1024  # symbols read before a place to find what the model expected there
 GUESSES = 5
 
@@ -95,40 +89,30 @@ def evaluate(
     if len(ids) < 2:
         raise DataError(f"the text has {len(ids)} symbols; it takes two to predict one. Give a longer text")
     total = 0.0
-    with np.errstate(over="ignore", invalid="ignore"):
-        for losses in _windows(models, ids, progress):
-            total += float(losses.sum(dtype=np.float64))
+    for losses in surprises(models, ids, progress):
+        total += float(losses.sum(dtype=np.float64))
     simple = {"uniform": math.log(len(vocab))}
     if training is not None and len(training):
-        ngrams = baselines.NGrams(training, len(vocab))
+        ngrams = simple_models.NGrams(training, len(vocab))
         simple["unigram"] = ngrams.mean_loss(ids, 0)
         simple[f"order-{ngrams.order}"] = ngrams.mean_loss(ids)
-        simple["xz"] = baselines.xz_loss(training, ids, vocab)
+        simple["xz"] = simple_models.xz_loss(training, ids, vocab)
     return Evaluation(len(ids), total / (len(ids) - 1), simple)
 
 
-@blas_threads()
 def surprises(
     models: Sequence[Model], ids: np.ndarray, progress: Callable[[int], None] = _nothing
-) -> np.ndarray:
-    """-log p of each of ids[1:] in nats, (N - 1,), read as `evaluate` does; progress as there."""
-    losses, done = np.zeros(max(0, len(ids) - 1)), 0
-    with np.errstate(over="ignore", invalid="ignore"):
-        for window in _windows(models, ids, progress):
-            losses[done : done + len(window)] = window
-            done += len(window)
-    return losses
-
-
-def _windows(
-    models: Sequence[Model], ids: np.ndarray, progress: Callable[[int], None]
 ) -> Iterator[np.ndarray]:
-    """`scoring.averaged`, told as it goes. Raises ModelError for outputs that are not finite."""
-    for losses in scoring.averaged([m.network for m in models], ids):
-        if not np.isfinite(losses).all():
-            raise ModelError(NOT_FINITE)
-        yield losses
-        progress(len(losses))
+    """-log p of ids[1], ids[2], … in nats, in windows, read as `evaluate` does; progress as there.
+
+    Raises ModelError for outputs that are not finite.
+    """
+    with blas_threads(), np.errstate(over="ignore", invalid="ignore"):
+        for losses in scoring.averaged([m.network for m in models], ids):
+            if not np.isfinite(losses).all():
+                raise ModelError(NOT_FINITE)
+            yield losses
+            progress(len(losses))
 
 
 def form_of(model: Model) -> dict[str, Any]:
@@ -167,92 +151,6 @@ def splits_of(model: Model) -> tuple[dict[str, np.ndarray] | None, str]:
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line of a text and how surprising it is, on its own: read from the zero state after a newline.
-
-    -log p(line and the newline that ends it | newline), so that neither the lines around it nor their
-    order matter, and exp(-total_nats) over all lines sums to 1. (A model that knows no newline reads
-    what `silent_symbol` says, and the end of the line is not predicted.)
-    """
-
-    number: int  # from 1
-    start: int  # of its symbols in the text
-    stop: int  # the newline, or the end of the text
-    predictions: int
-    total_nats: float
-
-    @property
-    def loss_nats(self) -> float:
-        """The mean over its predictions."""
-        return self.total_nats / max(1, self.predictions)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "line": self.number,
-            "chars": self.predictions,
-            "loss_nats": self.loss_nats,
-            "bits_per_char": self.loss_nats / math.log(2),
-            "log_probability_nats": -self.total_nats,
-        }
-
-
-@blas_threads()
-def score_lines(
-    models: Sequence[Model], ids: np.ndarray, progress: Callable[[int], None] = _nothing
-) -> list[Line]:
-    """The lines of a text, the most surprising (by mean loss) first; progress as in `evaluate`."""
-    vocab = same_vocabulary(models)
-    first = silent_symbol(vocab)
-    newlines = vocab.decode([first]) == "\n"
-    ends = _places(ids, first) if newlines else np.empty(0, int)
-    starts = np.r_[0, ends + 1]
-    stops = np.r_[ends, len(ids)]
-    if starts[-1] == stops[-1]:  # the text ends with a newline: no line follows
-        starts, stops = starts[:-1], stops[:-1]
-    predictions = stops - starts + int(newlines)
-    totals = np.zeros(len(starts))
-    order = np.argsort(predictions, kind="stable")
-    for begin in range(0, len(order), ROWS):  # lines of about the same length side by side
-        rows = order[begin : begin + ROWS]
-        with np.errstate(over="ignore", invalid="ignore"):
-            losses = [_row_losses(m.network, ids, starts[rows], predictions[rows], first) for m in models]
-            totals[rows] = scoring.mean_probability(losses).sum(axis=0, dtype=np.float64)
-        if not np.isfinite(totals[rows]).all():
-            raise ModelError(NOT_FINITE)
-        progress(int(predictions[rows].sum()))
-    ranking = np.argsort(-totals / np.maximum(predictions, 1), kind="stable")
-    return [
-        Line(k + 1, int(starts[k]), int(stops[k]), int(predictions[k]), float(totals[k]))
-        for k in ranking.tolist()
-    ]
-
-
-def _row_losses(
-    network: Network, ids: np.ndarray, starts: np.ndarray, predictions: np.ndarray, first: int
-) -> np.ndarray:
-    """Loss of each symbol of each line, (T, B), 0 beyond its end; `first` is read before it and ends it."""
-    steps = -(-int(predictions.max()) // STEPS) * STEPS
-    losses = np.zeros((steps, len(starts)), network.theta.dtype)
-    state, before = network.zero_state(len(starts)), np.full((1, len(starts)), first, np.intp)
-    for begin in range(0, steps, STEPS):
-        t = np.arange(begin, begin + STEPS)[:, None]
-        places = np.minimum(starts + t, len(ids) - 1)
-        targets = ids[places].astype(np.intp)
-        targets[starts + t >= len(ids)] = first  # the last line may lack its newline
-        logits, state, _ = network.forward(np.r_[before, targets[:-1]], state)
-        losses[t[:, 0]] = np.where(t < predictions, cross_entropy(logits, targets), 0)
-        before = targets[-1:]
-    return losses
-
-
-def _places(ids: np.ndarray, symbol: int) -> np.ndarray:
-    """Where a symbol stands in a text that may be memory-mapped."""
-    blocks = range(0, len(ids), scoring.WINDOW)
-    found = [np.flatnonzero(ids[start : start + scoring.WINDOW] == symbol) + start for start in blocks]
-    return np.concatenate([np.empty(0, int), *found])
-
-
-@dataclass(frozen=True)
 class Surprise:
     """A symbol the model did not see coming, and what it held likeliest in its place."""
 
@@ -262,15 +160,65 @@ class Surprise:
 
 
 @blas_threads()
-def worst_places(models: Sequence[Model], ids: np.ndarray, losses: np.ndarray, most: int) -> list[Surprise]:
-    """The `most` places with the largest losses[n - 1] of ids[n], worst first.
+def worst_places(
+    models: Sequence[Model], ids: np.ndarray, losses: Iterable[np.ndarray], most: int
+) -> list[Surprise]:
+    """The `most` places with the largest losses, worst first.
 
+    losses : of ids[1], ids[2], … in windows
     The guesses are those after the CONTEXT symbols before the place, read from the zero state.
     """
+    nats, places, done = np.empty(0), np.empty(0, int), 1
+    for window in losses:
+        nats, places = np.r_[nats, window], np.r_[places, done + np.arange(len(window))]
+        worst = np.lexsort((places, -nats))[:most]
+        nats, places, done = nats[worst], places[worst], done + len(window)
     found = []
-    for place in (1 + np.argsort(-losses, kind="stable")[:most]).tolist():
+    for place, loss in zip(places.tolist(), nats.tolist(), strict=True):
         before = ids[max(0, place - CONTEXT) : place].tolist()
         p = next_distribution(reader(models, before[:-1])(before[-1]))
-        likeliest = np.argsort(-p, kind="stable")[:GUESSES].tolist()
-        found.append(Surprise(place, float(losses[place - 1]), [(s, float(p[s])) for s in likeliest]))
+        found.append(Surprise(place, loss, _likeliest(p)))
     return found
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A symbol of a text, its -log p in nats and what was held likeliest, best first.
+
+    The first symbol is not predicted; after the last comes one more prediction, of no symbol.
+    """
+
+    symbol: int | None
+    nats: float | None
+    guesses: list[tuple[int, float]]
+
+
+def predictions(
+    models: Sequence[Model], ids: np.ndarray, progress: Callable[[int], None] = _nothing
+) -> Iterator[Prediction]:
+    """What was expected at each symbol of a text, read as `evaluate` does, and after its end.
+
+    Raises ModelError for outputs that are not finite.
+    """
+    states = [model.network.zero_state(1) for model in models]
+    if len(ids):
+        yield Prediction(int(ids[0]), None, [])
+    for start in range(0, len(ids), CHUNK):
+        symbols = ids[start : start + CHUNK, None].astype(np.intp)
+        logits = []
+        with blas_threads(), np.errstate(over="ignore", invalid="ignore"):
+            for k, model in enumerate(models):
+                one, states[k] = model.logits(symbols, states[k])
+                logits.append(one[:, 0])
+            log_p = average(logits, axis=1)
+        if not np.isfinite(log_p.max(axis=1)).all():
+            raise ModelError(NOT_FINITE)
+        for t, row in enumerate(log_p, start + 1):
+            symbol = int(ids[t]) if t < len(ids) else None
+            yield Prediction(symbol, None if symbol is None else float(-row[symbol]), _likeliest(np.exp(row)))
+        progress(len(symbols))
+
+
+def _likeliest(p: np.ndarray) -> list[tuple[int, float]]:
+    """The GUESSES symbols with the largest of p (V,), and their probabilities, best first."""
+    return [(s, float(p[s])) for s in np.argsort(-p, kind="stable")[:GUESSES].tolist()]

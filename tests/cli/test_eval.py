@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,11 @@ from charrnn.model import torch_layout
 from charrnn.model.model import Model
 from charrnn.nn.loss import log_softmax
 from charrnn.score import scoring
-from charrnn.score.evaluation import Evaluation, Surprise, evaluate, score_lines, surprises, worst_places
+from charrnn.score.evaluation import Evaluation, Surprise, evaluate, predictions, surprises, worst_places
+from charrnn.score.lines import Line, score_lines
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.session import train
+from charrnn.ui.terminal import lines as table
 from charrnn.ui.terminal import surprise
 
 SYMBOLS = "\n\x1b /[]abcdefgh"
@@ -130,7 +133,7 @@ def test_lines_are_ranked_by_surprise(model: Model) -> None:
     result = run("text.txt", "--model", "m.safetensors", "--per-line")
     found = [json.loads(line) for line in result.stdout.splitlines()]
     lines = TEXT.split("\n")
-    assert sorted(line["line"] for line in found) == list(range(1, len(lines) + 1))
+    assert sorted(line["line"] for line in found) == [k for k, text in enumerate(lines, 1) if text]
     for line in found:
         text = lines[line["line"] - 1]
         log_p = log_probabilities(model, f"\n{text}\n")
@@ -138,34 +141,63 @@ def test_lines_are_ranked_by_surprise(model: Model) -> None:
         assert line["chars"] == len(text) + 1
         assert line["log_probability_nats"] == pytest.approx(log_p.sum())
         assert line["loss_nats"] == pytest.approx(-log_p.mean())
-    losses = [line["loss_nats"] for line in found]
-    assert losses == sorted(losses, reverse=True)
-    assert [line["rank"] for line in found] == list(range(1, len(lines) + 1))
+    surprise = [line["surprise"] for line in found]
+    assert surprise == sorted(surprise, reverse=True)
+    assert [line["rank"] for line in found] == list(range(1, len(found) + 1))
+    in_order = run("text.txt", "--model", "m.safetensors", "--per-line", "--order", "file", "--json")
+    again = [json.loads(line) for line in in_order.stdout.splitlines()]
+    assert again == sorted(
+        ({k: v for k, v in one.items() if k != "rank"} for one in found), key=lambda one: one["line"]
+    )
+
+
+def lines_of(models: list[Model], text: str) -> list[Line]:
+    with score_lines(models, models[0].vocab.encode(text)) as scores:
+        return list(scores.in_order())
 
 
 def test_long_lines_and_a_final_newline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("charrnn.score.evaluation.STEPS", 3)
-    monkeypatch.setattr("charrnn.score.evaluation.ROWS", 2)
+    monkeypatch.setattr("charrnn.score.lines.STEPS", 3)
+    monkeypatch.setattr("charrnn.score.lines.ROWS", 2)
+    monkeypatch.setattr("charrnn.score.scoring.WINDOW", 17)
     models = [random_model(1), random_model(2)]
-    text = "abcdefgh" * 4 + "\n\nab\nbad cab\n"
-    found = sorted(score_lines(models, models[0].vocab.encode(text)), key=lambda line: line.number)
-    assert [line.number for line in found] == [1, 2, 3, 4]
-    for line, words in zip(found, text.split("\n"), strict=False):
+    text = "abcdefgh" * 4 + "\n\nab\n  \nbad cab\n\n"
+    found = lines_of(models, text)
+    assert [line.number for line in found] == [1, 3, 5]
+    for line in found:
+        words = text.split("\n")[line.number - 1]
+        assert text[line.start : line.stop] == words
         p = np.mean([np.exp(log_probabilities(m, f"\n{words}\n")) for m in models], axis=0)
         assert line.total_nats == pytest.approx(-np.log(p).sum())
 
 
 def test_lines_without_newlines() -> None:
     model = random_model(vocab="abc")
-    (line,) = score_lines([model], model.vocab.encode("cab"))
+    (line,) = lines_of([model], "cab")
     assert line.total_nats == pytest.approx(-log_probabilities(model, "acab").sum())
+    assert line.surprise is None
+
+
+def test_a_row_of_the_table_is_cut_to_the_terminal() -> None:
+    line = Line(1234, 0, 20, 21, 21 * math.log(2), 12.0, 1.5)
+    begin = "    1.50      1234       21      1.000  "
+    assert table.row(line, "a\tb\x1b", 80) == begin + "a b\\x1b"
+    assert table.row(line, "漢字" * 9, 60) == begin + "漢字" * 4 + "漢 …"
+    assert table.row(replace(line, surprise=None), "ab", 10) == " " * 8 + begin[8:] + "ab"
+
+
+def test_a_text_of_blank_lines(model: Model) -> None:
+    Path("blank.txt").write_text("\n \n\n")
+    result = run("blank.txt", "--model", "m.safetensors", "--per-line")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "no lines but blank ones" in result.stderr
 
 
 def test_guesses_at_the_worst_places() -> None:
     model = random_model()
     log_p = log_probabilities(model, TEXT)
     ids = model.vocab.encode(TEXT)
-    worst = worst_places([model], ids, -log_p, 3)
+    worst = worst_places([model], ids, [-log_p[:40], -log_p[40:]], 3)
     assert [s.nats for s in worst] == sorted(-log_p, reverse=True)[:3]
     for found in worst:
         logits, _ = model.logits(ids[: found.place, None])
@@ -175,48 +207,147 @@ def test_guesses_at_the_worst_places() -> None:
         assert found.nats == pytest.approx(-math.log(p[ids[found.place]]))
 
 
-def test_highlight_without_colour() -> None:
-    vocab = Vocabulary.of(SYMBOLS)
-    text = "a[b]\x1bc\nd"
-    bits = np.array([0.5, 3.2, 0.9, 12, 9.99, 1, 4.4])
-    stream = io.StringIO()
+def show(encoding: str) -> list[str]:
+    vocab = Vocabulary.of(SYMBOLS + "\u0301❤")
+    text = "a[b]\x1bc\u0301\nd❤"
+    nats = np.array([0.5, 3.2, 0.9, 12, 1.99, 6, 2, 4.4, 5]) * math.log(2)
+    stream = io.TextIOWrapper(io.BytesIO(), encoding)
     worst = [Surprise(4, 12 * math.log(2), [(vocab.encode("a")[0], 0.75), (vocab.encode(" ")[0], 0.2)])]
-    surprise.show(vocab, vocab.encode(text), bits * math.log(2), worst, stream)
-    lines = stream.getvalue().split("\n")
-    assert lines[1] == "a[b]\\x1bc↵"
-    assert lines[2] == "  3 +   91"
-    assert lines[3:5] == ["d", "4"]
-    assert lines[5].split() == ["4", "a[b][\\x1b]", "12.0", "bits,", "expected", "a", "75%", "space", "20%"]
+    surprise.show(vocab, vocab.encode(text), [nats[:3], nats[3:8], nats[8:]], nats.mean(), worst, stream)
+    stream.flush()
+    return stream.buffer.getvalue().decode(encoding).split("\n")  # type: ignore[attr-defined]
+
+
+def test_highlight_without_colour() -> None:
+    lines = show("utf-8")
+    assert lines[0] == "2.7718 nats per character, 3.9989 bits per character"
+    assert lines[2] == "a[b]\\x1bc\u0301↵"
+    assert lines[3] == "  3 +   62"  # the accent takes no column: its 6 is told under the letter
+    assert lines[4:6] == ["d❤", "45"]
+    assert lines[6].split() == ["4", "a[b][\\x1b]", "12.0", "bits,", "expected", "a", "75%", "space", "20%"]
+
+
+def test_highlight_where_the_encoding_lacks_characters() -> None:
+    lines = show("cp1252")
+    assert lines[2] == "a[b]\\x1bc\\u0301$"
+    assert lines[3] == "  3 +    6     2"
+    assert lines[4:6] == ["d\\u2764", "45"]
+
+
+def test_highlight_of_a_long_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surprise, "LONGEST", 4)
+    vocab = Vocabulary.of(SYMBOLS)
+    stream = io.StringIO()
+    nats = np.full(10, 3 * math.log(2))
+    surprise.show(vocab, vocab.encode("abcdefghabc"), [nats[:7], nats[7:]], 1, [], stream)
+    assert stream.getvalue().split("\n")[2:] == ["abcd", " 333", "efgh", "3333", "abc", "333", ""]
 
 
 def test_highlight_with_colour() -> None:
-    vocab = Vocabulary.of(SYMBOLS)
-    text = surprise.line(vocab, vocab.encode("a[/]b\x1b"), np.array([0, 1, 2.5, 4, 8, 99]), coloured=True)
+    vocab, look = Vocabulary.of(SYMBOLS), surprise.Look(coloured=True)
+    text = surprise.line(vocab, vocab.encode("a[/]b\x1b"), np.array([0, 1.9, 2, 4, 8, 99]), look)
     assert text.plain == "a[/]b\\x1b"
     styles = [style for _, style in surprise.STYLES]
     assert [(span.start, span.end, span.style) for span in text.spans] == [
-        (1, 2, styles[0]),
-        (2, 3, styles[1]),
-        (3, 4, styles[2]),
-        (4, 5, styles[3]),
-        (5, 9, styles[3]),
+        (2, 3, styles[0]),
+        (3, 4, styles[1]),
+        (4, 5, styles[2]),
+        (5, 9, styles[2]),
     ]
     console = Console(file=io.StringIO(), force_terminal=True, color_system="256")
     console.print(surprise.legend(coloured=True))
-    assert "8–…" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "8 up" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_highlight_of_bytes_and_the_command(model: Model) -> None:
     vocab = Vocabulary.all_bytes()
-    assert (
-        surprise.line(vocab, vocab.encode("é"), np.array([0.0, 9.0]), coloured=False).plain
-        == "\\xc3\\xa9\n    9"
-    )
+    painted = surprise.line(vocab, vocab.encode("é"), np.array([0.0, 9.0]), surprise.Look(coloured=False))
+    assert painted.plain == "\\xc3\\xa9\n    9"
     result = run("text.txt", "--model", "m.safetensors", "--highlight", "--worst", "2")
     lines = result.stdout.splitlines()
+    assert lines[0].startswith(f"{-log_probabilities(model, TEXT).mean():.4f} nats per character")
     assert len([line for line in lines if "expected" in line]) == 2
     assert any(line.startswith("face [a] fad") for line in lines)
     assert "\x1b" not in result.stdout
+
+
+def test_probabilities_as_data(model: Model) -> None:
+    other = random_model(2)
+    other.save("other.safetensors")
+    text = "abc def\nc"
+    Path("short.txt").write_text(text)
+    given = ("--model", "m.safetensors", "--model", "other.safetensors")
+    rows = [json.loads(row) for row in run("short.txt", *given, "--highlight", "--json").stdout.splitlines()]
+    assert [row["place"] for row in rows] == list(range(len(text) + 1))
+    assert [row["character"] for row in rows] == [*text, None]
+    assert (rows[0]["nats"], rows[0]["guesses"], rows[-1]["nats"]) == (None, [], None)
+    ids = model.vocab.encode(text)
+    p = np.mean([np.exp(log_softmax(m.logits(ids[:, None])[0][:, 0])) for m in (model, other)], axis=0)
+    for row, q in zip(rows[1:], p, strict=True):
+        if row["character"] is not None:
+            assert row["nats"] == pytest.approx(-math.log(q[SYMBOLS.index(row["character"])]))
+        likeliest = np.argsort(-q)[:5]
+        assert [guess["character"] for guess in row["guesses"]] == [SYMBOLS[s] for s in likeliest]
+        assert [guess["probability"] for guess in row["guesses"]] == pytest.approx(q[likeliest])
+
+
+def test_a_model_tells_how_probable_a_text_is() -> None:
+    model = random_model()
+    found = model.score("abc def", prime="bad ")
+    expected = log_probabilities(model, "bad abc def")[3:]
+    assert found.symbols_nats == pytest.approx(expected)
+    assert found.log_probability_nats == pytest.approx(expected.sum())
+    for known in (model, random_model(vocab="xyz"), random_model(vocab=Vocabulary("byte", (9, 10, 200)))):
+        pairs = [known.vocab.symbols[k] for k in range(len(known.vocab))]
+        texts = [bytes([a, b]) if isinstance(a, int) else a + b for a in pairs for b in pairs]
+        assert sum(math.exp(known.score(text).log_probability_nats) for text in texts) == pytest.approx(1)
+    assert model.score("ab" * 400).log_probability_nats == pytest.approx(
+        log_probabilities(model, "\n" + "ab" * 400).sum()
+    )
+    assert model.score("").log_probability_nats == 0
+    with pytest.raises(DataError, match="'X'"):
+        model.score("aXb")
+
+
+def test_a_text_is_read_as_the_text_of_the_model_was(model: Model) -> None:
+    """What its card tells holds, unless an option says otherwise."""
+    expected = pytest.approx(-log_probabilities(model, "abc\nd").mean())
+
+    def loss(*args: str) -> Any:
+        result = run("odd.txt", "--model", "odd.safetensors", "--json", "--no-baselines", *args)
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return json.loads(result.stdout)["loss_nats"]
+
+    for settings, content, otherwise in (
+        ({"newlines": "lf"}, b"abc\r\nd", ("--newlines", "keep")),
+        ({"encoding": "utf-16-le"}, "abc\nd".encode("utf-16-le"), ("--encoding", "utf-8")),
+    ):
+        Path("odd.txt").write_bytes(content)
+        random_model(training={"settings": settings}).save("odd.safetensors")
+        assert loss() == expected
+        with pytest.raises(DataError):
+            loss(*otherwise)
+        random_model().save("odd.safetensors")
+        with pytest.raises(
+            DataError, match=next(iter(settings))
+        ):  # and the option to name is one that it has
+            loss()
+        name, value = next(iter(settings.items()))
+        assert loss(f"--{name}", value) == expected
+
+
+@pytest.mark.parametrize(("unknown", "same"), [("skip", "ab\nad"), ("nearest", "abb\na[d")])
+def test_unknown_characters_are_left_out_or_replaced(model: Model, unknown: str, same: str) -> None:
+    Path("unknown.txt").write_text("abB\naXd")
+    Path("same.txt").write_text(same)
+    for form in (["--json"], ["--per-line"], ["--highlight"], ["--highlight", "--json"]):
+        given = ("--model", "m.safetensors", *form)
+        result = run("unknown.txt", *given, "--unknown", unknown)
+        assert result.stdout == run("same.txt", *given).stdout
+        assert "'B' (U+0042)" in result.stderr
+    refused = run("unknown.txt", "--model", "m.safetensors", "--per-line").exception
+    assert "--unknown skip" in str(refused)
 
 
 @pytest.mark.parametrize(
@@ -224,7 +355,9 @@ def test_highlight_of_bytes_and_the_command(model: Model) -> None:
     [
         ([], UsageError, "--split"),
         (["text.txt", "--split", "test"], UsageError, "--split"),
-        (["text.txt", "--json", "--per-line"], UsageError, "--per-line"),
+        (["text.txt", "--highlight", "--per-line"], UsageError, "--per-line"),
+        (["text.txt", "--order", "file"], UsageError, "--per-line"),
+        (["--split", "test", "--unknown", "skip"], UsageError, "--split"),
         (["nowhere.txt"], DataError, "nowhere.txt"),
         (["unknown.txt"], DataError, "'X'"),
         (["short.txt"], DataError, "1 symbols"),
@@ -280,6 +413,23 @@ def test_memory_does_not_grow_with_the_text(tmp_path: Path, monkeypatch: pytest.
     assert peaks[2] < 1.1 * peaks[1] + 10_000
 
 
+def test_a_stdout_that_is_not_utf8(model: Model) -> None:
+    symbols = SYMBOLS + "❤😀é"
+    random_model(vocab="".join(sorted(symbols))).save("wide.safetensors")
+    Path("wide.txt").write_text("abc ❤\nd😀\né\n", encoding="utf-8")
+    for encoding in ("cp1252", "ascii"):
+        given = [sys.executable, "-m", "charrnn", "eval", "wide.txt", "--model", "wide.safetensors"]
+        environment = os.environ | {"PYTHONIOENCODING": encoding}
+        form = "--per-line" if encoding == "ascii" else "--highlight"
+        done = subprocess.run([*given, form], env=environment, capture_output=True)
+        assert done.returncode == 0, done.stderr
+        if form == "--per-line":
+            assert {json.loads(row)["text"] for row in done.stdout.splitlines()} == {"abc ❤", "d😀", "é"}
+        else:
+            assert b"abc \\u2764" in done.stdout
+            assert "é".encode("cp1252") in done.stdout
+
+
 def on_a_terminal(*args: str) -> tuple[bytes, bytes]:
     """What a command writes to stdout and stderr, each a terminal of its own."""
     import pty
@@ -316,6 +466,11 @@ def test_a_terminal_is_not_driven_by_what_a_model_reads_and_writes(model: Model)
     out, _ = on_a_terminal("sample", *given, *drawn)
     assert b"\\x1b" in out
     assert b"\x1b" not in out
+    out, _ = on_a_terminal("eval", "esc.txt", "--per-line", *given)
+    header, only = out.decode().splitlines()
+    assert header.split() == ["surprise", "line", "chars", "bits/char", "text"]
+    assert only.split()[::3] == ["1", "\\x1b[a\\x1b[b\\x1b]h"]  # one line is no more surprising than others
+    assert b"\x1b" not in out
     for args in (
         ["eval", "esc.txt", "--highlight"],
         ["sample", *drawn, "--novelty", "--novelty-min", "2"],
@@ -347,7 +502,15 @@ def test_a_loss_beyond_what_a_number_can_be_raised_to() -> None:
     assert Evaluation(10, 2.0).perplexity == pytest.approx(math.e**2)
 
 
-@pytest.mark.parametrize("score", [lambda m, ids: evaluate(m[0], ids), surprises, score_lines])
+@pytest.mark.parametrize(
+    "score",
+    [
+        lambda m, ids: evaluate(m[0], ids),
+        lambda m, ids: list(surprises(m, ids)),
+        lambda m, ids: list(predictions(m, ids)),
+        score_lines,
+    ],
+)
 def test_a_model_whose_state_overflows_is_told(score: Any) -> None:
     model = doubling_model()
     with pytest.raises(ModelError, match="not finite"):

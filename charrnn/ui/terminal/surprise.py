@@ -1,7 +1,8 @@
 """A text on a terminal, each character painted by how little the model saw it coming."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TextIO
 
 import numpy as np
@@ -9,92 +10,144 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from charrnn.score.evaluation import Surprise
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.vocabulary import Vocabulary, silent_symbol
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.text import escape, escaped
 
-# Bits from which a style holds: from a coin's toss up. All are colours of the 256-colour palette.
+# Bits from which a style holds. All are colours of the 256-colour palette.
 STYLES = (
-    (1, "black on #ffffaf"),
     (2, "black on #ffd75f"),
     (4, "black on #ff8700"),
     (8, "bold white on #af0000"),
 )
-DIGITS = "123456789"  # without colour: whole bits under each character, + for more
+LEAST = STYLES[0][0]
+DIGITS = "0123456789"  # without colour: whole bits under each character, + for more
+LONGEST = 4096  # symbols of a line shown in one piece
 
 
 def show(
-    vocab: Vocabulary, ids: np.ndarray, losses: np.ndarray, worst: Sequence[Surprise], stream: TextIO
+    vocab: Vocabulary,
+    ids: np.ndarray,
+    losses: Iterable[np.ndarray],
+    mean: float,
+    worst: Sequence[Surprise],
+    stream: TextIO,
 ) -> None:
-    """Write the text, painted, with a legend, and the model's guesses at the worst places.
+    """Write the mean loss, the text, painted, with a legend, and the model's guesses at the worst places.
 
-    ids : (N,); losses : (N - 1,), of ids[1:] in nats
+    ids : (N,); losses : of ids[1:] in nats, in windows; mean : of all of them
     """
     console = Console(file=stream, highlight=False)
-    coloured = console.color_system is not None and not console.no_color
-    bits = np.r_[0.0, np.asarray(losses, float) / math.log(2)]
-    _print(console, legend(coloured))
-    begin = 0
-    newline = vocab.symbols.index("\n") if "\n" in vocab.symbols else None
-    ends = [k + 1 for k in np.flatnonzero(ids == newline).tolist()] if newline is not None else []
-    for end in [*ends, len(ids)]:
-        if begin < end:
-            _print(console, line(vocab, ids[begin:end], bits[begin:end], coloured))
-        begin = end
+    look = Look.of(console)
+    _print(console, Text(f"{mean:.4f} nats per character, {mean / math.log(2):.4f} bits per character"))
+    _print(console, legend(look.coloured))
+    for begin, bits in _lines(vocab, ids, losses):
+        _print(console, line(vocab, ids[begin : begin + len(bits)], bits, look))
     for surprise in worst:
-        _print(console, guesses(vocab, ids, surprise))
+        _print(console, guesses(vocab, ids, surprise, look))
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the terminal, or the file, can show: colours or digits, and which characters."""
+
+    coloured: bool
+    encoding: str = "utf-8"
+
+    @classmethod
+    def of(cls, console: Console) -> "Look":
+        return cls(console.color_system is not None and not console.no_color, console.encoding)
+
+    def shown(self, text: str) -> str:
+        """The text, with what the encoding lacks written out."""
+        return text.encode(self.encoding, "backslashreplace").decode(self.encoding)
+
+    @property
+    def newline(self) -> str:
+        return "↵" if self.shown("↵") == "↵" else "$"
 
 
 def legend(coloured: bool) -> Text:
     """What the colours, or the digits, mean."""
-    text = Text("bits (−log2 p) of each character: ")
+    text = Text("bits (-log2 p) of each character: ")
     if not coloured:
-        return text.append("whole bits under it, nothing below 1, + from 10")
+        return text.append(f"whole bits under it, nothing below {LEAST}, + from 10")
     for k, (least, style) in enumerate(STYLES):
-        above = f"{STYLES[k + 1][0]}" if k + 1 < len(STYLES) else "…"
-        text.append(f" {least}–{above} ", style).append(" ")
+        above = f"{least} to {STYLES[k + 1][0]}" if k + 1 < len(STYLES) else f"{least} up"
+        text.append(f" {above} ", style).append(" ")
     return text
 
 
-def line(vocab: Vocabulary, ids: np.ndarray, bits: np.ndarray, coloured: bool) -> Text:
-    """One line of text, painted, or with a line of digits under it. A surprising newline is shown as ↵."""
-    text, digits = Text(), Text()
+def _lines(
+    vocab: Vocabulary, ids: np.ndarray, losses: Iterable[np.ndarray]
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Where each line begins, and the bits of its symbols; a line longer than LONGEST in pieces."""
+    newline = silent_symbol(vocab)
+    known = vocab.decode([newline]) == "\n"
+    begin, bits = 0, np.zeros(1)  # the first symbol is not predicted
+    for window in losses:
+        bits = np.r_[bits, np.asarray(window, float) / math.log(2)]
+        ends = np.flatnonzero((ids[begin : begin + len(bits)] == newline) & known) + 1
+        done = 0
+        for end in [*ends.tolist(), len(bits)]:
+            last = end == len(bits) and (not len(ends) or end != ends[-1])
+            while end - done > (LONGEST if last else 0):
+                piece = bits[done : min(end, done + LONGEST)]
+                yield begin + done, piece
+                done += len(piece)
+        begin, bits = begin + done, bits[done:]
+    if len(bits) and len(ids):
+        yield begin, bits
+
+
+def line(vocab: Vocabulary, ids: np.ndarray, bits: np.ndarray, look: Look) -> Text:
+    """One line of text, painted, or with a line of digits under it. A surprising newline is shown as ↵.
+
+    A character that takes no column, such as an accent, shares the digit of the one before it: the larger.
+    """
+    text, digits = Text(), ""
+    at = 0  # the column, in digits, of the character that takes the last column
     for symbol, surprise in zip(ids.tolist(), bits.tolist(), strict=True):
-        shown = _symbol(vocab, symbol)
+        shown = _symbol(vocab, symbol, look)
         if shown == "\n":
-            if surprise < 1:
+            if surprise < LEAST:
                 continue
-            shown = "↵"
+            shown = look.newline
         style = next((style for least, style in reversed(STYLES) if surprise >= least), "")
-        text.append(shown, style if coloured else "")
-        mark = "+" if surprise >= 10 else DIGITS[int(surprise) - 1] if surprise >= 1 else " "
-        digits.append(mark.ljust(cell_len(shown)))
-    digits.rstrip()
-    return text if coloured or not digits else text.append("\n").append_text(digits)
+        text.append(shown, style if look.coloured else "")
+        mark = "+" if surprise >= 10 else DIGITS[int(surprise)] if surprise >= LEAST else " "
+        if width := cell_len(shown):
+            at, digits = len(digits), digits + mark.ljust(width)
+        elif digits:
+            digits = digits[:at] + max(digits[at], mark, key=(" " + DIGITS + "+").index) + digits[at + 1 :]
+    digits = digits.rstrip()
+    return text if look.coloured or not digits else text.append(f"\n{digits}")
 
 
-def guesses(vocab: Vocabulary, ids: np.ndarray, surprise: Surprise) -> Text:
+def guesses(vocab: Vocabulary, ids: np.ndarray, surprise: Surprise, look: Look) -> Text:
     """One line: where it is, what came, and what was held likeliest."""
     before = "".join(
-        map(str, (_symbol(vocab, s) for s in ids[max(0, surprise.place - 20) : surprise.place].tolist()))
+        map(
+            str, (_symbol(vocab, s, look) for s in ids[max(0, surprise.place - 20) : surprise.place].tolist())
+        )
     )
-    came = _quoted(vocab, int(ids[surprise.place]))
-    held = "  ".join(f"{_quoted(vocab, s)} {p:.0%}" for s, p in surprise.guesses)
-    context = before.replace("\n", "↵").replace("\t", " ")
+    came = _quoted(vocab, int(ids[surprise.place]), look)
+    held = "  ".join(f"{_quoted(vocab, s, look)} {p:.0%}" for s, p in surprise.guesses)
+    context = before.replace("\n", look.newline).replace("\t", " ")
     bits = surprise.nats / math.log(2)
     return Text(f"{surprise.place:>9,}  {context}[{came}]  {bits:.1f} bits, expected {held}")
 
 
-def _symbol(vocab: Vocabulary, symbol: int) -> str:
+def _symbol(vocab: Vocabulary, symbol: int, look: Look) -> str:
     """A symbol as it can be shown: bytes beyond ASCII, which are no characters alone, as \\xNN."""
     value = vocab.symbols[symbol]
     if isinstance(value, int):
         return escape(chr(value)) if value < 0x80 else f"\\x{value:02x}"
-    return escape(value)
+    return look.shown(escape(value))
 
 
-def _quoted(vocab: Vocabulary, symbol: int) -> str:
-    shown = _symbol(vocab, symbol)
+def _quoted(vocab: Vocabulary, symbol: int, look: Look) -> str:
+    shown = _symbol(vocab, symbol, look)
     return "space" if shown == " " else escaped(shown) if shown in "\n\t" else shown
 
 

@@ -1,0 +1,237 @@
+"""How surprising each line of a text is, beyond what its length explains.
+
+Each line is read on its own, from the zero state after a newline, so that neither the lines around it nor
+their order matter. Its total loss in nats is compared with what lines of its length come to:
+
+    nats ≈ a + b n          n the predictions of a line, its newline among them; a what its start costs beyond
+                            the rest, b what each further symbol costs, in these lines
+    surprise = (nats - a - b n) / (s √n)
+
+The losses of n symbols vary as √n, so the fit weighs each line with 1/n, and s is the standard deviation of what
+the fit leaves, per √symbol. Short lines, whose mean losses vary most, are thus neither first nor last for it.
+A weak pull of a towards 0 (as if its standard deviation were START s) decides where lengths hardly vary: a
+single line of another length is then not explained by itself.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from charrnn.engines.threads import blas_threads
+from charrnn.errors import ModelError
+from charrnn.model.model import Model
+from charrnn.nn.loss import cross_entropy
+from charrnn.sampling.sampler import NOT_FINITE, same_vocabulary
+from charrnn.score import scoring
+from charrnn.text.spool import Spool
+from charrnn.text.vocabulary import Vocabulary, silent_symbol
+
+ROWS = 64  # lines read side by side
+STEPS = 32  # symbols of them at once: always, as the network keeps buffers for each shape it meets
+RANKED = 1_000_000  # lines, at most, that are put in order of surprise: as many are held in memory
+START = 3.0  # standard deviations of the loss of one symbol
+RECORD = np.dtype([("number", "i8"), ("start", "i8"), ("stop", "i8"), ("n", "i8"), ("nats", "f8")])
+
+
+def _nothing(symbols: int) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a text: -log p(line and the newline that ends it | newline).
+
+    exp(-total_nats) over all lines sums to 1. (A model that knows no newline reads what `silent_symbol` says,
+    and the end of the line is not predicted.)
+
+    expected_nats : what lines of its length come to; surprise : how far total_nats lies above, in standard
+    deviations of lines of its length; None for fewer than three lines, or where all are as expected
+    """
+
+    number: int  # from 1
+    start: int  # of its symbols in the text
+    stop: int  # the newline, or the end of the text
+    predictions: int
+    total_nats: float
+    expected_nats: float
+    surprise: float | None
+
+    @property
+    def loss_nats(self) -> float:
+        """The mean over its predictions."""
+        return self.total_nats / self.predictions
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "line": self.number,
+            "chars": self.predictions,
+            "loss_nats": self.loss_nats,
+            "bits_per_char": self.loss_nats / math.log(2),
+            "log_probability_nats": -self.total_nats,
+            "expected_nats": self.expected_nats,
+            "surprise": self.surprise,
+        }
+
+
+class LengthFit:
+    """What lines of a length come to, from sums over lines, so that no line need be kept."""
+
+    def __init__(self) -> None:
+        self._sums = np.zeros(6)
+
+    def add(self, n: np.ndarray, nats: np.ndarray) -> None:
+        """Lines (k,) of n predictions each and their total losses."""
+        sums = [len(n), (1 / n).sum(), n.sum(), (nats / n).sum(), nats.sum(), (nats**2 / n).sum()]
+        self._sums += np.array(sums, np.float64)
+
+    def coefficients(self) -> tuple[float, float, float]:
+        """a, b and s; s is 0 where it cannot be told."""
+        N, w, n, yw, y, yyw = self._sums.tolist()
+        if not N:
+            return 0.0, 0.0, 0.0
+        w0 = w + START**-2
+        determinant = w0 * n - N * N
+        a, b = (yw * n - N * y) / determinant, (w0 * y - N * yw) / determinant
+        rest = yyw - 2 * (a * yw + b * y) + a * a * w + 2 * a * b * N + b * b * n
+        known = N > 2 and rest > 1e-12 * yyw  # less is rounding
+        return a, b, math.sqrt(rest / (N - 2)) if known else 0.0
+
+
+class LineScores:
+    """The scores of a text's lines, blank ones left out; on disk where they are many. To be closed."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self._spool = Spool(RECORD)
+        self._fit = LengthFit()
+
+    def __enter__(self) -> "LineScores":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._spool.__exit__(kind, error, trace)
+
+    def add(self, records: np.ndarray) -> None:
+        self.lines += len(records)
+        self._spool.append(records)
+        self._fit.add(records["n"], records["nats"])
+
+    def in_order(self) -> Iterator[Line]:
+        """As they stand in the text."""
+        for block in self._spool.blocks():
+            yield from self._made(block)
+
+    def ranked(self) -> Iterator[Line]:
+        """The most surprising first, at most RANKED; of equally surprising ones as they stand in the text."""
+        best = np.empty(0, RECORD)
+        for block in self._spool.blocks():
+            best = np.concatenate([best, block])
+            if len(best) > 2 * RANKED:
+                best = best[self._order(best)[:RANKED]]
+        yield from self._made(best[self._order(best)[:RANKED]])
+
+    def _order(self, records: np.ndarray) -> np.ndarray:
+        a, b, _ = self._fit.coefficients()
+        excess = (records["nats"] - a - b * records["n"]) / np.sqrt(records["n"])
+        return np.lexsort((records["number"], -excess))
+
+    def _made(self, records: np.ndarray) -> Iterator[Line]:
+        a, b, s = self._fit.coefficients()
+        for number, start, stop, n, nats in records.tolist():
+            expected = a + b * n
+            surprise = (nats - expected) / (s * math.sqrt(n)) if s else None
+            yield Line(number, start, stop, n, nats, expected, surprise)
+
+
+@blas_threads()
+def score_lines(
+    models: Sequence[Model], ids: np.ndarray, progress: Callable[[int], None] = _nothing
+) -> LineScores:
+    """Score the lines of a text, but for blank ones; probabilities of several models are averaged.
+
+    ids : (N,) perhaps memory-mapped; memory does not grow with N
+    progress : called with the number of symbols just scored
+
+    Raises ModelError for outputs that are not finite, CharRNNError where temporary files have no room.
+    """
+    vocab = same_vocabulary(models)
+    first = silent_symbol(vocab)
+    ends_lines = vocab.decode([first]) == "\n"
+    blank = _blank(vocab)
+    scores = LineScores()
+    try:
+        for number, starts, stops in _line_blocks(ids, first if ends_lines else None):
+            begin, end = int(starts[0]), int(stops[-1])
+            written = np.add.reduceat(~blank[ids[begin : end + 1]], starts - begin) > 0
+            records = np.zeros(int(written.sum()), RECORD)
+            records["number"] = (number + np.arange(len(starts)))[written]
+            records["start"], records["stop"] = starts[written], stops[written]
+            records["n"] = records["stop"] - records["start"] + int(ends_lines)
+            order = np.argsort(records["n"], kind="stable")
+            for at in range(0, len(order), ROWS):  # lines of about the same length side by side
+                rows = order[at : at + ROWS]
+                # Of few shapes, as the network keeps buffers for each: some lines are read more than once.
+                filled = rows[np.minimum(np.arange(1 << (len(rows) - 1).bit_length()), len(rows) - 1)]
+                totals = _totals(models, ids, records[filled], first, progress, len(rows))
+                records["nats"][rows] = totals[: len(rows)]
+            scores.add(records)
+    except BaseException:
+        scores.__exit__(None, None, None)
+        raise
+    return scores
+
+
+def _blank(vocab: Vocabulary) -> np.ndarray:
+    """Whether each symbol is white space (V,)."""
+    return np.array(
+        [chr(s).isspace() and s < 128 if isinstance(s, int) else s.isspace() for s in vocab.symbols]
+    )
+
+
+def _line_blocks(ids: np.ndarray, newline: int | None) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """The lines that end within each WINDOW of a text: number of the first, starts and stops (k,)."""
+    begin, number = 0, 1
+    for start in range(0, len(ids), scoring.WINDOW):
+        stops = start + np.flatnonzero(ids[start : start + scoring.WINDOW] == newline)
+        if newline is not None and len(stops):
+            yield number, np.r_[begin, stops[:-1] + 1], stops
+            begin, number = int(stops[-1]) + 1, number + len(stops)
+    if begin < len(ids):  # the last line has no newline
+        yield number, np.array([begin]), np.array([len(ids)])
+
+
+def _totals(
+    models: Sequence[Model],
+    ids: np.ndarray,
+    records: np.ndarray,
+    first: int,
+    progress: Callable[[int], None],
+    counted: int,
+) -> np.ndarray:
+    """Total loss of each line (B,); `first` is read before it and ends it. The first `counted` are told."""
+    starts, n = records["start"], records["n"]
+    total = np.zeros(len(starts))
+    states = [model.network.zero_state(len(starts)) for model in models]
+    before = np.full((1, len(starts)), first, np.intp)
+    for begin in range(0, int(n.max()), STEPS):
+        t = np.arange(begin, begin + STEPS)[:, None]
+        targets = ids[np.minimum(starts + t, len(ids) - 1)].astype(np.intp)
+        targets[starts + t >= len(ids)] = first  # the last line may lack its newline
+        losses = []
+        with np.errstate(over="ignore", invalid="ignore"):
+            for k, model in enumerate(models):
+                logits, states[k], _ = model.network.forward(np.r_[before, targets[:-1]], states[k])
+                losses.append(cross_entropy(logits, targets))
+            averaged = np.where(t < n, scoring.mean_probability(losses), 0)
+            total += averaged.sum(axis=0, dtype=np.float64)
+        before = targets[-1:]
+        progress(int(np.clip(n[:counted] - begin, 0, STEPS).sum()))
+    if not np.isfinite(total).all():
+        raise ModelError(NOT_FINITE)
+    return total

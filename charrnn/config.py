@@ -29,6 +29,9 @@ DEFAULT_LR = {"adagrad": 0.1, "sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "r
 DEFAULT_EPOCHS = 10.0
 
 
+LARGEST = 2**63 - 1  # of a whole number, in files and in numpy
+
+
 def option(
     default: Any,
     help: str,
@@ -46,6 +49,11 @@ def option(
     """
     limits = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
     return field(default=default, metadata={"help": help, "choices": choices, "flag": flag, **limits})
+
+
+def shortened(value: int) -> str:
+    """A whole number for a message: not all of its digits when they are many."""
+    return str(value) if abs(value) <= LARGEST else f"{'-' * (value < 0)}a number of more than 18 digits"
 
 
 def has_type(value: object, wanted: Any) -> bool:
@@ -74,8 +82,10 @@ def check_value(f: Field[Any], value: object, name: str) -> None:
         raise UsageError(f"{name} is {value!r}; it must be one of: {', '.join(rule['choices'])}")
     if not isinstance(value, int | float):
         return
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise UsageError(f"{name} is {value}; it must be a finite number")
+    if abs(value) > LARGEST and isinstance(value, int):
+        raise UsageError(f"{name} is {shortened(value)}; it must be at most {LARGEST}")
     if rule["at_least"] is not None and value < rule["at_least"]:
         raise UsageError(f"{name} is {value}; it must be at least {rule['at_least']}")
     if rule["above"] is not None and value <= rule["above"]:

@@ -3,11 +3,14 @@
 import math
 from typing import TYPE_CHECKING
 
-from charrnn.errors import UsageError
+from charrnn.errors import DataError, UsageError
+from charrnn.reading import check_file
 from charrnn.ui.terminal.text import say
 
 if TYPE_CHECKING:
     from charrnn.model.model import Model
+
+LONGEST_PRIME = 1 << 24  # bytes: each character is read by the model before the first is drawn
 
 
 def prime_of(prime: str, model: "Model") -> str:
@@ -38,6 +41,11 @@ def _from_file(name: str, model: "Model") -> str:
     """The text of a file, read as the model's training text was; stderr tells what was left out of it."""
     from charrnn.interpret.texts import read_text
 
+    if name != "-":
+        try:
+            check_file(name, LONGEST_PRIME)
+        except (OSError, ValueError) as error:
+            raise DataError(f"@{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     text, notes = read_text(model, [name])
     for note in notes:
         say(note)

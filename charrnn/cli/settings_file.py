@@ -12,6 +12,7 @@ import typer
 from charrnn.cli.origin import LINES, commands_of, options
 from charrnn.cli.toml_types import alternatives, fits, in_words
 from charrnn.errors import UsageError
+from charrnn.reading import MOST_SETTINGS, read_file
 
 ConfigOption = Annotated[
     str | None,
@@ -37,7 +38,7 @@ def _use_file(ctx: typer.Context, file: str | None) -> str | None:
 def _read(file: Path, ctx: typer.Context) -> Iterator[tuple[str, tuple[Any, str]]]:
     """The options of this command: (parameter's name, (value, where it stands)), the ones that win last."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_file(file, MOST_SETTINGS).decode()
         content = tomllib.loads(text)
     except OSError as error:
         raise UsageError(f"--config {file} cannot be read: {error.strerror or error}") from error

@@ -1,9 +1,11 @@
 """What the ids of a foreign model stand for, as `charrnn import --vocab` tells it."""
 
 import json
-from pathlib import Path
 
 from charrnn.errors import DataError
+from charrnn.reading import read_file
+
+MOST_BYTES = 1 << 28  # of a text whose characters are the symbols
 
 
 def read_symbols(given: str) -> tuple[list[str], str]:
@@ -19,9 +21,10 @@ def read_symbols(given: str) -> tuple[list[str], str]:
     if given.startswith("@"):
         told = f"--vocab {given}"
         try:
-            text = Path(given[1:]).read_bytes().decode()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{told} cannot be read as UTF-8 text: {error}") from error
+            text = read_file(given[1:], MOST_BYTES).decode()
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise DataError(f"{told} cannot be read as UTF-8 text: {why}") from error
         if given.endswith(".json"):
             return _symbols_of_json(text, told), ""
     if not text:

@@ -9,6 +9,8 @@
 OPEN and CLOSE are plain strings in which \\n, \\t and \\\\ stand for newline, tab and backslash.
 """
 
+import io
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,7 +22,10 @@ from charrnn.errors import DataError, UsageError
 from charrnn.interpret.concepts import BUILT_IN, DEEPEST
 from charrnn.interpret.labels import Concept, Kind, Marked
 from charrnn.interpret.regex import find_spans
+from charrnn.reading import read_file
 from charrnn.text.escapes import unescape
+
+MOST_BYTES = 1 << 31  # of a file of labels
 
 _FORMS = "between:OPEN..CLOSE, span:REGEX, count:REGEX;reset=REGEX, depth:OPEN|CLOSE or file:LABELS.npy"
 
@@ -146,15 +151,28 @@ def _depth(name: str, definition: str, body: str) -> Concept:
     return Concept(name, "count", definition, mark, closer[0], user_defined=True)
 
 
+def _array(content: bytes) -> np.ndarray:
+    """The array in a .npy file. Raises ValueError where its header and its bytes do not agree."""
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    read_header = (
+        np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    )
+    shape, _, dtype = read_header(file)
+    begin = file.tell()
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(content) - begin:
+        raise ValueError(f"{dtype} of shape {shape} is not what follows")
+    return np.frombuffer(content, dtype, offset=begin).reshape(shape)
+
+
 def _file(name: str, definition: str, body: str) -> Concept:
     path = Path(body)
     try:
-        values = np.load(path, allow_pickle=False)
+        values = _array(read_file(path, MOST_BYTES))
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(
-            f"--concept {name}={definition}: cannot read {path} as a .npy array: {error}"
-        ) from None
-    if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "biuf":
+        why = getattr(error, "strerror", None) or error
+        raise DataError(f"--concept {name}={definition}: cannot read {path} as a .npy array: {why}") from None
+    if values.ndim != 1 or values.dtype.kind not in "biuf":
         raise DataError(f"{path} must hold one number or truth value a character, as an array of one axis")
     known = np.isfinite(values) if values.dtype.kind == "f" else np.ones(len(values), bool)
     whole = np.where(known, values, 0)

@@ -18,11 +18,10 @@ import math
 import os
 import re
 import reprlib
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import safetensors.numpy
@@ -30,6 +29,7 @@ from safetensors import SafetensorError
 
 from charrnn.errors import CharRNNError, ModelError
 from charrnn.files import StrPath, atomic_write
+from charrnn.reading import open_file, parse_json
 
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 16 * 2**30
@@ -175,12 +175,9 @@ def _read(
 
 
 def _open(path: StrPath) -> BinaryIO:
-    mode = os.stat(path).st_mode
-    if stat.S_ISDIR(mode):
+    if os.path.isdir(path):
         raise ModelError("it is a folder. Name the .safetensors file in it")
-    if not stat.S_ISREG(mode):  # opening a FIFO would wait for ever
-        raise ModelError("it is not a regular file. Name a .safetensors file")
-    return open(path, "rb")
+    return open_file(path)
 
 
 def _read_header(file: BinaryIO, size: int) -> bytes:
@@ -208,27 +205,13 @@ def _read_header(file: BinaryIO, size: int) -> bytes:
 
 
 def _parse(text: bytes | str) -> dict[str, Any]:
-    """A JSON object as a dict: no duplicate keys, no NaN or infinity, nested MAX_DEPTH deep at most."""
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = dict(pairs)
-        if len(keys) < len(pairs):
-            raise ValueError("a key appears twice in one object")
-        return keys
-
-    def finite(number: str) -> float:
-        if not math.isfinite(value := float(number)):
-            raise ValueError(f"{number[:20]} is out of range")
-        return value
-
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is no JSON number")
+    """A JSON object as a dict: as `parse_json` takes it, nested MAX_DEPTH deep at most."""
 
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
         _check_nesting(text)
-        value = json.loads(text, object_pairs_hook=unique, parse_float=finite, parse_constant=refuse)
+        value = parse_json(text)
     except (ValueError, RecursionError) as error:  # ValueError: also of decoding and of overlong integers
         raise _Damaged(f"its JSON is refused ({error})") from error
     if not isinstance(value, dict):

@@ -24,6 +24,7 @@ from charrnn.errors import DataError, ModelError
 from charrnn.extras import require
 from charrnn.model import model_file
 from charrnn.model.model import Model, load_model
+from charrnn.reading import why_not_claimed
 from charrnn.text.table import Row
 from charrnn.text.unknown import encode
 from charrnn.text.vocabulary import Vocabulary, silent_symbol
@@ -188,8 +189,10 @@ def model_of(probe: Probe, probe_path: str | Path, path: str | Path | None = Non
     if path is None:
         beside = Path(probe_path).with_name(Path(probe.model).name)
         path = beside if beside.exists() else Path(probe.model)
-        if not path.is_file():
-            raise ModelError(f"the model of {probe_path}, {path}, is not there. Name it with --model")
+        if path != beside and (reason := why_not_claimed(probe.model)):
+            raise ModelError(
+                f"the model of {probe_path}, {path}, is not there ({reason}). Name it with --model"
+            )
     model = load_model(path)
     if model_file.read_metadata(path)["sha256"] != probe.model_sha256:
         raise ModelError(

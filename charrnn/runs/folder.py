@@ -14,6 +14,7 @@ from typing import Any
 
 from charrnn.errors import CharRNNError, ModelError, UsageError
 from charrnn.files import DescriptorFile, StrPath, atomic_write, sweep, sync_folder, telling
+from charrnn.reading import MOST_SETTINGS, open_file, parse_json, read_file
 
 MODEL = "model.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
@@ -25,6 +26,8 @@ SNAPSHOTS = "snapshots"
 SNAPSHOT = re.compile(r"\d{1,18}\.safetensors")
 OF_A_RUN = (MODEL, CHECKPOINT, METRICS, SAMPLES, CONFIG)
 ROOT = "runs"
+LONGEST_RECORD = 1 << 16  # bytes of a line of metrics.jsonl or samples.jsonl; ours have some hundreds
+MOST_RECORDS = 1 << 28  # bytes of such a file
 
 if sys.platform == "win32":
     import msvcrt
@@ -200,7 +203,7 @@ class RunFolder:
     def read_config(self) -> dict[str, Any]:
         """The settings of the run. Raises ModelError when they are missing or damaged."""
         try:
-            return tomllib.loads(self.config.read_text(encoding="utf-8"))
+            return tomllib.loads(read_file(self.config, MOST_SETTINGS).decode())
         except (OSError, ValueError, RecursionError) as error:
             raise ModelError(f"{self.config}: the settings of the run cannot be read ({error})") from error
 
@@ -295,23 +298,30 @@ def _append(path: Path, record: Mapping[str, Any]) -> None:
 
 def _lines(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
     """The whole lines of a file, each with its record; none where there is no file."""
+    records: list[tuple[bytes, dict[str, Any]]] = []
     try:
-        lines = path.read_bytes().splitlines(keepends=True)
+        with open_file(path) as file:
+            if (size := os.fstat(file.fileno()).st_size) > MOST_RECORDS:
+                raise ModelError(
+                    f"{path}: it has {size:,} bytes, more than the {MOST_RECORDS:,} that are read"
+                )
+            while line := file.readline(LONGEST_RECORD):
+                if not line.endswith(b"\n") and len(line) < LONGEST_RECORD:
+                    break
+                try:
+                    record = parse_json(line)
+                except (ValueError, RecursionError):
+                    record = None
+                if not isinstance(record, dict) or type(record.get("step")) is not int:
+                    number = len(records) + 1
+                    raise ModelError(
+                        f"{path}: line {number} is not a JSON object with a step. Delete that line"
+                    )
+                records.append((line, record))
     except FileNotFoundError:
         return []
     except OSError as error:
         raise ModelError(f"{path}: it cannot be read ({error.strerror or error})") from error
-    records = []
-    for number, line in enumerate(lines, 1):
-        if not line.endswith(b"\n"):
-            break
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
-            record = None
-        if not isinstance(record, dict) or type(record.get("step")) is not int:
-            raise ModelError(f"{path}: line {number} is not a JSON object with a step. Delete that line")
-        records.append((line, record))
     return records
 
 

@@ -15,7 +15,7 @@ from charrnn.sampling.sampler import NOT_FINITE, average, next_distribution, rea
 from charrnn.score import scoring, simple_models
 from charrnn.text.batches import split
 from charrnn.text.corpus import read_corpus
-from charrnn.text.sources import is_stream
+from charrnn.text.sources import claimed
 
 CONTEXT = 1024  # symbols read before a place to find what the model expected there
 GUESSES = 5
@@ -136,9 +136,7 @@ def splits_of(model: Model) -> tuple[dict[str, np.ndarray] | None, str]:
     card = model.training
     try:
         about, settings = card["corpus"], card["settings"]
-        sources = about["sources"]
-        if any(map(is_stream, sources)):  # to read it again would wait for a keyboard, or for ever
-            return None, "the model's corpus came from stdin or a pipe"
+        sources = claimed(about["sources"], int(about["symbols"]))
         corpus = read_corpus(sources, **form_of(model), vocabulary=model.vocab, options=())
         parts = split(corpus.ids, settings["val_fraction"], settings["test_fraction"])
     except (KeyError, TypeError, ValueError, UsageError):

@@ -1,6 +1,7 @@
 """What a user names (files, folders, patterns, streams) as a list of byte sources that can be read again."""
 
 import glob
+import math
 import os
 import stat
 import sys
@@ -9,13 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from charrnn.errors import DataError, UsageError
+from charrnn.reading import open_file, why_not_claimed
 from charrnn.text.vocabulary import listing
 
 BLOCK = 1 << 18  # bytes read at a time: what is made of them stays within a processor's cache
 IN_MEMORY = 1 << 24  # below this many bytes a text is kept in memory
+MOST_CLAIMED = 1 << 32  # bytes of a text that is read because a model's card names it
+WIDEST = 16  # bytes of a character, at most, in any encoding (with what switches it)
 
 StrPath = str | os.PathLike[str]
 
@@ -49,19 +53,53 @@ class Source:
         """All of the bytes, in order, a block at a time. Raises DataError when they cannot be read."""
         try:
             with self._opened() as stream:
+                size = os.fstat(stream.fileno()).st_size if isinstance(self.origin, Path) else math.inf
                 stream.seek(0)
+                done = 0
                 while block := stream.read(BLOCK):
                     yield block
+                    done += len(block)
+                    if done > size + IN_MEMORY:
+                        raise DataError(
+                            f"{self.title} goes on beyond the {size:,} bytes that it is said to have: it is no text "
+                            "at rest. Copy what you want of it to a file, or pipe it in"
+                        )
         except OSError as error:
             raise DataError(f"{self.title} cannot be read: {error.strerror or error}") from error
 
     def _opened(self) -> AbstractContextManager[IO[bytes]]:
-        return open(self.origin, "rb") if isinstance(self.origin, Path) else nullcontext(self.origin)
+        return open_file(self.origin) if isinstance(self.origin, Path) else nullcontext(self.origin)
 
 
 def is_stream(name: str) -> bool:
     """Whether a source can be read only once: stdin, a pipe, or what /dev has."""
     return name == "-" or name.startswith("/dev/") or Path(name).is_fifo()
+
+
+def claimed(names: Any, symbols: int | None = None) -> list[str]:
+    """The files that a model's card names, when they may be read on the word of whoever made it.
+
+    A card names regular files, never folders or patterns, which are looked through when a user names them.
+
+    symbols : how many the text should have, where that is told: files of another size are another text
+
+    Raises DataError saying why not; for something that is no list of names too.
+    """
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+        raise DataError("the file does not tell what it was trained on")
+    for name in names:
+        if name == "-" or name.startswith("/dev/"):  # to read it again would wait for a keyboard, or for ever
+            raise DataError("it came from stdin or a pipe")
+        if reason := why_not_claimed(name):
+            raise DataError(f"{name}: {reason}")
+    size = sum(os.stat(name).st_size for name in names)
+    if symbols is not None and not symbols <= size <= WIDEST * (symbols + len(names)):
+        raise DataError(f"{listing(names)} has changed: {size:,} bytes cannot be {symbols:,} characters")
+    if symbols is not None and size > MOST_CLAIMED:
+        raise DataError(
+            f"{listing(names)}: {size:,} bytes are more than the {MOST_CLAIMED:,} that are read unasked"
+        )
+    return names
 
 
 def find_sources(

@@ -2,14 +2,14 @@
 
 import csv
 import io
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from charrnn.errors import DataError, UsageError
+from charrnn.reading import read_file, read_stdin
 from charrnn.text.vocabulary import listing
 
+MOST_BYTES = 1 << 28  # of a table, which is held in memory
 LONGEST_FIELD = 2**31 - 1  # characters; the csv module's own limit is 131,072
 
 
@@ -67,7 +67,7 @@ def read_table(file: str, text_column: str | None = None, label_column: str | No
 def _rows(file: str, name: str) -> list[tuple[int, list[str]]]:
     """Line number and cells of each row that is not blank."""
     try:
-        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        content = read_stdin(MOST_BYTES) if file == "-" else read_file(file, MOST_BYTES)
     except OSError as error:
         raise DataError(f"{name} cannot be read: {error.strerror or error}") from error
     try:

@@ -18,7 +18,7 @@ from charrnn.runs.folder import RunFolder
 from charrnn.runs.verdict import size_warning
 from charrnn.text.batches import Streams, fit_batch_size, split
 from charrnn.text.corpus import Corpus, read_corpus
-from charrnn.text.sources import is_stream
+from charrnn.text.sources import claimed, is_stream
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import fine_tune
 from charrnn.training.listeners import Quiet, RunListener
@@ -199,12 +199,15 @@ def read_text(
 
 def _again(folder: RunFolder, sources: Sequence[str], before: Sequence[str]) -> Sequence[str]:
     """Where to read a run's text again: from what is named now, otherwise from what was named `before`."""
-    if not sources and (streams := [source for source in before if is_stream(source)]):
+    if sources:
+        return sources
+    known = before if isinstance(before, list) else ()
+    if streams := [source for source in known if isinstance(source, str) and is_stream(source)]:
         raise UsageError(
             f"{folder.path} was trained on a text from {'stdin' if streams[0] == '-' else streams[0]}, which cannot be "
             f"read again. Name a file with the same text, or - and pipe it in: {command_to_resume(folder, before)}"
         )
-    return sources or before
+    return claimed(before)
 
 
 def command_to_resume(folder: RunFolder, sources: Sequence[str]) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 
 from charrnn.errors import ModelError, UsageError
 from charrnn.files import atomic_write
+from charrnn.reading import MOST_SETTINGS, read_file
 from charrnn.runs.folder import RunFolder
+from charrnn.text.sources import claimed
 from charrnn.tune.config import TuneConfig
 
 ROOT = "tuning"
@@ -48,10 +50,10 @@ def write(path: Path, text: str) -> None:
 
 def read(folder: Path) -> dict[str, Any]:
     try:
-        content = tomllib.loads((folder / STUDY).read_text(encoding="utf-8"))
+        content = tomllib.loads(read_file(folder / STUDY, MOST_SETTINGS).decode())
         TuneConfig(**content["tune"])
         str(content["corpus"]["sha256"]), list(content["corpus"]["sources"])
-    except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, UsageError) as error:
         raise ModelError(f"{folder / STUDY} is not as charrnn wrote it: {error}") from error
     return content
 
@@ -78,7 +80,7 @@ def stored(
     )  # a new limit takes the place of the old
     config = replace(old, **(limits | dict(given)))
     try:
-        text = (folder / SPACE).read_text(encoding="utf-8")
+        text = read_file(folder / SPACE, MOST_SETTINGS).decode()
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder / SPACE} cannot be read: {error}") from error
-    return [absolute(source) for source in sources] or content["corpus"]["sources"], config, text
+    return [absolute(source) for source in sources] or claimed(content["corpus"]["sources"]), config, text

@@ -22,6 +22,7 @@ from typing import Any
 
 from charrnn.config import ModelConfig, TrainConfig, check_value
 from charrnn.errors import UsageError
+from charrnn.reading import MOST_SETTINGS, read_file
 
 DEFAULT = Path(__file__).with_name("default_space.toml")
 FIELDS = {f.name: f for settings in (ModelConfig, TrainConfig) for f in fields(settings)}
@@ -173,9 +174,10 @@ def read_space(file: Path | None) -> tuple[str, Space]:
     """
     name = "the default space" if file is None else str(file)
     try:
-        text = (file or DEFAULT).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--space {name} cannot be read: {error}") from error
+        text = read_file(file or DEFAULT, MOST_SETTINGS).decode()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"--space {name} cannot be read: {why}") from error
     return text, parse_space(text, name)
 
 

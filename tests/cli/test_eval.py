@@ -75,6 +75,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
     about = {
         "sources": [str(tmp_path / "corpus.txt")],
         "sha256": hashlib.sha256(corpus.encode()).hexdigest(),
+        "symbols": len(corpus),
     }
     made = random_model(training={"corpus": about, "settings": settings})
     made.save("m.safetensors")

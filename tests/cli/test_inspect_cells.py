@@ -38,7 +38,11 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
     handmade.lstm_quote(weights)
     made = handmade.model_of("lstm", {name: w.astype(np.float32) for name, w in weights.items()})
     made.training = {
-        "corpus": {"sources": ["story.txt"], "sha256": hashlib.sha256(TEXT.encode()).hexdigest()},
+        "corpus": {
+            "sources": ["story.txt"],
+            "sha256": hashlib.sha256(TEXT.encode()).hexdigest(),
+            "symbols": len(TEXT),
+        },
         "settings": {"encoding": "utf-8", "val_fraction": 0.5, "test_fraction": 0.0},
     }
     Path("runs/tale").mkdir(parents=True)

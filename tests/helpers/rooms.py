@@ -30,6 +30,7 @@ ROOMS = [
     "text",
     "nn",
     "config",
+    "reading",
     "files",
     "extras",
     "errors",

@@ -18,7 +18,8 @@ TEXT = handmade.dialogue(3_000)
 def trained_on(path, vocab=handmade.VOCAB, validation=0.1, test=0.0, **changes):
     """A model that says it was trained on a file."""
     settings = {"encoding": "utf-8", "val_fraction": validation, "test_fraction": test}
-    corpus = {"sources": [str(path)], "sha256": read_corpus([path]).sha256}
+    text = read_corpus([path])
+    corpus = {"sources": [str(path)], "sha256": text.sha256, "symbols": len(text.ids)}
     model = handmade.model_of("rnn", handmade.random_weights("rnn"), vocab=vocab)
     model.training = {"corpus": corpus, "settings": settings} | changes
     return model
@@ -92,8 +93,8 @@ def test_a_missing_corpus_is_refused(path):
         ({"corpus": None}, "does not tell what it was trained on"),
         ({"settings": None}, "does not tell what it was trained on"),
         ({"corpus": {"sha256": ""}}, "does not tell what it was trained on"),
-        ({"corpus": {"sources": ["-"], "sha256": ""}}, "from stdin or a pipe"),
-        ({"corpus": {"sources": ["/dev/stdin"], "sha256": ""}}, "from stdin or a pipe"),
+        ({"corpus": {"sources": ["-"], "sha256": "", "symbols": 9}}, "from stdin or a pipe"),
+        ({"corpus": {"sources": ["/dev/stdin"], "sha256": "", "symbols": 9}}, "from stdin or a pipe"),
     ],
 )
 def test_models_that_do_not_tell(path, training, message):

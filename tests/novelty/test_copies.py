@@ -37,7 +37,11 @@ def random_model(vocab: str | Vocabulary = SYMBOLS, training: Any = None, scale:
 
 def card(file: Path, content: bytes) -> dict[str, Any]:
     return {
-        "corpus": {"sources": [str(file.absolute())], "sha256": hashlib.sha256(content).hexdigest()},
+        "corpus": {
+            "sources": [str(file.absolute())],
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "symbols": len(content.decode("utf-8", "replace")),
+        },
         "settings": {
             "level": "char",
             "encoding": "utf-8",

@@ -59,7 +59,8 @@ def save(path: StrPath, tensors: Mapping[str, np.ndarray], metadata: Mapping[str
     """Write a model or checkpoint durably; it is read back before the previous file gives way to it.
 
     tensors : float32, float64, int64 or uint8 arrays of any memory order, finite
-    metadata : plain JSON values; `kind` is "model" unless given, and the keys of the format itself are added
+    metadata : plain JSON values, whole numbers of at most 64 bits; `kind` is "model" unless given, and the keys of
+        the format itself are added
 
     Raises ModelError for values that are not finite, CharRNNError when the file cannot be written.
     """

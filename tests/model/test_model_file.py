@@ -772,7 +772,7 @@ def test_mutated_files_are_one_clear_error_or_a_valid_load(tmp_path, mutations):
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_arbitrary_json_in_every_place_is_one_clear_error_or_a_valid_load(tmp_path_factory, drawn):
-    scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+    scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(max_size=5)
     anything = st.recursive(
         scalars,
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

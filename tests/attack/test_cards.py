@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from victims import TEXT, card_of, charrnn, run_folder, small_model
+from helpers.victims import TEXT, card_of, charrnn, run_folder, small_model
 
-from charrnn import evaluation
 from charrnn.errors import DataError
-from charrnn.model import load_model
+from charrnn.model.model import load_model
+from charrnn.runs.folder import to_toml
+from charrnn.score import evaluation
 from charrnn.text import sources as sources_of
 from charrnn.text.sources import Source, claimed
-from charrnn.train.run_folder import to_toml
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_a_run_that_starts_anew_by_a_forged_config(folder: Path, name: Any) -> N
 def test_the_model_that_a_probe_names(tmp_path: Path, model: str) -> None:
     import numpy as np
 
-    from charrnn.probe import Probe
+    from charrnn.probe.probe import Probe
 
     Probe(("a", "b"), np.ones((2, 4)), np.ones(2), "0" * 64, model).save(tmp_path / "p.safetensors")
     (tmp_path / "t.csv").write_text("text\nabc\n")

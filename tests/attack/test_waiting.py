@@ -9,7 +9,7 @@ from types import FrameType
 import numpy as np
 import pytest
 import safetensors.numpy
-from victims import charrnn, run_folder, small_model
+from helpers.victims import charrnn, run_folder, small_model
 
 from charrnn import reading
 from charrnn.cli import arguments

@@ -1,8 +1,6 @@
 """The `charrnn` command: its subcommands, and how an error ends it."""
 
 import io
-import os
-import signal
 import sys
 from typing import Annotated, NoReturn
 
@@ -18,6 +16,7 @@ from charrnn.cli.info import info
 from charrnn.cli.inspect_cells import inspect_cells
 from charrnn.cli.learn import learn
 from charrnn.cli.options import App
+from charrnn.cli.pipes import discard, guard_streams
 from charrnn.cli.probe import probe
 from charrnn.cli.report import report
 from charrnn.cli.sample import sample
@@ -81,10 +80,13 @@ def charrnn(
 
 def main() -> None:
     """Run the command line; an error is one message on stderr and its exit code."""
+    guard_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a pipe on Windows, an old terminal: not all is UTF-8
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        sys.exit(app(prog_name="charrnn", standalone_mode=False))
+        code = app(prog_name="charrnn", standalone_mode=False)
+        sys.stdout.flush()  # so that it fails here, if it does
+        sys.exit(code)
     except CharRNNError as error:
         if _debug:
             raise
@@ -100,18 +102,13 @@ def main() -> None:
             1,
         )
     except KeyboardInterrupt:
-        # One more, while Python shuts down, is obeyed at once and ends with the same code.
-        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
         sys.exit(130)
     except typer.Abort:
         fail("stdin ended before the answer", 1)
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except OSError as error:  # files are read and written with messages of their own; this is stdout
         if _debug:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard(sys.stdout.fileno())  # which Python flushes once more
         fail(f"cannot write the result: {error.strerror or error}", 1)
     except Exception as error:
         if not hasattr(error, "show"):  # Click's errors, which name what was typed
@@ -126,7 +123,3 @@ def fail(message: str, exit_code: int) -> NoReturn:
     """Say what was wrong and end."""
     say(f"charrnn: {message}")
     sys.exit(exit_code)
-
-
-if __name__ == "__main__":
-    main()

@@ -7,7 +7,6 @@ import typer
 
 from charrnn.cli.models import ModelsOption, open_models
 from charrnn.cli.options import JsonOption
-from charrnn.cli.pipes import until_nobody_reads
 from charrnn.errors import DataError, UsageError
 from charrnn.ui.terminal.text import json_text, put, say
 
@@ -119,8 +118,7 @@ def evaluate(
         with progress_bar(len(ids) - 1) as progress:
             training = None if parts is None or no_baselines else parts["train"]
             found = evaluation.evaluate(models, ids, training=training, progress=progress)
-        with until_nobody_reads():
-            put(json_text(found.to_json()) if as_json else found.in_words())
+        put(json_text(found.to_json()) if as_json else found.in_words())
 
 
 def _show_lines(models: list["Model"], ids: "np.ndarray", order: str, as_json: bool) -> None:
@@ -133,7 +131,7 @@ def _show_lines(models: list["Model"], ids: "np.ndarray", order: str, as_json: b
     with progress_bar(len(ids)) as progress:
         scores = score_lines(models, ids, progress)
     table = sys.stdout.isatty() and not as_json
-    with scores, until_nobody_reads():
+    with scores:
         if not scores.lines:
             say("the text has no lines but blank ones, which are not scored")
         elif order == "surprise" and scores.lines > RANKED:
@@ -159,10 +157,9 @@ def _give_predictions(models: list["Model"], ids: "np.ndarray") -> None:
         value = None if symbol is None else vocab.symbols[symbol]
         return {"character" if vocab.level == "char" else "byte": value}
 
-    with until_nobody_reads():
-        for place, one in enumerate(predictions(models, ids)):
-            guesses = [named(symbol) | {"probability": p} for symbol, p in one.guesses]
-            put(_json_line({"place": place} | named(one.symbol) | {"nats": one.nats, "guesses": guesses}))
+    for place, one in enumerate(predictions(models, ids)):
+        guesses = [named(symbol) | {"probability": p} for symbol, p in one.guesses]
+        put(_json_line({"place": place} | named(one.symbol) | {"nats": one.nats, "guesses": guesses}))
 
 
 def _paint(models: list["Model"], ids: "np.ndarray", worst: int) -> None:
@@ -177,10 +174,9 @@ def _paint(models: list["Model"], ids: "np.ndarray", worst: int) -> None:
             for window in evaluation.surprises(models, ids, progress):
                 total += float(window.sum(dtype="f8"))
                 losses.append(window)
-        with until_nobody_reads():
-            places = evaluation.worst_places(models, ids, losses.blocks(), worst)
-            mean = total / max(1, len(ids) - 1)
-            surprise.show(models[0].vocab, ids, losses.blocks(), mean, places, sys.stdout)
+        places = evaluation.worst_places(models, ids, losses.blocks(), worst)
+        mean = total / max(1, len(ids) - 1)
+        surprise.show(models[0].vocab, ids, losses.blocks(), mean, places, sys.stdout)
 
 
 def _json_line(value: dict[str, Any]) -> str:

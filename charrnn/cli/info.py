@@ -1,7 +1,6 @@
 """charrnn info: what is known of a model, and how its loss fell."""
 
 from charrnn.cli.options import JsonOption, ModelOption
-from charrnn.cli.pipes import until_nobody_reads
 from charrnn.ui.terminal.text import json_text, put, say
 
 
@@ -25,9 +24,8 @@ def info(model: ModelOption = None, as_json: JsonOption = False) -> None:
     if model is None:
         say(f"model {file}")
     found = read_info(file)
-    with until_nobody_reads():
-        if as_json:
-            put(json_text(ui.as_json(found)))
-        else:
-            console = stdout_console()
-            console.print(ui.view(found, console))
+    if as_json:
+        put(json_text(ui.as_json(found)))
+    else:
+        console = stdout_console()
+        console.print(ui.view(found, console))

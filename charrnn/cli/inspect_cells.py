@@ -6,7 +6,6 @@ import typer
 
 from charrnn.cli.models import open_models
 from charrnn.cli.options import JsonOption, ModelOption
-from charrnn.cli.pipes import until_nobody_reads
 from charrnn.errors import UsageError
 from charrnn.ui.terminal.text import json_text, put, say
 
@@ -71,36 +70,35 @@ def inspect_cells(
     concepts = parse_concepts(concept or (), expect) or None
     [path], [loaded] = open_models([model] if model else None)
     words = texts.held_out_text(loaded) if text is None else texts.text_of(loaded, [text])
-    with until_nobody_reads():
-        if cell:
-            length = 2 * pieces.PASSAGE * max(1, passages)
-            layer, index = pieces.parse_cell(cell, loaded)
-            if html is not None:
-                size = web.write_cell(html, path, loaded, words, (layer, index), concepts)
-                say(f"page {html}, {size / 1e6:.1f} MB")
-            shown = pieces.of_cell(loaded, words, layer, index, length, guesses)
-            out.print(view.single_cell(shown, layer, index, out.width, look))
-            return
-        if gates:
-            saturation = gate_saturation(loaded, words)
-            if as_json:
-                put(json_text({"model": str(path), "gates": [gate.as_dict() for gate in saturation]}))
-            else:
-                out.print(gates_view(saturation, out.width, look.ascii_only))
-            return
-        found = findings.inspect_cells(loaded, words, concepts, top=top, causal=not no_causal)
-        for preview in found.previews:
-            if preview.user_defined:
-                talk.print(view.preview_line(preview, view.Look.of(talk, "bars")))
+    if cell:
+        length = 2 * pieces.PASSAGE * max(1, passages)
+        layer, index = pieces.parse_cell(cell, loaded)
         if html is not None:
-            size = web.write_findings(html, path, loaded, found, passages)
+            size = web.write_cell(html, path, loaded, words, (layer, index), concepts)
             say(f"page {html}, {size / 1e6:.1f} MB")
+        shown = pieces.of_cell(loaded, words, layer, index, length, guesses)
+        out.print(view.single_cell(shown, layer, index, out.width, look))
+        return
+    if gates:
+        saturation = gate_saturation(loaded, words)
         if as_json:
-            put(json_text({"model": str(path), **found.as_dict()}))
-        elif as_csv:
-            put(found.as_csv(), end="")
+            put(json_text({"model": str(path), "gates": [gate.as_dict() for gate in saturation]}))
         else:
-            chosen = pieces.of_findings(loaded, found, passages, guesses)
-            out.print(view.report(found, chosen, out.width, look))
-        told_above = found.nothing_found and not (as_json or as_csv)
-        talk.print(view.remarks(found, refusals=not told_above))
+            out.print(gates_view(saturation, out.width, look.ascii_only))
+        return
+    found = findings.inspect_cells(loaded, words, concepts, top=top, causal=not no_causal)
+    for preview in found.previews:
+        if preview.user_defined:
+            talk.print(view.preview_line(preview, view.Look.of(talk, "bars")))
+    if html is not None:
+        size = web.write_findings(html, path, loaded, found, passages)
+        say(f"page {html}, {size / 1e6:.1f} MB")
+    if as_json:
+        put(json_text({"model": str(path), **found.as_dict()}))
+    elif as_csv:
+        put(found.as_csv(), end="")
+    else:
+        chosen = pieces.of_findings(loaded, found, passages, guesses)
+        out.print(view.report(found, chosen, out.width, look))
+    told_above = found.nothing_found and not (as_json or as_csv)
+    talk.print(view.remarks(found, refusals=not told_above))

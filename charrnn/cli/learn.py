@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from charrnn.cli.pipes import until_nobody_reads
 from charrnn.errors import UsageError
 
 
@@ -38,7 +37,7 @@ def learn(
     chosen = course if chapter is None else course[chapter - 1 : chapter]
     nobody_sees = sys.stdin.isatty() and not sys.stdout.isatty()  # the questions, in charrnn learn | less
     lesson = Lesson(stdout_console(), chosen, None if no_input or nobody_sees else input)
-    with blas_threads(), until_nobody_reads():
+    with blas_threads():
         try:
             lesson.run(len(course))
         except EOFError:

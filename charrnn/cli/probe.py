@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import typer
 
 from charrnn.cli.options import JsonOption, ModelOption
-from charrnn.cli.pipes import until_nobody_reads
 from charrnn.errors import UsageError
 from charrnn.ui.terminal.text import json_text, put, say
 
@@ -63,10 +62,9 @@ def probe(
         loaded = probes.model_of(fitted, probe_file, None if model is None else find_model(model))
         rows = read_table(predict, text_column, "")
         p = fitted.probabilities(probes.features(loaded, probes.encode_rows(rows, loaded.vocab, unknown)))
-        with until_nobody_reads():
-            write = writer(sys.stdout)
-            for line in predictions(rows, fitted.labels, p, as_json):
-                write(line)
+        write = writer(sys.stdout)
+        for line in predictions(rows, fitted.labels, p, as_json):
+            write(line)
         return
     file = find_model(model)
     if model is None:
@@ -83,9 +81,8 @@ def probe(
     fitted, result = probes.fit(loaded, texts, ids, told, held_out=held_out, seed=seed)
     sha256 = read_metadata(file)["sha256"]
     replace(fitted, model=str(file.absolute()), model_sha256=sha256, report=result.to_json()).save(saved)
-    with until_nobody_reads():
-        if as_json:
-            put(json_text(result.to_json() | {"model": str(file), "probe": str(saved)}))
-        else:
-            write = writer(sys.stdout)
-            write("\n".join([*report(result), f"saved {saved}", ""]))
+    if as_json:
+        put(json_text(result.to_json() | {"model": str(file), "probe": str(saved)}))
+    else:
+        write = writer(sys.stdout)
+        write("\n".join([*report(result), f"saved {saved}", ""]))

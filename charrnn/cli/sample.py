@@ -9,7 +9,6 @@ from charrnn.cli.arguments import prime_of, stop_of, temperatures
 from charrnn.cli.models import ModelsOption, open_models
 from charrnn.cli.novelty import CorpusOption, LeastOption, NoveltyOption, add_novelty
 from charrnn.cli.options import JsonOption, with_settings
-from charrnn.cli.pipes import until_nobody_reads
 from charrnn.errors import UsageError
 from charrnn.sampling.config import NOVELTY_MIN, DrawingConfig, SamplingConfig
 from charrnn.ui.terminal.text import json_text, put, say
@@ -90,17 +89,16 @@ def sample(
 
         training = TrainingText.of(models[0], novelty_corpus)
     write = (lambda piece: None) if as_json or novelty else writer(sys.stdout, raw=raw)
-    with until_nobody_reads():
-        if beam:
-            ids, log_p = beam_search(models, sampler.prime_ids, config.length, beam, sampler.clamps)
-            write(text := sampler.vocab.decode(ids))
-            samples = [{"text": text, "log_probability_nats": log_p}]
-        else:
-            samples = draw(sampler, write)
-        if novelty:
-            add_novelty(samples, headers(sampler) if not beam else [""], training, novelty_min, as_json)
-        if as_json:
-            name = str(files[0]) if len(files) == 1 else [str(file) for file in files]
-            put(json_text({"samples": samples, "model": name}))
-        elif sys.stdout.isatty() and len(samples) == 1 and not novelty:
-            write("\n")
+    if beam:
+        ids, log_p = beam_search(models, sampler.prime_ids, config.length, beam, sampler.clamps)
+        write(text := sampler.vocab.decode(ids))
+        samples = [{"text": text, "log_probability_nats": log_p}]
+    else:
+        samples = draw(sampler, write)
+    if novelty:
+        add_novelty(samples, headers(sampler) if not beam else [""], training, novelty_min, as_json)
+    if as_json:
+        name = str(files[0]) if len(files) == 1 else [str(file) for file in files]
+        put(json_text({"samples": samples, "model": name}))
+    elif sys.stdout.isatty() and len(samples) == 1 and not novelty:
+        write("\n")

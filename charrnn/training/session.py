@@ -87,8 +87,8 @@ def train(
 
     Of several processes started by torchrun it returns in the first; the others end here (SystemExit).
 
-    Raises UsageError, DataError, ModelError, DivergedError; Interrupted after SIGINT or SIGTERM,
-    when everything has been saved; RankLostError when another process died.
+    Raises UsageError, DataError, ModelError, DivergedError; Interrupted after a signal that ends (see
+    charrnn.engines.signals), when everything has been saved; RankLostError when another process died.
     """
     with joined() as ranks:
         if ranks.rank > 0:

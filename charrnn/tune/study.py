@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.config import ModelConfig
-from charrnn.engines.signals import StopRequest, stop_on_signals
+from charrnn.engines.signals import StopRequest, children_wait_for_their_handlers, stop_on_signals
 from charrnn.errors import CharRNNError, DataError, Interrupted, ModelError, UsageError
 from charrnn.extras import require
 from charrnn.runs.folder import RunFolder, to_toml
@@ -60,7 +60,7 @@ def tune(
     resume : go on with the search in `out`
     settings : fields of TuneConfig by name; None means not given
 
-    Raises UsageError, DataError; Interrupted after SIGINT or SIGTERM, when nothing is lost;
+    Raises UsageError, DataError; Interrupted after a signal that ends, when nothing is lost;
     CharRNNError when no trial came to its end.
     """
     optuna = _optuna()
@@ -199,7 +199,7 @@ class _Search:
                     break
                 for ready in wait(list(self.running), TICK_SECONDS):
                     assert isinstance(ready, Connection)
-                    self._hear(ready, leaving)
+                    self._hear(ready, leaving or self.stop())  # a signal to the whole group came to it first
                 self.listener.tick(self.board)
         finally:
             for running in self.running.values():  # only when something went wrong here
@@ -241,7 +241,8 @@ class _Search:
         ours, theirs = multiprocessing.Pipe()
         job = Job(self.sources, {**settings, **self.config.trial_budget}, self._folder_of(row.number))
         process = multiprocessing.get_context("spawn").Process(target=work, args=(theirs, job), daemon=True)
-        process.start()
+        with children_wait_for_their_handlers():
+            process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
         self.running[ours] = _Running(trial, row, process, lost)
 
@@ -343,9 +344,11 @@ class _Search:
         if leaving:
             running.row.state = "interrupted"
             self.listener.changed(self.board, running.row)
-        elif running.lost == 0:
+        elif (
+            not (died := running.process.exitcode != 0) or running.lost == 0
+        ):  # or it saved, and left on a signal
             settings = running.trial.user_attrs["settings"]
-            self._launch(running.trial, running.row, settings, lost=1)
+            self._launch(running.trial, running.row, settings, running.lost + died)
         else:
             running.row.why = f"its process ended twice, with exit code {running.process.exitcode}"
             self.running[talk] = running

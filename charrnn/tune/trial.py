@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from charrnn.engines.signals import OF_TERMINALS, StopRequest, handlers_are_set, stop_on_signals
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import CharRNNError
 from charrnn.runs import checkpoint
@@ -50,15 +51,19 @@ class Failed:
 def work(talk: Connection, job: Job) -> None:
     """Train in this process: send a Measured at each rung, and wait to be told whether to go on (a bool).
 
-    Anything that comes at another time, and the end of the one who listens, mean: leave at once. A checkpoint
-    is written at each rung and when leaving, from which the next process goes on bit for bit.
+    Anything that comes at another time, a signal that ends, and the end of the one who listens, mean: leave at
+    once. A checkpoint is written at each rung and when leaving, from which the next process goes on bit for bit.
     """
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group: it is for the parent to act
+    for number in OF_TERMINALS:
+        signal.signal(number, signal.SIG_IGN)
     try:
-        with blas_threads(1), np.errstate(over="ignore", invalid="ignore"):
-            _train(talk, job)
+        with (
+            stop_on_signals() as stop,
+            blas_threads(1),
+            np.errstate(over="ignore", invalid="ignore"),
+        ):
+            handlers_are_set()
+            _train(talk, job, stop)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
     except CharRNNError as problem:
@@ -67,7 +72,7 @@ def work(talk: Connection, job: Job) -> None:
         talk.send(Failed(f"{type(problem).__name__}: {problem}"))
 
 
-def _train(talk: Connection, job: Job) -> None:
+def _train(talk: Connection, job: Job, stop: StopRequest) -> None:
     settings = {"threads": 1, "eval_every": NEVER, "checkpoint_every": 1e9, **job.settings}
     plan = replace(plan_new(job.sources, None, settings), folder=RunFolder(job.folder))
     plan.folder.path.mkdir(parents=True, exist_ok=True)
@@ -76,7 +81,7 @@ def _train(talk: Connection, job: Job) -> None:
     told = 0  # the last rung that was sent
 
     def leave_or_measure() -> bool:
-        return _rung(trainer) > told or talk.poll()
+        return _rung(trainer) > told or talk.poll() or stop()
 
     backend = make_backend(plan)
     trainer = Trainer(
@@ -104,6 +109,8 @@ def _train(talk: Connection, job: Job) -> None:
             if talk.recv() is not True or rung == RUNGS:
                 return
         trainer.run()
+        if stop():
+            return
         if talk.poll() and _rung(trainer) == told:
             talk.recv()  # whatever it is, or EOFError: nobody waits for more
             return

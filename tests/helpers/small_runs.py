@@ -50,13 +50,14 @@ def write_text(path: Path, words: int = 130, seed: int = 1) -> Path:
 
 
 class Recorder(Quiet):
-    """A listener that remembers what it was told, and sends this process SIGINT after some step."""
+    """A listener that remembers what it was told, and sends this process a signal after some step."""
 
-    def __init__(self, interrupt_after: int | None = None) -> None:
+    def __init__(self, interrupt_after: int | None = None, number: int = signal.SIGINT) -> None:
         self.notes: list[str] = []
         self.reports: list[Any] = []
         self.about: About | None = None
         self._interrupt_after = interrupt_after
+        self._number = number
 
     def begin(self, about: About, vocabulary: object) -> None:
         self.about = about
@@ -67,7 +68,7 @@ class Recorder(Quiet):
     def report(self, report: Any, is_best: bool) -> None:
         self.reports.append(report)
         if report.step == self._interrupt_after:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(self._number)
 
 
 def run(corpus: Path, out: Path, **settings: Any) -> TrainResult:

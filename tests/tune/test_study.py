@@ -395,20 +395,48 @@ def test_a_killed_search_loses_and_repeats_nothing(text: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_politely_and_tells_how_to_go_on(text: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM])
+def test_a_signal_stops_politely_and_tells_how_to_go_on(text: Path, number: int) -> None:
+    """One to the whole group, as terminals and batch systems send them, while the trials still import."""
     with subprocess.Popen(
         [*COMMAND, *REAL, "--trials", "2", "--trial-minutes", "5", "--jobs", "2"],
         env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     ) as process:  # fmt: skip
-        wait_for(lambda: len(list(Path("here/trials").glob("*"))) == 2)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
+        wait_for(lambda: len(trainers_of(process.pid)) == 2)
+        os.killpg(process.pid, number)
         out, err = process.communicate(timeout=120)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert out == ""
     assert "Go on with:\n  charrnn tune --resume --out here" in err
     assert "Traceback" not in err
     stored = optuna.load_study(study_name="charrnn", storage="sqlite:///here/study.db").trials
     assert [t.state.name for t in stored] == ["RUNNING", "RUNNING"]
+
+
+@pytest.mark.slow
+def test_a_trial_that_a_signal_ends_is_saved_and_goes_on(text: Path) -> None:
+    """As often as it comes, which is what a limit on CPU time does to each of its processes."""
+    times = 3
+    with subprocess.Popen(
+        [*COMMAND, *REAL, "--trials", "1", "--trial-steps", "900", "--json"],
+        env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        seen: set[int] = set()
+        while len(seen) < times and process.poll() is None:
+            for child in trainers_of(process.pid) - seen:
+                seen.add(child)
+                os.kill(child, signal.SIGXCPU)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    (trial,) = json.loads(out)["trials"]
+    assert (trial["state"], trial["steps"]) == ("done", 900)
+
+
+def trainers_of(parent: int) -> set[int]:
+    """The processes of trials that a search has started, by what Linux and others tell of them."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    of_parent = re.compile(rf"^ *(\d+) +{parent} .*spawn_main", re.MULTILINE)
+    return set(map(int, of_parent.findall(listed.stdout)))
 
 
 @pytest.mark.slow

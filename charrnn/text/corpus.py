@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,8 +75,7 @@ def read_corpus(
     reading : told after each block how many bytes are done and how many there are to read in all, over both
         passes; that is 0 while streams are copied and folders looked through. At last the two are equal
 
-    A large text is mapped from the cache or, at level "byte", from the file itself, which then must not
-    change while the ids are in use.
+    A large text is mapped from the cache, never from its own file: that may change while the ids are in use.
 
     Raises DataError for a text that is missing, empty, not text or has unknown symbols; UsageError for
     options without a meaning; CharRNNError when the cache cannot be written.
@@ -302,10 +301,6 @@ def _encode(
 ) -> np.ndarray:
     """The second pass: ids in memory when the text is small, otherwise memory-mapped."""
     large = sum(first.sizes) > IN_MEMORY
-    origin = first.sources[0].origin
-    alone = len(first.sources) == 1 and isinstance(origin, Path)
-    if large and alone and vocabulary == Vocabulary.all_bytes():
-        return np.memmap(origin, np.uint8, mode="r")  # a byte's id is its value: the file is the ids
     blocks = _ids(first, vocabulary, table)
     if not large:
         return np.concatenate(list(blocks))
@@ -336,11 +331,12 @@ def _encode(
 def _ids(first: _Pass, vocabulary: Vocabulary, table: np.ndarray) -> Iterator[np.ndarray]:
     leaves_out = int(table.max()) == len(vocabulary)
     second = _Pass(first.sources, first.form, first.read)
-    for codes in second:
-        ids = np.take(table, codes, mode="clip")
-        if leaves_out:
-            ids = ids[ids < len(vocabulary)]
-        yield ids.astype(vocabulary.dtype, copy=False)
+    with suppress(NotTextError):  # which it was in the first pass
+        for codes in second:
+            ids = np.take(table, codes, mode="clip")
+            if leaves_out:
+                ids = ids[ids < len(vocabulary)]
+            yield ids.astype(vocabulary.dtype, copy=False)
     if second.sha256.digest() != first.sha256.digest():
         names = listing([source.title for source in first.sources])
         raise DataError(

@@ -10,9 +10,9 @@ import pytest
 from helpers.processes import Terminal, start, waiting
 from helpers.small_runs import SETTINGS, Recorder, outcome, run, write_text
 
+from charrnn.engines.signals import ENDING, stop_on_signals
 from charrnn.errors import Interrupted
 from charrnn.training.session import train
-from charrnn.engines.signals import ENDING, stop_on_signals
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the signals are those of POSIX")
 

@@ -124,6 +124,17 @@ def blocks(page, language):
     return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.M | re.S)
 
 
+def test_the_first_commands_of_the_readme():
+    """The quick start has the fast path; the second block is what continuous integration runs for the tests."""
+    start, tests = blocks(ROOT / "README.md", "sh")
+    assert re.findall(r"pip install .*?'(.*?)'|charrnn (train|sample|inspect-cells)", start) == [
+        (".[fast]", ""),
+        *(("", command) for command in ("train", "sample", "inspect-cells")),
+    ]
+    assert "'.[test]'" in tests
+    assert "pytest" in tests
+
+
 @pytest.fixture
 def beginner(tmp_path):
     """A folder with a short text under every name that the pages use, a small run, and `charrnn` on the path."""

@@ -4,6 +4,10 @@ The new content goes to a temporary file in the same folder, is forced to the di
 and only then takes the name of the old file:
 
     open  write…  fsync  close  [verify]  replace  fsync of the folder
+
+There are two ways to write. `atomic_write` is for names that charrnn chose: it replaces whatever has that
+name, and a symbolic link somebody put there is never followed. `atomic_write_named` is for a path that the
+user gave: a link stays a link, and the file keeps its permissions.
 """
 
 import errno
@@ -11,6 +15,7 @@ import io
 import os
 import re
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,12 +30,13 @@ StrPath = str | os.PathLike[str]
 
 TEMPORARY = re.compile(r"\.charrnn-(\d{1,9})-[0-9a-f]{8}\.tmp")
 
-# Temporary files this very process is writing. A process id alone cannot tell them from what a killed
+# Names of temporary files this very process is writing. A process id alone cannot tell them from what a killed
 # process left: in a container every run may be process 1.
 _open_here: set[str] = set()
 
 _NO_SPACE = "Free some disk space, or write to another disk"
 _NO_ACCESS = "Choose a folder that can be written to"
+_IN_THE_WAY = "Remove it, or use another folder"
 _ADVICE = {
     errno.ENOSPC: _NO_SPACE,
     errno.EDQUOT: _NO_SPACE,
@@ -41,7 +47,14 @@ _ADVICE = {
     errno.ENOENT: "Make that folder first",
     errno.EEXIST: "Choose a path that is not taken",
     errno.ENOTDIR: "Choose a path whose parent is a folder",
+    errno.ELOOP: _IN_THE_WAY,
+    errno.EMLINK: _IN_THE_WAY,
+    errno.ENXIO: _IN_THE_WAY,
+    errno.EISDIR: _IN_THE_WAY,
 }
+
+# A link is not followed, and a FIFO that somebody put there is not waited for.
+_CAREFUL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def why(error: OSError) -> str:
@@ -56,7 +69,7 @@ def telling(path: StrPath) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        state = "the previous file is intact" if os.path.lexists(path) else "no file was written"
+        state = "the previous file is intact" if os.path.isfile(path) else "no file was written"
         raise CharRNNError(f"cannot write {path} ({state}): {why(error)}") from error
 
 
@@ -86,46 +99,201 @@ class DescriptorFile(io.RawIOBase):
         return written
 
 
+class Folder:
+    """A folder whose files are opened by their names in it, never through a link.
+
+    Held open (`fd`), it stays the same folder wherever it is moved and whatever takes its path; without a
+    descriptor its path stands for it.
+    """
+
+    def __init__(self, path: StrPath, fd: int | None = None) -> None:
+        self.path = Path(path)
+        self.fd = fd
+
+    @classmethod
+    @contextmanager
+    def opened(cls, path: StrPath) -> Iterator["Folder"]:
+        """The folder at a path that may be a link, held open."""
+        if os.name == "nt":  # which opens no folders
+            yield cls(path)
+            return
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            yield cls(path, fd)
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def child(self, name: str) -> Iterator["Folder"]:
+        """A folder in this one, held open; OSError where it is a link or no folder."""
+        if self.fd is None and os.name == "nt":
+            yield Folder(self.path / name)
+            return
+        fd = self._open(name, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            yield Folder(self.path / name, fd)
+        finally:
+            os.close(fd)
+
+    def make(self, name: str, mode: int = 0o777) -> bool:
+        """Make a folder in this one; false where the name is taken."""
+        try:
+            os.mkdir(self._at(name), mode, dir_fd=self.fd)
+        except FileExistsError:
+            return False
+        return True
+
+    def open(self, name: str, flags: int, mode: int = 0o666) -> int:
+        """A descriptor of a regular file that has no other name; OSError for anything else."""
+        fd = self._open(name, flags, mode)
+        try:
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode):
+                raise OSError(errno.ENXIO, "it is not a regular file")
+            if found.st_nlink > 1:
+                raise OSError(errno.EMLINK, "it is a hard link to a file that has another name too")
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def _open(self, name: str, flags: int, mode: int = 0o666) -> int:
+        try:
+            return os.open(self._at(name), flags | _CAREFUL, mode, dir_fd=self.fd)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENOTDIR) and self.is_link(name):
+                raise OSError(errno.ELOOP, "it is a link, which is not followed here") from error
+            raise
+
+    def stat(self, name: str) -> os.stat_result | None:
+        """What has this name, be it a link; None where nothing has."""
+        try:
+            return os.stat(self._at(name), dir_fd=self.fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def is_link(self, name: str) -> bool:
+        found = self.stat(name)
+        return found is not None and stat.S_ISLNK(found.st_mode)
+
+    def names(self) -> list[str]:
+        return os.listdir(self.path if self.fd is None else self.fd)
+
+    def unlink(self, name: str) -> None:
+        os.unlink(self._at(name), dir_fd=self.fd)
+
+    def replace(self, old: str, new: str) -> None:
+        os.replace(self._at(old), self._at(new), src_dir_fd=self.fd, dst_dir_fd=self.fd)
+
+    def sync(self) -> None:
+        """Force the names in it to the disk, so that a new or renamed file survives a power cut."""
+        if self.fd is None:
+            sync_folder(self.path)
+        else:
+            _sync(self.fd)
+
+    def where(self) -> Path:
+        """A path that leads to it now: its own, or another where it has been moved and the system knows.
+
+        Raises OSError where there is none, as for a folder that was deleted.
+        """
+        if self.fd is None:
+            return self.path
+        held = os.fstat(self.fd)
+        places = [self.path]
+        with suppress(OSError):
+            places.append(Path(os.readlink(f"/proc/self/fd/{self.fd}")))
+        for place in places:
+            with suppress(OSError):
+                if os.path.samestat(os.stat(place), held):
+                    return place
+        raise FileNotFoundError(errno.ENOENT, "the folder was moved or deleted", str(self.path))
+
+    def _at(self, name: str) -> StrPath:
+        return self.path / name if self.fd is None else name
+
+
 @contextmanager
-def atomic_write(path: StrPath, verify: Callable[[Path], object] | None = None) -> Iterator[DescriptorFile]:
+def atomic_write(
+    path: StrPath,
+    verify: Callable[[Path], object] | None = None,
+    *,
+    folder: Folder | None = None,
+    mode: int | None = None,
+) -> Iterator[DescriptorFile]:
     """Replace the file at `path` by what is written in the `with` block: all of it or nothing.
 
-    `verify` is called with the path of the finished temporary file and raises if it is not good. Whatever
-    goes wrong, an interrupt included, the temporary file is removed and the previous file stays as it was.
-    A symbolic link stays a link: the file it points to is replaced.
+    A symbolic link of that name is replaced too, not followed. `verify` is called with the path of the
+    finished temporary file and raises if it is not good. Whatever goes wrong, an interrupt included, the
+    temporary file is removed and the previous file stays as it was.
+
+    folder : the folder of `path`, where it is held open
+    mode : the permissions of the file; by default those of any new file
 
     Yields an unbuffered binary file to write to (write large pieces).
     Raises CharRNNError, naming the file and the reason, when the system refuses; what the block or `verify`
     raises passes through.
     """
+    path = Path(path)
+    with _replacing(path, folder or Folder(path.parent), path.name, verify, mode) as file:
+        yield file
+
+
+@contextmanager
+def atomic_write_named(
+    path: StrPath, verify: Callable[[Path], object] | None = None
+) -> Iterator[DescriptorFile]:
+    """As `atomic_write`, for a path that the user named: a symbolic link stays one, and the file it points
+    to is replaced; a file that was there keeps its permissions."""
     target = Path(os.path.realpath(path))
-    if os.path.exists(target) and not os.path.isfile(target):  # replacing would destroy even /dev/null
-        raise CharRNNError(f"cannot write {path}: it is not a regular file. Name a file that can be replaced")
-    temporary = target.with_name(f".charrnn-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    mode = None
+    with suppress(OSError):
+        mode = stat.S_IMODE(target.stat().st_mode) & 0o777
+    with _replacing(path, Folder(target.parent), target.name, verify, mode) as file:
+        yield file
+
+
+@contextmanager
+def _replacing(
+    path: StrPath, folder: Folder, name: str, verify: Callable[[Path], object] | None, mode: int | None
+) -> Iterator[DescriptorFile]:
+    """Replace `name` in `folder`, which messages call `path`."""
+    with telling(path):
+        old = folder.stat(name)
+    if old is not None and not (stat.S_ISREG(old.st_mode) or stat.S_ISLNK(old.st_mode)):
+        raise CharRNNError(  # replacing would destroy even /dev/null
+            f"cannot write {path}: it is not a regular file. Name a file that can be replaced"
+        )
+    temporary = f".charrnn-{os.getpid()}-{secrets.token_hex(4)}.tmp"
     fd = -1
-    _open_here.add(str(temporary))
+    _open_here.add(temporary)
     try:
         with telling(path):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-            fd = os.open(temporary, flags, 0o666)
+            fd = folder.open(
+                temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else mode & 0o600
+            )
+            if mode is not None and hasattr(os, "fchmod"):
+                os.fchmod(fd, mode)
         yield DescriptorFile(fd, path)
         with telling(path):
             os.fsync(fd)
             closing, fd = fd, -1
             os.close(closing)
         if verify is not None:
-            verify(temporary)
+            with telling(path):
+                place = folder.where()
+            verify(place / temporary)
         with telling(path):
-            os.replace(temporary, target)
+            folder.replace(temporary, name)
     finally:
         if fd != -1:
             with suppress(OSError):
                 os.close(fd)
         with suppress(OSError):  # gone already after a successful replace
-            os.unlink(temporary)
-        _open_here.discard(str(temporary))
+            folder.unlink(temporary)
+        _open_here.discard(temporary)
     try:
-        sync_folder(target.parent)
+        folder.sync()
     except OSError as error:
         raise CharRNNError(
             f"{path} was written, but the system could not confirm that its folder is on the disk "
@@ -140,29 +308,34 @@ def sync_folder(folder: StrPath) -> None:
     except PermissionError:  # on Windows always; elsewhere when it may be written but not read
         return
     try:
-        os.fsync(fd)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some network file systems have no fsync for folders
-            raise
+        _sync(fd)
     finally:
         os.close(fd)
 
 
-def sweep(folder: StrPath) -> list[Path]:
+def _sync(fd: int) -> None:
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network file systems have no fsync for folders
+            raise
+
+
+def sweep(folder: Folder) -> list[Path]:
     """Remove the temporary files that killed processes of this machine left in `folder`; returns them."""
     swept = []
-    for entry in Path(folder).iterdir():
-        match = TEMPORARY.fullmatch(entry.name)
-        if match and not _is_being_written(entry, int(match[1])):
+    for name in folder.names():
+        match = TEMPORARY.fullmatch(name)
+        if match and not _is_being_written(name, int(match[1])):
             with suppress(OSError):  # another process swept it first, or the folder is read-only
-                entry.unlink()
-                swept.append(entry)
+                folder.unlink(name)
+                swept.append(folder.path / name)
     return swept
 
 
-def _is_being_written(temporary: Path, pid: int) -> bool:
+def _is_being_written(temporary: str, pid: int) -> bool:
     if pid == os.getpid():
-        return str(Path(os.path.realpath(temporary.parent)) / temporary.name) in _open_here
+        return temporary in _open_here
     if os.name == "nt":  # signal 0 is Ctrl-C there; but a file in use cannot be removed either
         return False
     try:

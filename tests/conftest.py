@@ -57,13 +57,13 @@ class Failpoint:
         raise AssertionError("the operation never got through")
 
     def _failing(self, real: Callable, name: str, calls: list[str], nth: int) -> Callable:
-        def call(*args: object) -> object:
+        def call(*args: object, **kwargs: object) -> object:
             calls.append(name)
             place = len(calls) - 1
             if place < nth or (place > nth and not self.forever):
-                return real(*args)
+                return real(*args, **kwargs)
             if self.after:
-                real(*args)
+                real(*args, **kwargs)
             elif name == "write":
                 fd, data = args
                 real(fd, bytes(data)[: len(data) // 2])

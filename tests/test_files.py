@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from charrnn.errors import CharRNNError
-from charrnn.files import TEMPORARY, atomic_write, sweep, sync_folder
+from charrnn.files import TEMPORARY, Folder, atomic_write, atomic_write_named, sweep, sync_folder
 
 OLD, NEW = b"old content", b"the new content, which is longer"
 
@@ -54,10 +54,10 @@ def test_is_durable_in_the_right_order(tmp_path, monkeypatch):
     def spy(name):
         real = getattr(os, name)
 
-        def call(first, *args):
+        def call(first, *args, **kwargs):
             of_folder = name == "fsync" and os.path.sameopenfile(first, folder)
             events.append("fsync folder" if of_folder else name)
-            return real(first, *args)
+            return real(first, *args, **kwargs)
 
         monkeypatch.setattr(os, name, call)
 
@@ -153,12 +153,13 @@ def test_what_does_not_verify_never_replaces(tmp_path):
     assert names(tmp_path) == ["file"]
 
 
-def test_a_symbolic_link_stays_a_link(tmp_path):
+def test_a_symbolic_link_that_the_user_named_stays_a_link(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     real, link = tmp_path / "elsewhere" / "file", tmp_path / "link"
     real.write_bytes(OLD)
     link.symlink_to(real)
-    write(link, NEW)
+    with atomic_write_named(link) as file:
+        file.write(NEW)
     assert link.is_symlink()
     assert real.read_bytes() == NEW
     assert names(tmp_path / "elsewhere") == ["file"]
@@ -195,7 +196,7 @@ def test_sweep_removes_what_dead_processes_left_and_nothing_else(tmp_path):
         (tmp_path / name).write_bytes(b"half")
     with atomic_write(tmp_path / "file") as file:
         file.write(NEW)
-        assert sorted(path.name for path in sweep(tmp_path)) == sorted(litter)
+        assert sorted(path.name for path in sweep(Folder(tmp_path))) == sorted(litter)
     assert names(tmp_path) == sorted([*kept, "file"])
     assert (tmp_path / "file").read_bytes() == NEW
 
@@ -215,7 +216,7 @@ def test_a_killed_writer_leaves_the_old_file_and_a_temporary_one_that_is_swept(t
     subprocess.run([sys.executable, "-c", KILLED, path], check=False)
     assert path.read_bytes() == OLD
     assert len(names(tmp_path)) == 2
-    assert len(sweep(tmp_path)) == 1
+    assert len(sweep(Folder(tmp_path))) == 1
     assert names(tmp_path) == ["file"]
 
 

@@ -36,7 +36,7 @@ def export(
       charrnn export --to onnx --out model.onnx --graph both
       charrnn export --to keras --out model.weights.npz
     """
-    from charrnn.files import atomic_write
+    from charrnn.files import atomic_write_named
     from charrnn.model.model import load_model
     from charrnn.runs.folder import find_model
 
@@ -76,7 +76,7 @@ def export(
         else:
             files = {out: checked_onnx(loaded, graph or "sequence")}
     for path, content in files.items():
-        with atomic_write(path) as written:
+        with atomic_write_named(path) as written:
             written.write(content)
     names = [str(path) for path in files]
     put(json_text(told | {"files": names}) if as_json else "\n".join(names))

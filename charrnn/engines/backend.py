@@ -1,6 +1,6 @@
 """What the training loop asks of an engine, and the numpy engine that answers by default."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ class Backend(Protocol):
     """An engine holds the weights, the optimiser's memory, the hidden state and the dropout generator."""
 
     engine: str  # what computes and how, for the first lines of a run and the model card
+    notes: Sequence[str]  # what the user should know of it
 
     def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
         """Train on one chunk: x, y (T, B) -> loss in nats a character, gradient norm before clipping."""
@@ -38,6 +39,7 @@ class NumpyBackend:
     """The reference engine: the code in charrnn/nn."""
 
     network_type: type[Network] = Network
+    notes: Sequence[str] = ()
 
     def __init__(self, model: ModelConfig, config: TrainConfig, vocab_size: int, batch_size: int) -> None:
         dtype = np.dtype(config.precision)

@@ -60,6 +60,8 @@ class FastBackend(NumpyBackend):
             update.add_sum_gradients(program, f"sum_gradients_{size}", size, len(self._shards))
             update.add_update(program, f"update_{size}", config.optimizer, size, config.clip_value)
         program.compile()
+        if program.without_cache:
+            self.notes = (f"{program.without_cache}. Until then each run compiles its kernels anew",)
         self._scalars = zeros(len(update.SCALARS), dtype)
         self._squares: list[np.ndarray] = []
         self._sums: list[Callable[[], Any]] = []

@@ -189,7 +189,7 @@ class Leader:
     """
 
     def __init__(self, ranks: Ranks, backend: Backend, streams: Streams) -> None:
-        self.engine = backend.engine
+        self.engine, self.notes = backend.engine, backend.notes
         self.batch_size, self.seq_length, self.chunks = streams.batch_size, streams.seq_length, streams.chunks
         self._ranks = ranks
         self._backend = backend

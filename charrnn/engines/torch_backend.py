@@ -11,7 +11,7 @@ can be resumed with the other, on any device and any number of ranks.
 
 import platform
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -154,6 +154,7 @@ class TorchBackend:
         if config.precision == "bfloat16" and self._device.type == "cpu":
             self._arithmetic = self._that_runs()
         self.engine = self._describe()
+        self.notes: Sequence[str] = ()
 
     def _that_runs(self) -> Callable[[], AbstractContextManager[None]]:
         """As things are, or without oneDNN, which on some CPUs has no recurrent layers in bfloat16.

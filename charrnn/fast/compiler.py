@@ -1,7 +1,8 @@
 """From kernels to functions that Python calls, without holding the interpreter lock.
 
 Compiling takes a second or two; the machine code is kept in the cache folder, under a name made of all it
-depends on, and the next run of the same shape loads it in milliseconds.
+depends on, and the next run of the same shape loads it in milliseconds. Where the cache is not this user's
+alone, nothing in it is run: the code is compiled each time.
 """
 
 import ctypes
@@ -21,9 +22,9 @@ import numpy as np
 
 from charrnn.errors import CharRNNError
 from charrnn.fast.ir import Kernel, Target
-from charrnn.files import atomic_write, sweep
+from charrnn.files import Folder, atomic_write, sweep
 from charrnn.nn.buffers import flat
-from charrnn.text.cache import cache_folder
+from charrnn.text.cache import NoCache, open_own, private_folder
 
 Shapes = Mapping[str, Sequence[int]]
 
@@ -67,6 +68,7 @@ class Program:
         self.key = key
         self._plans: dict[str, _Plan] = {}
         self._engine: llvm.ExecutionEngine | None = None
+        self.without_cache = ""  # why the cache was not used, and what to do; for the user
 
     def add(
         self, name: str, shapes: Shapes, body: Callable[[Kernel], None], integers: Sequence[str] = ()
@@ -75,14 +77,25 @@ class Program:
         self._plans[name] = _Plan(shapes, body, integers)
 
     def compile(self) -> None:
-        path = cache_folder() / "kernels" / f"{self._name()}.o"
-        code = _read(path)
-        if code is None:
-            code = self._machine_code()
-            _keep(path, code)
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
-        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-        self._engine.finalize_object()
+        name = self._name()
+        try:
+            with private_folder("kernels") as folder:
+                code = _read(folder, name)
+                if code is None or not self._load(code):
+                    code = self._machine_code()
+                    self._load(code)
+                    _keep(folder, name, code)
+        except NoCache as problem:
+            self.without_cache = str(problem)
+            self._load(self._machine_code())
+
+    def _load(self, code: bytes) -> bool:
+        """Make machine code ready to be called; false where it lacks one of the kernels."""
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
+        engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        engine.finalize_object()
+        self._engine = engine
+        return all(engine.get_function_address(name) for name in self._plans)
 
     def bind(self, name: str, *arrays: np.ndarray) -> Callable[[], Any]:
         """The kernel as a call on these arrays, whose memory it keeps alive."""
@@ -136,25 +149,30 @@ def _source_digest(rooms: frozenset[Path]) -> str:
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
-def _read(path: Path) -> bytes | None:
-    """Machine code from the cache: the digest before it tells whether it is whole."""
+def _read(folder: Folder, name: str) -> bytes | None:
+    """Machine code from the cache: the digest before it tells whether it is whole, and that of this name."""
     try:
-        content = path.read_bytes()
+        with open(open_own(folder, f"{name}.o"), "rb") as file:
+            content = file.read()
+            os.utime(file.fileno())
     except OSError:
         return None
-    with suppress(OSError):
-        os.utime(path)
     digest, code = content[:32], content[32:]
-    return code if hashlib.sha256(code).digest() == digest else None
+    return code if _digest(name, code) == digest else None
 
 
-def _keep(path: Path, code: bytes) -> None:
+def _keep(folder: Folder, name: str, code: bytes) -> None:
     """Put machine code into the cache, in place of what was not used for longest; where that cannot be
     written, the next run compiles again."""
     with suppress(OSError, CharRNNError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as file:
-            file.write(hashlib.sha256(code).digest() + code)
-        sweep(path.parent)
-        for unused in sorted(path.parent.glob("*.o"), key=lambda file: file.stat().st_mtime)[:-KEPT]:
-            unused.unlink(missing_ok=True)
+        with atomic_write(folder.path / f"{name}.o", folder=folder, mode=0o600) as file:
+            file.write(_digest(name, code) + code)
+        sweep(folder)
+        found = {name: folder.stat(name) for name in folder.names() if name.endswith(".o")}
+        used = {name: file.st_mtime for name, file in found.items() if file is not None}
+        for unused in sorted(used, key=used.__getitem__)[:-KEPT]:
+            folder.unlink(unused)
+
+
+def _digest(name: str, code: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + code).digest()

@@ -9,6 +9,7 @@ import numpy as np
 
 from charrnn.config import ModelConfig, as_dict
 from charrnn.errors import ModelError, UsageError
+from charrnn.files import Folder
 from charrnn.model import model_file, torch_layout
 from charrnn.nn.loss import cross_entropy
 from charrnn.nn.network import Clamp, Network
@@ -137,8 +138,11 @@ class Model:
         each = found[len(before) - 1 :]
         return Score(float(each.sum()), each)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model file, durably: the old file stays until the new one is complete."""
+    def save(self, path: str | os.PathLike[str], *, folder: Folder | None = None) -> None:
+        """Write the model file, durably: the old file stays until the new one is complete.
+
+        folder : the run folder that `path` is in, held open by the run that writes there
+        """
         model_file.save(
             path,
             self.weights,
@@ -149,6 +153,7 @@ class Model:
                 "dtype": self.network.theta.dtype.name,
                 "training": self.training,
             },
+            folder=folder,
         )
 
 

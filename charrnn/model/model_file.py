@@ -28,7 +28,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from charrnn.errors import CharRNNError, ModelError
-from charrnn.files import StrPath, atomic_write
+from charrnn.files import Folder, StrPath, atomic_write, atomic_write_named
 from charrnn.reading import open_file, parse_json
 
 FORMAT_VERSION = 1
@@ -55,12 +55,19 @@ _DAMAGED = "The file is damaged or was not written by charrnn: copy it again fro
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
-def save(path: StrPath, tensors: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
+def save(
+    path: StrPath,
+    tensors: Mapping[str, np.ndarray],
+    metadata: Mapping[str, Any],
+    *,
+    folder: Folder | None = None,
+) -> None:
     """Write a model or checkpoint durably; it is read back before the previous file gives way to it.
 
     tensors : float32, float64, int64 or uint8 arrays of any memory order, finite
     metadata : plain JSON values, whole numbers of at most 64 bits; `kind` is "model" unless given, and the keys of
         the format itself are added
+    folder : the folder of `path`, held open, where charrnn chose the name: then no link is followed
 
     Raises ModelError for values that are not finite, CharRNNError when the file cannot be written.
     """
@@ -85,7 +92,8 @@ def save(path: StrPath, tensors: Mapping[str, np.ndarray], metadata: Mapping[str
         except ModelError as error:
             raise CharRNNError(f"cannot write {path}: it does not read back: {error}") from error
 
-    with atomic_write(path, prove) as file:
+    writing = atomic_write_named(path, prove) if folder is None else atomic_write(path, prove, folder=folder)
+    with writing as file:
         file.write(safetensors.numpy.save(arrays, {"charrnn": text}))
 
 

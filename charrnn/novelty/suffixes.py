@@ -9,14 +9,15 @@ kept in the cache under the name of the text's content.
 """
 
 import hashlib
+import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 
 from charrnn.errors import DataError
-from charrnn.text.cache import cache_folder, write_ids
+from charrnn.files import Folder
+from charrnn.text.cache import NoCache, open_own, private_folder, write_ids
 
 BLOCK = 1 << 20  # suffixes sorted at once, unless a group of equal ones is larger
 FIRST_LOOK = 32  # symbols compared before a longer match is looked for
@@ -84,6 +85,8 @@ def _common(one: bytes, other: bytes) -> int:
 def indexed(ids: np.ndarray) -> SuffixIndex:
     """The index of a text, from the cache or made now. ids : (N,) unsigned integers, perhaps memory-mapped.
 
+    Without a cache that can be used it is made anew each time.
+
     Raises DataError for a text too large for it, CharRNNError when the cache cannot be written.
     """
     if len(ids) > LARGEST:
@@ -94,21 +97,25 @@ def indexed(ids: np.ndarray) -> SuffixIndex:
     content = hashlib.sha256(ids.dtype.str.encode())
     for begin in range(0, len(ids), BLOCK):
         content.update(np.ascontiguousarray(ids[begin : begin + BLOCK]).data)
-    path = cache_folder() / f"{content.hexdigest()}.suffixes"
-    suffixes = _read(path, len(ids))
-    if suffixes is None:
-        made = sort_suffixes(ids)
-        write_ids(path, [made, _digest(made)])
-        suffixes = made
+    name = f"{content.hexdigest()}.suffixes"
+    try:
+        with private_folder() as folder:
+            suffixes = _read(folder, name, len(ids))
+            if suffixes is None:
+                suffixes = sort_suffixes(ids)
+                write_ids(folder, name, [suffixes, _digest(suffixes)])
+    except NoCache:
+        suffixes = sort_suffixes(ids)
     return SuffixIndex(ids, suffixes)
 
 
-def _read(path: Path, symbols: int) -> np.ndarray | None:
+def _read(folder: Folder, name: str, symbols: int) -> np.ndarray | None:
     """The suffixes in a file of the cache; None when it is missing or not as it was written."""
     try:
-        if path.stat().st_size != 4 * symbols + hashlib.sha256().digest_size:
-            return None
-        content = np.memmap(path, np.uint8, mode="r")
+        with open(open_own(folder, name), "rb") as file:
+            if os.fstat(file.fileno()).st_size != 4 * symbols + hashlib.sha256().digest_size:
+                return None
+            content = np.memmap(file, np.uint8, mode="r")
     except OSError:
         return None
     suffixes = content[: 4 * symbols].view(np.int32)

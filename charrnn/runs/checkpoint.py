@@ -1,6 +1,5 @@
 """The checkpoint file: everything an exact resume needs."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 
 from charrnn.config import TrainConfig, has_type
 from charrnn.errors import ModelError, UsageError
+from charrnn.files import Folder, StrPath
 from charrnn.model import model_file
 from charrnn.model.model import config_of
 from charrnn.nn.network import Network
@@ -16,16 +16,23 @@ from charrnn.nn.optimizers import OPTIMIZERS
 from charrnn.runs.records import Progress
 
 
-def save(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
+def save(
+    path: StrPath,
+    arrays: Mapping[str, np.ndarray],
+    metadata: Mapping[str, Any],
+    *,
+    folder: Folder | None = None,
+) -> None:
     """Write a checkpoint durably; the previous one stays until this one has been read back.
 
     metadata : `config`, `vocab` and `dtype` as in a model file, `train` (the TrainConfig), `batch_size`
         (streams in use), `progress`, and `training` (the model card)
+    folder : the run folder that `path` is in, held open
     """
-    model_file.save(path, arrays, {"kind": "checkpoint", **metadata})
+    model_file.save(path, arrays, {"kind": "checkpoint", **metadata}, folder=folder)
 
 
-def load(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def load(path: StrPath) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Read a checkpoint: its metadata and its arrays. Raises ModelError for anything amiss."""
     return model_file.load(path, layout, kind="checkpoint")
 

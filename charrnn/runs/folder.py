@@ -1,5 +1,6 @@
 """The folder of one training run: where its files are, who may write to it, its metrics and its settings."""
 
+import errno
 import json
 import math
 import os
@@ -8,16 +9,17 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from charrnn.errors import CharRNNError, ModelError, UsageError
-from charrnn.files import DescriptorFile, StrPath, atomic_write, sweep, sync_folder, telling
+from charrnn.files import DescriptorFile, Folder, StrPath, atomic_write, sweep, sync_folder, telling
 from charrnn.reading import MOST_SETTINGS, open_file, parse_json, read_file
 
 MODEL = "model.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
+RESCUE = "checkpoint-rescue.safetensors"  # written where the usual name cannot be
 METRICS = "metrics.jsonl"
 SAMPLES = "samples.jsonl"
 CONFIG = "config.toml"
@@ -43,17 +45,35 @@ else:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+# What systems say whose folders cannot be locked, NFS among them; the file in the folder still can.
+_NO_FOLDER_LOCKS = {errno.EBADF, errno.EINVAL, errno.EISDIR, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
 class RunFolder:
-    """Names and files of one run. Making the object touches nothing on disk."""
+    """Names and files of one run. Making the object touches nothing on disk.
+
+    What is written goes into the folder that is locked, even if it has been moved meanwhile, and never
+    through a link in it. The path itself may be a link: the user named it.
+    """
 
     def __init__(self, path: StrPath):
         self.path = Path(path)
+        self.held = Folder(self.path)  # held open while it is locked
+        self._guard: os.stat_result | None = None  # the file of the lock, where the folder has none
         self.model = self.path / MODEL
         self.checkpoint = self.path / CHECKPOINT
         self.metrics = self.path / METRICS
         self.samples = self.path / SAMPLES
         self.config = self.path / CONFIG
         self.snapshots = self.path / SNAPSHOTS
+
+    @property
+    def place(self) -> Path:
+        """Where the folder is now: it may be moved while a run writes there."""
+        try:
+            return self.held.where()
+        except OSError:
+            return self.path
 
     @classmethod
     def create(
@@ -72,7 +92,7 @@ class RunFolder:
         with telling(folder.path):
             folder.path.mkdir(parents=True, exist_ok=True)
             sync_folder(folder.path.parent)
-        if old := [name for name in OF_A_RUN if (folder.path / name).exists()]:
+        if old := [name for name in OF_A_RUN if os.path.lexists(folder.path / name)]:
             if not force:
                 raise UsageError(
                     f"--out {folder.path} holds a run already ({', '.join(old)}). Go on with it by --resume, "
@@ -80,9 +100,8 @@ class RunFolder:
                 )
             with folder.lock(), telling(folder.path):
                 for name in old:
-                    (folder.path / name).unlink()
-                for snapshot in snapshot_files(folder.snapshots):
-                    snapshot.unlink()
+                    folder.held.unlink(name)
+                folder.drop_snapshots(most=0)
         return folder
 
     @classmethod
@@ -121,60 +140,107 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Be the only process that writes here, and sweep what killed ones left unfinished.
 
-        The system frees the lock of a process that dies, however it dies. The file itself stays.
+        The lock is on the folder itself, which nobody can put another in the place of, and on a file in it,
+        which says who holds it. The system frees both when the process dies, however it dies.
         Raises UsageError naming the process that holds it.
         """
-        path = self.path / LOCK
-        with telling(path):
-            fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            try:
-                _take_lock(fd)
-            except (BlockingIOError, PermissionError) as error:
-                raise UsageError(
-                    f"{self.path} is being written by {_holder(fd)}. Wait until it ends, stop it, "
-                    "or train into another folder with --out"
-                ) from error
-            except OSError as error:
-                raise CharRNNError(
-                    f"cannot lock {path}: {error.strerror or error}. Use a folder on a disk that has locks"
-                ) from error
-            for folder in (self.path, self.snapshots):
-                with suppress(OSError):
-                    sweep(folder)
+        with ExitStack() as held:
+            with telling(self.path):
+                folder = held.enter_context(Folder.opened(self.path))
+            with telling(self.path / LOCK):
+                fd = folder.open(LOCK, os.O_RDWR | os.O_CREAT)
+            held.callback(os.close, fd)
+            of_folder = folder.fd is not None and self._lock_folder(folder.fd, fd)
+            self._lock_file(fd)
+            held.callback(setattr, self, "held", self.held)
+            held.callback(setattr, self, "_guard", self._guard)
+            self.held, self._guard = folder, None if of_folder else os.fstat(fd)
+            self.check_alone()
+            with suppress(OSError):
+                sweep(folder)
+            with suppress(OSError), folder.child(SNAPSHOTS) as snapshots:
+                sweep(snapshots)
             with suppress(OSError):  # who holds it is for people to read; a full disk must not matter
                 os.ftruncate(fd, 0)
                 os.write(fd, f"process {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
             yield
-        finally:
-            os.close(fd)
+
+    def _lock_folder(self, folder: int, file: int) -> bool:
+        """Lock the folder; false where the system has no locks for folders."""
+        try:
+            _take_lock(folder)
+        except (BlockingIOError, PermissionError) as error:
+            raise self._taken(file) from error
+        except OSError as error:
+            if error.errno in _NO_FOLDER_LOCKS:
+                return False
+            raise CharRNNError(self._no_locks(self.path, error)) from error
+        return True
+
+    def _lock_file(self, file: int) -> None:
+        try:
+            _take_lock(file)
+        except (BlockingIOError, PermissionError) as error:
+            raise self._taken(file) from error
+        except OSError as error:
+            raise CharRNNError(self._no_locks(self.path / LOCK, error)) from error
+
+    def _taken(self, file: int) -> UsageError:
+        return UsageError(
+            f"{self.path} is being written by {_holder(file)}. Wait until it ends, stop it, "
+            "or train into another folder with --out"
+        )
+
+    @staticmethod
+    def _no_locks(path: Path, error: OSError) -> str:
+        return f"cannot lock {path}: {error.strerror or error}. Use a folder on a disk that has locks"
+
+    def check_alone(self) -> None:
+        """Raise CharRNNError when another process may be writing here: the file of the lock is gone, and the
+        system has no lock for the folder itself."""
+        if self._guard is not None:
+            found = self.held.stat(LOCK)
+            if found is None or not os.path.samestat(found, self._guard):
+                raise CharRNNError(
+                    f"{self.path / LOCK} was removed while this run was writing, so another may be writing now. "
+                    "Stop the other, and go on with one of them"
+                )
+
+    @contextmanager
+    def open_snapshots(self) -> Iterator[Folder]:
+        """The folder of the snapshots, made where it is not there."""
+        with ExitStack() as opened:
+            with telling(self.snapshots):
+                if self.held.make(SNAPSHOTS):
+                    self.held.sync()
+                folder = opened.enter_context(self.held.child(SNAPSHOTS))
+            yield folder
 
     def snapshot(self, step: int) -> Path:
-        """The file for the model as it is at a step, in a folder that is there."""
-        with telling(self.snapshots):
-            if not self.snapshots.is_dir():
-                self.snapshots.mkdir()
-                sync_folder(self.path)
+        """The file for the model as it is at a step."""
         return self.snapshots / f"{step:09d}.safetensors"
 
     def drop_snapshots(self, *, most: int, after: int | None = None) -> None:
         """Remove all snapshots but the last `most`, and those of steps after `after`."""
-        files = snapshot_files(self.snapshots)
-        kept = [file for file in files if after is None or int(file.stem) <= after][-most or len(files) :]
         with telling(self.snapshots):
-            for file in set(files) - set(kept):
-                file.unlink()
+            if self.held.stat(SNAPSHOTS) is None:
+                return
+            with self.held.child(SNAPSHOTS) as folder:
+                names = sorted(filter(SNAPSHOT.fullmatch, folder.names()), key=_step_of)
+                kept = [name for name in names if after is None or _step_of(name) <= after]
+                for name in set(names) - set(kept[-most or len(kept) :]):
+                    folder.unlink(name)
 
     def append_metrics(self, record: Mapping[str, Any]) -> None:
         """Add one line of JSON; NaN and infinities become null. A torn last line goes first.
 
         Raises CharRNNError when it cannot be written; what was there before still is.
         """
-        _append(self.metrics, record)
+        self._append(METRICS, record)
 
     def append_sample(self, record: Mapping[str, Any]) -> None:
         """Add a text that was drawn after a validation; all as for the metrics."""
-        _append(self.samples, record)
+        self._append(SAMPLES, record)
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """All records, oldest first; none before the first report. A torn last line is left out.
@@ -189,15 +255,15 @@ class RunFolder:
 
     def truncate_metrics(self, count: int) -> None:
         """Keep the first `count` records: a resume from the checkpoint that knew them writes the rest again."""
-        _truncate(self.metrics, count)
+        self._truncate(METRICS, count)
 
     def truncate_samples(self, count: int) -> None:
         """Keep the first `count` texts."""
-        _truncate(self.samples, count)
+        self._truncate(SAMPLES, count)
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the settings of the run: values, or tables of values. None is left out."""
-        with atomic_write(self.config) as file:
+        with atomic_write(self.config, folder=self.held) as file:
             file.write(to_toml(config).encode("utf-8", "replace"))
 
     def read_config(self) -> dict[str, Any]:
@@ -207,11 +273,42 @@ class RunFolder:
         except (OSError, ValueError, RecursionError) as error:
             raise ModelError(f"{self.config}: the settings of the run cannot be read ({error})") from error
 
+    def _append(self, name: str, record: Mapping[str, Any]) -> None:
+        finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
+        line = json.dumps(finite, allow_nan=False) + "\n"
+        path = self.path / name
+        with telling(path):
+            fd = self.held.open(name, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+            try:
+                end = _end_of_last_line(fd)
+                os.ftruncate(fd, end)
+                try:
+                    DescriptorFile(fd, path).write(line.encode())
+                except BaseException:
+                    with suppress(OSError):
+                        os.ftruncate(fd, end)
+                    raise
+            finally:
+                os.close(fd)
+
+    def _truncate(self, name: str, count: int) -> None:
+        path = self.path / name
+        if self.held.is_link(name):
+            raise CharRNNError(f"cannot write {path}: it is a link, which is not followed here. Remove it")
+        lines = [line for line, _ in _lines(path)]
+        if count < len(lines):
+            with atomic_write(path, folder=self.held) as file:
+                file.write(b"".join(lines[:count]))
+
 
 def snapshot_files(folder: Path) -> list[Path]:
     """The snapshots in a folder, oldest first; none where there is no such folder."""
     files = [file for file in folder.glob("*.safetensors") if SNAPSHOT.fullmatch(file.name)]
-    return sorted(files, key=lambda file: int(file.stem))
+    return sorted(files, key=lambda file: _step_of(file.name))
+
+
+def _step_of(snapshot: str) -> int:
+    return int(Path(snapshot).stem)
 
 
 def find_models(path: StrPath | None = None, root: StrPath = ROOT) -> list[Path]:
@@ -278,24 +375,6 @@ def _holder(fd: int) -> str:
     return "another process"
 
 
-def _append(path: Path, record: Mapping[str, Any]) -> None:
-    finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
-    line = json.dumps(finite, allow_nan=False) + "\n"
-    with telling(path):
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
-            end = _end_of_last_line(fd)
-            os.ftruncate(fd, end)
-            try:
-                DescriptorFile(fd, path).write(line.encode())
-            except BaseException:
-                with suppress(OSError):
-                    os.ftruncate(fd, end)
-                raise
-        finally:
-            os.close(fd)
-
-
 def _lines(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
     """The whole lines of a file, each with its record; none where there is no file."""
     records: list[tuple[bytes, dict[str, Any]]] = []
@@ -323,13 +402,6 @@ def _lines(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
     except OSError as error:
         raise ModelError(f"{path}: it cannot be read ({error.strerror or error})") from error
     return records
-
-
-def _truncate(path: Path, count: int) -> None:
-    lines = [line for line, _ in _lines(path)]
-    if count < len(lines):
-        with atomic_write(path) as file:
-            file.write(b"".join(lines[:count]))
 
 
 def _end_of_last_line(fd: int) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 
 from charrnn.config import UNKNOWN
 from charrnn.errors import DataError, UsageError
-from charrnn.text.cache import cache_folder, map_ids, write_ids
+from charrnn.text.cache import NoCache, map_ids, private_folder, unnamed_ids, write_ids
 from charrnn.text.decode import NEWLINES, NotTextError, decode
 from charrnn.text.sources import IN_MEMORY, Source, StrPath, find_sources
 from charrnn.text.unknown import replacement
@@ -314,17 +314,25 @@ def _encode(
         "table": hashlib.sha256(table.tobytes()).hexdigest(),
     }
     key = hashlib.sha256(json.dumps(what_decides_the_ids, sort_keys=True).encode()).hexdigest()
-    cached = cache_folder() / f"{key[:32]}.{vocabulary.dtype.name}"
+    name, dtype = f"{key[:32]}.{vocabulary.dtype.name}", vocabulary.dtype
     present = np.flatnonzero(counts)
     id_counts = np.zeros(len(vocabulary) + 1, np.int64)
     np.add.at(id_counts, np.take(table, present, mode="clip"), counts[present])
-    ids = map_ids(cached, vocabulary.dtype, id_counts[:-1])
+    id_counts = id_counts[:-1]
+    try:
+        with private_folder() as folder:
+            ids = map_ids(folder, name, dtype, id_counts)
+            if ids is not None:
+                return ids
+            write_ids(folder, name, blocks)
+            ids = map_ids(folder, name, dtype, id_counts)
+            cached = folder.path / name
+    except NoCache as problem:
+        notes.append(f"{problem}. The encoded text is not kept for the next time")
+        return unnamed_ids(dtype, blocks)
     if ids is None:
-        write_ids(cached, blocks)
-        ids = map_ids(cached, vocabulary.dtype, id_counts[:-1])
-        if ids is None:
-            raise DataError(f"{cached} does not read back as it was written: check the disk")
-        notes.append(f"encoded text kept for the next time in {cached} ({ids.nbytes / 1e6:,.0f} MB)")
+        raise DataError(f"{cached} does not read back as it was written: check the disk")
+    notes.append(f"encoded text kept for the next time in {cached} ({ids.nbytes / 1e6:,.0f} MB)")
     return ids
 
 

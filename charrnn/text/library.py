@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from charrnn.errors import CharRNNError, DataError, UsageError
-from charrnn.files import atomic_write
+from charrnn.files import atomic_write, atomic_write_named
 
 _BLOCK = 1 << 18
 
@@ -228,9 +228,8 @@ def make(text: Text, out: Path | None = None, force: bool = False) -> Path:
     if out is None and isinstance(text, Shipped):
         size_and_sha256(text)  # raises when it is not there
         return text.path
-    path = Path(f"{text.name}.txt") if out is None else out
-    if path.is_dir():
-        path /= f"{text.name}.txt"
+    named = out is not None and not out.is_dir()
+    path = out if out is not None and named else (out or Path()) / f"{text.name}.txt"
     if path.exists():
         if path.is_file() and _sha256_of(path) == size_and_sha256(text)[1]:
             return path
@@ -238,7 +237,7 @@ def make(text: Text, out: Path | None = None, force: bool = False) -> Path:
             raise UsageError(
                 f"{path} exists and is not {text.name}: --force replaces it, --out names another file"
             )
-    with atomic_write(path) as file:
+    with atomic_write_named(path) if named else atomic_write(path) as file:
         for block in text.blocks():
             file.write(block)
     return path

@@ -14,7 +14,7 @@ import numpy as np
 
 from charrnn.config import TrainConfig
 from charrnn.engines.backend import Backend
-from charrnn.errors import DivergedError
+from charrnn.errors import CharRNNError, DivergedError
 from charrnn.nn.network import Network
 from charrnn.runs.records import Kept, Progress, Report, Sample
 from charrnn.score import scoring
@@ -105,6 +105,7 @@ class Trainer:
         self._good: tuple[dict[str, np.ndarray], Progress] | None = None
         self._last_loss = 0.0
         self._watch = Stopwatch(lambda: time.perf_counter())
+        self._failure: CharRNNError | None = None  # what could not be written, told after the checkpoint
         self.stopped_because = ""
 
     @property
@@ -175,9 +176,9 @@ class Trainer:
             validation_due = self._step()
             self.progress.seconds += self._watch.lap("step")
             if validation_due:
-                self.validate()
+                self._validate()
                 self.progress.seconds += self._watch.lap("keeping what was validated")
-            if self.interrupted():
+            if self._failure is not None or self.interrupted():
                 reason = "interrupted"
                 break
             now = self._watch.last
@@ -189,6 +190,7 @@ class Trainer:
                 self.listener.tick(self._shown(), self.chars_per_second, self.used)
                 last_tick = now
         self._checkpoint()
+        self._tell_failure()
         return reason
 
     def _shown(self) -> Progress:
@@ -240,10 +242,30 @@ class Trainer:
         """
         due = self.config.snapshots and self.progress.step % self.snapshot_every == 0
         if due and not self.progress.validations_since_best and self._last_loss < self._loss_limit:
-            self.store.save_snapshot(self.backend.network(), asdict(self.progress) | {"val_loss_nats": None})
+            progress = asdict(self.progress) | {"val_loss_nats": None}
+            self._written(lambda: self.store.save_snapshot(self.backend.network(), progress))
+
+    def _written(self, write: Callable[[], None]) -> bool:
+        """Write something that is less than the checkpoint: what keeps it from being written ends the run, but
+        not before the checkpoint is safe."""
+        try:
+            write()
+        except CharRNNError as failure:
+            self._failure = self._failure or failure
+            return False
+        return True
+
+    def _tell_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     def validate(self) -> bool:
         """Measure the model, and keep it when it is the best; false when it had diverged."""
+        fine = self._validate()
+        self._tell_failure()
+        return fine
+
+    def _validate(self) -> bool:
         progress = self.progress
         self._watch.restart()
         network = self.backend.network()
@@ -252,6 +274,7 @@ class Trainer:
             self._recover(loss)
             return False
         progress.val_loss_nats = loss
+        best_before = progress.best_val_loss_nats, progress.best_step
         is_best = loss is None or progress.best_val_loss_nats is None or loss < progress.best_val_loss_nats
         if is_best:
             progress.best_val_loss_nats, progress.best_step = loss, progress.step
@@ -264,8 +287,10 @@ class Trainer:
         is_kept = is_best and (self.kept is None or loss is None or loss <= self.kept.val_loss_nats)
         self._report(loss, is_kept)
         if is_kept:
-            self.store.save_model(network, asdict(progress))
-            self.kept = None if loss is None else Kept(progress.step, loss)
+            if self._written(lambda: self.store.save_model(network, asdict(progress))):
+                self.kept = None if loss is None else Kept(progress.step, loss)
+            else:  # so that a later one is kept
+                progress.best_val_loss_nats, progress.best_step = best_before
         self._sample(self.draw(network))
         # The last step may have gone wrong: then there is no state to go back to.
         if loss is None or loss < self._loss_limit:
@@ -277,7 +302,6 @@ class Trainer:
         if progress.report_steps:
             progress.train_loss_nats = progress.report_loss_sum / progress.report_steps
         progress.report_loss_sum, progress.report_steps = 0.0, 0
-        progress.reports += 1
         report = Report(
             progress.step,
             self.epoch,
@@ -288,13 +312,15 @@ class Trainer:
             self.chars_per_second,
             progress.seconds,
         )
-        self.store.add_report(report)
+        if self._written(lambda: self.store.add_report(report)):
+            progress.reports += 1
         self.listener.report(report, is_best)
 
     def _sample(self, text: str) -> None:
         if text:
-            self.progress.samples += 1
-            self.store.add_sample(Sample(self.progress.step, self.progress.val_loss_nats, text))
+            sample = Sample(self.progress.step, self.progress.val_loss_nats, text)
+            if self._written(lambda: self.store.add_sample(sample)):
+                self.progress.samples += 1
         self.listener.sample(text)
 
     def _checkpoint(self) -> None:

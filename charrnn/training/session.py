@@ -1,6 +1,7 @@
 """A whole training run: corpus to run folder, new or resumed."""
 
 import math
+import shlex
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from charrnn.errors import CharRNNError, DivergedError, Interrupted, UsageError
 from charrnn.model import model_file
 from charrnn.model.model import Model
 from charrnn.nn.network import Network
-from charrnn.runs.folder import RunFolder
+from charrnn.runs.folder import CHECKPOINT, RunFolder
 from charrnn.runs.verdict import Verdict, judge, unlike_warning, with_kept
 from charrnn.runs.yardstick import Yardstick
 from charrnn.sampling.sampler import Sampler, SamplingConfig
@@ -171,6 +172,8 @@ def _run(plan: Plan, ranks: Ranks, listener: RunListener, command_line: Sequence
     else:
         threads = threads_for(config, model, len(corpus.vocabulary), plan.batch_size, ranks.local_size)
     backend, streams = _assemble(plan, threads, ranks)
+    for note in backend.notes:
+        listener.note(note)
     if plan.saved and (before := plan.saved[0].get("ranks", 1)) != ranks.size:
         change = f"processes {before} -> {ranks.size}"
         listener.note(f"{change}: the states of the streams are shared out anew")
@@ -219,19 +222,35 @@ def _run(plan: Plan, ranks: Ranks, listener: RunListener, command_line: Sequence
             try:
                 reason = trainer.run()
             except CharRNNError as error:
-                if isinstance(error, DivergedError) or store.saved_step is None:
+                if isinstance(error, DivergedError) or not (way_on := _way_on(store, plan)):
                     raise
-                raise type(error)(
-                    f"{error}\nThe checkpoint of step {store.saved_step} is intact. Go on from there with:\n"
-                    f"  {command_to_resume(folder, corpus.sources)}"
-                ) from error
+                raise type(error)(f"{error}\n{way_on}") from error
         if reason == "interrupted":
             raise Interrupted(
                 f"stopped at step {trainer.progress.step}; everything is saved. Go on with:\n"
-                f"  {command_to_resume(folder, corpus.sources)}",
+                f"  {command_to_resume(RunFolder(folder.place), corpus.sources)}",
                 stop.signal_number or signal.SIGTERM,  # that of another process
             )
         return _result(plan, trainer, len(training), yardstick)
+
+
+def _way_on(store: RunStore, plan: Plan) -> str:
+    """Where a run that could not write left its last checkpoint, and how to go on; empty where none is left."""
+    place = store.rescued.parent if store.rescued else plan.folder.place
+    resume = command_to_resume(RunFolder(place), plan.corpus.sources)
+    if store.rescued is not None and store.rescued.name != CHECKPOINT:
+        kept = shlex.quote(str(store.rescued))
+        return (
+            f"The newest checkpoint is in {store.rescued} instead. Go on from there with:\n"
+            f"  mv {kept} {shlex.quote(str(place / CHECKPOINT))} && {resume}"
+        )
+    if store.rescued is not None:
+        return (
+            f"The folder was gone and was made anew; the newest checkpoint is in it. Go on with:\n  {resume}"
+        )
+    if (step := store.intact_step) is None:
+        return ""
+    return f"The checkpoint of step {step} is intact. Go on from there with:\n  {resume}"
 
 
 def make_backend(plan: Plan, threads: int = 1) -> Backend:
@@ -299,7 +318,7 @@ def _draw(network: Network, vocabulary: Vocabulary) -> str:
 def _result(
     plan: Plan, trainer: Trainer, training_characters: int, yardstick: Yardstick | None
 ) -> TrainResult:
-    folder, progress = plan.folder, trainer.progress
+    folder, progress = RunFolder(plan.folder.place), trainer.progress
     kept = model_file.read_metadata(folder.model)["training"]  # perhaps of before a resume
     best = kept["val_loss_nats"]
     parameters = Network.size(plan.model, len(plan.corpus.vocabulary))

@@ -3,6 +3,7 @@
 import platform
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ from typing import Any
 import numpy as np
 
 from charrnn.config import as_dict
-from charrnn.errors import ModelError
+from charrnn.errors import CharRNNError, ModelError
+from charrnn.files import Folder
 from charrnn.model import model_file
 from charrnn.model.model import Model
 from charrnn.nn.network import Network
 from charrnn.runs import checkpoint
+from charrnn.runs.folder import CHECKPOINT, RESCUE
 from charrnn.runs.records import Kept, Report, Sample
 from charrnn.runs.yardstick import Yardstick
 from charrnn.text.batches import split
@@ -48,7 +51,7 @@ class RunStore:
         self._plan = plan
         self._threads = threads
         self._ranks = ranks
-        self.saved_step: int | None = plan.saved[0]["progress"]["step"] if plan.saved else None
+        self.rescued: Path | None = None  # the checkpoint, where its usual name could not be written
         config, corpus = plan.config, plan.corpus
         parts = split(corpus.ids, config.val_fraction, config.test_fraction)
         self.card: dict[str, Any] = {
@@ -96,15 +99,46 @@ class RunStore:
             "progress": progress,
             "training": self.card,
         }
-        checkpoint.save(plan.folder.checkpoint, arrays, metadata)
-        self.saved_step = progress["step"]
+        folder = plan.folder
+        folder.check_alone()
+        try:
+            checkpoint.save(folder.checkpoint, arrays, metadata, folder=folder.held)
+        except CharRNNError as error:
+            with suppress(CharRNNError, OSError):
+                self._rescue(arrays, metadata)
+            raise error
+
+    def _rescue(self, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> None:
+        """Save the checkpoint under another name; where the folder was deleted, in a new one in its place."""
+        folder = self._plan.folder
+        try:
+            file = folder.held.where() / RESCUE
+            checkpoint.save(file, arrays, metadata, folder=folder.held)
+        except FileNotFoundError:
+            folder.path.mkdir(parents=True)
+            file = folder.checkpoint
+            with Folder.opened(folder.path) as again:
+                checkpoint.save(file, arrays, metadata, folder=again)
+        self.rescued = file
+
+    @property
+    def intact_step(self) -> int | None:
+        """The step of the checkpoint that is in the folder and reads back; None where there is none."""
+        try:
+            file = self._plan.folder.place / CHECKPOINT
+            return int(model_file.read_metadata(file)["progress"]["step"])
+        except (ModelError, KeyError, TypeError, ValueError):
+            return None
 
     def save_model(self, network: Network, progress: dict[str, Any]) -> None:
-        self._model(network, progress).save(self._plan.folder.model)
+        folder = self._plan.folder
+        folder.check_alone()
+        self._model(network, progress).save(folder.model, folder=folder.held)
 
     def save_snapshot(self, network: Network, progress: dict[str, Any]) -> None:
         folder = self._plan.folder
-        self._model(network, progress).save(folder.snapshot(progress["step"]))
+        with folder.open_snapshots() as snapshots:
+            self._model(network, progress).save(folder.snapshot(progress["step"]), folder=snapshots)
         folder.drop_snapshots(most=self._plan.config.snapshots)  # once the new one is on the disk
 
     def _model(self, network: Network, progress: dict[str, Any]) -> Model:

@@ -6,20 +6,26 @@ begun without may go on with it. Training itself is not touched: a disk that ref
 with a note.
 """
 
+import errno
+import os
+import re
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from charrnn.extras import require
+from charrnn.files import Folder
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.records import Progress, Report
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.listeners import About, RunListener
 
 FOLDER = "tensorboard"
-EVENTS = "events.out.tfevents.*"
+EVENTS = re.compile(r"events\.out\.tfevents\..*")
 
 
 @contextmanager
@@ -67,18 +73,32 @@ class Following:
 
     def begin(self, about: About, vocabulary: Vocabulary) -> None:
         self._listener.begin(about, vocabulary)
-        folder = about.folder / FOLDER
         try:
-            folder.mkdir(exist_ok=True)
-            for old in folder.glob(EVENTS):
-                old.unlink()
-            self._writer = self._new_writer(str(folder / "events"))
+            with Folder.opened(about.folder) as run:
+                run.make(FOLDER)
+                with run.child(FOLDER) as folder:
+                    self._begin_anew(folder)
         except OSError as error:
             self._give_up(error)
         records = RunFolder(about.folder).read_metrics()
         began = time.time() - (records[-1].get("seconds") or 0.0 if records else 0.0)
         for record in records:
             self._write(record, began + (record.get("seconds") or 0.0))
+
+    def _begin_anew(self, folder: Folder) -> None:
+        """Remove the old event files and begin one. The writer opens it by its path and would follow a link of
+        its name: nobody but this user may put one there."""
+        place = folder.where()
+        if folder.fd is not None:
+            found = os.fstat(folder.fd)
+            if found.st_uid != os.geteuid():
+                raise PermissionError(errno.EPERM, f"{place} belongs to another user")
+            os.fchmod(folder.fd, stat.S_IMODE(found.st_mode) & 0o755)
+            if (held := Path(f"/proc/self/fd/{folder.fd}")).exists():
+                place = held  # which stays this folder, whatever is put at its path
+        for name in filter(EVENTS.fullmatch, folder.names()):
+            folder.unlink(name)
+        self._writer = self._new_writer(str(place / "events"))
 
     def report(self, report: Report, is_best: bool) -> None:
         self._write(asdict(report), time.time())

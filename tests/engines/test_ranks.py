@@ -69,6 +69,7 @@ class OneOfThree(Ranks):
 
 class Engine:
     engine = "an engine"
+    notes = ()
 
     def __init__(self) -> None:
         self.state = np.zeros((1, 2, 2, 3))

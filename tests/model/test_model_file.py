@@ -27,7 +27,7 @@ from hypothesis.extra import numpy as hnp
 
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, ModelError
-from charrnn.files import sweep
+from charrnn.files import Folder, sweep
 from charrnn.model import model_file, torch_layout
 from charrnn.model.model import Model, load_model
 from charrnn.model.model_file import load, read_metadata, save
@@ -339,7 +339,7 @@ def test_a_process_killed_at_any_moment_leaves_a_model_that_loads(tmp_path, kill
             process.kill()
         metadata, tensors = load(path, lambda _: {"a": ((10_000,), "float32")})
         assert set(tensors["a"]) == {metadata["training"]["value"] % 100}
-        sweep(tmp_path)
+        sweep(Folder(tmp_path))
         assert os.listdir(tmp_path) == ["model"]
 
 

@@ -100,11 +100,16 @@ def test_the_old_one_stays_until_the_new_one_is_written(text: Path, tmp_path: Pa
     """Whatever fails, there are never fewer than K whole snapshots once there have been K."""
     folder = RunFolder(tmp_path)
     model = load_model(run(text, tmp_path / "model", max_steps=2).model)
+
+    def keep(step: int) -> None:
+        with folder.open_snapshots() as snapshots:
+            model.save(folder.snapshot(step), folder=snapshots)
+
     for step in (1, 2):
-        model.save(folder.snapshot(step))
+        keep(step)
 
     def rotate() -> None:
-        model.save(folder.snapshot(3))
+        keep(3)
         folder.drop_snapshots(most=2)
 
     def check(calls: list[str], raised: BaseException | None) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.errors import UsageError
-from charrnn.files import atomic_write
+from charrnn.files import atomic_write_named
 
 MOST_BYTES = 5_000_000  # of a page: mail and chat programs carry it
 MISSING = -128  # the int8 that stands for a value that is not finite
@@ -147,7 +147,7 @@ def write_page(path: str | os.PathLike[str], page: str) -> int:
     """
     check_target(path)
     raw = page.encode("utf-8")
-    with atomic_write(path) as file:
+    with atomic_write_named(path) as file:
         file.write(raw)
     return len(raw)
 

@@ -1,7 +1,8 @@
 """One trial: a training run that is measured nine times and may be stopped early. Runs in its own process."""
 
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -11,14 +12,16 @@ import numpy as np
 
 from charrnn.engines.signals import OF_TERMINALS, StopRequest, handlers_are_set, stop_on_signals
 from charrnn.engines.threads import blas_threads
-from charrnn.errors import CharRNNError
+from charrnn.errors import CharRNNError, UsageError
 from charrnn.runs import checkpoint
 from charrnn.runs.folder import RunFolder
 from charrnn.text.batches import Streams, split
 from charrnn.training.loop import Trainer
+from charrnn.training.plan import Plan
 from charrnn.training.session import Quiet, RunStore, make_backend, plan_new
 
 RUNGS = 9  # measurements in a trial, evenly over its budget
+WAIT_SECONDS = 0.1  # between two tries to be alone in a folder
 NEVER = 2**31 - 1  # steps: validations are asked for, not left to the loop
 
 
@@ -76,6 +79,26 @@ def _train(talk: Connection, job: Job, stop: StopRequest) -> None:
     settings = {"threads": 1, "eval_every": NEVER, "checkpoint_every": 1e9, **job.settings}
     plan = replace(plan_new(job.sources, None, settings), folder=RunFolder(job.folder))
     plan.folder.path.mkdir(parents=True, exist_ok=True)
+    with _alone(plan.folder, talk, stop):
+        _train_alone(talk, plan, stop)
+
+
+@contextmanager
+def _alone(folder: RunFolder, talk: Connection, stop: StopRequest) -> Iterator[None]:
+    """Lock the folder of a trial. The process of a search that was killed may still be in it: it leaves at its
+    next step. Raises EOFError when told to leave while waiting."""
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(folder.lock())
+                break
+            except UsageError:
+                if talk.poll(WAIT_SECONDS) or stop():
+                    raise EOFError from None
+        yield
+
+
+def _train_alone(talk: Connection, plan: Plan, stop: StopRequest) -> None:
     training, validation, _ = split(plan.corpus.ids, plan.config.val_fraction, plan.config.test_fraction)
     streams = Streams(training, plan.batch_size, plan.config.seq_length)
     told = 0  # the last rung that was sent

@@ -1,11 +1,12 @@
-"""Memory and time of reading a text much larger than memory should have to hold.
+"""Memory and time of reading, and of scoring, a text much larger than memory should have to hold.
 
-    python benchmarks/corpus_memory.py [--bytes 2000000000] [--folder DIR]
+    python benchmarks/corpus_memory.py [--bytes 2000000000] [--scored-bytes 20000000 60000000] [--folder DIR]
 
 Writes a text of that size to a temporary folder (with room for it twice: the text and its ids), then in a
 fresh process each: reads it for the first time, reads it again from the cache, and reads it as raw bytes;
-each time one epoch of chunks follows. The last line is one JSON object; `*_peak_mb` is the peak resident
-memory of the whole process, Python and numpy included, in 10^6 bytes.
+each time one epoch of chunks follows. Then `charrnn eval --per-line` and `--highlight` score texts of the sizes
+--scored-bytes (0 leaves that out) with a small random network, into /dev/null. The last line is one JSON
+object; `*_peak_mb` is the peak resident memory of the whole process, Python and numpy included, in 10^6 bytes.
 """
 
 import argparse
@@ -19,27 +20,39 @@ from pathlib import Path
 
 import numpy as np
 
+from charrnn.config import ModelConfig
+from charrnn.model.model import Model
+from charrnn.nn.network import Network
 from charrnn.text.batches import Streams
 from charrnn.text.corpus import read_corpus
+
+FORMS = ("per-line", "highlight")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Peak memory of reading a large text.")
     parser.add_argument("--bytes", type=int, default=2_000_000_000, help="size of the text")
+    parser.add_argument("--scored-bytes", type=int, nargs="+", default=[20_000_000, 60_000_000])
     parser.add_argument("--folder", type=Path, help="where the temporary folder is made")
-    parser.add_argument("--measure", nargs=2, metavar=("FILE", "LEVEL"), help=argparse.SUPPRESS)
+    parser.add_argument("--measure", nargs=2, metavar=("FILE", "LEVEL_OR_FORM"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
-        measure(*args.measure)
+        (measure_eval if args.measure[1] in FORMS else measure)(*args.measure)
         return
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         path = Path(folder, "large.txt")
+        scored = {
+            f"scored_{size}_{form}_{key}": value
+            for size in filter(None, args.scored_bytes)
+            for form in FORMS
+            for key, value in scored_in_fresh_process(path, size, form, Path(folder, "cache")).items()
+        }
         write_text(path, args.bytes)
         result: dict[str, float] = {"bytes": path.stat().st_size}
         for name, level in (("first", "char"), ("cached", "char"), ("byte", "byte")):
             measured = in_fresh_process(path, level, cache=Path(folder, "cache"))
             result |= {f"{name}_{key}": value for key, value in measured.items()}
-    print(json.dumps(result))
+    print(json.dumps(result | scored))
 
 
 def write_text(path: Path, size: int) -> None:
@@ -51,6 +64,11 @@ def write_text(path: Path, size: int) -> None:
         while file.tell() < size:
             lines = rng.choice(words, (10_000, 10))
             file.write("".join(" ".join(line) + "\n" for line in lines).encode())
+
+
+def scored_in_fresh_process(path: Path, size: int, form: str, cache: Path) -> dict[str, float]:
+    write_text(path, size)
+    return in_fresh_process(path, form, cache)
 
 
 def in_fresh_process(path: Path, level: str, cache: Path) -> dict[str, float]:
@@ -75,6 +93,21 @@ def measure(path: str, level: str) -> None:
         "epoch_peak_mb": peak_mb(),
     }
     print(json.dumps(result))
+
+
+def measure_eval(path: str, form: str) -> None:
+    from charrnn.cli.app import app
+
+    vocabulary = read_corpus([path]).vocabulary
+    network = Network(ModelConfig(layers=1, hidden=16), len(vocabulary))
+    network.theta[:] = np.random.default_rng(1).normal(0, 0.3, network.theta.shape)
+    model = Path(path).with_name("model.safetensors")
+    Model.of_network(network, vocabulary, {}).save(model)
+    start, stdout = time.perf_counter(), sys.stdout
+    with open(os.devnull, "w", encoding="utf-8") as sys.stdout:
+        app(["eval", path, "--model", str(model), f"--{form}"], standalone_mode=False)
+    sys.stdout = stdout
+    print(json.dumps({"seconds": round(time.perf_counter() - start, 1), "peak_mb": peak_mb()}))
 
 
 def peak_mb() -> float:

@@ -7,6 +7,7 @@ import typer
 from charrnn.cli.models import open_models
 from charrnn.cli.options import JsonOption, ModelOption
 from charrnn.errors import UsageError
+from charrnn.text.table import csv_text
 from charrnn.ui.terminal.text import json_text, put, say
 
 
@@ -22,7 +23,13 @@ def inspect_cells(
     expect: Annotated[
         str | None, typer.Option(metavar="CHAR=+|-", help="What your NAME should make more or less likely.")
     ] = None,
-    cell: Annotated[str | None, typer.Option(metavar="L:K", help="Only show cell K of layer L.")] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option(
+            metavar="L:K",
+            help="Only show cell K of layer L; --csv or --json gives its value at each character.",
+        ),
+    ] = None,
     gates: Annotated[bool, typer.Option("--gates", help="Only show how often gates are saturated.")] = False,
     top: Annotated[int, typer.Option(min=1, help="Cells to report for a concept.")] = 1,
     passages: Annotated[int, typer.Option(min=0, help="Findings to show on text.")] = 3,
@@ -33,7 +40,9 @@ def inspect_cells(
     no_causal: Annotated[bool, typer.Option("--no-causal", help="Do not hold cells.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="Name the concepts and their rules.")] = False,
     as_json: JsonOption = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="The findings as CSV on stdout.")] = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="The findings, or with --cell its values, as CSV on stdout.")
+    ] = False,
     html: Annotated[
         str | None, typer.Option(metavar="FILE", help="Also write a web page to explore.")
     ] = None,
@@ -46,6 +55,7 @@ def inspect_cells(
       charrnn inspect-cells --concept quote --concept line_pos --guesses
       charrnn inspect-cells --concept 'first=between:\\n.. ' --expect ' =+'
       charrnn inspect-cells --cell 1:137 --text story.txt
+      charrnn inspect-cells --cell 1:137 --text story.txt --csv
       charrnn inspect-cells --html report.html
     """
     from charrnn.interpret import findings, texts
@@ -58,8 +68,8 @@ def inspect_cells(
 
     out, talk = view.console_for(style), view.console_for(stderr=True)
     look = view.Look.of(out, style)
-    if as_json + as_csv > 1 or (as_csv and gates) or (cell and (gates or as_json or as_csv)):
-        raise UsageError("--cell, --gates, --json and --csv exclude each other, but for --gates --json")
+    if as_json + as_csv > 1 or (as_csv and gates) or (cell and gates):
+        raise UsageError("--json and --csv exclude each other, and --gates excludes --cell and --csv")
     if html is not None and (gates or list_):
         raise UsageError("--html excludes --gates, which its page shows, and --list")
     if html is not None:
@@ -76,6 +86,14 @@ def inspect_cells(
         if html is not None:
             size = web.write_cell(html, path, loaded, words, (layer, index), concepts)
             say(f"page {html}, {size / 1e6:.1f} MB")
+        if as_json or as_csv:
+            signal = pieces.signal_of(loaded, words, layer, index)
+            if as_json:
+                values = [[c, float(str(value))] for c, value in zip(words, signal, strict=True)]
+                put(json_text({"model": str(path), "layer": layer, "cell": index, "values": values}))
+            else:
+                put(csv_text(["character", "value"], zip(words, signal, strict=True)), end="")
+            return
         shown = pieces.of_cell(loaded, words, layer, index, length, guesses)
         out.print(view.single_cell(shown, layer, index, out.width, look))
         return

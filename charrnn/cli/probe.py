@@ -33,6 +33,10 @@ def probe(
     probe_file: Annotated[
         str | None, typer.Option("--probe", help="With --predict: the saved probe.")
     ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write the state after each text to FILE.csv or FILE.npz instead."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find what a model's state knows of whole texts.
@@ -40,11 +44,13 @@ def probe(
     A linear classifier is fitted on the state after each text and measured on held-out texts, beside one of
     character n-grams, the single cell that does best, and the commonest label. The CSV has a text and a label
     a row, under the names text and label, or in its first two columns when it has no header. --predict
-    writes CSV, or with --json a JSON object a line.
+    writes CSV, or with --json a JSON object a line. --features writes a row per text: its line in the file,
+    its label where --label-column names one, and the state of every cell (c of an LSTM, otherwise h).
 
     \b
     Examples:
       charrnn probe reviews.csv --label-column sentiment
+      charrnn probe reviews.csv --features states.npz
       charrnn probe --predict new.csv --probe runs/tale-1/reviews.probe.safetensors
     """
     from charrnn.model.model import load_model
@@ -55,6 +61,21 @@ def probe(
     from charrnn.ui.terminal.probe import predictions, report
     from charrnn.ui.terminal.text import writer
 
+    if features is not None:
+        if labels is None or predict is not None or probe_file is not None:
+            raise UsageError("--features takes a CSV with texts, and neither --predict nor --probe")
+        ending = Path(features).suffix
+        if ending not in (".csv", ".npz"):
+            raise UsageError(f"--features is {features}; it must end in .csv or .npz")
+        file = find_model(model)
+        if model is None:
+            say(f"model {file}")
+        loaded, rows = load_model(file), read_table(labels, text_column, label_column or "")
+        states = probes.features(loaded, probes.encode_rows(rows, loaded.vocab, unknown))
+        named = [row.label for row in rows] if label_column else None
+        probes.save_features(features, states, [row.line for row in rows], named, loaded.config.hidden)
+        say(f"saved {features}: {states.shape[0]:,} texts, {states.shape[1]:,} cells")
+        return
     if (labels is None) == (predict is None) or (predict is None) != (probe_file is None):
         raise UsageError("name a CSV with labels to fit on, or --predict CSV with --probe FILE")
     if predict is not None and probe_file is not None:

@@ -11,7 +11,7 @@ from charrnn.interpret.findings import Inspection
 from charrnn.interpret.labels import Label
 from charrnn.interpret.recording import WARM_UP, Recording, encode, record
 from charrnn.interpret.scores import midranks
-from charrnn.model.model import Model
+from charrnn.model.model import CHUNK, Model
 
 PASSAGE = 240  # characters shown at once
 
@@ -135,6 +135,20 @@ def of_cell(model: Model, text: str, layer: int, cell: int, length: int, guesses
     text, H = text[:length], model.config.hidden
     passage = cut_passage(record(model, text), layer * H + cell, 0, length)
     return with_guesses(model, text, passage) if guesses else passage
+
+
+def signal_of(model: Model, text: str, layer: int, cell: int) -> np.ndarray:
+    """The signal of one cell after each character of a text (N,), read in one pass from the zero state."""
+    ids, ends = encode(model, text)
+    state, found = model.network.zero_state(1), np.empty(len(ids), model.network.theta.dtype)
+    with blas_threads():
+        for start in range(0, len(ids), CHUNK):
+            symbols = ids[start : start + CHUNK, None].astype(np.intp)
+            _, state, trace = model.network.forward(symbols, state)
+            states = trace.layers[layer]
+            values = np.tanh(states["c"]) if "c" in states else states["h"]
+            found[start : start + CHUNK] = values[:, 0, cell]
+    return found[ends]
 
 
 def with_guesses(model: Model, text: str, passage: Passage) -> Passage:

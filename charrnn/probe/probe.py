@@ -11,6 +11,7 @@ Radford, Jozefowicz and Sutskever, "Learning to Generate Reviews and Discovering
 so and found a single cell that does nearly as well; `best_cell` looks for one.
 """
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -22,10 +23,11 @@ import numpy as np
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError, ModelError
 from charrnn.extras import require
+from charrnn.files import atomic_write
 from charrnn.model import model_file
 from charrnn.model.model import Model, load_model
 from charrnn.reading import why_not_claimed
-from charrnn.text.table import Row
+from charrnn.text.table import Row, csv_text
 from charrnn.text.unknown import encode
 from charrnn.text.vocabulary import Vocabulary, silent_symbol
 
@@ -79,6 +81,30 @@ def encode_rows(rows: Sequence[Row], vocab: Vocabulary, unknown: str = "error") 
             raise DataError(f"line {row.line}: the model knows no character of this text. Leave the row out")
         found.append(ids)
     return found
+
+
+def save_features(
+    path: str | Path, states: np.ndarray, lines: Sequence[int], labels: Sequence[str] | None, hidden: int
+) -> None:
+    """Write the states (N, L·H) after N texts, durably: arrays in .npz, or .csv with a column LAYER:CELL each.
+
+    lines : of the table that the texts came from
+    """
+    if Path(path).suffix == ".npz":
+        arrays = {"states": states, "lines": np.array(lines)}
+        if labels is not None:
+            arrays["labels"] = np.array(labels, str)
+        content = io.BytesIO()
+        np.savez(content, **arrays)  # type: ignore[arg-type]  # its stub takes them for allow_pickle
+        data: bytes | memoryview = content.getbuffer()
+    else:
+        cells = [f"{layer}:{cell}" for layer, cell in (divmod(k, hidden) for k in range(states.shape[1]))]
+        before = [[line] for line in lines] if labels is None else list(zip(lines, labels, strict=True))
+        header = ["line", *(["label"] if labels is not None else []), *cells]
+        table = ([*one, *state] for one, state in zip(before, states, strict=True))
+        data = csv_text(header, table).encode("utf-8", "surrogateescape")
+    with atomic_write(path) as file:
+        file.write(data)
 
 
 @dataclass(frozen=True)

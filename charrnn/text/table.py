@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from charrnn.errors import DataError, UsageError
@@ -62,6 +62,15 @@ def read_table(file: str, text_column: str | None = None, label_column: str | No
     if not found:
         raise DataError(f"{name} has a header and no rows below it")
     return found
+
+
+def csv_text(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """A table as CSV; a float32 in as few digits as give it back."""
+    stream = io.StringIO()
+    table = csv.writer(stream, lineterminator="\n")
+    table.writerow(header)
+    table.writerows(map(str, row) for row in rows)
+    return stream.getvalue()
 
 
 def _rows(file: str, name: str) -> list[tuple[int, list[str]]]:

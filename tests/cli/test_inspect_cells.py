@@ -153,6 +153,22 @@ def test_one_cell_on_any_text(model: Model) -> None:
     ).replace("1.00", "0.76")
 
 
+def test_one_cell_as_data(model: Model) -> None:
+    text = 'He said "no,\n(maybe)" at once. ' * 40  # more than is drawn
+    Path("one.txt").write_text(text)
+    given = ("--cell", "0:5", "--text", "one.txt")
+    expected = np.tanh(model.activations(text)["c"][:, 0, 5])
+    result = run(*given, "--csv")
+    assert result.exit_code == 0, result.exception
+    header, *rows = csv.reader(io.StringIO(result.stdout))
+    assert header == ["character", "value"]
+    assert "".join(row[0] for row in rows) == text
+    assert [np.float32(row[1]) for row in rows] == pytest.approx(expected, abs=1e-6)
+    answer = json.loads(run(*given, "--json").stdout)
+    assert (answer["layer"], answer["cell"]) == (0, 5)
+    assert answer["values"] == [[row[0], float(row[1])] for row in rows]
+
+
 def test_gates(model: Model) -> None:
     expected = [gate.as_dict() for gate in gate_saturation(model, HELD_OUT)]
     answer = json.loads(run("--gates", "--json", columns=40).stdout)
@@ -189,8 +205,8 @@ def test_the_list_needs_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (["--cell", "137"], UsageError, "write LAYER:CELL"),
         (["--json", "--csv"], UsageError, "exclude each other"),
         (["--gates", "--csv"], UsageError, "exclude each other"),
-        (["--gates", "--cell", "0:5"], UsageError, "exclude each other"),
-        (["--cell", "0:5", "--json"], UsageError, "exclude each other"),
+        (["--gates", "--cell", "0:5"], UsageError, "excludes --cell"),
+        (["--cell", "0:5", "--json", "--csv"], UsageError, "exclude each other"),
         (["--text", "gone.txt"], DataError, "gone.txt"),
         (["--text", "short.txt"], DataError, "at least 2,000"),
         (["--model", "gone.safetensors"], ModelError, "gone.safetensors"),

@@ -233,6 +233,31 @@ def test_fit_and_predict(model: Model) -> None:
     assert piped.splitlines()[1].startswith("xay,ends y,")
 
 
+def test_the_states_as_data(model: Model) -> None:
+    texts, labels = latch_texts(60)
+    expected = features(model, encoded(model, texts))
+    for name, options in (("a", ()), ("b", ("--label-column", "label"))):
+        for ending in (".csv", ".npz"):
+            result = run("labels.csv", "--model", "m.safetensors", "--features", name + ending, *options)
+            assert result.exit_code == 0, result.output
+            assert result.stdout == ""
+        rows = list(csv.reader(io.StringIO(Path(f"{name}.csv").read_text(), newline="")))
+        cells = [
+            f"{layer}:{cell}" for layer in range(model.config.layers) for cell in range(model.config.hidden)
+        ]
+        assert rows[0] == ["line", *(["label"] if options else []), *cells]
+        values = [[float(value) for value in row[len(rows[0]) - len(cells) :]] for row in rows[1:]]
+        np.testing.assert_allclose(values, expected, rtol=1e-6)
+        with np.load(f"{name}.npz") as arrays:
+            assert set(arrays) == {"states", "lines", *(["labels"] if options else [])}
+            np.testing.assert_array_equal(arrays["states"], expected)
+            assert arrays["lines"].tolist() == list(range(2, 62))
+            if options:
+                assert arrays["labels"].tolist() == [row[1] for row in rows[1:]] == labels
+    assert not list(Path().glob("*.probe.safetensors"))
+    assert "--features is a.txt" in str(run("labels.csv", "--features", "a.txt").exception)
+
+
 def test_where_the_model_of_a_probe_is_looked_for(model: Model) -> None:
     digest = read_metadata("m.safetensors")["sha256"]
     Probe(("a", "b"), np.zeros((2, H)), np.zeros(2), digest, "/elsewhere/m.safetensors").save("p.safetensors")

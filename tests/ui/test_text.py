@@ -18,6 +18,8 @@ from charrnn.ui.terminal.text import escape, writer
         ("a\u202eb\u2066\ufeff", r"a\u202eb\u2066\ufeff"),
         ("\u2028\ue000\U000e0001", r"\u2028\ue000\U000e0001"),
         ("a\u00a0b", "a\u00a0b"),
+        ("\u0645\u200c\u0647 👩\u200d🚀", "\u0645\u200c\u0647 👩\u200d🚀"),
+        ("\u200b\u200e\u2060\u00ad", r"\u200b\u200e\u2060\xad"),
     ],
 )
 def test_control_characters_are_written_out(text: str, shown: str) -> None:

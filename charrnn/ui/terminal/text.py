@@ -16,6 +16,8 @@ FLUSH_SECONDS = 0.03  # a reader sees no finer; a flush for each character would
 # Categories of characters that show nothing of themselves but may act: control, format (the marks
 # that turn writing around), surrogates, private use, unassigned, line and paragraph separators.
 _ACTING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+# Of the format characters those that only join or part their neighbours: Persian and Hindi words, emoji.
+_JOINERS = "\u200c\u200d"
 
 
 def escape(text: str) -> str:
@@ -31,7 +33,7 @@ def escaped(character: str) -> str:
 
 
 def _acts(character: str) -> bool:
-    return unicodedata.category(character) in _ACTING
+    return character not in _JOINERS and unicodedata.category(character) in _ACTING
 
 
 def say(message: str) -> None:

@@ -16,7 +16,7 @@ def settle(config: TrainConfig) -> TrainConfig:
 
     Raises UsageError when the fast path is asked for and missing.
     """
-    installed = importlib.util.find_spec("llvmlite") is not None
+    installed = _is_installed()
     if config.backend == "fast" and not installed:
         raise UsageError(
             f"--backend fast needs the extra fast, which is not installed: {how_to_install('fast')}; "
@@ -25,6 +25,19 @@ def settle(config: TrainConfig) -> TrainConfig:
     if config.backend != "auto":
         return config
     return replace(config, backend="fast" if installed else "numpy")
+
+
+def why(config: TrainConfig) -> str:
+    """Why numpy computes, and what to do about it; nothing of other engines."""
+    if config.backend != "numpy":
+        return ""
+    if _is_installed():
+        return "as --backend numpy asks"
+    return f"the extra fast, about twice as fast on each core, is not installed: {how_to_install('fast')}"
+
+
+def _is_installed() -> bool:
+    return importlib.util.find_spec("llvmlite") is not None
 
 
 def threads_for(

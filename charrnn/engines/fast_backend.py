@@ -12,7 +12,7 @@ import numpy as np
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.engines import fast_update as update
 from charrnn.engines.backend import NumpyBackend
-from charrnn.fast.compiler import Program, zeros
+from charrnn.fast.compiler import Program, instruction_set, zeros
 from charrnn.fast.network import FastNetwork, Threads, shares
 from charrnn.fast.shard import Shard, programs_by_streams
 from charrnn.nn.buffers import flat, whole
@@ -46,7 +46,7 @@ class FastBackend(NumpyBackend):
             self._shards.append(Shard(network, weights, kernels, part, grad, config.dropout > 0))
         self._make_update(self._threads.count)
         self.compile_seconds = time.perf_counter() - began
-        compiler = f"llvmlite {llvmlite.__version__}"
+        compiler = f"llvmlite {llvmlite.__version__}, for {instruction_set()}"
         self.engine = f"fast ({compiler}), {config.precision}, compiled in {self.compile_seconds:.1f} s"
 
     def _make_update(self, threads: int) -> None:

@@ -37,6 +37,13 @@ def register_bytes() -> int:
     return 64 if llvm.get_host_cpu_features().get("avx512f") else 32
 
 
+def instruction_set() -> str:
+    """The vector instructions that kernels are compiled to, in a word; the processor's name where neither is had."""
+    features = llvm.get_host_cpu_features()
+    known = (("avx512f", "AVX-512"), ("avx2", "AVX2"))
+    return next((name for flag, name in known if features.get(flag)), str(llvm.get_host_cpu_name()))
+
+
 def tile() -> tuple[int, int]:
     """The rows and vectors of columns of a product whose sums fit into the registers, beside the vectors that
     they are made of: there are 32 of them with AVX-512, else 16."""

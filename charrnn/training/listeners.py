@@ -27,7 +27,8 @@ class About:
     threads: int
     chunks: int  # in an epoch
     resumed_at: int | None  # step
-    engine: str = ""  # what computes and how, in words
+    engine: str  # what computes and how, in words
+    why: str = ""  # it does, where the user may want to know
 
 
 class RunListener(Listener, Protocol):

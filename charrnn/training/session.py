@@ -13,7 +13,7 @@ import numpy as np
 
 from charrnn.config import as_dict
 from charrnn.engines.backend import Backend, NumpyBackend
-from charrnn.engines.choice import limited, threads_for
+from charrnn.engines.choice import limited, threads_for, why
 from charrnn.engines.ranks import ALONE, Leader, MappedIds, Ranks, begin, joined, obey, pack, unpack
 from charrnn.engines.signals import stop_on_signals
 from charrnn.errors import CharRNNError, DivergedError, Interrupted, UsageError
@@ -215,6 +215,7 @@ def _run(plan: Plan, ranks: Ranks, listener: RunListener, command_line: Sequence
                 streams.chunks,
                 trainer.progress.step if plan.saved else None,
                 backend.engine,
+                why(config),
             ),
             corpus.vocabulary,
         )

@@ -1,10 +1,13 @@
 """Which engine is used, and what is told where the fast one is missing."""
 
+import importlib.metadata
 import importlib.util
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers.blas import blas_now
 from helpers.small_runs import Recorder, run, write_text
@@ -18,6 +21,7 @@ from charrnn.extras import how_to_install
 from charrnn.runs.folder import RunFolder
 from charrnn.training import session
 from charrnn.training.session import train
+from charrnn.ui.terminal.training import describe
 
 installed = pytest.mark.skipif(not importlib.util.find_spec("llvmlite"), reason="llvmlite is not installed")
 
@@ -114,6 +118,43 @@ def test_asking_for_what_it_has_is_no_change(corpus: Path, tmp_path: Path) -> No
         recorder = Recorder()
         train(out=tmp_path / "run", resume=True, max_steps=2, backend=backend, listener=recorder)
         assert not [note for note in recorder.notes if "changed" in note]
+
+
+def test_the_opening_says_what_computes_and_why(
+    corpus: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    def opening(name: str, **settings: str) -> str:
+        recorder = Recorder()
+        run(corpus, tmp_path / name, max_steps=2, listener=recorder, **settings)
+        assert recorder.about is not None
+        return describe(recorder.about).splitlines()[-1]
+
+    numpy = f"numpy {np.__version__}, float32; 1 thread: "
+    if importlib.util.find_spec("llvmlite"):
+        assert opening("asked", backend="numpy") == numpy + "as --backend numpy asks"
+        fast = opening("fast", backend="auto")
+        version = re.escape(importlib.metadata.version("llvmlite"))
+        form = rf"fast \(llvmlite {version}, for .+\), float32, compiled in \d+\.\d s; 1 thread"
+        assert re.fullmatch(form, fast)
+    request.getfixturevalue("missing")
+    assert opening("auto", backend="auto") == (
+        f"{numpy}the extra fast, about twice as fast on each core, is not installed: {how_to_install('fast')}"
+    )
+
+
+@installed
+@pytest.mark.parametrize(
+    ("features", "name"),
+    [({"avx2": True, "avx512f": True}, "AVX-512"), ({"avx2": True}, "AVX2"), ({"neon": True}, "apple-m1")],
+)
+def test_the_instruction_set_is_named(
+    features: dict[str, bool], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from charrnn.fast import compiler
+
+    monkeypatch.setattr(compiler.llvm, "get_host_cpu_features", lambda: features)
+    monkeypatch.setattr(compiler.llvm, "get_host_cpu_name", lambda: "apple-m1")
+    assert compiler.instruction_set() == name
 
 
 def test_threads_of_each_engine(monkeypatch: pytest.MonkeyPatch) -> None:

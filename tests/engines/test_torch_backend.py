@@ -176,7 +176,7 @@ def test_the_engine_is_told_and_may_change_at_a_resume(corpus: Path, tmp_path: P
     run(corpus, tmp_path / "both", backend="torch", listener=recorder, **settings)
     assert recorder.about is not None
     assert recorder.about.engine == f"torch {torch.__version__} on cpu, float32"
-    assert recorder.about.engine in describe(recorder.about).splitlines()
+    assert f"{recorder.about.engine}; 1 thread" in describe(recorder.about).splitlines()
     both = train(out=tmp_path / "both", resume=True, backend="numpy", max_steps=40)
     assert both.train_loss_nats == pytest.approx(whole.train_loss_nats, abs=1e-5)
     card = load_model(tmp_path / "both" / "model.safetensors").training

@@ -45,6 +45,7 @@ def about(**changes: object) -> About:
         "threads": 1,
         "chunks": 2777,
         "resumed_at": None,
+        "engine": "numpy 9.8.7, float32",
     }
     return About(**(values | changes))  # type: ignore[arg-type]
 
@@ -129,7 +130,7 @@ def live_view(terminal: Terminal, sample: str = SAMPLE) -> LiveView:
 def test_plain_lines_are_these() -> None:
     terminal = Terminal(width=40, terminal=False)
     view = PlainView(terminal.console)
-    view.begin(about(threads=2, resumed_at=277), VOCABULARY)
+    view.begin(about(threads=2, resumed_at=277, why="the extra is [here]"), VOCABULARY)
     view.note("the text is short: [3] streams [/x]")
     view.report(report(554, 2.0), False)
     view.tick(Progress(), 1.0, 0.5)
@@ -139,8 +140,9 @@ def test_plain_lines_are_these() -> None:
     view.end(RESULT)
     assert terminal.text == (
         "[red]sea\\x1b[2J: 1,234,567 characters (1,111,110 train, 123,457 validate), vocabulary 65\n"
-        "LSTM 2×128, 240,000 parameters; adagrad, lr 0.1, constant; 16 streams × 25 characters, 2 threads, "
+        "LSTM 2×128, 240,000 parameters; adagrad, lr 0.1, constant; 16 streams × 25 characters, "
         "resumed at step 277\n"
+        "numpy 9.8.7, float32; 2 threads: the extra is [here]\n"
         "run folder runs/[red]sea[/red]-1\n"
         "the text is short: [3] streams [/x]\n"
         "step     554  epoch   0.20  1:02:05    54,321 chars/s  train 2.0000 nats  2.8854 bits/char\n"
@@ -260,7 +262,8 @@ def test_the_live_view_at_80_columns() -> None:
         "[red]sea\\x1b[2J: 1,234,567 characters (1,111,110 train, 123,457 validate),",
         "vocabulary 65",
         "LSTM 2×128, 240,000 parameters; adagrad, lr 0.1, constant; 16 streams × 25",
-        "characters, 1 thread",
+        "characters",
+        "numpy 9.8.7, float32; 1 thread",
         "run folder runs/[red]sea[/red]-1",
         "",
         "━━━━━━━╸                         25%  2:05 gone, – left",

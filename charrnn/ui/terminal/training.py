@@ -74,14 +74,15 @@ def architecture(model: ModelConfig) -> str:
 def describe(about: About) -> str:
     """The run in a few lines."""
     config = about.config
-    engine = f"\n{about.engine}" if config.backend == "torch" else ""
+    threads = f"{about.threads} thread{'s' * (about.threads > 1)}"
+    why = f": {about.why}" if about.why else ""
     start = "" if about.resumed_at is None else f", resumed at step {about.resumed_at:,}"
     return (
         f"{about.corpus}: {about.characters:,} characters ({about.training_characters:,} train, "
         f"{about.validation_characters:,} validate), vocabulary {about.vocabulary}\n"
         f"{architecture(about.model)}, {about.parameters:,} parameters; {config.optimizer}, "
         f"lr {config.learning_rate:g}, {config.schedule}; {about.batch_size} streams × {config.seq_length} "
-        f"characters, {about.threads} thread{'s' * (about.threads > 1)}{start}{engine}"
+        f"characters{start}\n{about.engine}; {threads}{why}"
     )
 
 

@@ -163,7 +163,9 @@ class TrainConfig:
     )
     # reports
     eval_every: int | None = option(
-        None, "Steps between validations; by default an epoch, and at least 100.", at_least=1
+        None,
+        "Steps between validations; by default an epoch, but at least 100 and at most those of a million characters.",
+        at_least=1,
     )
     checkpoint_every: float = option(60.0, "Seconds between checkpoints.", above=0)
     snapshots: int = option(

@@ -1,6 +1,8 @@
 """What a run records of itself: how far it is, and the lines of metrics.jsonl and samples.jsonl."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass
@@ -59,3 +61,9 @@ class Sample:
     step: int
     val_loss_nats: float | None
     text: str
+
+
+def curve_loss(card: Mapping[str, Any]) -> Any:
+    """The validation loss of a model's card as metrics.jsonl has it: of a long text that on a part of it."""
+    part = card.get("validation_part")
+    return part.get("val_loss_nats") if isinstance(part, Mapping) else card.get("val_loss_nats")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from charrnn.config import DEFAULT_LR, ModelConfig, TrainConfig
+from charrnn.runs.records import curve_loss
 from charrnn.runs.yardstick import LIKENESS_ORDER, Yardstick
 
 FLAT = 0.005  # a loss that changed by less, relatively, has not moved
@@ -260,7 +261,7 @@ def with_kept(records: Sequence[Mapping[str, Any]], card: Mapping[str, Any]) -> 
     It may be the closing one of a run that was resumed: that run goes on as if it had not been made, since one
     with the larger budget from the start would not have made it.
     """
-    step, loss, train = (card.get(name) for name in ("step", "val_loss_nats", "train_loss_nats"))
+    step, loss, train = card.get("step"), curve_loss(card), card.get("train_loss_nats")
     if not is_number(step) or not is_number(loss):
         return list(records)
     known = any(record["step"] == step and record["val_loss_nats"] is not None for record in records)

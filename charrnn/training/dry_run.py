@@ -18,7 +18,7 @@ from charrnn.runs.records import Report, Sample
 from charrnn.score.scoring import SEGMENTS, SHORTEST_SEGMENT, mean_loss
 from charrnn.text.batches import Streams, split
 from charrnn.training.listeners import Quiet, RunListener
-from charrnn.training.loop import SHORTEST_EVAL, Trainer
+from charrnn.training.loop import VALIDATION_PART, Trainer, default_eval_every
 from charrnn.training.plan import Plan, named, notes, plan_new
 from charrnn.training.session import make_backend
 
@@ -79,7 +79,7 @@ def dry_run(
         probe = _probe(plan, threads, streams, validation)
     epoch_seconds = streams.chunks * probe.step_seconds
     epoch_seconds += (
-        probe.validation_seconds * streams.chunks / (config.eval_every or max(streams.chunks, SHORTEST_EVAL))
+        probe.validation_seconds * streams.chunks / (config.eval_every or default_eval_every(streams))
     )
     by_clock = math.inf if config.max_minutes is None else 60 * config.max_minutes
     by_steps = math.inf if probe.steps is None else probe.steps / streams.chunks * epoch_seconds
@@ -108,7 +108,7 @@ def dry_run(
 class _Probe:
     memory_bytes: int  # of arrays, at the peak
     step_seconds: float
-    validation_seconds: float  # of one whole validation
+    validation_seconds: float  # of one validation
     steps: int | None  # that the budget allows
 
 
@@ -156,6 +156,6 @@ def _probe(plan: Plan, threads: int, streams: Streams, validation: np.ndarray) -
     return _Probe(
         max(peak, held + saving),
         timed.progress.seconds / timed.progress.step,
-        validation_seconds * len(validation) / max(1, len(sample)),
+        validation_seconds * min(len(validation), VALIDATION_PART) / max(1, len(sample)),
         trainer(plan.config).total_steps,
     )

@@ -18,6 +18,7 @@ from charrnn.errors import CharRNNError, DivergedError
 from charrnn.nn.network import Network
 from charrnn.runs.records import Kept, Progress, Report, Sample
 from charrnn.score import scoring
+from charrnn.text.batches import spread_part
 from charrnn.training.schedules import learning_rate
 from charrnn.training.stopwatch import Stopwatch
 
@@ -25,6 +26,11 @@ SMOOTHING = 0.99  # of the running train loss, a step
 TICK_SECONDS = 0.1  # between two looks of a listener at the progress
 MAX_RECOVERIES = 5
 SHORTEST_EVAL = 100  # steps between validations by default, where an epoch has fewer
+LONGEST_EVAL = 2**20  # training symbols between them by default, about, where an epoch has more
+EVALS_BY_THE_CLOCK = 8  # at least, by default, where the clock alone bounds a run
+# Of a longer validation text the validations while training read this much, from evenly over it and always the same:
+# an eighth of the symbols between two of them, and some 4 % of the time, since nothing is learnt from it.
+VALIDATION_PART = 2**17
 
 
 class Listener(Protocol):
@@ -67,10 +73,19 @@ class Chunks(Protocol):
     def chunk(self, k: int) -> tuple[np.ndarray, np.ndarray]: ...
 
 
+def default_eval_every(streams: Chunks) -> int:
+    """Steps between validations: an epoch, or of a long text an equal part of it, by its size alone.
+
+    The budget must not matter, or a run with a larger one would not be the resume of this one.
+    """
+    parts = math.ceil(streams.chunks * streams.batch_size * streams.seq_length / LONGEST_EVAL)
+    return max(math.ceil(streams.chunks / parts), SHORTEST_EVAL)
+
+
 class Trainer:
     """Runs chunks through a backend until a budget is spent.
 
-    validation : (N,) ids, perhaps empty
+    validation : (N,) ids, perhaps empty; of a long text a part is read
     draw : makes a short text with a network, for the listener to show
     interrupted : tells after each step whether to stop at once
     """
@@ -90,20 +105,21 @@ class Trainer:
         self.config = config
         self.backend = backend
         self.streams = streams
-        self.validation = validation
+        self.validation = spread_part(validation, VALIDATION_PART)
         self.store = store
         self.listener = listener
         self.draw = draw
         self.interrupted = interrupted
         self.progress = Progress(smooth_loss_nats=math.log(vocab_size))
         self.kept: Kept | None = None
-        self.eval_every = config.eval_every or max(streams.chunks, SHORTEST_EVAL)
+        self.eval_every = config.eval_every or default_eval_every(streams)
         self.report_every = max(1, self.eval_every // 10)
         self.snapshot_every = max(1, streams.chunks // max(1, config.snapshots))
         # Twice the loss of guessing blindly, and some room for texts of few symbols.
         self._loss_limit = 2 * math.log(vocab_size) + 3
         self._good: tuple[dict[str, np.ndarray], Progress] | None = None
         self._last_loss = 0.0
+        self._used_at_validation = 0.0
         self._watch = Stopwatch(lambda: time.perf_counter())
         self._failure: CharRNNError | None = None  # what could not be written, told after the checkpoint
         self.stopped_because = ""
@@ -171,11 +187,12 @@ class Trainer:
         if (reason := self._spent()) is not None:
             return reason
         self._watch.restart()
+        self._used_at_validation = self.used
         last_tick = last_checkpoint = self._watch.last
         while (reason := self._spent()) is None:
             validation_due = self._step()
             self.progress.seconds += self._watch.lap("step")
-            if validation_due:
+            if validation_due or self._long_not_validated():
                 self._validate()
                 self.progress.seconds += self._watch.lap("keeping what was validated")
             if self._failure is not None or self.interrupted():
@@ -208,6 +225,15 @@ class Trainer:
         if self.total_steps is not None and progress.step >= self.total_steps:
             return "max_steps" if self.total_steps == config.max_steps else "epochs"
         return None
+
+    def _long_not_validated(self) -> bool:
+        """Whether a run that the clock alone bounds should be validated, however slow the machine.
+
+        Such a run is never twice the same; elsewhere the steps of validations follow from sizes and settings.
+        """
+        if self.config.eval_every is not None or self.total_steps is not None:
+            return False
+        return 1 > self.used >= self._used_at_validation + 1 / EVALS_BY_THE_CLOCK
 
     def _step(self) -> bool:
         """Train on the next chunk; true when a validation is due."""
@@ -285,6 +311,7 @@ class Trainer:
         progress.validation_seconds += took
         progress.seconds += took
         is_kept = is_best and (self.kept is None or loss is None or loss <= self.kept.val_loss_nats)
+        self._used_at_validation = self.used
         self._report(loss, is_kept)
         if is_kept:
             if self._written(lambda: self.store.save_model(network, asdict(progress))):

@@ -193,6 +193,12 @@ def _run(plan: Plan, ranks: Ranks, listener: RunListener, command_line: Sequence
             draw,
             lambda: stop() or ranks.stop_heard,
         )
+        if in_part := len(trainer.validation) < len(validation):
+            store.card["validation_part"] = {"symbols": len(trainer.validation)}
+            listener.note(
+                f"the validation text is long: while training, losses are of {len(trainer.validation):,} symbols from "
+                f"evenly over it, and the closing one is of all {len(validation):,}"
+            )
         if plan.saved:
             metadata, arrays = plan.saved
             trainer.restore(arrays, metadata["progress"], store.kept())
@@ -232,6 +238,8 @@ def _run(plan: Plan, ranks: Ranks, listener: RunListener, command_line: Sequence
                 f"  {command_to_resume(RunFolder(folder.place), corpus.sources)}",
                 stop.signal_number or signal.SIGTERM,  # that of another process
             )
+        if in_part:
+            store.measure_whole(validation)
         return _result(plan, trainer, len(training), yardstick)
 
 

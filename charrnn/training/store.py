@@ -1,5 +1,6 @@
 """Where a run leaves its checkpoints, models and records: its folder, as the training loop sees it."""
 
+import math
 import platform
 import shlex
 from collections.abc import Sequence
@@ -14,12 +15,13 @@ from charrnn.config import as_dict
 from charrnn.errors import CharRNNError, ModelError
 from charrnn.files import Folder
 from charrnn.model import model_file
-from charrnn.model.model import Model
+from charrnn.model.model import Model, load_model
 from charrnn.nn.network import Network
 from charrnn.runs import checkpoint
 from charrnn.runs.folder import CHECKPOINT, RESCUE
-from charrnn.runs.records import Kept, Report, Sample
+from charrnn.runs.records import Kept, Report, Sample, curve_loss
 from charrnn.runs.yardstick import Yardstick
+from charrnn.score.scoring import mean_loss
 from charrnn.text.batches import split
 from charrnn.text.corpus import Corpus
 from charrnn.training.plan import Plan
@@ -82,7 +84,7 @@ class RunStore:
                 card["corpus"]["sha256"] == self.card["corpus"]["sha256"]
                 and card["split"] == self.card["split"]
             )
-            return Kept(int(card["step"]), float(card["val_loss_nats"])) if same else None
+            return Kept(int(card["step"]), float(curve_loss(card))) if same else None
         except (ModelError, KeyError, TypeError, ValueError):
             return None
 
@@ -143,7 +145,18 @@ class RunStore:
 
     def _model(self, network: Network, progress: dict[str, Any]) -> Model:
         losses = {name: progress[name] for name in ("step", "seconds", "train_loss_nats", "val_loss_nats")}
-        return Model.of_network(network, self._plan.corpus.vocabulary, {**self.card, **losses})
+        card = {**self.card, **losses}
+        if "validation_part" in card:
+            card["validation_part"] = {**card["validation_part"], "val_loss_nats": card["val_loss_nats"]}
+        return Model.of_network(network, self._plan.corpus.vocabulary, card)
+
+    def measure_whole(self, validation: np.ndarray) -> None:
+        """Give the kept model's card its loss on the whole validation text, beside that on a part of it."""
+        model = load_model(self._plan.folder.model)
+        loss = mean_loss(model.network, validation)
+        if math.isfinite(loss):
+            card = {**model.training, "val_loss_nats": loss}
+            Model.of_network(model.network, model.vocab, card).save(self._plan.folder.model)
 
     def add_report(self, report: Report) -> None:
         self._plan.folder.append_metrics(asdict(report))

@@ -10,17 +10,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.small_runs import run, write_text
+from helpers.small_runs import Recorder, run, write_text
 
 from charrnn.config import TrainConfig
 from charrnn.errors import DivergedError
+from charrnn.model.model import load_model
 from charrnn.runs import checkpoint
+from charrnn.runs.card import read_info
 from charrnn.runs.records import Progress, Report, Sample
-from charrnn.text.batches import Streams
+from charrnn.score import scoring
+from charrnn.text.batches import Streams, split, spread_part
+from charrnn.text.corpus import read_corpus
 from charrnn.training import loop
 from charrnn.training.loop import Trainer
 from charrnn.training.schedules import learning_rate
-from charrnn.training.session import Quiet
+from charrnn.training.session import Quiet, train
 
 V = 10
 STREAMS = Streams(np.arange(2 * 3 * 20 + 1) % V, 2, 3)  # an epoch is 20 chunks
@@ -513,3 +517,75 @@ def test_real_networks_diverge_and_recover(tmp_path: Any, cell: str) -> None:
     assert metadata["progress"]["lr_factor"] == 0.5**halved
     with pytest.raises(DivergedError):
         run(corpus, tmp_path / "lost", lr=1e30, warmup_steps=0, **settings)
+
+
+# ------------------------------------------------------------------------------------------------
+# Long texts
+
+
+@pytest.mark.parametrize(
+    ("chunks", "every"),
+    [(20, 100), (160_000, 160_000), (200_000, 100_000), (10_000_000, 172_414)],  # 6 symbols a chunk
+)
+def test_a_long_text_is_validated_within_an_epoch_by_its_size_alone(chunks: int, every: int) -> None:
+    streams = SimpleNamespace(chunks=chunks, batch_size=2, seq_length=3)
+    assert loop.default_eval_every(streams) == every
+    assert every == 100 or every * 6 <= loop.LONGEST_EVAL + 6
+
+
+def test_a_run_bounded_by_the_clock_alone_is_validated_at_each_eighth(
+    clock: Clock, validations: Script
+) -> None:
+    def step(n: int) -> float:
+        clock.now += 0.5
+        return 2.0
+
+    long = Streams(np.zeros(2 * 3 * 1000 + 1, int), 2, 3)
+
+    def validated(**settings: Any) -> list[int]:
+        clock.now, log = 0.0, Log()
+        Trainer(
+            TrainConfig(max_minutes=1, **settings), FakeBackend(step), long, VALIDATION, V, log, log, str
+        ).run()
+        return [r.step for r in log.of("metrics") if r.val_loss_nats is not None]
+
+    assert validated() == [15, 30, 45, 60, 75, 90, 105, 120]  # seven, and the closing one
+    assert validated(eval_every=50) == [50, 100, 120]
+    assert validated(max_steps=110) == [110]
+
+
+def test_a_long_validation_text_is_read_in_part_and_always_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[np.ndarray] = []
+
+    def mean_loss(network: Any, ids: np.ndarray) -> float:
+        read.append(ids)
+        return 2.0
+
+    monkeypatch.setattr(loop, "scoring", SimpleNamespace(mean_loss=mean_loss))
+    monkeypatch.setattr(loop, "VALIDATION_PART", 640)
+    validation = np.arange(10_000)
+    trainer(FakeBackend(), Log(), validation, max_steps=25, eval_every=10).run()
+    assert [len(ids) for ids in read] == [640] * 3
+    assert all(np.array_equal(ids, spread_part(validation, 640)) for ids in read)
+
+
+def test_the_closing_loss_is_of_the_whole_text_as_eval_finds_it(tmp_path: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(loop, "VALIDATION_PART", 64)
+    corpus, out = write_text(tmp_path / "text.txt", words=1000), tmp_path / "out"
+    recorder = Recorder()
+    result = run(corpus, out, max_steps=20, listener=recorder)
+    assert any("losses are of 64 symbols" in note for note in recorder.notes)
+    model, ids = load_model(result.model), read_corpus(corpus).ids
+    _, validation, _ = split(ids, 0.1, 0.0)
+    assert (
+        result.val_loss_nats
+        == scoring.mean_loss(model.network, validation)
+        == model.training["val_loss_nats"]
+    )
+    part = scoring.mean_loss(model.network, spread_part(validation, 64))
+    assert model.training["validation_part"] == {"symbols": 64, "val_loss_nats": part} != {}
+    assert part in [report.val_loss_nats for report in recorder.reports]
+    assert result.val_loss_nats != part
+    resumed = train(out=out, resume=True, max_steps=21, lr=30.0)  # worse: the same model is kept
+    assert (resumed.val_loss_nats, resumed.best_step) == (result.val_loss_nats, result.best_step)
+    assert part in [r["val_loss_nats"] for r in read_info(out / "model.safetensors").metrics]

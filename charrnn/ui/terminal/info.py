@@ -10,6 +10,7 @@ from rich.text import Text
 
 from charrnn.config import TrainConfig, as_dict
 from charrnn.runs.card import Info, at
+from charrnn.runs.records import curve_loss
 from charrnn.runs.verdict import Verdict
 from charrnn.ui.terminal.card import card, has_unicode, plain
 from charrnn.ui.terminal.charts import ASCII, BEST_STYLE, TRAIN_STYLE, UNICODE, VALIDATION_STYLE, loss_chart
@@ -61,6 +62,9 @@ def rows(info: Info) -> Iterator[tuple[str, str]]:
     for name, key in (("train", "train_loss_nats"), ("validation", "val_loss_nats")):
         if (loss := at(training, key, kind=NUMBER)) is not None:
             yield name, losses(loss)
+    part = at(training, "validation_part", "symbols", kind=int), curve_loss(training)
+    if isinstance(part[1], NUMBER) and part[0] is not None:
+        yield "on a part", f"{losses(part[1])}, on {part[0]:,} symbols from all over, as in the curve below"
     if snapshots := info.snapshots:
         steps = ", ".join(f"{int(file.stem):,}" for file in snapshots)
         yield "snapshots", f"{len(snapshots)}, of step {steps}; together: --model {snapshots[0].parent}"

@@ -33,6 +33,7 @@ from charrnn.text.vocabulary import Vocabulary, silent_symbol
 ROWS = 64  # lines read side by side
 STEPS = 32  # symbols of them at once: always, as the network keeps buffers for each shape it meets
 RANKED = 1_000_000  # lines, at most, that are put in order of surprise: as many are held in memory
+AT_ONCE = 1024  # of them made into objects
 START = 3.0  # standard deviations of the loss of one symbol
 RECORD = np.dtype([("number", "i8"), ("start", "i8"), ("stop", "i8"), ("n", "i8"), ("nats", "f8")])
 
@@ -132,9 +133,11 @@ class LineScores:
         best = np.empty(0, RECORD)
         for block in self._spool.blocks():
             best = np.concatenate([best, block])
-            if len(best) > 2 * RANKED:
+            if len(best) > RANKED:
                 best = best[self._order(best)[:RANKED]]
-        yield from self._made(best[self._order(best)[:RANKED]])
+        order = self._order(best)
+        for begin in range(0, len(order), AT_ONCE):
+            yield from self._made(best[order[begin : begin + AT_ONCE]])
 
     def _order(self, records: np.ndarray) -> np.ndarray:
         a, b, _ = self._fit.coefficients()

@@ -10,7 +10,7 @@ import numpy as np
 from charrnn.errors import CharRNNError
 from charrnn.text.sources import IN_MEMORY
 
-BLOCK = 1 << 16  # numbers, or records, read at a time
+BLOCK = 1 << 14  # numbers, or records, read at a time
 
 
 class Spool:

@@ -414,21 +414,22 @@ def test_memory_does_not_grow_with_the_text(tmp_path: Path, monkeypatch: pytest.
     assert peaks[2] < 1.1 * peaks[1] + 10_000
 
 
-def test_a_stdout_that_is_not_utf8(model: Model) -> None:
-    symbols = SYMBOLS + "❤😀é"
-    random_model(vocab="".join(sorted(symbols))).save("wide.safetensors")
+@pytest.mark.parametrize("form", ["eval --per-line", "eval --highlight", "inspect-cells --cell 0:1 --csv"])
+def test_a_stdout_that_is_not_utf8(model: Model, form: str) -> None:
+    random_model(vocab="".join(sorted(SYMBOLS + "❤😀é"))).save("wide.safetensors")
     Path("wide.txt").write_text("abc ❤\nd😀\né\n", encoding="utf-8")
-    for encoding in ("cp1252", "ascii"):
-        given = [sys.executable, "-m", "charrnn", "eval", "wide.txt", "--model", "wide.safetensors"]
-        environment = os.environ | {"PYTHONIOENCODING": encoding}
-        form = "--per-line" if encoding == "ascii" else "--highlight"
-        done = subprocess.run([*given, form], env=environment, capture_output=True)
-        assert done.returncode == 0, done.stderr
-        if form == "--per-line":
-            assert {json.loads(row)["text"] for row in done.stdout.splitlines()} == {"abc ❤", "d😀", "é"}
-        else:
-            assert b"abc \\u2764" in done.stdout
-            assert "é".encode("cp1252") in done.stdout
+    command, *options = form.split()
+    text = ["wide.txt"] if command == "eval" else ["--text", "wide.txt"]
+    given = [sys.executable, "-m", "charrnn", command, *text, "--model", "wide.safetensors", *options]
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(given, env=environment, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    if "--per-line" in form:
+        assert {json.loads(row)["text"] for row in done.stdout.splitlines()} == {"abc ❤", "d😀", "é"}
+    else:
+        assert "é".encode("cp1252") in done.stdout
+        assert b"\\u2764" in done.stdout
+        assert b"\\U0001f600" in done.stdout
 
 
 def on_a_terminal(*args: str) -> tuple[bytes, bytes]:

@@ -28,6 +28,7 @@ from charrnn.sampling.beam import beam_search
 from charrnn.sampling.sampler import Sampler, SamplingConfig
 from charrnn.sampling.stepper import Stepper
 from charrnn.score import evaluation
+from charrnn.score.lines import score_lines
 
 
 @pytest.fixture(autouse=True)
@@ -110,11 +111,17 @@ def train(folder: Path, **settings: Any) -> None:
     charrnn.train(folder / "text.txt", out=folder / "run", hidden=8, max_steps=2, backend="numpy", **settings)
 
 
+def lines() -> None:
+    with score_lines([MODEL], IDS[:300]) as scores:
+        assert list(scores.ranked())
+
+
 LIBRARY: dict[str, Callable[[Path], object]] = {
     "evaluate": lambda _: charrnn.evaluate(MODEL, IDS),
-    "surprises": lambda _: evaluation.surprises([MODEL], IDS),
-    "score_lines": lambda _: evaluation.score_lines([MODEL], IDS[:300]),
-    "worst_places": lambda _: evaluation.worst_places([MODEL], IDS[:30], np.arange(29.0), 2),
+    "surprises": lambda _: list(evaluation.surprises([MODEL], IDS)),
+    "predictions": lambda _: list(evaluation.predictions([MODEL], IDS[:30])),
+    "score_lines": lambda _: lines(),
+    "worst_places": lambda _: evaluation.worst_places([MODEL], IDS[:30], [np.arange(29.0)], 2),
     "inspect_cells": lambda _: charrnn.inspect_cells(MODEL, TEXT, ["quote"]),
     "record": lambda _: record(MODEL, TEXT),
     "gate_saturation": lambda _: gate_saturation(MODEL, TEXT),

@@ -43,8 +43,8 @@ def gradcheck(
     import numpy as np
 
     from charrnn.engines.threads import blas_threads
+    from charrnn.interpret.gradient_check import check_network, made_up_network
     from charrnn.model.model import load_model
-    from charrnn.nn.gradcheck import check_network, made_up_network
     from charrnn.nn.network import Network
     from charrnn.runs.folder import find_model
     from charrnn.ui.terminal import gradcheck as ui

@@ -3,11 +3,11 @@
 Nothing here prints, opens files or owns a random generator. Read in this order:
 
     linear.py     y = W x + b for real vectors and for symbols (a one-hot look-up)
-    functions.py  tanh and the logistic sigmoid of the gates
-    rnn.py        the vanilla cell        gru.py, lstm.py   the gated ones
+    rnn.py        the vanilla cell        gru.py, lstm.py   the gated ones, with sigmoid.py
     network.py    cells stacked between an input and a softmax head
     loss.py       cross-entropy in nats and its gradient
-    init.py       how weights start       gradcheck.py      numeric against analytic
+    init.py       how weights start       gradcheck.py      derivatives by differences
+    optimizers.py the update rules        clipping.py       the gradient kept within limits
 
 Letters, everywhere: T time steps in a chunk, B streams in a batch, V symbols in the
 vocabulary, E size of the embedding, H hidden units in a layer, L layers, S arrays in a

@@ -1,11 +1,16 @@
 """Arrays that are allocated once per shape and used again by every chunk."""
 
+from collections.abc import Mapping
+
 import numpy as np
+
+Array = np.ndarray
+Tensors = Mapping[str, Array]  # arrays by their names
 
 WHOLE = 1024  # numbers: a multiple of any vector register
 
 
-def flat(size: int, dtype: np.typing.DTypeLike) -> np.ndarray:
+def flat(size: int, dtype: np.typing.DTypeLike) -> Array:
     """`size` zeros that begin at a cache line, in memory that goes on to a multiple of WHOLE."""
     dtype = np.dtype(dtype)
     room = np.zeros((-(-size // WHOLE) + 1) * WHOLE, dtype)
@@ -13,7 +18,7 @@ def flat(size: int, dtype: np.typing.DTypeLike) -> np.ndarray:
     return room[start : start + size]
 
 
-def whole(array: np.ndarray) -> np.ndarray:
+def whole(array: Array) -> Array:
     """An array of `flat` with the numbers that follow it, up to a multiple of WHOLE.
 
     Code that works on whole vectors may run over them: they are nobody's.
@@ -29,15 +34,15 @@ class Buffers:
     """
 
     def __init__(self) -> None:
-        self._arrays: dict[str, np.ndarray] = {}
+        self._arrays: dict[str, Array] = {}
 
-    def __call__(self, name: str, shape: tuple[int, ...], dtype: np.typing.DTypeLike) -> np.ndarray:
+    def __call__(self, name: str, shape: tuple[int, ...], dtype: np.typing.DTypeLike) -> Array:
         array = self._arrays.get(name)
         if array is None or array.shape != shape or array.dtype != dtype:
             array = self._arrays[name] = np.empty(shape, dtype)
         return array
 
-    def shifted(self, name: str, before: np.ndarray, T: int) -> tuple[np.ndarray, np.ndarray]:
+    def shifted(self, name: str, before: Array, T: int) -> tuple[Array, Array]:
         """Two views (T, …) of one buffer, of s[t-1] and of s[t], where s[-1] is `before` (…)."""
         whole = self(name, (T + 1, *before.shape), before.dtype)
         whole[0] = before

@@ -2,13 +2,15 @@
 
 import numpy as np
 
+from charrnn.nn.buffers import Array
 
-def gradient_norm(grad: np.ndarray) -> float:
+
+def gradient_norm(grad: Array) -> float:
     """‖g‖, the Euclidean norm of the flat gradient."""
     return float(np.sqrt(np.dot(grad, grad)))
 
 
-def clip(grad: np.ndarray, value: float, norm: float, grad_norm: float) -> None:
+def clip(grad: Array, value: float, norm: float, grad_norm: float) -> None:
     """Clip in place: first the whole gradient to ‖g‖ ≤ norm, then each number to ±value; 0 is off.
 
     grad : (N,); grad_norm : its Euclidean norm, as `gradient_norm` gives it

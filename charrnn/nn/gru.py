@@ -11,13 +11,11 @@ apart since the reset gate acts on it.
 Memory: 9 T B H numbers per layer: 3 for the gates, 1 each for u_n + b_hn and h, 3 for ∂loss/∂u, 1 for ∂loss/∂a_n.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from charrnn.nn import linear
-from charrnn.nn.buffers import Buffers
-from charrnn.nn.functions import sigmoid, tanh
+from charrnn.nn.buffers import Array, Buffers, Tensors
+from charrnn.nn.sigmoid import sigmoid
 
 GATES = ("r", "z", "n")
 STATES = ("h",)
@@ -34,13 +32,8 @@ def parameter_shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
 
 
 def forward(
-    x: np.ndarray,
-    state: np.ndarray,
-    params: Mapping[str, np.ndarray],
-    buffers: Buffers,
-    *,
-    hold: tuple[np.ndarray, np.ndarray] | None = None,
-) -> dict[str, np.ndarray]:
+    x: Array, state: Array, params: Tensors, buffers: Buffers, *, hold: tuple[Array, Array] | None = None
+) -> dict[str, Array]:
     """Run a chunk.
 
     x : (T, B, F) or symbols (T, B); state : (1, B, H), the h before the chunk
@@ -61,7 +54,7 @@ def forward(
         sigmoid(a[:2, t])
         inner[t] = u[2] + params["bias_hn"]  # (3)
         n[t] += r[t] * inner[t]
-        tanh(n[t])
+        np.tanh(n[t], out=n[t])
         h[t] = n[t] + z[t] * (h_prev[t] - n[t])  # (4)
         if hold is not None:
             np.copyto(h[t], hold[1], where=hold[0])
@@ -69,15 +62,15 @@ def forward(
 
 
 def backward(
-    trace: Mapping[str, np.ndarray],
-    dh_out: np.ndarray,
-    d_state: np.ndarray,
-    params: Mapping[str, np.ndarray],
-    grads: Mapping[str, np.ndarray],
+    trace: Tensors,
+    dh_out: Array,
+    d_state: Array,
+    params: Tensors,
+    grads: Tensors,
     buffers: Buffers,
     *,
-    dx: np.ndarray | None = None,
-) -> np.ndarray:
+    dx: Array | None = None,
+) -> Array:
     """Backward through time; overwrites `grads` and `dx`.
 
     dh_out : (T, B, H), ∂loss/∂h[t] from above; d_state : (1, B, H), from the chunk that follows

@@ -7,19 +7,20 @@ A recurrent layer has one block per gate (K = 4 for the LSTM), the head has one.
 that a gate at one time step is one contiguous array (B, H).
 """
 
-from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
 
+from charrnn.nn.buffers import Array, Tensors
 
-def by_gate(tensors: Mapping[str, np.ndarray], K: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+
+def by_gate(tensors: Tensors, K: int) -> tuple[Array, Array, Array]:
     """weight_ih (K, H, F), weight_hh (K, H, H) and bias (K, H) of a layer: views of the stacked (K H, …)."""
     w_ih, w_hh, bias = (tensors[name] for name in ("weight_ih", "weight_hh", "bias"))
     return w_ih.reshape(K, -1, w_ih.shape[1]), w_hh.reshape(K, -1, w_hh.shape[1]), bias.reshape(K, -1)
 
 
-def forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out: np.ndarray) -> np.ndarray:
+def forward(x: Array, weight: Array, bias: Array, out: Array) -> Array:
     """All time steps at once: y[k, t] = W[k] x[t] + b[k].
 
     x : (T, B, F) real, or (T, B) symbols in 0..F-1
@@ -33,14 +34,7 @@ def forward(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, out: np.ndarray
     return out
 
 
-def backward(
-    x: np.ndarray,
-    weight: np.ndarray,
-    dy: np.ndarray,
-    d_weight: np.ndarray,
-    d_bias: np.ndarray,
-    dx: np.ndarray | None,
-) -> None:
+def backward(x: Array, weight: Array, dy: Array, d_weight: Array, d_bias: Array, dx: Array | None) -> None:
     """Weight gradients as one product over all time steps; overwrites d_weight, d_bias and dx.
 
     dW[k] = Σ dy[k, t] x[t]ᵀ,  db[k] = Σ dy[k, t],  dx[t] = Σ_k W[k]ᵀ dy[k, t]
@@ -61,7 +55,7 @@ def backward(
             flat += rows[k] @ weight[k]
 
 
-def sum_by_symbol(symbols: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+def sum_by_symbol(symbols: Array, rows: Array, out: Array) -> None:
     """out[k, s] = Σ rows[k, n] over the n with symbols[n] = s; zero for absent symbols.
 
     symbols : (N,), rows : (K, N, G), out : (K, V, G). Rows of one symbol are brought together by a stable sort,

@@ -5,14 +5,16 @@ log p = a - log Σ exp(a),   loss = -log p[target],   ∂loss/∂a = p - onehot(
 
 import numpy as np
 
+from charrnn.nn.buffers import Array
 
-def log_softmax(logits: np.ndarray) -> np.ndarray:
+
+def log_softmax(logits: Array) -> Array:
     """log p over the last axis; the maximum is subtracted first, so that nothing overflows."""
     shifted = logits - logits.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
 
-def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def cross_entropy(logits: Array, targets: Array) -> Array:
     """-log p[target] at each place, in nats.
 
     logits : (…, V); targets : (…) of ints in 0..V-1. Returns (…).
@@ -20,7 +22,7 @@ def cross_entropy(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return -np.take_along_axis(log_softmax(logits), targets[..., None], axis=-1)[..., 0]
 
 
-def cross_entropy_gradient(logits: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+def cross_entropy_gradient(logits: Array, targets: Array) -> tuple[float, Array]:
     """Loss of a chunk and its gradient, which takes the place of the logits.
 
     The loss is summed over the T characters and averaged over the B streams, as in min-char-rnn

@@ -11,13 +11,11 @@ Hochreiter and Schmidhuber (1997); forget gate: Gers et al. (2000). Tensors are 
 Memory: 11 T B H numbers per layer: 4 for the gates, 1 each for c, tanh(c) and h, and 4 for ∂loss/∂a.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from charrnn.nn import linear
-from charrnn.nn.buffers import Buffers
-from charrnn.nn.functions import sigmoid, tanh
+from charrnn.nn.buffers import Array, Buffers, Tensors
+from charrnn.nn.sigmoid import sigmoid
 
 GATES = ("i", "f", "g", "o")
 STATES = ("h", "c")
@@ -29,13 +27,8 @@ def parameter_shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
 
 
 def forward(
-    x: np.ndarray,
-    state: np.ndarray,
-    params: Mapping[str, np.ndarray],
-    buffers: Buffers,
-    *,
-    hold: tuple[np.ndarray, np.ndarray] | None = None,
-) -> dict[str, np.ndarray]:
+    x: Array, state: Array, params: Tensors, buffers: Buffers, *, hold: tuple[Array, Array] | None = None
+) -> dict[str, Array]:
     """Run a chunk.
 
     x : (T, B, F) or symbols (T, B); state : (2, B, H), h and c before the chunk
@@ -54,7 +47,7 @@ def forward(
     for t in range(T):
         a[:, t] += h_prev[t] @ w_hh_t  # (1)
         sigmoid(a[:2, t])  # (2): i and f
-        tanh(g[t])
+        np.tanh(g[t], out=g[t])
         sigmoid(o[t])
         c[t] = f[t] * c_prev[t] + i[t] * g[t]  # (3)
         if hold is not None:
@@ -66,15 +59,15 @@ def forward(
 
 
 def backward(
-    trace: Mapping[str, np.ndarray],
-    dh_out: np.ndarray,
-    d_state: np.ndarray,
-    params: Mapping[str, np.ndarray],
-    grads: Mapping[str, np.ndarray],
+    trace: Tensors,
+    dh_out: Array,
+    d_state: Array,
+    params: Tensors,
+    grads: Tensors,
     buffers: Buffers,
     *,
-    dx: np.ndarray | None = None,
-) -> np.ndarray:
+    dx: Array | None = None,
+) -> Array:
     """Backward through time; overwrites `grads` and `dx`.
 
     dh_out : (T, B, H), ∂loss/∂h[t] from above; d_state : (2, B, H), from the chunk that follows

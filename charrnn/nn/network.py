@@ -16,7 +16,7 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.nn import gru, linear, lstm, rnn
-from charrnn.nn.buffers import Buffers, flat
+from charrnn.nn.buffers import Array, Buffers, flat
 
 SHAPES_KEPT = 4  # (T, B) whose buffers are kept: training has one, validation a few
 CELL_MODULES: dict[str, ModuleType] = {"rnn": rnn, "gru": gru, "lstm": lstm}
@@ -41,7 +41,7 @@ def parameter_shapes(config: ModelConfig, vocab_size: int) -> dict[str, tuple[in
     return shapes
 
 
-def views(flat: np.ndarray, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+def views(flat: Array, shapes: dict[str, tuple[int, ...]]) -> dict[str, Array]:
     """Cut a flat array into named arrays that share its memory."""
     named, start = {}, 0
     for name, shape in shapes.items():
@@ -60,10 +60,10 @@ class Clamp:
     """
 
     layer: int
-    mask: np.ndarray
-    values: np.ndarray
+    mask: Array
+    values: Array
 
-    def hold(self, cell: str) -> tuple[np.ndarray, np.ndarray]:
+    def hold(self, cell: str) -> tuple[Array, Array]:
         """The mask, and the values the state is held at: arctanh(values) for the LSTM's c."""
         return self.mask, np.arctanh(self.values) if cell == "lstm" else self.values
 
@@ -72,10 +72,10 @@ class Clamp:
 class Trace:
     """What `Network.forward` leaves for `backward`, and for those who look at cells."""
 
-    x: np.ndarray
-    layers: list[dict[str, np.ndarray]]  # arrays (T, B, …) of each layer, by the letters of its equations
-    masks: list[np.ndarray | None]  # dropout mask on each layer's output
-    top: np.ndarray  # (T, B, H), what the head saw
+    x: Array
+    layers: list[dict[str, Array]]  # arrays (T, B, …) of each layer, by the letters of its equations
+    masks: list[Array | None]  # dropout mask on each layer's output
+    top: Array  # (T, B, H), what the head saw
 
 
 class Network:
@@ -113,7 +113,7 @@ class Network:
             for (name, value), stop in zip(self.params.items(), stops, strict=True)
         }
 
-    def layer(self, arrays: dict[str, np.ndarray], layer: int) -> dict[str, np.ndarray]:
+    def layer(self, arrays: dict[str, Array], layer: int) -> dict[str, Array]:
         """The tensors of one layer under their bare names: `weight_ih`, `weight_hh`, `bias`, …"""
         prefix, suffix = f"{self.config.cell}.", f"_l{layer}"
         bare = self.cell.parameter_shapes(1, 1)
@@ -127,19 +127,19 @@ class Network:
             del self._buffers[next(iter(self._buffers))]
         return buffers
 
-    def zero_state(self, batch: int) -> np.ndarray:
+    def zero_state(self, batch: int) -> Array:
         """The state before any text: zeros of shape (L, S, B, H)."""
         return np.zeros(self.state_shape(self.config, batch), self.theta.dtype)
 
     def forward(
         self,
-        x: np.ndarray,
-        state: np.ndarray,
+        x: Array,
+        state: Array,
         *,
         clamp: Clamp | None = None,
         dropout: float = 0.0,
         rng: np.random.Generator | None = None,
-    ) -> tuple[np.ndarray, np.ndarray, Trace]:
+    ) -> tuple[Array, Array, Trace]:
         """Run a chunk.
 
         x : symbols (T, B), or real vectors (T, B, V) in place of one-hot ones
@@ -177,14 +177,14 @@ class Network:
         )
         return logits, new_state, Trace(x, layers, masks, below)
 
-    def read(self, x: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def read(self, x: Array, state: Array) -> tuple[Array, Array]:
         """`forward` for those who want no trace: x (T, B), state (L, S, B, H) -> logits and the state after."""
         logits, state, _ = self.forward(x, state)
         return logits, state
 
     def backward(
-        self, trace: Trace, d_logits: np.ndarray, d_state: np.ndarray | None = None
-    ) -> tuple[np.ndarray, np.ndarray | None]:
+        self, trace: Trace, d_logits: Array, d_state: Array | None = None
+    ) -> tuple[Array, Array | None]:
         """Backward through the chunk of `trace`, run without a clamp; overwrites every array of `grads`.
 
         d_logits : (T, B, V), ∂loss/∂logits; d_state : (L, S, B, H), ∂loss/∂(state after the chunk)
@@ -194,7 +194,7 @@ class Network:
         buffers = self._buffers[T, B]
         d_state = self.zero_state(B) if d_state is None else d_state
         d_state0 = np.empty_like(d_state)
-        dh: np.ndarray | None = buffers[-1]("dh", (T, B, H), dtype)
+        dh: Array | None = buffers[-1]("dh", (T, B, H), dtype)
         weight, d_weight = self.params["head.weight"][None], self.grads["head.weight"][None]
         linear.backward(trace.top, weight, d_logits[None], d_weight, self.grads["head.bias"][None], dh)
         for k in reversed(range(config.layers)):

@@ -10,9 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from charrnn.nn.buffers import flat
+from charrnn.nn.buffers import Array, flat
 
-Array = np.ndarray
 BLOCK = 2**17  # numbers: half a megabyte an array. Shorter ones lose more by calls than the cache gains.
 
 
@@ -26,7 +25,7 @@ class Optimizer:
         self.steps = 0
         self._scratch = np.empty(min(size, BLOCK), dtype)
 
-    def step(self, theta: np.ndarray, grad: np.ndarray, lr: float) -> None:
+    def step(self, theta: Array, grad: Array, lr: float) -> None:
         """Change `theta` (N,) in place by one step along `grad` (N,)."""
         self.steps += 1
         for start in range(0, theta.size, BLOCK):
@@ -62,14 +61,11 @@ class Momentum(Optimizer):
         theta -= np.multiply(v, lr, out=scratch)
 
 
-class Nesterov(Optimizer):
+class Nesterov(Momentum):
     """v = μ v + g;  θ -= lr (g + μ v)
 
     Nesterov (1983), in the form of Sutskever et al. (2013) and torch.optim.SGD(nesterov=True).
     """
-
-    memory_names = ("velocity",)
-    mu = 0.9
 
     def _update(self, theta: Array, grad: Array, lr: float, scratch: Array, memory: Sequence[Array]) -> None:
         (v,) = memory

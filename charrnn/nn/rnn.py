@@ -8,12 +8,10 @@ Elman (1990), "Finding Structure in Time". Tensors are those of `torch.nn.RNN`, 
 Memory: 3 T B H numbers per layer: a, h and ∂loss/∂a.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from charrnn.nn import linear
-from charrnn.nn.buffers import Buffers
+from charrnn.nn.buffers import Array, Buffers, Tensors
 
 STATES = ("h",)
 
@@ -24,14 +22,14 @@ def parameter_shapes(inputs: int, hidden: int) -> dict[str, tuple[int, ...]]:
 
 
 def forward(
-    x: np.ndarray,
-    state: np.ndarray,
-    params: Mapping[str, np.ndarray],
+    x: Array,
+    state: Array,
+    params: Tensors,
     buffers: Buffers,
     *,
     nonlinearity: str = "tanh",
-    hold: tuple[np.ndarray, np.ndarray] | None = None,
-) -> dict[str, np.ndarray]:
+    hold: tuple[Array, Array] | None = None,
+) -> dict[str, Array]:
     """Run a chunk.
 
     x : (T, B, F) or symbols (T, B); state : (1, B, H), the h before the chunk
@@ -56,16 +54,16 @@ def forward(
 
 
 def backward(
-    trace: Mapping[str, np.ndarray],
-    dh_out: np.ndarray,
-    d_state: np.ndarray,
-    params: Mapping[str, np.ndarray],
-    grads: Mapping[str, np.ndarray],
+    trace: Tensors,
+    dh_out: Array,
+    d_state: Array,
+    params: Tensors,
+    grads: Tensors,
     buffers: Buffers,
     *,
     nonlinearity: str = "tanh",
-    dx: np.ndarray | None = None,
-) -> np.ndarray:
+    dx: Array | None = None,
+) -> Array:
     """Backward through time; overwrites `grads` and `dx`.
 
     dh_out : (T, B, H), ∂loss/∂h[t] from above; d_state : (1, B, H), from the chunk that follows

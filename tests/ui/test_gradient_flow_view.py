@@ -9,8 +9,8 @@ from rich.console import Console
 
 from charrnn.config import ModelConfig
 from charrnn.interpret.flow import Flow
+from charrnn.interpret.gradient_check import TensorCheck
 from charrnn.interpret.gradient_flow import Clipping, NetworkFlow, of_fresh
-from charrnn.nn.gradcheck import TensorCheck
 from charrnn.ui.terminal import gradcheck
 from charrnn.ui.terminal.charts import ASCII, UNICODE
 from charrnn.ui.terminal.gradient_flow import clipping_in_words, title_of, view

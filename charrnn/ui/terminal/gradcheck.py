@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from charrnn.config import ModelConfig, as_dict
-from charrnn.nn.gradcheck import EPSILON, LIMIT, TensorCheck
+from charrnn.interpret.gradient_check import LIMIT, TensorCheck
+from charrnn.nn.gradcheck import EPSILON
 from charrnn.ui.terminal.card import has_unicode
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.letters import spelled

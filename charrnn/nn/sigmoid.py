@@ -1,14 +1,11 @@
-"""The two functions of the gates, in place."""
+"""The logistic sigmoid of the gates, in place."""
 
 import numpy as np
 
-
-def tanh(a: np.ndarray) -> None:
-    """a := tanh(a)"""
-    np.tanh(a, out=a)
+from charrnn.nn.buffers import Array
 
 
-def sigmoid(a: np.ndarray) -> None:
+def sigmoid(a: Array) -> None:
     """a := σ(a) = 1 / (1 + exp(-a)) = ½ + ½ tanh(a/2), which never overflows."""
     a *= 0.5
     np.tanh(a, out=a)

@@ -6,11 +6,12 @@
 >>> print(charrnn.sample(model, length=200, temperature=0.8, seed=7))
 """
 
-from typing import TYPE_CHECKING, Any
-
 from charrnn.errors import UsageError
 
+TYPE_CHECKING = False  # what checkers of types take for true, without the import of `typing`
 if TYPE_CHECKING:
+    from typing import Any
+
     from charrnn.config import ModelConfig, TrainConfig
     from charrnn.interpret.findings import inspect_cells
     from charrnn.model.model import Model, load_model
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 
-def train(*args: Any, progress: bool = False, **kwargs: Any) -> Any:
+def train(*args: "Any", progress: bool = False, **kwargs: "Any") -> "Any":
     """`charrnn.training.session.train`, which says nothing; `progress=True` shows on stderr how it goes, as the
     command does.
     """
@@ -60,7 +61,7 @@ def train(*args: Any, progress: bool = False, **kwargs: Any) -> Any:
         return result
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     import importlib
 
     if name in _HOMES:

@@ -1,8 +1,7 @@
-"""The `charrnn` command, also as `python -m charrnn`. Nothing large is imported before Ctrl-C is provided for."""
+"""The `charrnn` command, also as `python -m charrnn`. Nothing is imported before Ctrl-C is provided for."""
 
+import _signal as signal  # type: ignore[import-not-found]  # what the module `signal` makes its names of, which takes it milliseconds
 import os
-import signal
-from types import FrameType
 
 
 def main() -> None:
@@ -24,7 +23,7 @@ def main() -> None:
             signal.signal(signal.SIGINT, _quit)
 
 
-def _quit(number: int, frame: FrameType | None) -> None:
+def _quit(number: int, frame: object) -> None:
     os._exit(128 + number)  # an exception would be shown by whatever is just being imported or taken down
 
 

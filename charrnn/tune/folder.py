@@ -34,7 +34,7 @@ def create(out: str | Path | None, corpus: str) -> Path:
 def find(out: str | Path | None) -> Path:
     """The folder of the search to go on with."""
     if out is not None:
-        if not (Path(out) / STORAGE).exists():
+        if not (Path(out) / STUDY).exists():  # it is written before the storage, which may not be there yet
             raise ModelError(f"--out {out} holds no search. Start one with `charrnn tune CORPUS`")
         return Path(out)
     storages = sorted(Path(ROOT).glob(f"*/{STORAGE}"), key=lambda path: path.stat().st_mtime_ns)

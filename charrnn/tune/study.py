@@ -341,12 +341,11 @@ class _Search:
         running = self.running.pop(talk)
         talk.close()
         running.process.join()
+        died = running.process.exitcode != 0  # otherwise it saved, and left on a signal
         if leaving:
             running.row.state = "interrupted"
             self.listener.changed(self.board, running.row)
-        elif (
-            not (died := running.process.exitcode != 0) or running.lost == 0
-        ):  # or it saved, and left on a signal
+        elif not (died and running.lost):
             settings = running.trial.user_attrs["settings"]
             self._launch(running.trial, running.row, settings, running.lost + died)
         else:

@@ -1,33 +1,29 @@
 """Training is stopped by force in every way the system has, and nothing is lost.
 
-Each run here is a process of its own, `python -m charrnn train`, on a text small enough for some
-hundred steps a second; it saves a checkpoint thirty times a second, so that kills often meet one.
+Each run here is a process of its own, on a text small enough for some hundred steps a second; it saves a checkpoint
+thirty times a second.
 """
 
+import json
 import os
-import random
 import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers.processes import start, waiting
 from helpers.small_runs import outcome, write_text
 
-from charrnn.engines import signals
-from charrnn.errors import ModelError
 from charrnn.files import TEMPORARY
 from charrnn.runs import checkpoint
 from charrnn.runs.folder import RunFolder
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits are those of POSIX")
 
-CHARRNN = (sys.executable, "-m", "charrnn")
 SMALL = "--layers 1 --hidden 8 --batch-size 2 --seq-length 8 --dropout 0.2 --optimizer adam --eval-every 200"
 SMALL += " --threads 1 --checkpoint-every 0.03 --backend numpy"
 STEPS = 600
@@ -37,26 +33,11 @@ def training(corpus: Path, out: Path, *more: str) -> list[str]:
     return ["train", str(corpus), "--out", str(out), *SMALL.split(), *more]
 
 
-def start(arguments: Sequence[str], prologue: str = "") -> subprocess.Popen[str]:
-    """A charrnn process; with `prologue`, Python code that it runs first."""
-    code = f"{prologue}\nfrom charrnn.cli.app import main\nmain()"
-    command = [sys.executable, "-c", code, *arguments] if prologue else [*CHARRNN, *arguments]
-    return subprocess.Popen(
-        command, env=os.environ | {"OPENBLAS_NUM_THREADS": "1"}, stderr=subprocess.PIPE, text=True
-    )
-
-
 def finish(arguments: Sequence[str], prologue: str = "") -> tuple[int, str]:
     """Exit code and stderr of a charrnn process."""
-    process = start(arguments, prologue)
-    _, told = process.communicate(timeout=60)
+    process = start(arguments, prologue, stderr=subprocess.PIPE)
+    _, told = process.communicate()
     return process.returncode, told
-
-
-def wait_until_training(process: subprocess.Popen[str]) -> None:
-    assert process.stderr is not None
-    while not (line := process.stderr.readline()).startswith("run folder"):
-        assert line, "it ended before it began"
 
 
 @pytest.fixture(scope="module")
@@ -77,38 +58,31 @@ def whole(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
 # SIGKILL
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.slow)])
-def test_a_killed_run_resumes_to_the_same_bits(
-    corpus: Path, whole: dict[str, Any], tmp_path: Path, kills: int
-) -> None:
-    """Killed at random moments, also while it starts; a run that ends first is compared, and another begun."""
-    rng = random.Random(kills)
-    number, steps = 0, [0]
-    while kills:
-        out = tmp_path / str(number)
-        resumable = (out / "config.toml").exists()
-        process = start(["train", "--resume", "--out", str(out)] if resumable else new(corpus, out))
-        if rng.random() < 0.8:
-            wait_until_training(process)
-            time.sleep(rng.uniform(0, 0.25))
-        else:
-            time.sleep(rng.uniform(0, 0.5))
-        process.kill()
-        _, told = process.communicate()
-        if process.returncode == -signal.SIGKILL:
-            kills -= 1
-            steps.append(step_of_checkpoint(out))
-        else:
-            assert process.returncode == 0, told
-            assert_equal(out, whole)
-            number += 1
-    assert max(steps) > 0, "each kill came before the first checkpoint"
-    out = tmp_path / str(number)
-    resumable = (out / "config.toml").exists()
-    code, told = finish(["train", "--resume", "--out", str(out)] if resumable else new(corpus, out))
+def test_a_killed_run_resumes_to_the_same_bits(corpus: Path, whole: dict[str, Any], tmp_path: Path) -> None:
+    """Before its first step, and twice later on. (Kills at any moment: the test below.)"""
+    out = tmp_path / "out"
+    arguments = new(corpus, out)
+    for step in (0, 150, 450):
+        with waiting(arguments, step) as process:
+            process.kill()
+            assert process.wait() == -signal.SIGKILL
+        arguments = ["train", "--resume", "--out", str(out)]
+    assert 0 < step_of_checkpoint(out) <= 450
+    code, told = finish(arguments)
     assert code == 0, told
     assert_equal(out, whole)
     assert not [entry.name for entry in out.iterdir() if TEMPORARY.fullmatch(entry.name)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kinds", "kills"), [("numpy,fast,snapshots,cache", 90), ("tune", 5)])
+def test_kills_at_any_moment_lose_nothing(kinds: str, kills: int) -> None:
+    command = [sys.executable, "benchmarks/kills.py", "--kills", str(kills), "--only", kinds]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, told["lost"]) == (0, 0), done.stderr
+    assert told["kills"] >= kills - 2  # they are shared out in whole numbers
+    assert all(told[kind]["runs_compared"] for kind in kinds.split(","))
 
 
 def new(corpus: Path, out: Path) -> list[str]:
@@ -116,12 +90,7 @@ def new(corpus: Path, out: Path) -> list[str]:
 
 
 def step_of_checkpoint(out: Path) -> int:
-    """Of the checkpoint, which must load; 0 when there is none yet."""
-    try:
-        metadata, _ = checkpoint.load(out / "checkpoint.safetensors")
-    except ModelError:
-        assert not (out / "checkpoint.safetensors").exists()
-        return 0
+    metadata, _ = checkpoint.load(out / "checkpoint.safetensors")
     return metadata["progress"]["step"]
 
 
@@ -140,15 +109,12 @@ def test_a_signal_saves_and_tells_how_to_go_on(
     corpus: Path, whole: dict[str, Any], tmp_path: Path, number: int, code: int
 ) -> None:
     out = tmp_path / "a run"
-    process = start(training(corpus, out, f"--max-steps={STEPS}"))
-    wait_until_training(process)
-    time.sleep(0.1)
-    process.send_signal(number)
-    _, told = process.communicate(timeout=60)
+    with waiting(new(corpus, out), 300, stderr=subprocess.PIPE) as process:
+        process.send_signal(number)
+    _, told = process.communicate()
     assert process.returncode == code
-    step = step_of_checkpoint(out)
-    assert 0 < step < STEPS
-    assert f"charrnn: stopped at step {step}; everything is saved. Go on with:\n" in told
+    assert step_of_checkpoint(out) == 301  # what it was at is finished
+    assert "charrnn: stopped at step 301; everything is saved. Go on with:\n" in told
     assert "Traceback" not in told
     command = shlex.split(told.splitlines()[-1])
     assert command == ["charrnn", "train", "--resume", "--out", str(out)]
@@ -156,51 +122,24 @@ def test_a_signal_saves_and_tells_how_to_go_on(
     assert_equal(out, whole)
 
 
+TWICE = """
+from charrnn.training import loop
+def step(self):
+    signal.raise_signal(signal.SIGINT)
+    print("noted", flush=True)
+    signal.raise_signal(signal.SIGINT)
+    print("never said")
+loop.Trainer._step = step
+"""
+
+
 def test_a_second_interrupt_quits_at_once(corpus: Path, tmp_path: Path) -> None:
-    """A step of this model takes seconds, and the first interrupt waits for its end."""
-    large = [
-        "--layers",
-        "1",
-        "--hidden",
-        "256",
-        "--batch-size",
-        "64",
-        "--seq-length",
-        "1000",
-        "--threads",
-        "1",
-        "--backend",
-        "numpy",
-    ]
-    text = write_text(tmp_path / "text.txt", words=20_000)
-    process = start(["train", str(text), "--out", str(tmp_path / "out"), *large])
-    wait_until_training(process)
-    time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    time.sleep(0.2)
-    assert process.poll() is None
-    told = ""
-    for _ in range(100):  # two that come within one long product of matrices count as one
-        process.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            _, told = process.communicate(timeout=3)
-            break
-    assert process.returncode == 130
+    """Within the step that the first one waits for."""
+    process = start(new(corpus, tmp_path / "out"), TWICE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    said, told = process.communicate()
+    assert (process.returncode, said) == (130, "noted\n")
     assert "Traceback" not in told
     assert sorted(entry.name for entry in (tmp_path / "out").iterdir()) == ["config.toml", "lock"]
-
-
-def test_signals_are_as_before_after_training() -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with signals.stop_on_signals() as stop:
-        assert not stop()
-        signal.raise_signal(signal.SIGTERM)
-        assert stop()
-        assert stop.signal_number == signal.SIGTERM
-        signal.raise_signal(signal.SIGINT)  # the first of its kind
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 # ------------------------------------------------------------------------------------------------

@@ -485,6 +485,12 @@ def test_real_trials_are_stopped_early(text: Path) -> None:
     assert states == {0.01: ("done", 9), 1e-6: ("stopped early", 1), 1e-7: ("stopped early", 1)}
 
 
+def test_a_search_that_was_killed_before_it_had_a_storage_goes_on(text: Path, trainers: Trainers) -> None:
+    run(trials=2, keep=1)
+    Path("here/study.db").unlink()
+    assert len(run(resume=True, space=None, search=None).trials) == 2
+
+
 @pytest.mark.slow
 def test_interrupted_says_how_to_go_on(
     text: Path, trainers: Trainers, monkeypatch: pytest.MonkeyPatch

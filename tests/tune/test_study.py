@@ -428,13 +428,16 @@ def test_a_trial_that_a_signal_ends_is_saved_and_goes_on(text: Path) -> None:
                 os.kill(child, signal.SIGXCPU)
         out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
+    assert len(seen) == times
     (trial,) = json.loads(out)["trials"]
     assert (trial["state"], trial["steps"]) == ("done", 900)
 
 
 def trainers_of(parent: int) -> set[int]:
     """The processes of trials that a search has started, by what Linux and others tell of them."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        ["ps", "-eww", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+    )
     of_parent = re.compile(rf"^ *(\d+) +{parent} .*spawn_main", re.MULTILINE)
     return set(map(int, of_parent.findall(listed.stdout)))
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.config import ModelConfig, as_dict
+from charrnn.engines.threads import blas_threads
 from charrnn.errors import ModelError, UsageError
 from charrnn.files import Folder
 from charrnn.model import model_file, torch_layout
@@ -87,6 +88,7 @@ class Model:
         """The tensors under the names of the model file."""
         return torch_layout.to_torch(self.network.params)
 
+    @blas_threads()
     def logits(
         self, ids: np.ndarray, state: np.ndarray | None = None, *, clamp: Clamp | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -106,6 +108,7 @@ class Model:
         logits, state, _ = self.network.forward(ids, state, clamp=clamp)
         return logits.copy(), state
 
+    @blas_threads()
     def activations(self, text: str | bytes) -> dict[str, np.ndarray]:
         """States of every cell after each symbol of a text, read from the zero state.
 
@@ -121,6 +124,7 @@ class Model:
         empty = np.zeros((0, self.config.layers, self.config.hidden), self.network.theta.dtype)
         return {name: np.concatenate([empty, *parts]) for name, parts in recorded.items()}
 
+    @blas_threads()
     def score(self, text: str | bytes, *, prime: str | bytes = "") -> "Score":
         """How probable a text is after a prime; without one, after what `sample` reads then: a newline.
 

@@ -134,6 +134,9 @@ LIBRARY: dict[str, Callable[[Path], object]] = {
     "of_fresh": lambda _: of_fresh(["gru"], hidden=8, distance=5),
     "of_model": lambda _: of_model(MODEL, IDS, 5),
     "surprises_of": lambda _: surprises_of(MODEL, TEXT),
+    "logits": lambda _: MODEL.logits(IDS[:9, None]),
+    "activations": lambda _: MODEL.activations(TEXT[:20]),
+    "score": lambda _: MODEL.score(TEXT[:20]),
     "train": train,
 }
 
@@ -200,4 +203,5 @@ def test_threads_of_a_run_are_those_asked_for(
 def test_nothing_public_is_left_out() -> None:
     """What `charrnn` offers that reads with a network stands in the table above."""
     functions = {name for name in charrnn.__all__ if inspect.isfunction(getattr(charrnn, name))}
-    assert functions - {"load_model"} <= LIBRARY.keys()
+    methods = {name for name, _ in inspect.getmembers(Model, inspect.isfunction) if not name.startswith("_")}
+    assert (functions | methods) - {"load_model", "save"} <= LIBRARY.keys()

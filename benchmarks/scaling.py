@@ -101,7 +101,7 @@ def tables() -> dict[str, str]:
     """Each table by what it is about."""
     large = CASES[1:]
     networks = (("a port a GPU", NICS), ("one slow port", ONE_NIC))
-    sizes = ["parameters", "operations a character", "with Adagrad", "with Adam", "activations"]
+    sizes = ["parameters", "operations per character", "with Adagrad", "with Adam", "activations"]
     return {
         "memory": table(
             ["LSTM", "streams × chunk", *sizes],

@@ -7,7 +7,6 @@ import typer
 from charrnn.cli.models import open_models
 from charrnn.cli.options import JsonOption, ModelOption
 from charrnn.errors import UsageError
-from charrnn.text.table import csv_text
 from charrnn.ui.terminal.text import json_text, put, say
 
 
@@ -92,6 +91,8 @@ def inspect_cells(
                 values = [[c, float(str(value))] for c, value in zip(words, signal, strict=True)]
                 put(json_text({"model": str(path), "layer": layer, "cell": index, "values": values}))
             else:
+                from charrnn.text.table import csv_text
+
                 put(csv_text(["character", "value"], zip(words, signal, strict=True)), end="")
             return
         shown = pieces.of_cell(loaded, words, layer, index, length, guesses)

@@ -30,6 +30,9 @@ DEFAULT_EPOCHS = 10.0
 
 
 LARGEST = 2**63 - 1  # of a whole number, in files and in numpy
+LONGEST = (
+    1e9  # epochs, minutes or seconds: more is a slip, and its product with another number would overflow
+)
 
 
 def option(
@@ -127,7 +130,7 @@ class TrainConfig:
     decay: float = option(
         0.5, "step: factor at each drop; inverse-time: lr / (1 + decay * epoch).", above=0, at_most=1
     )
-    decay_every: float = option(2.0, "step: epochs between drops.", above=0)
+    decay_every: float = option(2.0, "step: epochs between drops.", above=0, at_most=LONGEST)
     final_lr: float = option(
         0.01, "cosine: last learning rate as a share of the first.", at_least=0, at_most=1
     )
@@ -146,9 +149,12 @@ class TrainConfig:
         None,
         f"Passes over the training text; by default {DEFAULT_EPOCHS:g} when no other budget is given.",
         above=0,
+        at_most=LONGEST,
     )
     max_steps: int | None = option(None, "Stop after this many chunks.", at_least=1)
-    max_minutes: float | None = option(None, "Stop after this many minutes of training.", above=0)
+    max_minutes: float | None = option(
+        None, "Stop after this many minutes of training.", above=0, at_most=LONGEST
+    )
     patience: int = option(0, "Stop after this many validations without a new best; 0 is off.", at_least=0)
     # data
     level: str = option("char", "Symbols: characters of the text or raw bytes.", choices=LEVELS)
@@ -167,7 +173,7 @@ class TrainConfig:
         "Steps between validations; by default an epoch, but at least 100 and at most those of a million characters.",
         at_least=1,
     )
-    checkpoint_every: float = option(60.0, "Seconds between checkpoints.", above=0)
+    checkpoint_every: float = option(60.0, "Seconds between checkpoints.", above=0, at_most=LONGEST)
     snapshots: int = option(
         0,
         "Keep the models of the last K moments, K in an epoch, until it gets no better: an ensemble.",
@@ -189,6 +195,7 @@ class TrainConfig:
         None,
         "Threads that compute; by default one for numpy, and all cores where the fast path's steps are long.",
         at_least=1,
+        at_most=1024,
     )
 
     def __post_init__(self) -> None:

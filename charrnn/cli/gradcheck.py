@@ -18,10 +18,10 @@ def gradcheck(
         str | None, typer.Option(help="Weights of a model file or run folder, in place of made-up ones.")
     ] = None,
     vocab: Annotated[
-        int | None, typer.Option(min=2, help="Symbols of a made-up network.  [default: 12]")
+        int | None, typer.Option(min=2, max=100_000, help="Symbols of a made-up network.  [default: 12]")
     ] = None,
-    seq_length: Annotated[int, typer.Option(min=1, help="Characters in the chunk.")] = 6,
-    batch_size: Annotated[int, typer.Option(min=1, help="Streams side by side.")] = 3,
+    seq_length: Annotated[int, typer.Option(min=1, max=10_000, help="Characters in the chunk.")] = 6,
+    batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="Streams side by side.")] = 3,
     samples: Annotated[
         int, typer.Option(min=0, help="Numbers of each tensor to compare, drawn at random; 0 is all.")
     ] = 100,

@@ -33,7 +33,9 @@ def sample(
     clamp: Annotated[
         Strings, typer.Option(help="Hold a cell's signal: layer:cell=value. May be repeated.")
     ] = None,
-    beam: Annotated[int, typer.Option(min=0, help="Search the likeliest text with this many beams.")] = 0,
+    beam: Annotated[
+        int, typer.Option(min=0, max=10_000, help="Search the likeliest text with this many beams.")
+    ] = 0,
     interactive: Annotated[
         bool, typer.Option("--interactive", help="Write together with the model.")
     ] = False,

@@ -88,7 +88,7 @@ def settings(card: Mapping[str, Any]) -> TrainConfig | None:
 
 def _is_report(record: Mapping[str, Any]) -> bool:
     """Whether a line of metrics.jsonl has the numbers of a report; train and validation loss may be null."""
-    return all(
+    return record["step"] >= 0 and all(
         is_number(record.get(name)) or (name in record and name in NULLABLE and record[name] is None)
         for name in ("step", "epoch", "seconds", *NULLABLE)
     )

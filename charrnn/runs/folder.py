@@ -87,7 +87,9 @@ class RunFolder:
         if path is None:
             return cls(_make_unused(Path(root), corpus_name))
         folder = cls(path)
-        if folder.path.exists() and not folder.path.is_dir():
+        with telling(folder.path):  # a name may be too long even to look for
+            is_file = folder.path.exists() and not folder.path.is_dir()
+        if is_file:
             raise UsageError(f"--out {folder.path} is a file. Name a folder, new or empty")
         with telling(folder.path):
             folder.path.mkdir(parents=True, exist_ok=True)

@@ -14,7 +14,9 @@ NOVELTY_MIN = 20
 class DrawingConfig:
     """How much is drawn, and among which symbols."""
 
-    length: int = option(500, "Characters to generate (bytes for a byte-level model).", at_least=0)
+    length: int = option(
+        500, "Characters to generate (bytes for a byte-level model).", at_least=0, at_most=10**9
+    )
     top_k: int = option(0, "Choose among the K likeliest; 0 is off.", at_least=0)
     top_p: float = option(1.0, "Choose among the fewest that reach this probability.", above=0, at_most=1)
     min_p: float = option(
@@ -23,7 +25,7 @@ class DrawingConfig:
     repetition_penalty: float = option(
         1.0, f"Divide the probability of each of the last {REPETITION_WINDOW} characters by this.", above=0
     )
-    count: int = option(1, "Texts to generate side by side.", at_least=1)
+    count: int = option(1, "Texts to generate side by side.", at_least=1, at_most=100_000)
     seed: int | None = option(None, "Of the first text; the others have the numbers after it.", at_least=0)
     unknown: str = option(
         "error", "What to do with characters of the prime the model lacks.", choices=UNKNOWN

@@ -139,7 +139,7 @@ def splits_of(model: Model) -> tuple[dict[str, np.ndarray] | None, str]:
         sources = claimed(about["sources"], int(about["symbols"]))
         corpus = read_corpus(sources, **form_of(model), vocabulary=model.vocab, options=())
         parts = split(corpus.ids, settings["val_fraction"], settings["test_fraction"])
-    except (KeyError, TypeError, ValueError, UsageError):
+    except (KeyError, TypeError, ValueError, OverflowError, UsageError):
         return None, "the model file does not tell what it was trained on"
     except CharRNNError as error:
         return None, f"the model's corpus cannot be read: {error}"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from charrnn.config import check, option
+from charrnn.config import LONGEST, check, option
 from charrnn.errors import UsageError
 
 SEARCHES = ("coarse-to-fine", "random", "grid")
@@ -20,9 +20,11 @@ class TuneConfig:
     trials: int | None = option(
         None, f"Settings to try; by default {DEFAULT_TRIALS} unless --max-minutes is given.", at_least=1
     )
-    max_minutes: float | None = option(None, "Stop the whole search after this many minutes.", above=0)
+    max_minutes: float | None = option(
+        None, "Stop the whole search after this many minutes.", above=0, at_most=LONGEST
+    )
     trial_minutes: float | None = option(
-        None, f"Minutes to train each; by default {DEFAULT_TRIAL_MINUTES:g}.", above=0
+        None, f"Minutes to train each; by default {DEFAULT_TRIAL_MINUTES:g}.", above=0, at_most=LONGEST
     )
     trial_steps: int | None = option(None, "Steps to train each, in place of minutes.", at_least=9)
     jobs: int = option(1, "Trials at once, each a process with one thread.", at_least=1, at_most=256)

@@ -13,6 +13,7 @@ ASCII_BARS = "_.-=+*%#"
 Points = Sequence[tuple[float, float]]  # (step, loss), in order of the steps
 
 TRAIN_STYLE, VALIDATION_STYLE, BEST_STYLE = "yellow", "cyan", "bold magenta"
+NARROWEST = 8  # columns of a chart itself: a narrower terminal cuts it off
 LABEL = 6  # columns of a number at an axis
 BOTH_AXES = 60  # columns from which there is room for a second axis
 SETTLED = 0.1  # the fall in this first part of a run may leave the chart, or the rest would be flat
@@ -64,7 +65,7 @@ def loss_chart(train: Points, validation: Points, width: int, height: int, glyph
     width, height : columns and rows of the whole, axes included; `train` must not be empty
     """
     bits = width >= BOTH_AXES
-    w, h = width - LABEL - 1 - bits * (LABEL + 1), height - 2
+    w, h = max(NARROWEST, width - LABEL - 1 - bits * (LABEL + 1)), height - 2
     last = max(step for step, _ in [*train, *validation])
     settled = [loss for step, loss in [*train, *validation] if step >= SETTLED * last]
     last = max(last, 1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from charrnn.ui.terminal.charts import LABEL, UNICODE, Glyphs, connected, nice
+from charrnn.ui.terminal.charts import LABEL, NARROWEST, UNICODE, Glyphs, connected, nice
 
 STYLES = ("yellow", "cyan", "magenta", "green", "red", "blue", "bright_black", "white")
 MARKS = "abcdefgh"
@@ -35,7 +35,7 @@ def log_chart(lines: Sequence[Line], width: int, height: int, x_name: str, glyph
     low = max(math.floor(_decades(min(known))), high - DECADES)
     high += high == low
     names = max(len(x_name), *(len(line.name) for line in lines)) + 3
-    w, h = width - LABEL - 1 - names, height - 2
+    w, h = max(NARROWEST, width - LABEL - 1 - names), height - 2
     last = max(1, *(len(line.values) - 1 for line in lines))
 
     def place(x: int, value: float, columns: int, rows: int) -> tuple[int, int]:

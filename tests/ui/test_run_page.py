@@ -230,11 +230,14 @@ def test_long_records_are_thinned_and_keep_the_best(
     copy = tmp_path / "tale"
     shutil.copytree(made.run, copy)
     losses = [5.0, 1.0, 4.0, 3.0, 3.0, 3.0, 3.0]
-    records = [made.records[0] | {"step": k, "val_loss_nats": loss} for k, loss in enumerate(losses)]
+    first = (
+        load_model(copy / "model.safetensors").training["step"] - 1
+    )  # so that the second is the kept model
+    records = [made.records[0] | {"step": first + k, "val_loss_nats": x} for k, x in enumerate(losses)]
     (copy / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     _, data = written(copy, tmp_path / "page.html")
-    assert data["reports"]["step"] == [0, 3, 6]
-    assert data["validations"]["step"] == [0, 1, 3, 6]
+    assert data["reports"]["step"] == [first, first + 3, first + 6]
+    assert data["validations"]["step"] == [first, first + 1, first + 3, first + 6]
     assert data["validations"]["best"] == 1
     assert [one["step"] for one in data["samples"]["shown"]] == [made.samples[k]["step"] for k in (0, -1)]
     assert data["samples"]["count"] == len(made.samples)

@@ -1,6 +1,10 @@
 """charrnn inspect-cells: find the cells that follow a concept, prove it, show it on text."""
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -8,6 +12,14 @@ from charrnn.cli.models import open_models
 from charrnn.cli.options import JsonOption, ModelOption
 from charrnn.errors import UsageError
 from charrnn.ui.terminal.text import json_text, put, say
+
+if TYPE_CHECKING:
+    from charrnn.interpret.labels import Concept
+    from charrnn.model.model import Model
+    from charrnn.ui.terminal.console import Console
+    from charrnn.ui.terminal.findings import Look
+
+Style = Literal["auto", "colour", "bars", "digits"]
 
 
 def inspect_cells(
@@ -33,9 +45,7 @@ def inspect_cells(
     top: Annotated[int, typer.Option(min=1, help="Cells to report for a concept.")] = 1,
     passages: Annotated[int, typer.Option(min=0, help="Findings to show on text.")] = 3,
     guesses: Annotated[bool, typer.Option("--guesses", help="Five most probable next characters.")] = False,
-    style: Annotated[
-        Literal["auto", "colour", "bars", "digits"], typer.Option(help="How a cell's value is shown.")
-    ] = "auto",
+    style: Annotated[Style, typer.Option(help="How a cell's value is shown.")] = "auto",
     no_causal: Annotated[bool, typer.Option("--no-causal", help="Do not hold cells.")] = False,
     list_: Annotated[bool, typer.Option("--list", help="Name the concepts and their rules.")] = False,
     as_json: JsonOption = False,
@@ -57,67 +67,124 @@ def inspect_cells(
       charrnn inspect-cells --cell 1:137 --text story.txt --csv
       charrnn inspect-cells --html report.html
     """
-    from charrnn.interpret import findings, texts
-    from charrnn.interpret import passages as pieces
-    from charrnn.interpret.gates import gate_saturation
+    from charrnn.interpret import texts
     from charrnn.interpret.user_concepts import parse_concepts
-    from charrnn.ui.html import findings as web
+    from charrnn.ui.html.findings import check_target
     from charrnn.ui.terminal import findings as view
-    from charrnn.ui.terminal.gates import gates_view
 
-    out, talk = view.console_for(style), view.console_for(stderr=True)
-    look = view.Look.of(out, style)
     if as_json + as_csv > 1 or (as_csv and gates) or (cell and gates):
         raise UsageError("--json and --csv exclude each other, and --gates excludes --cell and --csv")
     if html is not None and (gates or list_):
         raise UsageError("--html excludes --gates, which its page shows, and --list")
+    out = _Output("json" if as_json else "csv" if as_csv else "terminal", style, passages, guesses, html)
     if html is not None:
-        web.check_target(html)
+        check_target(html)
     if list_:
-        out.print(view.concept_list())
+        out.console.print(view.concept_list())
         return
     concepts = parse_concepts(concept or (), expect) or None
     [path], [loaded] = open_models([model] if model else None)
     words = texts.held_out_text(loaded) if text is None else texts.text_of(loaded, [text])
     if cell:
-        length = 2 * pieces.PASSAGE * max(1, passages)
-        layer, index = pieces.parse_cell(cell, loaded)
-        if html is not None:
-            size = web.write_cell(html, path, loaded, words, (layer, index), concepts)
-            say(f"page {html}, {size / 1e6:.1f} MB")
-        if as_json or as_csv:
-            signal = pieces.signal_of(loaded, words, layer, index)
-            if as_json:
-                values = [[c, float(str(value))] for c, value in zip(words, signal, strict=True)]
-                put(json_text({"model": str(path), "layer": layer, "cell": index, "values": values}))
-            else:
-                from charrnn.text.table import csv_text
+        _one_cell(out, path, loaded, words, cell, concepts)
+    elif gates:
+        _gates(out, path, loaded, words)
+    else:
+        _findings(out, path, loaded, words, concepts, top, not no_causal)
 
-                put(csv_text(["character", "value"], zip(words, signal, strict=True)), end="")
-            return
-        shown = pieces.of_cell(loaded, words, layer, index, length, guesses)
-        out.print(view.single_cell(shown, layer, index, out.width, look))
+
+@dataclass(frozen=True)
+class _Output:
+    """How a result is given, as the options say."""
+
+    form: Literal["terminal", "json", "csv"]
+    style: Style
+    passages: int
+    guesses: bool
+    html: str | None
+
+    @cached_property
+    def console(self) -> "Console":
+        from charrnn.ui.terminal.findings import console_for
+
+        return console_for(self.style)
+
+    @property
+    def look(self) -> "Look":
+        from charrnn.ui.terminal.findings import Look
+
+        return Look.of(self.console, self.style)
+
+
+def _one_cell(
+    out: _Output, path: Path, model: "Model", text: str, cell: str, concepts: "Sequence[Concept] | None"
+) -> None:
+    """Show one cell's value at each character."""
+    from charrnn.interpret import passages
+    from charrnn.text.table import csv_text
+    from charrnn.ui.html.findings import write_cell
+    from charrnn.ui.terminal.findings import single_cell
+
+    layer, index = passages.parse_cell(cell, model)
+    if out.html is not None:
+        _tell_of_page(out.html, write_cell(out.html, path, model, text, (layer, index), concepts))
+    if out.form == "terminal":
+        length = 2 * passages.PASSAGE * max(1, out.passages)
+        shown = passages.of_cell(model, text, layer, index, length, out.guesses)
+        out.console.print(single_cell(shown, layer, index, out.console.width, out.look))
         return
-    if gates:
-        saturation = gate_saturation(loaded, words)
-        if as_json:
-            put(json_text({"model": str(path), "gates": [gate.as_dict() for gate in saturation]}))
-        else:
-            out.print(gates_view(saturation, out.width, look.ascii_only))
-        return
-    found = findings.inspect_cells(loaded, words, concepts, top=top, causal=not no_causal)
+    signal = passages.signal_of(model, text, layer, index)
+    if out.form == "csv":
+        put(csv_text(["character", "value"], zip(text, signal, strict=True)), end="")
+    else:
+        values = [[c, float(str(value))] for c, value in zip(text, signal, strict=True)]
+        put(json_text({"model": str(path), "layer": layer, "cell": index, "values": values}))
+
+
+def _gates(out: _Output, path: Path, model: "Model", text: str) -> None:
+    """Show how often the gates are saturated."""
+    from charrnn.interpret.gates import gate_saturation
+    from charrnn.ui.terminal.gates import gates_view
+
+    found = gate_saturation(model, text)
+    if out.form == "json":
+        put(json_text({"model": str(path), "gates": [gate.as_dict() for gate in found]}))
+    else:
+        out.console.print(gates_view(found, out.console.width, out.look.ascii_only))
+
+
+def _findings(
+    out: _Output,
+    path: Path,
+    model: "Model",
+    text: str,
+    concepts: "Sequence[Concept] | None",
+    top: int,
+    causal: bool,
+) -> None:
+    """Find the cells that follow the concepts, and show them."""
+    from charrnn.interpret.findings import inspect_cells
+    from charrnn.interpret.passages import of_findings
+    from charrnn.ui.html.findings import write_findings
+    from charrnn.ui.terminal import findings as view
+
+    talk = view.console_for(stderr=True)
+    found = inspect_cells(model, text, concepts, top=top, causal=causal)
     for preview in found.previews:
         if preview.user_defined:
             talk.print(view.preview_line(preview, view.Look.of(talk, "bars")))
-    if html is not None:
-        size = web.write_findings(html, path, loaded, found, passages)
-        say(f"page {html}, {size / 1e6:.1f} MB")
-    if as_json:
+    if out.html is not None:
+        _tell_of_page(out.html, write_findings(out.html, path, model, found, out.passages))
+    if out.form == "json":
         put(json_text({"model": str(path), **found.as_dict()}))
-    elif as_csv:
+    elif out.form == "csv":
         put(found.as_csv(), end="")
     else:
-        chosen = pieces.of_findings(loaded, found, passages, guesses)
-        out.print(view.report(found, chosen, out.width, look))
-    told_above = found.nothing_found and not (as_json or as_csv)
+        chosen = of_findings(model, found, out.passages, out.guesses)
+        out.console.print(view.report(found, chosen, out.console.width, out.look))
+    told_above = found.nothing_found and out.form == "terminal"
     talk.print(view.remarks(found, refusals=not told_above))
+
+
+def _tell_of_page(file: str, size: int) -> None:
+    say(f"page {file}, {size / 1e6:.1f} MB")

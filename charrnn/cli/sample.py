@@ -1,17 +1,23 @@
 """charrnn sample: text from a model, as it is generated."""
 
 import sys
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from charrnn.cli.arguments import prime_of, stop_of, temperatures
 from charrnn.cli.models import ModelsOption, open_models
-from charrnn.cli.novelty import CorpusOption, LeastOption, NoveltyOption, add_novelty
 from charrnn.cli.options import JsonOption, with_settings
 from charrnn.errors import UsageError
 from charrnn.sampling.config import NOVELTY_MIN, DrawingConfig, SamplingConfig
 from charrnn.ui.terminal.text import json_text, put, say
+
+if TYPE_CHECKING:
+    from charrnn.model.model import Model
+    from charrnn.novelty.copies import Novelty, TrainingText
+    from charrnn.sampling.sampler import SampledText, Sampler
 
 Strings = list[str] | None
 
@@ -42,9 +48,17 @@ def sample(
     raw: Annotated[
         bool, typer.Option("--raw", help="Control characters as they are, on a terminal too.")
     ] = False,
-    novelty: NoveltyOption = False,
-    novelty_min: LeastOption = NOVELTY_MIN,
-    novelty_corpus: CorpusOption = None,
+    novelty: Annotated[
+        bool, typer.Option("--novelty", help="Mark the passages that are copied from the training text.")
+    ] = False,
+    novelty_min: Annotated[
+        int,
+        typer.Option(min=1, help="With --novelty: shortest passage, in characters, that counts as copied."),
+    ] = NOVELTY_MIN,
+    novelty_corpus: Annotated[
+        str | None,
+        typer.Option(help="With --novelty: the training text, where it is not where the model says."),
+    ] = None,
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
@@ -57,50 +71,99 @@ def sample(
       charrnn sample --prime @start.txt --clamp 1:137=0.9 --count 64 --json
       charrnn sample --length 2000 --novelty
     """
-    from charrnn.sampling.beam import beam_search
-    from charrnn.sampling.sampler import Sampler, parse_clamp
     from charrnn.ui.terminal.interactive import converse
-    from charrnn.ui.terminal.samples import draw, headers
     from charrnn.ui.terminal.text import writer
 
-    if interactive and (beam or as_json or novelty or "," in temp):
-        raise UsageError("--interactive goes with neither --beam, --json, --novelty nor several temperatures")
-    if beam and (stop or (settings["count"] or 1) > 1 or "," in temp):
-        raise UsageError(
-            "--beam finds one text: it goes with neither --stop, --count nor several temperatures"
-        )
+    one_text = {"several temperatures": "," in temp, "--count": (settings["count"] or 1) > 1}
+    if interactive:
+        others = {"--beam": beam, "--json": as_json, "--novelty": novelty}
+        _refuse("--interactive", others | {"several temperatures": "," in temp})
+    if beam:
+        _refuse("--beam", {"--stop": stop} | one_text)
     if not novelty and (novelty_corpus or novelty_min != NOVELTY_MIN):
-        raise UsageError("--novelty-min and --novelty-corpus go with --novelty")
+        raise UsageError("--novelty-min and --novelty-corpus need --novelty")
     compared = temperatures(temp)
     files, models = open_models(model)
-    config = SamplingConfig(
-        prime=prime_of(prime, models[0]), **{k: v for k, v in settings.items() if v is not None}
-    )
-    before = [stop_of(one, models[0]) for one in stop or ()]
-    held = [parse_clamp(one, models[0], "--clamp") for one in clamp or ()]
-    sampler = Sampler(models, config, temperatures=compared, stop=before, clamps=held)
-    for note in sampler.notes:
-        say(note)
+    sampler = _sampler(models, prime, compared, stop or (), clamp or (), settings)
+    write = writer(sys.stdout, raw=raw)
     if interactive:
-        converse(sampler, input, writer(sys.stdout, raw=raw))
+        converse(sampler, input, write)
         return
-    if config.seed is None and not beam and any(sampler.temperatures):  # at 0 nothing is drawn
+    if settings["seed"] is None and not beam and any(sampler.temperatures):  # at 0 nothing is drawn
         say(f"seed {sampler.seeds[0]}")
-    if novelty:
-        from charrnn.novelty.copies import TrainingText
-
-        training = TrainingText.of(models[0], novelty_corpus)
-    write = (lambda piece: None) if as_json or novelty else writer(sys.stdout, raw=raw)
-    if beam:
-        ids, log_p = beam_search(models, sampler.prime_ids, config.length, beam, sampler.clamps)
-        write(text := sampler.vocab.decode(ids))
-        samples = [{"text": text, "log_probability_nats": log_p}]
-    else:
-        samples = draw(sampler, write)
-    if novelty:
-        add_novelty(samples, headers(sampler) if not beam else [""], training, novelty_min, as_json)
+    training = _training_text(models[0], novelty_corpus) if novelty else None
+    texts = _texts(sampler, beam, _nowhere if as_json or training else write)
+    copied = [training.compare(one.text, novelty_min) for one in texts] if training else []
     if as_json:
         name = str(files[0]) if len(files) == 1 else [str(file) for file in files]
-        put(json_text({"samples": samples, "model": name}))
-    elif sys.stdout.isatty() and len(samples) == 1 and not novelty:
+        put(json_text({"samples": _as_json(texts, copied, training), "model": name}))
+    elif training:
+        from charrnn.ui.terminal.novelty import show
+        from charrnn.ui.terminal.samples import headers
+
+        show(headers(texts), copied, training.held_out_ngrams, novelty_min, sys.stdout)
+    elif sys.stdout.isatty() and len(texts) == 1:
         write("\n")
+
+
+def _refuse(option: str, others: Mapping[str, object]) -> None:
+    """Raise UsageError where one of the others, name -> whether it was given, is given beside an option."""
+    if given := [name for name, value in others.items() if value]:
+        raise UsageError(f"{option} cannot be combined with {', '.join(given)}. Leave one out")
+
+
+def _sampler(
+    models: "list[Model]",
+    prime: str,
+    compared: Sequence[float],
+    stop: Sequence[str],
+    clamp: Sequence[str],
+    settings: dict[str, Any],
+) -> "Sampler":
+    """The sampler that the options ask for; what it has to say is said."""
+    from charrnn.sampling.sampler import Sampler, parse_clamp
+
+    given = {name: value for name, value in settings.items() if value is not None}
+    sampler = Sampler(
+        models,
+        SamplingConfig(prime=prime_of(prime, models[0]), **given),
+        temperatures=compared,
+        stop=[stop_of(one, models[0]) for one in stop],
+        clamps=[parse_clamp(one, models[0], "--clamp") for one in clamp],
+    )
+    for note in sampler.notes:
+        say(note)
+    return sampler
+
+
+def _texts(sampler: "Sampler", beam: int, write: Callable[[str], None]) -> "list[SampledText]":
+    """The texts, drawn or found with beams, and written as they come."""
+    from charrnn.sampling.beam import likeliest
+    from charrnn.ui.terminal.samples import draw
+
+    if not beam:
+        return draw(sampler, write)
+    found = likeliest(sampler, beam)
+    write(found.text)
+    return [found]
+
+
+def _nowhere(piece: str) -> None:
+    pass
+
+
+def _training_text(model: "Model", file: str | None) -> "TrainingText":
+    from charrnn.novelty.copies import TrainingText
+
+    return TrainingText.of(model, file)
+
+
+def _as_json(
+    texts: "Sequence[SampledText]", copied: "Sequence[Novelty]", training: "TrainingText | None"
+) -> list[dict[str, Any]]:
+    """The samples; a key that has no meaning for one is left out."""
+    samples = [{k: v for k, v in asdict(one).items() if v is not None} for one in texts]
+    if training:
+        for sample, novelty in zip(samples, copied, strict=True):
+            sample["novelty"] = novelty.to_json() | {"held_out_new_ngrams": training.held_out_ngrams}
+    return samples

@@ -9,8 +9,16 @@ from charrnn.errors import ModelError
 from charrnn.model.model import Model
 from charrnn.nn.loss import log_softmax
 from charrnn.nn.network import Clamp
-from charrnn.sampling.sampler import NOT_FINITE, average
+from charrnn.sampling.sampler import NOT_FINITE, SampledText, Sampler, average
 from charrnn.sampling.stepper import Stepper
+
+
+def likeliest(sampler: Sampler, width: int) -> SampledText:
+    """The text after a sampler's prime, of its length and under its clamps, that a search with `width` beams finds."""
+    symbols, log_p = beam_search(
+        sampler.models, sampler.prime_ids, sampler.config.length, width, sampler.clamps
+    )
+    return SampledText(sampler.vocab.decode(symbols), log_probability_nats=log_p)
 
 
 @blas_threads()

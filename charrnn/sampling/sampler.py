@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from typing import Any, Literal, overload
 
@@ -70,6 +70,24 @@ def next_distribution(
         np.put_along_axis(p, order, np.where(keep, ranked, 0), axis=-1)
         p /= p.sum(axis=-1, keepdims=True)
     return p
+
+
+@dataclass(frozen=True)
+class SampledText:
+    """A text from a model, and where it came from.
+
+    seed, temperature : that it was drawn with; None for a text of `beam.likeliest`, which draws nothing
+    log_probability_nats : of a text of `beam.likeliest`; None for a drawn one
+    """
+
+    text: str
+    seed: int | None = None
+    temperature: float | None = None
+    log_probability_nats: float | None = None
+
+
+def _nothing(k: int, piece: str) -> None:
+    pass
 
 
 class Sampler:
@@ -149,6 +167,20 @@ class Sampler:
         for k, text in running:
             if piece := text.flush():
                 yield k, piece
+
+    def draw(self, heard: Callable[[int, str], None] = _nothing) -> list[SampledText]:
+        """The texts, whole. heard : called with each piece (k, text) as it comes."""
+        pieces: list[list[str]] = [[] for _ in self.seeds]
+        for k, piece in self:
+            heard(k, piece)
+            pieces[k].append(piece)
+        empty = self.unwritten
+        return [replace(one, text="".join(text)) for one, text in zip(empty, pieces, strict=True)]
+
+    @property
+    def unwritten(self) -> list[SampledText]:
+        """The texts before their first character."""
+        return [SampledText("", seed, t) for seed, t in zip(self.seeds, self.temperatures, strict=True)]
 
     def going_on(self, prime: str, seed: int) -> "Sampler":
         """A sampler of one text after another prime, with everything else as here."""
@@ -235,10 +267,7 @@ def sample(model: Model | Sequence[Model], *, count: int = 1, **settings: Any) -
     """
     of_sampler = {name: settings.pop(name) for name in ("stop", "clamps") if name in settings}
     sampler = Sampler(model, SamplingConfig(count=count, **settings), **of_sampler)
-    pieces: list[list[str]] = [[] for _ in sampler.seeds]
-    for k, piece in sampler:
-        pieces[k].append(piece)
-    texts = ["".join(text) for text in pieces]
+    texts = [drawn.text for drawn in sampler.draw()]
     return texts[0] if count == 1 else texts
 
 

@@ -17,7 +17,8 @@ from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
 from charrnn.model import torch_layout
 from charrnn.model.model import Model
-from charrnn.sampling.sampler import Sampler, SamplingConfig, sample
+from charrnn.sampling.beam import likeliest
+from charrnn.sampling.sampler import SampledText, Sampler, SamplingConfig, sample
 from charrnn.ui.terminal.interactive import converse
 
 SYMBOLS = "\n\x1b abcdefgh"
@@ -87,6 +88,25 @@ def test_several_texts_have_headers(model: Model) -> None:
     first, second = (sample(model, seed=seed, temperature=1, length=20) for seed in (3, 4))
     expected = f"--- seed 3, temperature 1\n{first}\n--- seed 4, temperature 1\n{second}\n"
     assert result.stdout == expected
+
+
+def test_texts_come_with_where_they_came_from(model: Model) -> None:
+    sampler = Sampler(model, SamplingConfig(seed=3, length=12, count=2), temperatures=[0.5, 1])
+    pieces = [""] * 4
+
+    def heard(k: int, piece: str) -> None:
+        pieces[k] += piece
+
+    texts = sampler.draw(heard)
+    assert texts == [
+        SampledText(sample(model, seed=seed, temperature=T, length=12), seed, T)
+        for T in (0.5, 1.0)
+        for seed in (3, 4)
+    ]
+    assert pieces == [one.text for one in texts]
+    found = likeliest(Sampler(model, SamplingConfig(length=12, prime="ab")), 3)
+    answer = json.loads(run("--beam", "3", "--length", "12", "--prime", "ab", "--json").stdout)
+    assert answer["samples"] == [{"text": found.text, "log_probability_nats": found.log_probability_nats}]
 
 
 def test_primes_from_a_file_and_from_stdin(model: Model) -> None:

@@ -1,4 +1,4 @@
-"""Every setting of a model and of a training run: its name, default, meaning and limits, once.
+"""Every setting of a model and of a training run, defined once: name, default, help and limits.
 
 The command line builds its options from these fields, so `--help` cannot drift from the code.
 """
@@ -18,21 +18,19 @@ SCHEDULES = ("constant", "step", "inverse-time", "cosine")
 INITS = ("uniform", "min-char-rnn")
 LEVELS = ("char", "byte")
 NEWLINES = ("keep", "lf")
-UNKNOWN = ("error", "skip", "nearest")  # what to do with characters that a model lacks
+UNKNOWN = ("error", "skip", "nearest")  # how to treat characters that a model lacks
 PRECISIONS = ("float32", "float64", "bfloat16")
 BACKENDS = ("auto", "numpy", "fast", "torch")
 DEVICES = ("cpu", "cuda", "mps")
 
-# The learning rate used when none is given: what suits one optimiser wrecks another.
+# The learning rate used when none is given. Each optimiser needs its own.
 DEFAULT_LR = {"adagrad": 0.1, "sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "rmsprop": 0.002, "adam": 0.002}
 
 DEFAULT_EPOCHS = 10.0
 
 
-LARGEST = 2**63 - 1  # of a whole number, in files and in numpy
-LONGEST = (
-    1e9  # epochs, minutes or seconds: more is a slip, and its product with another number would overflow
-)
+LARGEST = 2**63 - 1  # the largest whole number in files and in numpy
+LONGEST = 1e9  # epochs, minutes or seconds; more is a mistake, and products with it could overflow
 
 
 def option(
@@ -46,36 +44,36 @@ def option(
     below: float | None = None,
     flag: str | None = None,
 ) -> Any:
-    """A dataclass field that carries what `--help` shows and what `check` enforces.
+    """A dataclass field with its help text and the limits that `check` enforces.
 
-    flag : the option's name, where it is not that of the field
+    flag : the option's name, if it differs from the field's
     """
     limits = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
     return field(default=default, metadata={"help": help, "choices": choices, "flag": flag, **limits})
 
 
 def shortened(value: int) -> str:
-    """A whole number for a message: not all of its digits when they are many."""
+    """A whole number for a message; one with too many digits is described instead."""
     return str(value) if abs(value) <= LARGEST else f"{'-' * (value < 0)}a number of more than 18 digits"
 
 
 def has_type(value: object, wanted: Any) -> bool:
-    """Whether a value is of a field's type, such as `float | None`; an int will do for a float."""
+    """Whether a value is of a field's type, such as `float | None`; an int is accepted for a float."""
     kinds = set(get_args(wanted) or (wanted,))
     return type(value) in (kinds | {int} if float in kinds else kinds)
 
 
 def check(config: Any) -> None:
-    """Raise UsageError naming the first field whose value is outside its limits, as Python names it.
+    """Raise UsageError for the first field whose value is outside its limits, by its Python name.
 
-    (A command checks its options as they are read, and names them as they were given.)
+    Commands check their options when they read them, and name each as the user gave it.
     """
     for f in fields(config):
         check_value(f, getattr(config, f.name), f.name)
 
 
 def check_value(f: Field[Any], value: object, name: str) -> None:
-    """Raise UsageError, calling the setting `name`, where the value is not of the field's type and limits."""
+    """Raise UsageError, naming the setting `name`, if the value has the wrong type or is outside its limits."""
     rule = f.metadata
     if not has_type(value, f.type):
         raise UsageError(f"{name} is {value!r}; it must be {getattr(f.type, '__name__', f.type)}")
@@ -92,7 +90,7 @@ def check_value(f: Field[Any], value: object, name: str) -> None:
     if rule["at_least"] is not None and value < rule["at_least"]:
         raise UsageError(f"{name} is {value}; it must be at least {rule['at_least']}")
     if rule["above"] is not None and value <= rule["above"]:
-        raise UsageError(f"{name} is {value}; it must be more than {rule['above']}")
+        raise UsageError(f"{name} is {value}; it must be greater than {rule['above']}")
     if rule["at_most"] is not None and value > rule["at_most"]:
         raise UsageError(f"{name} is {value}; it must be at most {rule['at_most']}")
     if rule["below"] is not None and value >= rule["below"]:
@@ -101,15 +99,15 @@ def check_value(f: Field[Any], value: object, name: str) -> None:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The architecture: all that must be known, with the vocabulary, to name every tensor."""
+    """The architecture. With the vocabulary it determines the name and shape of every tensor."""
 
-    cell: str = option("lstm", "Recurrent cell.", choices=CELLS)
-    layers: int = option(2, "Recurrent layers.", at_least=1, at_most=64)
-    hidden: int = option(128, "Hidden units in a layer.", at_least=1, at_most=65536)
+    cell: str = option("lstm", "Type of recurrent cell.", choices=CELLS)
+    layers: int = option(2, "Number of recurrent layers.", at_least=1, at_most=64)
+    hidden: int = option(128, "Hidden units per layer.", at_least=1, at_most=65536)
     embedding: int = option(
-        0, "Size of a learnt input embedding; 0 means one-hot.", at_least=0, at_most=65536
+        0, "Size of the learned input embedding; 0 uses one-hot input.", at_least=0, at_most=65536
     )
-    nonlinearity: str = option("tanh", "Of the vanilla RNN cell.", choices=NONLINEARITIES)
+    nonlinearity: str = option("tanh", "Activation of a plain RNN.", choices=NONLINEARITIES)
 
     def __post_init__(self) -> None:
         check(self)
@@ -120,80 +118,93 @@ class TrainConfig:
     """How a model is trained: data, optimiser, schedule, budget, reports."""
 
     # chunks
-    seq_length: int = option(25, "Characters in a chunk: how far gradients go back.", at_least=1)
-    batch_size: int = option(16, "Streams trained side by side.", at_least=1)
+    seq_length: int = option(25, "Characters per chunk, which is how far back gradients reach.", at_least=1)
+    batch_size: int = option(16, "Text streams trained in parallel.", at_least=1)
     # optimiser
-    optimizer: str = option("adagrad", "Update rule.", choices=OPTIMIZERS)
-    lr: float | None = option(None, "Learning rate; by default what suits the optimizer.", above=0)
-    schedule: str = option("constant", "How the learning rate falls.", choices=SCHEDULES)
-    warmup_steps: int = option(200, "Steps over which the learning rate rises from zero.", at_least=0)
+    optimizer: str = option("adagrad", "Optimizer that updates the weights.", choices=OPTIMIZERS)
+    lr: float | None = option(None, "Learning rate; the default depends on the optimizer.", above=0)
+    schedule: str = option("constant", "How the learning rate decreases during training.", choices=SCHEDULES)
+    warmup_steps: int = option(200, "Steps in which the learning rate rises from zero.", at_least=0)
     decay: float = option(
-        0.5, "step: factor at each drop; inverse-time: lr / (1 + decay * epoch).", above=0, at_most=1
+        0.5,
+        "Decay of the learning rate. Schedule step: factor per drop; inverse-time: lr / (1 + decay * epoch).",
+        above=0,
+        at_most=1,
     )
-    decay_every: float = option(2.0, "step: epochs between drops.", above=0, at_most=LONGEST)
+    decay_every: float = option(
+        2.0, "Epochs between drops of the learning rate (schedule step).", above=0, at_most=LONGEST
+    )
     final_lr: float = option(
-        0.01, "cosine: last learning rate as a share of the first.", at_least=0, at_most=1
+        0.01, "Final learning rate as a fraction of --lr (schedule cosine).", at_least=0, at_most=1
     )
-    clip_value: float = option(5.0, "Clip each gradient to ± this; 0 is off.", at_least=0)
-    clip_norm: float = option(0.0, "Scale the whole gradient down to this norm; 0 is off.", at_least=0)
+    clip_value: float = option(5.0, "Clip each gradient element to ± this value; 0 turns it off.", at_least=0)
+    clip_norm: float = option(
+        0.0, "Scale the gradient down if its norm exceeds this value; 0 turns it off.", at_least=0
+    )
     # regularisation
     dropout: float = option(
-        0.0, "Share of each recurrent layer's outputs dropped in training.", at_least=0, below=1
+        0.0, "Fraction of each recurrent layer's outputs dropped during training.", at_least=0, below=1
     )
-    l1: float = option(0.0, "L1 penalty on the weights.", at_least=0)
-    l2: float = option(0.0, "L2 penalty on the weights.", at_least=0)
+    l1: float = option(0.0, "Strength of the L1 penalty on the weights.", at_least=0)
+    l2: float = option(0.0, "Strength of the L2 penalty on the weights.", at_least=0)
     # fine-tuning
-    freeze_layers: str = option("", "Layers to leave as they are, counted from 0, such as 0,1.")
+    freeze_layers: str = option(
+        "", "Layers that are not trained, counted from 0 and separated by commas: 0,1."
+    )
     # budget
     epochs: float | None = option(
         None,
-        f"Passes over the training text; by default {DEFAULT_EPOCHS:g} when no other budget is given.",
+        f"Passes over the training text; {DEFAULT_EPOCHS:g} if no limit on steps or minutes is given.",
         above=0,
         at_most=LONGEST,
     )
-    max_steps: int | None = option(None, "Stop after this many chunks.", at_least=1)
+    max_steps: int | None = option(None, "Stop after this many training steps.", at_least=1)
     max_minutes: float | None = option(
         None, "Stop after this many minutes of training.", above=0, at_most=LONGEST
     )
-    patience: int = option(0, "Stop after this many validations without a new best; 0 is off.", at_least=0)
-    # data
-    level: str = option("char", "Symbols: characters of the text or raw bytes.", choices=LEVELS)
-    encoding: str = option("utf-8", "Encoding of the text.")
-    newlines: str = option(
-        "keep", "Line ends: kept as they are, or CR LF and CR turned into LF.", choices=NEWLINES
+    patience: int = option(
+        0, "Stop after this many validations in a row without a new best loss; 0 turns it off.", at_least=0
     )
-    min_count: int = option(1, "Characters rarer than this become U+FFFD.", at_least=1)
-    val_fraction: float = option(0.1, "Share of the text kept for validation.", at_least=0, below=1)
+    # data
+    level: str = option("char", "Whether the model reads characters or raw bytes.", choices=LEVELS)
+    encoding: str = option("utf-8", "Encoding of the text files.")
+    newlines: str = option(
+        "keep", "Line endings: keep leaves them, lf converts CR LF and CR to LF.", choices=NEWLINES
+    )
+    min_count: int = option(1, "Replace characters that occur fewer times than this by U+FFFD.", at_least=1)
+    val_fraction: float = option(0.1, "Fraction of the text held out for validation.", at_least=0, below=1)
     test_fraction: float = option(
-        0.0, "Share of the text kept for a final test, at the end.", at_least=0, below=1
+        0.0, "Fraction at the end of the text held out for a final test.", at_least=0, below=1
     )
     # reports
     eval_every: int | None = option(
         None,
-        "Steps between validations; by default an epoch, but at least 100 and at most those of a million characters.",
+        "Steps between validations; by default one epoch, but at least 100 steps and at most one million characters.",
         at_least=1,
     )
     checkpoint_every: float = option(60.0, "Seconds between checkpoints.", above=0, at_most=LONGEST)
     snapshots: int = option(
         0,
-        "Keep the models of the last K moments, K in an epoch, until it gets no better: an ensemble.",
+        "Save K models per epoch and keep the last K; stop when validation stops improving. 0 turns it off.",
         at_least=0,
     )
     # how it runs
     seed: int = option(1, "Seed of all random numbers.", at_least=0)
-    init: str = option("uniform", "How weights start.", choices=INITS)
+    init: str = option("uniform", "How the weights are initialized.", choices=INITS)
     backend: str = option(
         "auto",
-        "What computes: fast (compiled, if it is installed), numpy, or torch for GPUs and several processes.",
+        "Compute backend: fast (compiled), numpy, torch (for GPUs and several processes), or auto: fast if installed.",
         choices=BACKENDS,
     )
-    device: str = option("cpu", "Where the torch backend computes.", choices=DEVICES)
+    device: str = option("cpu", "Device of the torch backend.", choices=DEVICES)
     precision: str = option(
-        "float32", "Arithmetic; bfloat16 (torch) keeps the weights in float32.", choices=PRECISIONS
+        "float32",
+        "Floating-point type; bfloat16 needs the torch backend and keeps weights in float32.",
+        choices=PRECISIONS,
     )
     threads: int | None = option(
         None,
-        "Threads that compute; by default one for numpy, and all cores where the fast path's steps are long.",
+        "Number of compute threads; by default 1 with numpy, all cores with fast or torch if steps are long enough.",
         at_least=1,
         at_most=1024,
     )
@@ -206,7 +217,7 @@ class TrainConfig:
             )
         if not re.fullmatch(r"(\d{1,2}(,\d{1,2})*)?", self.freeze_layers):
             raise UsageError(
-                f"--freeze-layers is {self.freeze_layers!r}; it must be numbers with commas between: 0,1"
+                f"--freeze-layers is {self.freeze_layers!r}; it must be layer numbers separated by commas, such as 0,1"
             )
         if self.backend != "torch" and (self.device != "cpu" or self.precision == "bfloat16"):
             name, value = ("device", self.device) if self.device != "cpu" else ("precision", self.precision)
@@ -214,28 +225,28 @@ class TrainConfig:
 
     @property
     def dtype(self) -> str:
-        """The type that weights and state are kept in, in memory and on disk."""
+        """The number type of weights and state, in memory and on disk."""
         return "float32" if self.precision == "bfloat16" else self.precision
 
     @property
     def frozen_layers(self) -> tuple[int, ...]:
-        """The layers that freeze_layers names."""
+        """The numbers of the layers in `freeze_layers`."""
         return tuple(int(layer) for layer in self.freeze_layers.split(",") if layer)
 
     @property
     def learning_rate(self) -> float:
-        """The learning rate in force at the start, after warm-up."""
+        """The initial learning rate, reached at the end of the warm-up."""
         return DEFAULT_LR[self.optimizer] if self.lr is None else self.lr
 
     @property
     def epoch_budget(self) -> float | None:
-        """Passes over the text after which the run ends, or None when another budget ends it."""
+        """Passes over the text after which the run ends, or None if only steps or minutes limit it."""
         if self.epochs is None and self.max_steps is None and self.max_minutes is None:
             return DEFAULT_EPOCHS
         return self.epochs
 
 
-# A preset is a set of values for fields of the two classes above; options named by the user go over it.
+# A preset is a set of values for fields of the two classes above. The user's options override it.
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     "min-char-rnn": {
@@ -278,7 +289,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 
 def configs(preset: str = "default", **overrides: Any) -> tuple[ModelConfig, TrainConfig]:
-    """The model and training settings of a preset with `overrides` (None: not given) on top.
+    """The model and training settings of a preset, with `overrides` applied (None means not given).
 
     Raises UsageError for an unknown preset, an unknown setting, or a value outside its limits.
     """
@@ -299,5 +310,5 @@ def configs(preset: str = "default", **overrides: Any) -> tuple[ModelConfig, Tra
 
 
 def as_dict(config: ModelConfig | TrainConfig) -> dict[str, Any]:
-    """The settings as plain values, for a file."""
+    """The settings as plain values, to be written to a file."""
     return dataclasses.asdict(config)

@@ -1,4 +1,4 @@
-"""The settings of a search: apart from study.py so that `--help` needs neither numpy nor Optuna."""
+"""The settings of a search. Separate from study.py so that `--help` imports neither numpy nor Optuna."""
 
 from dataclasses import dataclass
 
@@ -12,40 +12,48 @@ DEFAULT_TRIAL_MINUTES = 1.0
 
 @dataclass(frozen=True)
 class TuneConfig:
-    """What is tried, and for how long."""
+    """How many settings are tried, in which order, and for how long."""
 
     search: str = option(
-        "coarse-to-fine", "random: anywhere; coarse-to-fine: then near the best; grid: all.", choices=SEARCHES
+        "coarse-to-fine",
+        "Search strategy: random draws settings; coarse-to-fine then draws near the best; grid tries all combinations.",
+        choices=SEARCHES,
     )
     trials: int | None = option(
-        None, f"Settings to try; by default {DEFAULT_TRIALS} unless --max-minutes is given.", at_least=1
+        None, f"Number of trials; {DEFAULT_TRIALS} if --max-minutes is not given either.", at_least=1
     )
     max_minutes: float | None = option(
         None, "Stop the whole search after this many minutes.", above=0, at_most=LONGEST
     )
     trial_minutes: float | None = option(
-        None, f"Minutes to train each; by default {DEFAULT_TRIAL_MINUTES:g}.", above=0, at_most=LONGEST
+        None, f"Training minutes per trial; by default {DEFAULT_TRIAL_MINUTES:g}.", above=0, at_most=LONGEST
     )
-    trial_steps: int | None = option(None, "Steps to train each, in place of minutes.", at_least=9)
-    jobs: int = option(1, "Trials at once, each a process with one thread.", at_least=1, at_most=256)
+    trial_steps: int | None = option(
+        None, "Training steps per trial, instead of --trial-minutes.", at_least=9
+    )
+    jobs: int = option(
+        1, "Trials run in parallel, each in a process with one thread.", at_least=1, at_most=256
+    )
     keep: int = option(
-        3, "Of the trials at 1/9 and at 1/3 of their budget, go on with one in this many; 1: all.", at_least=1
+        3,
+        "Continue the best 1 of this many trials at 1/9 and again at 1/3 of their budget; 1 continues all.",
+        at_least=1,
     )
-    seed: int = option(1, "Of the settings drawn.", at_least=0)
+    seed: int = option(1, "Random seed for drawing settings.", at_least=0)
 
     def __post_init__(self) -> None:
         check(self)
         if self.trial_minutes is not None and self.trial_steps is not None:
-            raise UsageError("--trial-minutes and --trial-steps exclude each other: give one of them")
+            raise UsageError("--trial-minutes and --trial-steps cannot be combined: give one of them")
 
     @property
     def trial_limit(self) -> int | None:
-        """How many settings are tried, or None when only time ends the search."""
+        """The number of trials, or None if only time ends the search."""
         return DEFAULT_TRIALS if self.trials is None and self.max_minutes is None else self.trials
 
     @property
     def trial_budget(self) -> dict[str, float]:
-        """The budget of one trial, as settings of train."""
+        """The budget of one trial, as settings for train."""
         if self.trial_steps is not None:
             return {"max_steps": self.trial_steps}
         return {"max_minutes": self.trial_minutes or DEFAULT_TRIAL_MINUTES}

@@ -242,7 +242,7 @@ def _range(table: Mapping[str, Any], field: Field[Any], where: str) -> Range:
         sort = "whole numbers" if whole else "numbers"
         raise UsageError(f"{where}: {kind} is {limits!r}; it must be two {sort}, the lower one first")
     if log and limits[0] <= 0:
-        raise UsageError(f"{where}: {kind} begins at {limits[0]}; it must be more than 0")
+        raise UsageError(f"{where}: {kind} begins at {limits[0]}; it must be greater than 0")
     for limit in limits:
         check_value(field, limit if whole else float(limit), where)
     for name, least in (("step", 1), ("points", 1)):

@@ -84,7 +84,7 @@ def charrnn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         ("train text.txt --hidden 0", 2, "--hidden is 0; it must be at least 1"),
         ("train text.txt --layers 65", 2, "--layers is 65; it must be at most 64"),
         ("train text.txt --dropout 1", 2, "--dropout is 1.0; it must be less than 1"),
-        ("train text.txt --lr 0", 2, "--lr is 0.0; it must be more than 0"),
+        ("train text.txt --lr 0", 2, "--lr is 0.0; it must be greater than 0"),
         ("train text.txt --lr nan", 2, "--lr is nan; it must be a finite number"),
         ("train text.txt --max-minutes inf", 2, "--max-minutes is inf; it must be a finite number"),
         ("train text.txt --val-fraction 0.6 --test-fraction 0.4", 2, "leave no text to train on"),

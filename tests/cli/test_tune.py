@@ -38,7 +38,7 @@ def charrnn(
         ("text.txt --jobs 0", 2, "--jobs is 0; it must be at least 1"),
         ("text.txt --trials 0", 2, "--trials is 0; it must be at least 1"),
         ("text.txt --trial-steps 8", 2, "--trial-steps is 8; it must be at least 9"),
-        ("text.txt --trial-steps 9 --trial-minutes 1", 2, "exclude each other"),
+        ("text.txt --trial-steps 9 --trial-minutes 1", 2, "cannot be combined"),
         ("text.txt --search everywhere", 2, "Invalid value for '--search'"),
         ("nowhere.txt", 3, "nowhere.txt: No such file or directory"),
         ("", 2, "no corpus given"),

@@ -147,7 +147,7 @@ def test_the_default_space_is_all_allowed() -> None:
         ("lr = { uniform = [0.1, 0.1] }", "the lower one first"),
         ("lr = { uniform = [nan, 0.1] }", "the lower one first"),
         ("lr = { uniform = [0.1, inf] }", "lr (f, line 1) is inf; it must be a finite number"),
-        ("lr = { uniform = [0, 0.1] }", "lr (f, line 1) is 0.0; it must be more than 0"),
+        ("lr = { uniform = [0, 0.1] }", "lr (f, line 1) is 0.0; it must be greater than 0"),
         ("dropout = { uniform = [0, 1] }", "dropout (f, line 1) is 1.0; it must be less than 1"),
         ("dropout = { log_uniform = [0, 0.5] }", "dropout (f, line 1): log_uniform begins at 0"),
         ("hidden = { int = [1, 2.5] }", "hidden (f, line 1): int is [1, 2.5]; it must be two whole numbers"),
@@ -173,7 +173,7 @@ def test_the_default_space_is_all_allowed() -> None:
         ),
         (
             'cell = ["gru"]\nlr = { by = "cell", gru = [1, 0] }',
-            "lr (f, line 2), gru is 0; it must be more than 0",
+            "lr (f, line 2), gru is 0; it must be greater than 0",
         ),
         (
             'cell = ["lstm", "gru"]\nlr = { by = "cell", gru = 1, lstm = {int = [2, 1]} }',

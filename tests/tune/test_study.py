@@ -316,7 +316,7 @@ def test_the_best_is_a_file_for_config(text: Path, trainers: Trainers) -> None:
 
 
 def test_what_cannot_be_searched(text: Path, trainers: Trainers) -> None:
-    with pytest.raises(UsageError, match="--trial-minutes and --trial-steps exclude each other"):
+    with pytest.raises(UsageError, match="--trial-minutes and --trial-steps cannot be combined"):
         run(trial_minutes=1.0, trial_steps=9)
     with pytest.raises(UsageError, match="it cannot be stdin"):
         tune("-", listener=Watcher())

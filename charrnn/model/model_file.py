@@ -33,7 +33,8 @@ from charrnn.reading import open_file, parse_json
 
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 16 * 2**30
-MAX_HEADER_BYTES = 4 * 2**20  # a vocabulary of all of Unicode fits
+MAX_HEADER_BYTES = 4 * 2**20
+MOST_METADATA = MAX_HEADER_BYTES // 2  # quotes and backslashes double when the header quotes them again
 MAX_CONTAINERS = 100_000  # arrays and objects in a JSON text: parsed, an empty one takes 30 times its length
 MAX_DEPTH = 32
 MAX_DIMENSIONS = 8
@@ -83,7 +84,7 @@ def save(
     content = {"kind": "model", **metadata, "format_version": FORMAT_VERSION, "sha256": _digest(arrays)}
     content["metadata_sha256"] = _metadata_digest(content)
     text = _canonical(content)
-    if len(text) > MAX_HEADER_BYTES // 2:  # quotes and backslashes double when the header quotes them again
+    if len(text) > MOST_METADATA:
         raise ModelError(f"cannot write {path}: its metadata of {len(text)} bytes is too large to read back")
 
     def prove(written: Path) -> None:
@@ -344,6 +345,11 @@ def _metadata_digest(metadata: Mapping[str, Any]) -> str:
 
 def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def metadata_bytes(value: Any) -> int:
+    """How much of MOST_METADATA a value takes."""
+    return len(_canonical(value))
 
 
 def _wrong_kind(found: Any, wanted: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from charrnn.errors import CharRNNError, ModelError, UsageError
 from charrnn.files import DescriptorFile, Folder, StrPath, atomic_write, sweep, sync_folder, telling
-from charrnn.reading import MOST_SETTINGS, open_file, parse_json, read_file
+from charrnn.reading import open_file, parse_json, read_file
 
 MODEL = "model.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
@@ -30,6 +30,7 @@ OF_A_RUN = (MODEL, CHECKPOINT, METRICS, SAMPLES, CONFIG)
 ROOT = "runs"
 LONGEST_RECORD = 1 << 16  # bytes of a line of metrics.jsonl or samples.jsonl; ours have some hundreds
 MOST_RECORDS = 1 << 28  # bytes of such a file
+MOST_CONFIG = 1 << 22  # bytes of config.toml: it names the files of the corpus, as the model's card does
 
 if sys.platform == "win32":
     import msvcrt
@@ -271,7 +272,7 @@ class RunFolder:
     def read_config(self) -> dict[str, Any]:
         """The settings of the run. Raises ModelError when they are missing or damaged."""
         try:
-            return tomllib.loads(read_file(self.config, MOST_SETTINGS).decode())
+            return tomllib.loads(read_file(self.config, MOST_CONFIG).decode())
         except (OSError, ValueError, RecursionError) as error:
             raise ModelError(f"{self.config}: the settings of the run cannot be read ({error})") from error
 

@@ -20,7 +20,7 @@ from charrnn.text.batches import Streams, fit_batch_size, split
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.sources import claimed, is_stream
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training import fine_tune
+from charrnn.training import bounds, fine_tune
 from charrnn.training.listeners import Quiet, RunListener
 
 # What a resume may change: how long to go on and how often to report, and how fast and how freely to
@@ -80,6 +80,7 @@ def plan_new(
     training, _, _ = split(corpus.ids, config.val_fraction, config.test_fraction)
     batch_size = fit_batch_size(len(training), config.batch_size, config.seq_length)
     Streams(training, batch_size, config.seq_length)  # too short a text is told before a folder is made
+    _check_bounds(corpus, model, config, batch_size)
     card = origin.card() if origin else None
     return Plan(RunFolder(""), corpus, model, config, batch_size, origin, card)
 
@@ -145,6 +146,7 @@ def resumed(
         if not force:
             raise DataError(f"{difference}. --force goes on with the new text")
         listener.note(difference)
+    _check_bounds(corpus, model, config, metadata["batch_size"])
     tuned = [line for name, line in told.items() if name not in BUDGETS]
     if tuned:
         listener.note("changed at this resume: " + "; ".join(tuned))
@@ -160,6 +162,11 @@ def resumed(
         saved=(metadata, arrays),
         changes=changes,
     )
+
+
+def _check_bounds(corpus: Corpus, model: ModelConfig, config: TrainConfig, batch_size: int) -> None:
+    bounds.check_metadata(bounds.corpus_card(corpus), corpus.vocabulary)
+    bounds.check_size(model, config, len(corpus.vocabulary), batch_size)
 
 
 def notes(plan: Plan) -> Iterator[str]:

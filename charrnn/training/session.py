@@ -28,6 +28,7 @@ from charrnn.score.simple_models import yardstick_of
 from charrnn.text.batches import Streams, split
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import fine_tune
+from charrnn.training.bounds import corpus_card
 from charrnn.training.listeners import About, Quiet, RunListener
 from charrnn.training.loop import Chunks, Trainer
 from charrnn.training.plan import (
@@ -40,7 +41,7 @@ from charrnn.training.plan import (
     restarted,
     resumed,
 )
-from charrnn.training.store import RunStore, corpus_card
+from charrnn.training.store import RunStore
 
 SAMPLE_LENGTH = 240  # characters shown now and then while training
 

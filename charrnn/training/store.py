@@ -23,19 +23,11 @@ from charrnn.runs.records import Kept, Report, Sample, curve_loss
 from charrnn.runs.yardstick import Yardstick
 from charrnn.score.scoring import mean_loss
 from charrnn.text.batches import split
-from charrnn.text.corpus import Corpus
+from charrnn.training.bounds import corpus_card
 from charrnn.training.plan import Plan
 from charrnn.version import __version__
 
-
-def corpus_card(corpus: Corpus) -> dict[str, Any]:
-    """What a run folder tells of its corpus; paths are absolute, since a resume may start elsewhere."""
-    return {
-        "name": corpus.name,
-        "sources": [s if s == "-" else str(Path(s).absolute()) for s in corpus.sources],
-        "sha256": corpus.sha256,
-        "symbols": len(corpus.ids),
-    }
+LONGEST_COMMAND = 1 << 14  # characters of it that a model's card tells; a shell's pattern may name all files
 
 
 class RunStore:
@@ -63,7 +55,7 @@ class RunStore:
             },
             "settings": as_dict(config),
             "batch_size": plan.batch_size,
-            "command_line": shlex.join(command_line),
+            "command_line": shlex.join(command_line)[:LONGEST_COMMAND],
             "engine": engine,
             "init_from": plan.init_from,
             "changes": list(plan.changes),

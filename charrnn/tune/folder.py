@@ -9,7 +9,7 @@ from typing import Any
 from charrnn.errors import ModelError, UsageError
 from charrnn.files import atomic_write
 from charrnn.reading import MOST_SETTINGS, read_file
-from charrnn.runs.folder import RunFolder
+from charrnn.runs.folder import MOST_CONFIG, RunFolder
 from charrnn.text.sources import claimed
 from charrnn.tune.config import TuneConfig
 
@@ -50,7 +50,7 @@ def write(path: Path, text: str) -> None:
 
 def read(folder: Path) -> dict[str, Any]:
     try:
-        content = tomllib.loads(read_file(folder / STUDY, MOST_SETTINGS).decode())
+        content = tomllib.loads(read_file(folder / STUDY, MOST_CONFIG).decode())
         TuneConfig(**content["tune"])
         str(content["corpus"]["sha256"]), list(content["corpus"]["sources"])
     except (OSError, ValueError, RecursionError, KeyError, TypeError, UsageError) as error:

@@ -31,7 +31,8 @@ from charrnn.engines.signals import StopRequest, children_wait_for_their_handler
 from charrnn.errors import CharRNNError, DataError, Interrupted, ModelError, UsageError
 from charrnn.extras import require
 from charrnn.runs.folder import RunFolder, to_toml
-from charrnn.training.session import corpus_card, named, plan_new
+from charrnn.training.bounds import corpus_card
+from charrnn.training.session import named, plan_new
 from charrnn.tune import folder as files
 from charrnn.tune.board import Board, Listener, Trial, TuneResult
 from charrnn.tune.config import TuneConfig

@@ -150,7 +150,7 @@ def _gates(out: _Output, path: Path, model: "Model", text: str) -> None:
     if out.form == "json":
         put(json_text({"model": str(path), "gates": [gate.as_dict() for gate in found]}))
     else:
-        out.console.print(gates_view(found, out.console.width, out.look.ascii_only))
+        out.console.print(gates_view(found, out.console.width, out.look.glyphs))
 
 
 def _findings(

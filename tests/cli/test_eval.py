@@ -248,7 +248,7 @@ def test_highlight_with_colour() -> None:
     vocab, look = Vocabulary.of(SYMBOLS), surprise.Look(coloured=True)
     text = surprise.line(vocab, vocab.encode("a[/]b\x1b"), np.array([0, 1.9, 2, 4, 8, 99]), look)
     assert text.plain == "a[/]b\\x1b"
-    styles = [style for _, style in surprise.STYLES]
+    styles = [style for _, style in surprise.SURPRISE]
     assert [(span.start, span.end, span.style) for span in text.spans] == [
         (2, 3, styles[0]),
         (3, 4, styles[1]),

@@ -14,6 +14,7 @@ from charrnn.interpret.recording import WARM_UP
 from charrnn.model import torch_layout
 from charrnn.model.model import Model
 from charrnn.ui.terminal.gates import gates_view
+from charrnn.ui.terminal.glyphs import ASCII
 
 
 def sigmoid(x):
@@ -118,7 +119,7 @@ def test_the_plot():
         " 0                   1",
     ]
     assert lines[14] == "mean: open 24%, shut 27%"
-    plain = shown([GateSaturation(0, "f", left, right)], ascii_only=True)
+    plain = shown([GateSaturation(0, "f", left, right)], glyphs=ASCII)
     assert "\n".join(plain).isascii()
     assert plain[2] == "1|:"
 

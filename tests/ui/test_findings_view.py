@@ -14,16 +14,12 @@ from charrnn.interpret.cause import CausalTest
 from charrnn.interpret.findings import Finding, Inspection, Refusal
 from charrnn.interpret.passages import Passage
 from charrnn.ui.terminal import findings as view
+from charrnn.ui.terminal.colours import BLUES, ORANGES, luminance, step_of, step_style
 from charrnn.ui.terminal.findings import (
-    BLUES,
-    ORANGES,
     Look,
     legend,
-    luminance,
     passage_view,
     rows,
-    step_of,
-    step_style,
     table,
 )
 
@@ -41,8 +37,8 @@ def passage(text, signal=None, values=None, mask=None, scale=1.0, highest=1.0, g
     return Passage(text, 0, signal, scale, values, mask, highest, guesses)
 
 
-BARS = Look(colour=False, bars=view.BARS)
-COLOUR = Look(colour=True, bars=view.BARS)
+BARS = Look(colour=False)
+COLOUR = Look(colour=True)
 
 
 def test_bars_carry_the_signal_and_a_strip_the_label():

@@ -12,7 +12,7 @@ from charrnn.interpret.flow import Flow
 from charrnn.interpret.gradient_check import TensorCheck
 from charrnn.interpret.gradient_flow import Clipping, NetworkFlow, of_fresh
 from charrnn.ui.terminal import gradcheck
-from charrnn.ui.terminal.charts import ASCII, UNICODE
+from charrnn.ui.terminal.glyphs import ASCII, UNICODE
 from charrnn.ui.terminal.gradient_flow import clipping_in_words, title_of, view
 from charrnn.ui.terminal.letters import STAND_INS, spelled
 from charrnn.ui.terminal.log_chart import Line, log_chart

@@ -5,7 +5,9 @@ import math
 import pytest
 from rich.console import Console
 
-from charrnn.ui.terminal.charts import ASCII, UNICODE, connected, loss_chart, nice, thinned
+from charrnn.ui.terminal.glyphs import ASCII, UNICODE
+from charrnn.ui.terminal.loss_chart import loss_chart
+from charrnn.ui.terminal.plot import connected, nice, thinned, within
 
 
 def draw(train, validation, width, height, glyphs=ASCII) -> list[str]:
@@ -90,3 +92,25 @@ def test_nice_spacings(spacing: float, expected: float) -> None:
 def test_thinned_points_are_means_and_connected_dots_have_no_gap() -> None:
     assert thinned([(0, 0.0), (1, 2.0), (2, 4.0), (3, 8.0)], 2) == [(0.5, 1.0), (2.5, 6.0)]
     assert connected([(0, 0), (1, 3)]) == [(0, 0), (0, 1), (1, 2), (1, 3)]
+
+
+@pytest.mark.parametrize("spike", [9.0, 1e6, 1e15, 1e300])
+def test_a_spike_at_the_start_leaves_the_chart_however_high_it_is(spike: float) -> None:
+    rows = draw([(1, spike), *((k, 2.0 - k / 100) for k in range(2, 101))], [], 60, 12)  # 46 columns, 10 rows
+    dots = {y: [x for x, c in enumerate(row[7:53]) if c == "."] for y, row in enumerate(rows[:10])}
+    assert dots[0][0] == round(7 / 100 * 45)  # what comes before lies above the chart
+    assert max(dots[9]) == 45
+    assert sum(map(len, dots.values())) <= 60
+
+
+def test_lines_are_cut_where_they_leave_and_come_back() -> None:
+    assert list(within([(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)])) == [[(0.0, 0.5), (0.5, 0.75), (1.0, 1.0)]]
+    assert list(within([(0.0, 0.0), (0.5, 2.0), (1.0, 0.0)])) == [
+        [(0.0, 0.0), (0.25, 1.0)],
+        [(0.75, 1.0), (1.0, 0.0)],
+    ]
+    assert list(within([(0.0, -1.0), (1.0, 3.0)])) == [[(0.25, 0.0), (0.5, 1.0)]]
+    assert list(within([(0.0, -1.0), (0.5, -2.0), (1.0, -1.0)])) == []
+    assert list(within([(0.0, 2.0), (0.0, 0.5)])) == [[(0.0, 1.0), (0.0, 0.5)]]
+    assert list(within([(0.5, 0.5)])) == [[(0.5, 0.5)]]
+    assert list(within([(0.5, 1.5)])) == list(within([])) == []

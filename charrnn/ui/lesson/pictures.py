@@ -23,12 +23,13 @@ from charrnn.learn.one_step import OneStep
 from charrnn.learn.temperature import Temperature
 from charrnn.learn.unrolling import Unrolling
 from charrnn.learn.vanishing import Vanishing
-from charrnn.ui.terminal.card import has_unicode
-from charrnn.ui.terminal.charts import ASCII, UNICODE, sparkline
+from charrnn.ui.terminal.colours import step_of, step_style
 from charrnn.ui.terminal.console import Console
-from charrnn.ui.terminal.findings import Look, step_of, step_style
+from charrnn.ui.terminal.findings import Look
+from charrnn.ui.terminal.glyphs import ASCII
 from charrnn.ui.terminal.letters import spelled
 from charrnn.ui.terminal.log_chart import Line, log_chart
+from charrnn.ui.terminal.sparkline import sparkline
 
 WIDTH = 94  # at most, where the terminal has room
 LABEL = 6
@@ -56,12 +57,12 @@ class Pen:
     def glyph(self, character: str) -> str:
         """One column for any character; a space is seen."""
         if character == " ":
-            return "_" if self.look.ascii_only else "␣"
+            return self.look.glyphs.space
         return self.look.glyph(character)
 
     def bar(self, share: float, width: int) -> str:
         """A bar of at most `width` columns."""
-        return ("#" if self.look.ascii_only else "█") * round(width * share)
+        return self.look.glyphs.full * round(width * share)
 
     def heat(self, values: Iterable[float], scale: float, columns: int = 1) -> Text:
         """A row of cells: colours from blue over nothing to orange, or, without colours, bars from low to high."""
@@ -119,7 +120,7 @@ def vectors(data: OneHot, pen: Pen) -> RenderableType:
         row = Text()
         for value in vector:
             row.append(
-                "  1" if value else "  ." if pen.look.ascii_only else "  ·", EMPHASIS if value else "dim"
+                "  1" if value else "  ." if pen.look.glyphs is ASCII else "  ·", EMPHASIS if value else "dim"
             )
         rows.append((ch, row, f"id {id_}"))
     return pen.rows(rows)
@@ -168,7 +169,7 @@ def parts(data: OneStep, pen: Pen) -> RenderableType:
 
 def _around_zero(value: float, pen: Pen, width: int = 8) -> Text:
     """A bar to the left or right of a middle line."""
-    bar, middle = pen.bar(abs(value), width), "|" if pen.look.ascii_only else "│"
+    bar, middle = pen.bar(abs(value), width), pen.look.glyphs.vertical
     left, right = (bar, "") if value < 0 else ("", bar)
     text = Text(f"{left:>{width}}", "blue").append(middle, "dim")
     return text.append(f"{right:<{width}}", "yellow")
@@ -217,8 +218,7 @@ def guesses(data: Losses, pen: Pen) -> RenderableType:
 
 def curve(data: Losses, pen: Pen) -> RenderableType:
     """The training losses as a line of bars."""
-    bars = pen.look.bars if not pen.look.ascii_only else "_.-=+*%#"
-    line = sparkline(data.curve, 50, bars)
+    line = sparkline(data.curve, 50, pen.look.glyphs.bars)
     return pen.rows([("loss", Text(line, "yellow"), f"{data.curve[0]:.2f} → {data.curve[-1]:.2f}")])
 
 
@@ -275,8 +275,7 @@ def norms(data: Vanishing, pen: Pen) -> RenderableType:
 
 
 def _chart(lines: Sequence[Line], pen: Pen) -> Text:
-    glyphs = UNICODE if has_unicode(pen.console) else ASCII
-    return log_chart(lines, pen.width, 10, "steps back", glyphs)
+    return log_chart(lines, pen.width, 10, "steps back", pen.look.glyphs)
 
 
 def burst(data: Vanishing, pen: Pen) -> RenderableType:
@@ -382,10 +381,10 @@ def reach(data: Counter, pen: Pen) -> RenderableType:
     """Which strings ended in the right place."""
     marks = Text()
     for is_right in data.right[1:]:
-        mark = ("ok" if is_right else "no") if pen.look.ascii_only else ("✓" if is_right else "✗")
+        mark = pen.look.glyphs.right if is_right else pen.look.glyphs.wrong
         marks.append(f"{mark:<4}", "green" if is_right else "bold red")
     numbers = "".join(f"{n:<4}" for n in range(1, counter.TRIED + 1))
-    seen = f"{'-' * (4 * counter.LONGEST - 2)}" if pen.look.ascii_only else "─" * (4 * counter.LONGEST - 2)
+    seen = pen.look.glyphs.horizontal * (4 * counter.LONGEST - 2)
     return pen.rows(
         [("n", numbers.rstrip(), ""), ("right?", marks, ""), ("", Text(seen, "dim"), "seen in training")]
     )

@@ -65,7 +65,7 @@ class Lesson:
             data = chapter.compute()
         facts: Mapping[str, str] = data.facts
         title = f" {chapter.number} of {of} · {chapter.title} "
-        line = "-" if self.pen.look.ascii_only else "─"
+        line = self.pen.look.glyphs.horizontal
         self._print()
         self._print(Text(spelled(f"{line * 2}{title}".ljust(self.width, line), self.console), "bold cyan"))
         for number, screen in enumerate(chapter.screens, 1):

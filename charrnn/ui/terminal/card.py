@@ -1,4 +1,4 @@
-"""Names and values, one below the other, on a terminal of any width and encoding."""
+"""Names and values, one below the other."""
 
 import sys
 from collections.abc import Iterable
@@ -7,28 +7,13 @@ from rich.table import Table
 from rich.text import Text
 
 from charrnn.ui.terminal.console import Console
-from charrnn.ui.terminal.text import escape
-
-TYPEWRITER = str.maketrans({"×": "x", "–": "-", "…": "...", "→": "->", "·": "-"})
+from charrnn.ui.terminal.letters import plain
 
 
 def stdout_console() -> Console:
     """A console on stdout; what its encoding lacks is escaped."""
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     return Console(highlight=False)
-
-
-def has_unicode(console: Console) -> bool:
-    """Whether the console can show all characters."""
-    return console.encoding.lower().startswith("utf")
-
-
-def plain(text: str, console: Console) -> str:
-    """The text for this console: no character of it acts, and ours have stand-ins where they are lacking."""
-    text = escape(text)
-    if has_unicode(console):
-        return text
-    return text.translate(TYPEWRITER).encode(console.encoding, "backslashreplace").decode(console.encoding)
 
 
 def card(rows: Iterable[tuple[str, str]], console: Console) -> Table:

@@ -7,8 +7,9 @@ from rich.console import Group
 from rich.text import Text
 
 from charrnn.training.dry_run import DryRun
-from charrnn.ui.terminal.card import card, plain
+from charrnn.ui.terminal.card import card
 from charrnn.ui.terminal.console import Console
+from charrnn.ui.terminal.letters import plain
 from charrnn.ui.terminal.training import architecture, duration
 
 

@@ -19,79 +19,49 @@ from rich.text import Text
 from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.findings import Finding, Inspection, Preview
 from charrnn.interpret.passages import Passage
-from charrnn.ui.terminal.charts import ASCII_BARS, BARS, sparkline
+from charrnn.ui.terminal.colours import STEPS, step_of, step_style
 from charrnn.ui.terminal.console import Console
+from charrnn.ui.terminal.glyphs import ASCII, DIGITS, UNICODE, Glyphs, has_unicode
+from charrnn.ui.terminal.sparkline import sparkline
 
 Style = Literal["auto", "colour", "bars", "digits"]
 
-# Blue for negative, orange for positive, four steps each and none near zero. All are colours of the
-# 256-colour palette, so that less capable terminals show the same.
-BLUES = ("#afd7ff", "#87afd7", "#5f87d7", "#005faf")
-ORANGES = ("#ffd7af", "#ffaf5f", "#ff8700", "#af5f00")
-STEPS = 4
 GUESS_ROWS = 5
 GUTTER = 6  # columns at the left that say what a row is
 PROFILE = 12  # columns of a response profile
 
 
-def luminance(colour: str) -> float:
-    """Relative luminance of #rrggbb, as WCAG 2 defines it."""
-    channels = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def step_style(step: int) -> str:
-    """The rich style of a step from −4 (blue) to 4 (orange): a background with the ink that reads on it."""
-    if step == 0:
-        return ""
-    background = (ORANGES if step > 0 else BLUES)[abs(step) - 1]
-    return f"{'#000000' if luminance(background) > 0.18 else '#ffffff'} on {background}"
-
-
-def step_of(value: float, scale: float) -> int:
-    """The step of a signal whose largest size is ``scale``."""
-    if not scale > 0 or value != value:
-        return 0
-    return max(-STEPS, min(STEPS, round(STEPS * value / scale)))
-
-
 @dataclass(frozen=True)
 class Look:
-    """What the terminal can show: colours or a second channel, and which glyphs."""
+    """What the terminal can show: colours, or bars for the signal in their place, and which glyphs."""
 
     colour: bool
-    bars: str
-    newline: str = "↵"
-    tab: str = "→"
-    on: str = "━"
-    masked: str = "╌"
-    unknown: str = "\ufffd"
-    ascii_only: bool = False
+    glyphs: Glyphs = UNICODE
+    bars: str = UNICODE.bars
 
     @classmethod
     def of(cls, console: Console, style: Style = "auto") -> "Look":
         """The look that suits a console, or the one asked for."""
         shows = console.color_system in ("256", "truecolor") and not console.no_color
         colour = shows and style in ("auto", "colour")
-        if not console.encoding.lower().startswith("utf"):
-            return cls(colour, "0123456789", "$", ">", "=", "~", "?", ascii_only=True)
-        return cls(colour, "0123456789" if style == "digits" else BARS)
+        if not has_unicode(console):
+            return cls(colour, ASCII, DIGITS)
+        return cls(colour, UNICODE, DIGITS if style == "digits" else UNICODE.bars)
 
     def glyph(self, ch: str) -> str:
         """One visible glyph of one or two columns for any character."""
         code = ord(ch)
         if ch in "\n\t":
-            return self.newline if ch == "\n" else self.tab
-        if self.ascii_only:
-            return ch if 32 <= code < 127 else self.unknown
+            return self.glyphs.newline if ch == "\n" else self.glyphs.tab
+        if self.glyphs is ASCII:
+            return ch if 32 <= code < 127 else self.glyphs.unknown
         if code < 32 or code == 127:
             return chr(0x2400 + code) if code < 32 else "␡"
         category = unicodedata.category(ch)
         if category in ("Mn", "Me") and cell_len("◌" + ch) == 1:
             return "◌" + ch
         if (category[0] in "CZ" and ch not in " \u3000") or cell_len(ch) not in (1, 2):
-            return "␠" if category == "Zs" else self.unknown
+            return "␠" if category == "Zs" else self.glyphs.unknown
         return ch
 
 
@@ -162,10 +132,10 @@ def _fit(glyph: str, columns: int) -> str:
 
 def _label_mark(passage: Passage, t: int, look: Look) -> str:
     if passage.values is None or passage.mask is None or not passage.mask[t]:
-        return look.masked
+        return look.glyphs.masked
     value = float(passage.values[t])
     if passage.values.dtype == bool:
-        return look.on if value else " "
+        return look.glyphs.on if value else " "
     return look.bars[round((len(look.bars) - 1) * min(1.0, value / passage.highest))] if value > 0 else " "
 
 
@@ -187,8 +157,10 @@ def legend(passage: Passage, look: Look) -> Text:
         text.append(look.bars)
     text.append(f" {passage.scale:+.2f}")
     if passage.values is not None:
-        what = f"{look.on} on" if passage.values.dtype == bool else f"0 {look.bars} {passage.highest:g}"
-        text.append(f"   label {what}, {look.masked} not counted")
+        what = (
+            f"{look.glyphs.on} on" if passage.values.dtype == bool else f"0 {look.bars} {passage.highest:g}"
+        )
+        text.append(f"   label {what}, {look.glyphs.masked} not counted")
     return text
 
 
@@ -212,7 +184,7 @@ def table(findings: Sequence[Finding], width: int, look: Look) -> RenderableType
     grid = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, show_edge=False)
     for name in shown:
         left = name in ("concept", "verdict", "profile")
-        header = Text("+-" if name == "±" and look.ascii_only else name)
+        header = Text("+-" if name == "±" and look.glyphs is ASCII else name)
         grid.add_column(header, no_wrap=True, justify="left" if left else "right")
     for f, line in zip(findings, lines, strict=True):
         grid.add_row(*(Text(line[name], EMPHASIS.get(f.verdict, "")) for name in shown))
@@ -232,7 +204,7 @@ def _cells(f: Finding, look: Look) -> dict[str, str]:
         "cause": f"{f.causal.effect:+.2f}" if f.causal else "-",
         "controls": f"{max(f.causal.controls):.2f}" if f.causal and f.causal.controls else "-",
         "local": number(f.locality, 2),
-        "profile": sparkline(f.profile, PROFILE, ASCII_BARS if look.ascii_only else BARS),
+        "profile": sparkline(f.profile, PROFILE, look.glyphs.bars),
     }
 
 

@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from charrnn.interpret.gates import LEFT, RIGHT, GateSaturation
+from charrnn.ui.terminal.glyphs import UNICODE, Glyphs
 
 COLUMNS, ROWS = 20, 10
-SHADES, ASCII_SHADES = " ·░▒▓█", " .:o%@"  # none, one unit, up to 3, up to 7, up to 15, more
-EDGES = (1, 2, 4, 8, 16)
+EDGES = (1, 2, 4, 8, 16)  # units from which the next shade holds
 
 ROLES = {
     "i": "input gate i",
@@ -23,10 +23,8 @@ ROLES = {
 }
 
 
-def plot(gate: GateSaturation, ascii_only: bool = False) -> Text:
+def gate_map(gate: GateSaturation, glyphs: Glyphs) -> Text:
     """The units of one gate as a map of how many lie where, and what share is nearly always open or shut."""
-    shades = ASCII_SHADES if ascii_only else SHADES
-    axis, corner, floor = ("|", "+", "-") if ascii_only else ("│", "└", "─")
     column = np.minimum((gate.left * COLUMNS).astype(int), COLUMNS - 1)
     row = np.minimum((gate.right * ROWS).astype(int), ROWS - 1)
     units = np.zeros((ROWS, COLUMNS), int)
@@ -34,32 +32,31 @@ def plot(gate: GateSaturation, ascii_only: bool = False) -> Text:
     text = Text(no_wrap=True, overflow="crop")
     text.append(f"{ROLES[gate.gate]}\n", "bold")
     for r in reversed(range(ROWS)):
-        line = "".join(shades[np.searchsorted(EDGES, n, side="right")] for n in units[r])
-        text.append(f"{'1' if r == ROWS - 1 else ' '}{axis}{line}\n")
-    text.append(f"0{corner}{floor * COLUMNS}\n")
+        line = "".join(glyphs.shades[np.searchsorted(EDGES, n, side="right")] for n in units[r])
+        text.append(f"{'1' if r == ROWS - 1 else ' '}{glyphs.vertical}{line}\n")
+    text.append(f"0{glyphs.corner}{glyphs.horizontal * COLUMNS}\n")
     text.append(f" 0{'1':>{COLUMNS}}\n")
     text.append(f"mean: open {gate.right.mean():.0%}, shut {gate.left.mean():.0%}", "dim")
     return text
 
 
-def gates_view(gates: Sequence[GateSaturation], width: int, ascii_only: bool = False) -> RenderableType:
+def gates_view(gates: Sequence[GateSaturation], width: int, glyphs: Glyphs = UNICODE) -> RenderableType:
     """A row of plots for each layer, as many beside each other as the width holds, and what they mean."""
     beside = max(1, (width + 2) // (COLUMNS + 4))
     parts: list[RenderableType] = []
     for layer, group in groupby(gates, key=lambda gate: gate.layer):
-        plots = [plot(gate, ascii_only) for gate in group]
+        plots = [gate_map(gate, glyphs) for gate in group]
         parts.append(Text(f"layer {layer}, {len(gates[0].left)} units", "bold"))
         for first in range(0, len(plots), beside):
             grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
             grid.add_row(*plots[first : first + beside])
             parts += [grid, Text()]
-    shades = ASCII_SHADES if ascii_only else SHADES
     counts = ("1", "2-3", "4-7", "8-15", "16 or more")
     parts.append(
         Text(
             f"Across: share of the text at which a unit's gate is below {LEFT} (shut). "
             f"Up: share at which it is above {RIGHT} (open). Units in one place: "
-            + ", ".join(f"{shade} {count}" for shade, count in zip(shades[1:], counts, strict=True))
+            + ", ".join(f"{shade} {count}" for shade, count in zip(glyphs.shades[1:], counts, strict=True))
             + ".",
             "dim",
         )

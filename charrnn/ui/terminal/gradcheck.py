@@ -12,8 +12,8 @@ from rich.text import Text
 from charrnn.config import ModelConfig, as_dict
 from charrnn.interpret.gradient_check import LIMIT, TensorCheck
 from charrnn.nn.gradcheck import EPSILON
-from charrnn.ui.terminal.card import has_unicode
 from charrnn.ui.terminal.console import Console
+from charrnn.ui.terminal.glyphs import has_unicode
 from charrnn.ui.terminal.letters import spelled
 
 

@@ -7,9 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from charrnn.interpret.gradient_flow import Clipping, NetworkFlow
-from charrnn.ui.terminal.card import card, has_unicode
-from charrnn.ui.terminal.charts import ASCII, UNICODE
+from charrnn.ui.terminal.card import card
 from charrnn.ui.terminal.console import Console
+from charrnn.ui.terminal.glyphs import glyphs_of
 from charrnn.ui.terminal.letters import spelled
 from charrnn.ui.terminal.log_chart import MARKS, Line, log_chart
 from charrnn.ui.terminal.training import architecture
@@ -22,7 +22,6 @@ DISTANCES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 def view(flows: Sequence[NetworkFlow], title: str, console: Console) -> RenderableType:
     """The whole of it."""
     lines = list(series(flows))
-    glyphs = UNICODE if has_unicode(console) else ASCII
     height = min(CHART_ROWS[1], max(CHART_ROWS[0], console.height // 2 - 1))
     first = flows[0].flow
     parts: list[RenderableType] = [
@@ -31,7 +30,7 @@ def view(flows: Sequence[NetworkFlow], title: str, console: Console) -> Renderab
             spelled(f"mean norm of ∂loss(t)/∂h[t−k] by distance k, over {first.places} places t", console),
             "dim",
         ),
-        log_chart(lines, min(console.width, WIDEST), height, "k", glyphs),
+        log_chart(lines, min(console.width, WIDEST), height, "k", glyphs_of(console)),
     ]
     if len(lines) > len(MARKS):
         parts.append(Text(f"the first {len(MARKS)} of {len(lines)} lines are drawn", "dim"))

@@ -12,9 +12,12 @@ from charrnn.config import TrainConfig, as_dict
 from charrnn.runs.card import Info, at
 from charrnn.runs.records import curve_loss
 from charrnn.runs.verdict import Verdict
-from charrnn.ui.terminal.card import card, has_unicode, plain
-from charrnn.ui.terminal.charts import ASCII, BEST_STYLE, TRAIN_STYLE, UNICODE, VALIDATION_STYLE, loss_chart
+from charrnn.ui.terminal.card import card
+from charrnn.ui.terminal.colours import BEST, TRAIN, VALIDATION
 from charrnn.ui.terminal.console import Console
+from charrnn.ui.terminal.glyphs import glyphs_of
+from charrnn.ui.terminal.letters import plain
+from charrnn.ui.terminal.loss_chart import loss_chart
 from charrnn.ui.terminal.training import architecture, duration, losses
 
 CHART_ROWS = 12, 20  # at least and at most
@@ -90,16 +93,16 @@ def curve(metrics: Sequence[Mapping[str, Any]], console: Console) -> Text:
     """The loss curve with its legend; at least one record has a train loss."""
     train = [(r["step"], r["train_loss_nats"]) for r in metrics if r["train_loss_nats"] is not None]
     validation = [(r["step"], r["val_loss_nats"]) for r in metrics if r["val_loss_nats"] is not None]
-    glyphs = UNICODE if has_unicode(console) else ASCII
+    glyphs = glyphs_of(console)
     height = min(CHART_ROWS[1], max(CHART_ROWS[0], console.height // 2))
     line = glyphs.cell({(0, 1), (1, 1)}) * 2
-    legend = Text.assemble((line, TRAIN_STYLE), f" train {train[-1][1]:.3f}", overflow="fold")
+    legend = Text.assemble((line, TRAIN), f" train {train[-1][1]:.3f}", overflow="fold")
     if validation:
         step, best = min(validation, key=lambda point: point[1])
         legend.append("  ")
-        legend.append(glyphs.validation, VALIDATION_STYLE)
+        legend.append(glyphs.validation, VALIDATION)
         legend.append(f" validation {validation[-1][1]:.3f}  ")
-        legend.append(glyphs.best, BEST_STYLE)
+        legend.append(glyphs.best, BEST)
         legend.append(f" best {best:.3f} at step {step:,}")
     return Text("\n").join(
         [

@@ -1,17 +1,42 @@
-"""Mathematical letters on a console whose encoding may lack them."""
+"""Text on a console whose encoding may lack its letters. No character of it can act on the terminal.
 
-from charrnn.ui.terminal.card import has_unicode, plain
+A text of somebody else's is `shown`: nothing of it is replaced. A message of ours, which may hold names of
+files, is `plain`: its punctuation has stand-ins. Formulas and the lesson are `spelled`: so have their letters.
+"""
+
 from charrnn.ui.terminal.console import Console
+from charrnn.ui.terminal.glyphs import has_unicode
+from charrnn.ui.terminal.text import escape
 
-_TABLE = """
+_PUNCTUATION = "× x     – -     … ...   → ->    · -"
+_LETTERS = """
 ∂ d     Σ sum   σ sigma φ phi   ε eps   θ theta ρ rho   √ sqrt  ∘ *     · *     − -     ‖ |     ≈ ~     ≤ <=
 ≥ >=    ≠ !=    ½ 1/2   ² ^2    ᵀ ^T    ᵏ ^k    ∞ inf   ± +-    ∝ ~     ∈ in    ’ '     “ "     ” "     — -
 ↵ $     ← <-    ↑ ^     ↓ v     ● *     ▶ >     │ |     ─ -     ✓ ok    ✗ x     µ mu    é e     • -     ␣ _
 """
-_PAIRS = _TABLE.split()
-STAND_INS = str.maketrans(dict(zip(_PAIRS[::2], _PAIRS[1::2], strict=True)))
+
+
+def _table(pairs: str) -> dict[int, str]:
+    words = pairs.split()
+    return str.maketrans(dict(zip(words[::2], words[1::2], strict=True)))
+
+
+PUNCTUATION, STAND_INS = _table(_PUNCTUATION), _table(_LETTERS)
+
+
+def shown(text: str, console: Console) -> str:
+    """The text with what the encoding lacks written as in Python's strings."""
+    text = escape(text)
+    if has_unicode(console):
+        return text
+    return text.encode(console.encoding, "backslashreplace").decode(console.encoding)
+
+
+def plain(text: str, console: Console) -> str:
+    """The text with × as x where the encoding has no ×."""
+    return shown(text if has_unicode(console) else text.translate(PUNCTUATION), console)
 
 
 def spelled(text: str, console: Console) -> str:
-    """The text as this console can show it: σ becomes sigma where the encoding has no σ."""
+    """The text with σ as sigma where the encoding has no σ."""
     return plain(text if has_unicode(console) else text.translate(STAND_INS), console)

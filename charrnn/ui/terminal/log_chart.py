@@ -1,4 +1,4 @@
-"""Several falling or rising lines over a logarithmic scale, drawn with the characters of `charts`."""
+"""Several falling or rising lines over a logarithmic scale."""
 
 import math
 from collections.abc import Sequence
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from charrnn.ui.terminal.charts import LABEL, NARROWEST, UNICODE, Glyphs, connected, nice
+from charrnn.ui.terminal.colours import LINES
+from charrnn.ui.terminal.glyphs import UNICODE, Glyphs
+from charrnn.ui.terminal.plot import LABEL, Logarithmic, Plot, decades
 
-STYLES = ("yellow", "cyan", "magenta", "green", "red", "blue", "bright_black", "white")
 MARKS = "abcdefgh"
 DECADES = 16  # below the largest value: smaller ones leave the chart
 BETWEEN_MARKS = 12  # columns
@@ -31,86 +32,35 @@ def log_chart(lines: Sequence[Line], width: int, height: int, x_name: str, glyph
     known = [v for line in lines for v in line.values if 0 < v < math.inf]
     if not known:
         return Text("nothing above zero to draw", "dim")
-    high = math.ceil(_decades(max(known)))
-    low = max(math.floor(_decades(min(known))), high - DECADES)
-    high += high == low
+    high = math.ceil(decades(max(known)))
+    low = max(math.floor(decades(min(known))), high - DECADES)
+    scale = Logarithmic(low, high + (high == low))
     names = max(len(x_name), *(len(line.name) for line in lines)) + 3
-    w, h = max(NARROWEST, width - LABEL - 1 - names), height - 2
+    plot = Plot(width - LABEL - 1 - names, height - 2, glyphs)
     last = max(1, *(len(line.values) - 1 for line in lines))
 
-    def place(x: int, value: float, columns: int, rows: int) -> tuple[int, int]:
-        share = (high - _decades(value)) / (high - low)
-        return round(x / last * (columns - 1)), round(share * (rows - 1))
-
-    grid: list[list[tuple[str, str]]] = [[(" ", "")] * w for _ in range(h)]
-    ends: dict[int, tuple[int, Line]] = {}
-    for number, line in enumerate(lines):
-        points = [
-            (x, v) for x, v in enumerate(line.values) if 0 < v < math.inf and low <= _decades(v) <= high
-        ]
-        if not points:
+    ends: dict[int, tuple[str, str]] = {}
+    for number, (line, letter, style) in enumerate(zip(lines, MARKS, LINES, strict=False), 1):
+        places = [(x / last, scale.share(v)) for x, v in enumerate(line.values) if 0 < v < math.inf]
+        places = [(across, down) for across, down in places if 0 <= down <= 1]
+        if not places:
             continue
-        _draw(
-            grid,
-            [place(*point, w * glyphs.columns, h * glyphs.rows) for point in points],
-            STYLES[number],
-            glyphs,
-        )
+        plot.line(places, style)
         # A letter every few columns, each line's at columns of its own, so that none hides another.
-        offset = BETWEEN_MARKS * (number + 1) // (len(lines) + 1)
-        placed = dict(place(*point, w, h) for point in points)
-        for column in range(offset, w, BETWEEN_MARKS):
-            if column in placed:
-                grid[placed[column]][column] = MARKS[number], f"bold {STYLES[number]}"
-        row = place(*points[-1], w, h)[1]
-        free = [r for r in range(h) if r not in ends]
+        offset = BETWEEN_MARKS * number // (len(lines) + 1)
+        by_column = {plot.place(*place)[0]: place for place in places}
+        for column in range(offset, plot.columns, BETWEEN_MARKS):
+            if column in by_column:
+                plot.mark(*by_column[column], letter, f"bold {style}")
+        row = plot.place(*places[-1])[1]
+        free = [r for r in range(plot.rows) if r not in ends]
         if free:
-            ends[min(free, key=lambda r: (abs(r - row), -r))] = number, line
+            ends[min(free, key=lambda r: (abs(r - row), -r))] = f" {letter} {line.name}", style
 
-    every = max(1, math.ceil((high - low) / max(1, h - 1)))
-    labels = {place(0, 10.0**power, w, h)[1]: power for power in range(high, low - 1, -every)}
-    chart = Text(no_wrap=True)
-    for y, cells in enumerate(grid):
-        label = _power(labels[y]) if y in labels else ""
-        chart.append(f"{label:>{LABEL}}{glyphs.left if label else glyphs.axis}", "dim")
-        for character, style in cells:
-            chart.append(character, style)
-        if y in ends:
-            number, line = ends[y]
-            chart.append(f" {MARKS[number]} {line.name}", STYLES[number])
-        chart.append("\n")
-    return chart.append_text(_axis(last, w, x_name, glyphs))
-
-
-def _decades(value: float) -> float:
-    """log10, so rounded that 0.1³ is -3 and no less."""
-    return round(math.log10(value), 9)
-
-
-def _draw(
-    grid: list[list[tuple[str, str]]], dots: Sequence[tuple[int, int]], style: str, glyphs: Glyphs
-) -> None:
-    cells: dict[tuple[int, int], set[tuple[int, int]]] = {}
-    for x, y in connected(dots):
-        cell = x // glyphs.columns, y // glyphs.rows
-        cells.setdefault(cell, set()).add((x % glyphs.columns, y % glyphs.rows))
-    for (x, y), inside in cells.items():
-        grid[y][x] = glyphs.cell(inside), style
+    left = {plot.place(0, scale.share(10.0**power))[1]: _power(power) for power in scale.ticks(plot.rows)}
+    return plot.text(left, ends, plot.step_axis(last, x_name))
 
 
 def _power(exponent: int) -> str:
     """1, 0.1, 10 and the like in full, others as 1e-12."""
     return f"{10.0**exponent:g}" if -3 < exponent < 4 else f"1e{exponent}"
-
-
-def _axis(last: int, width: int, name: str, glyphs: Glyphs) -> Text:
-    """The horizontal axis with round numbers, and its name at the end of them."""
-    line, numbers = [glyphs.line] * width, [" "] * (width + LABEL)
-    spacing = max(1, round(nice(last / (width / 10))))
-    for k in range(0, last + 1, spacing):
-        x, number = round(k / last * (width - 1)), str(k)
-        line[x] = glyphs.tick
-        begin = max(0, x - len(number) // 2)
-        numbers[begin : begin + len(number)] = number
-    row = "".join(numbers).rstrip()
-    return Text(f"{' ' * LABEL}{glyphs.corner}{''.join(line)}\n{' ' * (LABEL + 1)}{row}  {name}", "dim")

@@ -6,13 +6,12 @@ from typing import TextIO
 from rich.text import Text
 
 from charrnn.novelty.copies import Copy, Novelty, longest_first
-from charrnn.ui.terminal.card import has_unicode, plain
+from charrnn.ui.terminal.colours import COPIED
 from charrnn.ui.terminal.console import Console
-from charrnn.ui.terminal.text import escape
+from charrnn.ui.terminal.glyphs import glyphs_of
+from charrnn.ui.terminal.letters import plain, shown
 
-STYLES = "black on #ffd75f", "black on #87d7ff"  # in turn, so that runs that touch can be told apart
-BRACKETS, TYPEWRITER_BRACKETS = ("⟦", "⟧"), ("[[", "]]")
-LISTED = 5  # copied runs told one by one
+LISTED = 5  # copied runs, one by one
 SHOWN = 50  # characters of each
 
 
@@ -36,15 +35,15 @@ def show(
 
 def painted(found: Novelty, console: Console, coloured: bool) -> Text:
     """The text with its copied runs marked; of runs that overlap the later one is marked from where it is alone."""
-    opening, closing = BRACKETS if has_unicode(console) else TYPEWRITER_BRACKETS
+    opening, closing = glyphs_of(console).copied
     text, done = Text(), 0
     for k, copy in enumerate(found.copies):
         begin = max(done, copy.start)
-        text.append(_shown(found.text[done:begin], console))
-        run = _shown(found.text[begin : copy.stop], console)
-        text.append(run, STYLES[k % 2]) if coloured else text.append(opening + run + closing)
+        text.append(shown(found.text[done:begin], console))
+        run = shown(found.text[begin : copy.stop], console)
+        text.append(run, COPIED[k % 2]) if coloured else text.append(opening + run + closing)
         done = copy.stop
-    return text.append(_shown(found.text[done:], console))
+    return text.append(shown(found.text[done:], console))
 
 
 def report(found: Novelty, held_out: dict[int, float], least: int) -> list[str]:
@@ -73,19 +72,9 @@ def report(found: Novelty, held_out: dict[int, float], least: int) -> list[str]:
 
 def _where(copy: Copy, text: str) -> str:
     run = text[copy.start : copy.stop]
-    shown = run if len(run) <= SHOWN else f"{run[: SHOWN - 1]}…"
-    quoted = shown.replace("\n", "↵").replace("\t", " ")
+    quoted = run if len(run) <= SHOWN else f"{run[: SHOWN - 1]}…"
+    quoted = quoted.replace("\n", "↵").replace("\t", " ")
     place = copy.place
     where = f"{place.file}, line {place.line:,}, offset {place.offset:,}" if place else ""
     times = f" (the first of {copy.times:,})" if copy.times > 1 else ""
     return f"{len(copy):>6} at {copy.start:,}: “{quoted}”  {where}{times}"
-
-
-def _shown(text: str, console: Console) -> str:
-    """The text as the console can show it, its line ends kept."""
-    text = escape(text)
-    return (
-        text
-        if has_unicode(console)
-        else text.encode(console.encoding, "backslashreplace").decode(console.encoding)
-    )

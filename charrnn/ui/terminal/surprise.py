@@ -11,16 +11,11 @@ from rich.text import Text
 
 from charrnn.score.evaluation import Surprise
 from charrnn.text.vocabulary import Vocabulary, silent_symbol
+from charrnn.ui.terminal.colours import SURPRISE
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.text import escape, escaped
 
-# Bits from which a style holds. All are colours of the 256-colour palette.
-STYLES = (
-    (2, "black on #ffd75f"),
-    (4, "black on #ff8700"),
-    (8, "bold white on #af0000"),
-)
-LEAST = STYLES[0][0]
+LEAST = SURPRISE[0][0]
 DIGITS = "0123456789"  # without colour: whole bits under each character, + for more
 LONGEST = 4096  # symbols of a line shown in one piece
 
@@ -72,8 +67,8 @@ def legend(coloured: bool) -> Text:
     text = Text("bits (-log2 p) of each character: ")
     if not coloured:
         return text.append(f"whole bits under it, nothing below {LEAST}, + from 10")
-    for k, (least, style) in enumerate(STYLES):
-        above = f"{least} to {STYLES[k + 1][0]}" if k + 1 < len(STYLES) else f"{least} up"
+    for k, (least, style) in enumerate(SURPRISE):
+        above = f"{least} to {SURPRISE[k + 1][0]}" if k + 1 < len(SURPRISE) else f"{least} up"
         text.append(f" {above} ", style).append(" ")
     return text
 
@@ -113,7 +108,7 @@ def line(vocab: Vocabulary, ids: np.ndarray, bits: np.ndarray, look: Look) -> Te
             if surprise < LEAST:
                 continue
             shown = look.newline
-        style = next((style for least, style in reversed(STYLES) if surprise >= least), "")
+        style = next((style for least, style in reversed(SURPRISE) if surprise >= least), "")
         text.append(shown, style if look.coloured else "")
         mark = "+" if surprise >= 10 else DIGITS[int(surprise)] if surprise >= LEAST else " "
         if width := cell_len(shown):

@@ -19,10 +19,12 @@ from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.listeners import About, Quiet, RunListener
 from charrnn.training.loop import TICK_SECONDS
 from charrnn.training.session import TrainResult
-from charrnn.ui.terminal.card import has_unicode, plain
-from charrnn.ui.terminal.charts import ASCII_BARS, BARS, sparkline
+from charrnn.ui.terminal.colours import TRAIN, VALIDATION
 from charrnn.ui.terminal.console import Console
+from charrnn.ui.terminal.glyphs import glyphs_of
+from charrnn.ui.terminal.letters import plain
 from charrnn.ui.terminal.progress import reading_bar
+from charrnn.ui.terminal.sparkline import sparkline
 
 SAMPLE_LINES = 6
 SPARK_WIDTH = 40
@@ -184,7 +186,7 @@ class LiveView(Silent):
         """The display as it is now."""
         assert self._about is not None
         progress = self._progress
-        bars = BARS if has_unicode(self.console) else ASCII_BARS
+        bars = glyphs_of(self.console).bars
         brief = self.console.width < NARROW
         width = min(SPARK_WIDTH, max(8, self.console.width - (32 if brief else 50)))
         passed = progress.seconds - self._seconds_at_begin
@@ -206,12 +208,12 @@ class LiveView(Silent):
         rows.add_row(
             Text("train", "dim"),
             self.text(losses(progress.smooth_loss_nats or None, brief=brief)),
-            Text(sparkline(self._train, width, bars), "yellow"),
+            Text(sparkline(self._train, width, bars), TRAIN),
         )
         rows.add_row(
             Text("validate", "dim"),
             self.text(losses(progress.val_loss_nats, brief=brief)),
-            Text(sparkline(self._validation, width, bars), "cyan"),
+            Text(sparkline(self._validation, width, bars), VALIDATION),
         )
         rows.add_row(
             Text("best", "dim"),

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from charrnn.tune.board import Board, Listener, Trial, TuneResult
 from charrnn.tune.trial import RUNGS
-from charrnn.ui.terminal.card import plain
 from charrnn.ui.terminal.console import Console
+from charrnn.ui.terminal.letters import plain
 from charrnn.ui.terminal.training import duration
 
 SHOWN = 15  # trials on the leaderboard

@@ -204,7 +204,7 @@ def causal_test(
     ranks = [
         (np.searchsorted(ordered, v) + np.searchsorted(ordered, v, "right")) / 2 for v in levels[[0, -1]]
     ]
-    quantiles = np.clip(np.array(ranks) / len(ordered), 0, 1)
+    quantiles = np.array(ranks) / len(ordered)
     controls = matched_controls(model, recording, layer, cell)
     conditions: list[dict[int, float]] = [{cell: holdable(float(v))} for v in levels]
     for which in range(2):

@@ -1,5 +1,7 @@
 """The causal test against one-by-one computation, and its parts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers import handmade
@@ -125,6 +127,10 @@ def test_controls_are_alike_in_spread_and_weight(quote_case, monkeypatch):
         ({"effect": -1.0}, False),
         ({"p_value": 0.06}, False),
         ({"others": {"a": -1.1}}, False),
+        ({"others": {"a": -1.0}}, False),
+        ({"others": {}, "effect": 0.5}, True),
+        ({"p_value": 0.05}, True),
+        ({"effect": 0.0, "others": {}}, False),
         ({"doses": (0.0, 2.0, 1.0, -1.0, 0.5)}, False),
         ({"doses": (0.0, 0.4, 0.3, 1.0)}, True),
         ({"doses": (1.0, 1.0)}, False),
@@ -152,3 +158,75 @@ def test_direction_is_fixed_beforehand(quote_case, direction):
     test = causal_test(model, recording, Label(**{**vars(label), "direction": direction}), 0, 5, [5])
     assert np.sign(test.effect) == direction
     assert test.holds(0.05) == (direction == 1)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_what_is_held_and_what_follows_from_the_answers(cell, monkeypatch):
+    """Every condition and every figure, from answers that are given: what the network makes of them is tested above."""
+    rng = np.random.default_rng(15)
+    model = handmade.model_of(cell, handmade.random_weights(cell))
+    text = handmade.dialogue(3_000)
+    label = BUILT_IN["quote"].label(text)
+    recording = record(model, text)
+    signals = np.where(
+        rng.random((handmade.H, len(text))) < 0.2, 0.0, rng.normal(size=(handmade.H, len(text)))
+    )
+    signals = np.clip(
+        signals + label.values, -1, 1
+    )  # many places share a value, and the highest are at the end
+    recording = replace(recording, signals=signals)
+    monkeypatch.setattr(cause, "CONTROLS", 4)
+    controls = matched_controls(model, recording, 0, 7)
+    assert len(controls) == 4
+    #   the cell low, high; the best together low, high; then each control low, high: 2, 3.5, 1 and 0.5 apart
+    target = [-1.0, 1.0, -2.0, 3.0, 0.0, 2.0, 3.5, 0.0, 1.0, 2.0, 0.25, 0.75]
+    asked = {}
+
+    def respond(experiment, layer, conditions, sets):
+        asked.update(layer=layer, conditions=conditions, sets=sets)
+        return np.array(target)[:, None] * (1 + np.arange(len(sets))) + np.arange(len(sets))
+
+    monkeypatch.setattr(Experiment, "respond", respond)
+    test = causal_test(model, recording, label, 0, 7, [7, 3, 11])
+
+    part, limit = recording.select, 1 - 1e-6 if cell == "lstm" else 1
+    on, seen = label.values[part], label.mask[part]
+
+    def held(value):
+        return pytest.approx(min(max(value, -limit), limit), abs=1e-12)
+
+    def medians(k):
+        return [np.median(signals[k, part][seen & (on == high)]) for high in (False, True)]
+
+    low, high = medians(7)
+    conditions = [{7: held(low)}, {7: held(high)}]
+    conditions += [{k: held(medians(k)[end]) for k in (7, 3, 11)} for end in (0, 1)]
+    x = signals[7, part]
+    shares = [(np.mean(x < value) + np.mean(x <= value)) / 2 for value in (low, high)]
+    for k in controls:
+        conditions += [{k: held(np.quantile(signals[k, part], share))} for share in shares]
+    assert any(
+        1 in one.values() or limit in one.values() for one in asked["conditions"]
+    )  # some had to be held back
+    assert asked["layer"] == 0
+    assert asked["conditions"] == conditions
+    assert asked["sets"] == [[model.vocab.symbols.index('"')]] + [
+        [model.vocab.symbols.index(ch)] for ch in test.others
+    ]
+    assert (test.target, test.effect, test.together) == ('"', 2, 5)
+    assert test.controls == (2, 3.5, 1, 0.5)
+    assert test.p_value == 3 / 5  # those that move it as much count: 2 and 3.5
+    assert test.doses == (-1, 1)
+    assert list(test.others.values()) == [2.0 * (2 + k) for k in range(20)]
+    counts = {ch: text[recording.confirm].count(ch) for ch in set(text) - {'"'}}
+    assert list(test.others) == sorted(counts, key=lambda ch: (-counts[ch], ch))[:20]
+
+
+def test_cells_of_equal_weight_are_matched_by_spread_alone():
+    weights = handmade.random_weights("gru")
+    weights["head.weight"] = np.where(weights["head.weight"] > 0, 0.5, -0.5)
+    model = handmade.model_of("gru", weights)
+    recording = record(model, handmade.dialogue(3_000))
+    spread = np.log(recording.signals[:, recording.select].std(axis=1))
+    nearest = np.argsort(np.abs(spread - spread[9]), kind="stable")
+    assert matched_controls(model, recording, 0, 9) == [m for m in nearest if m != 9]

@@ -10,6 +10,9 @@ from charrnn.interpret.baselines import character_table, probe_score
 from charrnn.interpret.chance import Chance, chance, smooth_length
 from charrnn.interpret.labels import Label
 from charrnn.interpret.scores import (
+    STEADY,
+    Threshold,
+    age_matched_accuracy,
     best_threshold,
     class_runs,
     eta_squared,
@@ -254,6 +257,84 @@ def test_threshold_is_the_best_of_all_cuts():
         precision, recall = np.mean(truth[on]), np.mean(on[truth])
         assert figures.f1 == pytest.approx(2 * precision * recall / (precision + recall))
         assert figures.prevalence == pytest.approx(truth.mean())
+
+
+def test_a_cut_at_a_value_of_the_signal_is_off_there():
+    truth = np.array([False, False, True, True])
+    for sign in (1, -1):
+        figures = Threshold(2.0 * sign, sign).applied(sign * np.array([1.0, 2, 2, 3]), truth)
+        assert figures.balanced_accuracy == 0.75  # the second and third are off
+        assert (figures.f1, figures.mcc) == pytest.approx((2 / 3, 1 / 3**0.5))
+
+
+def test_a_cut_that_misses_half_of_a_class_has_its_figures():
+    truth = np.array([False, False, True, True])
+    assert Threshold(1.5, 1).applied(np.array([1.0, 2, 2, 3]), truth).balanced_accuracy == 0.75
+    assert Threshold(2.5, 1).applied(np.array([1.0, 2, 2, 3]), truth).balanced_accuracy == 0.75
+
+
+def test_a_cut_on_a_text_of_one_class_has_no_balanced_accuracy():
+    x = np.array([1.0, 2, 3])
+    for truth in (np.ones(3, bool), np.zeros(3, bool)):
+        figures = Threshold(1.5, 1).applied(x, truth)
+        assert np.isnan([figures.balanced_accuracy, figures.mcc]).all()
+        assert figures.prevalence == truth.mean()
+    assert np.isnan(
+        Threshold(5.0, 1).applied(x, np.zeros(3, bool)).f1
+    )  # nothing is on, and nothing should be
+    empty = Threshold(1.5, 1).applied(np.zeros(0), np.zeros(0, bool))
+    assert np.isnan([empty.balanced_accuracy, empty.f1, empty.mcc, empty.prevalence]).all()
+
+
+def test_the_only_cut_lies_between_the_two_values():
+    cut = best_threshold(np.array([3.0, 1, 3, 1]), np.array([True, False, True, False]), 1)
+    assert (cut.cut, cut.sign) == (2, 1)
+    assert best_threshold(np.array([7.0, 7]), np.array([True, False]), -1) == Threshold(7.0, -1)
+    assert best_threshold(np.zeros(0), np.zeros(0, bool), 1) == Threshold(0.0, 1)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_matched_accuracy_pairs_places_of_like_age(sign):
+    """Against a pass over single places: those 10 characters or longer after a change, by age within a tenth."""
+    rng = np.random.default_rng(14)
+    lengths = rng.integers(5, 60, 80)
+    on = np.repeat(np.arange(80) % 2 == 1, lengths)
+    n, part = len(on), slice(200, len(on) - 100)
+    signal = np.round(sign * (on + rng.normal(size=n)), 1)
+    mask = rng.random(n) < 0.8
+    cut = Threshold(0.5 * sign, sign)
+    assert (signal == cut.cut).any()  # such a place is off
+    groups, age = {}, 0
+    for t in range(n):
+        age = age + 1 if t and on[t] == on[t - 1] else 0
+        if part.start <= t < part.stop and mask[t] and age >= 10:
+            right = (sign * signal[t] > 0.5) == on[t]
+            groups.setdefault(int(np.log(age) / np.log(1.1)), {True: [], False: []})[bool(on[t])].append(
+                right
+            )
+    both = [group for group in groups.values() if group[True] and group[False]]
+    assert len(both) > 5
+    pairs = [len(group[True]) * len(group[False]) for group in both]
+    balanced = [(np.mean(group[True]) + np.mean(group[False])) / 2 for group in both]
+    expected = np.average(balanced, weights=pairs)
+    label = Label("x", "bool", on, mask, "", 1)
+    assert age_matched_accuracy(signal, label, cut, part) == pytest.approx(expected)
+    assert 0.6 < expected < 0.8
+
+
+def test_matched_accuracy_needs_a_signal_and_places_of_both_classes():
+    on = np.arange(120) % 40 >= 20
+    label, whole, cut = Label("x", "bool", on, np.ones(120, bool), "", 1), slice(0, 120), Threshold(0.5, 1)
+    assert age_matched_accuracy(on.astype(float), label, cut, whole) == 1
+    assert np.isnan(age_matched_accuracy(np.ones(120), label, cut, whole))
+    brief = Label("x", "bool", np.arange(120) % 10 >= 5, label.mask, "", 1)
+    assert np.isnan(age_matched_accuracy(on.astype(float), brief, cut, whole))
+    always = Label("x", "bool", np.ones(120, bool), label.mask, "", 1)
+    assert np.isnan(age_matched_accuracy(on.astype(float), always, cut, whole))
+    # each class has one place that is old enough: it counts
+    once = Label("x", "bool", np.arange(2 * STEADY + 2) > STEADY, np.ones(2 * STEADY + 2, bool), "", 1)
+    ages = np.tile(np.arange(STEADY + 1), 2)
+    assert age_matched_accuracy(once.values - 0.0, once, cut, slice(0, len(ages))) == 1
 
 
 def test_class_runs():

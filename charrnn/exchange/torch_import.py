@@ -1,13 +1,13 @@
 """A torch state dict, saved as safetensors, as a model of ours.
 
 It must have one `nn.RNN`, `nn.GRU` or `nn.LSTM` (`weight_ih_l0`, …, under any prefix), a linear head
-over the symbols, and perhaps an embedding. Which tensor is which is told by shape, and by name
-where shapes leave it open. Where torch has two biases a gate they are added (charrnn.model.torch_layout).
+over the symbols, and perhaps an embedding. Tensors are recognised by shape, and by name
+where shapes leave it open. Where torch has two biases per gate they are added (charrnn.model.torch_layout).
 """
 
 import re
 import reprlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,9 +58,9 @@ def from_torch_file(
     """Read a state dict as a model.
 
     symbols : what each id stands for, in the order of the ids: characters, or byte values
-    cell : what the file must hold; None takes what the shapes say
-    nonlinearity : of a vanilla RNN, which no shape tells
-    embedding, head : the module or tensor to take for it, where that cannot be told
+    cell : the cell that the file must hold; None infers it from the shapes
+    nonlinearity : activation of a plain RNN (cannot be inferred from shapes)
+    embedding, head : the module or tensor to take for it, where names and shapes leave it open
 
     Raises ModelError for a file that is damaged or holds another kind of network.
     """
@@ -99,6 +99,29 @@ def read_shapes(
     head: str | None = None,
 ) -> Reading:
     """Tell from names and shapes what a state dict holds. Raises ModelError when it cannot be a model of ours."""
+    found, prefix = _recurrent_tensors(shapes)
+    settings, names = _recurrent(shapes, found, prefix, cell)
+    rest = {name: shape for name, shape in shapes.items() if name not in found}
+    inputs = _shape(shapes, f"{prefix}weight_ih_l0")[1]
+    head_names = _head(rest, head, vocab_size, settings["hidden"])
+    others = {
+        n: shape for n, shape in rest.items() if n != head_names["head.weight"] or embedding
+    }  # tied: both
+    embedding_names = _embedding(others, embedding, vocab_size, inputs)
+    if embedding_names:
+        settings["embedding"] = inputs
+    names |= head_names | embedding_names
+    _check_places(shapes, names)
+    try:
+        config = ModelConfig(**settings, nonlinearity=nonlinearity)
+    except UsageError as error:
+        raise ModelError(f"its sizes are beyond what charrnn can have: {error}") from error
+    _check_shapes(shapes, names, torch_layout.shapes(config, vocab_size))
+    return Reading(config, names)
+
+
+def _recurrent_tensors(shapes: Shapes) -> tuple[set[str], str]:
+    """The names of the tensors of the one recurrent module, and what they all begin with."""
     found = {name: match for name in shapes if (match := RECURRENT.fullmatch(name))}
     if not found:
         raise ModelError(
@@ -120,54 +143,13 @@ def read_shapes(
         raise ModelError(
             f"tensor {show(min(projected))}: the LSTM has a proj_size, which charrnn has not. Train it without"
         )
-    (prefix,) = prefixes
-    config, names = _recurrent(shapes, found, prefix, cell)
-    rest = {name: shape for name, shape in shapes.items() if name not in found}
-    inputs = _shape(shapes, f"{prefix}weight_ih_l0")[1]
-    head_name = _pick(rest, head, (vocab_size, config["hidden"]), HEADS, "head", biased=True)
-    if head_name is None:
-        raise ModelError(
-            f"no tensor can be the head: for {vocab_size} symbols and {config['hidden']} hidden units its "
-            f"weight must be [{vocab_size}, {config['hidden']}]; besides the recurrent layers there are "
-            f"{_told(rest)}. Check --vocab and --level, or name the tensor with --head"
-        )
-    others = {name: shape for name, shape in rest.items() if name != head_name or embedding}  # tied: both
-    embedding_name = _pick(others, embedding, (vocab_size, inputs), EMBEDDINGS, "embedding", biased=False)
-    if embedding_name is None and inputs != vocab_size:
-        raise ModelError(
-            f"the recurrent layer takes inputs of {inputs} numbers, neither one-hot of {vocab_size} symbols nor "
-            f"from an embedding: none is [{vocab_size}, {inputs}] among {_told(others)}. Check --vocab and --level, "
-            "or name the tensor with --embedding"
-        )
-    names["head.weight"] = head_name
-    if (bias := head_name.removesuffix("weight") + "bias") in rest:
-        names["head.bias"] = bias
-    if embedding_name is not None:
-        names["embedding.weight"] = embedding_name
-        config["embedding"] = inputs
-    if odd := sorted(shapes.keys() - names.values()):
-        raise ModelError(
-            f"no place for {listing([f'tensor {show(name)} {list(shapes[name])}' for name in odd])}: a model of "
-            "charrnn has an embedding, one recurrent module and a linear head. Leave out what is not of the network"
-        )
-    try:
-        settings = ModelConfig(**config, nonlinearity=nonlinearity)
-    except UsageError as error:
-        raise ModelError(f"its sizes are beyond what charrnn can have: {error}") from error
-    for name, shape in torch_layout.shapes(settings, vocab_size).items():
-        if name in names and shapes[names[name]] != shape:
-            raise ModelError(
-                f"tensor {show(names[name])} has shape {list(shapes[names[name]])}; beside the others it must be "
-                f"{list(shape)}"
-            )
-    return Reading(settings, names)
+    return set(found), prefixes[0]
 
 
 def _recurrent(
-    shapes: Shapes, found: Iterable[str], prefix: str, cell: str | None
+    shapes: Shapes, found: set[str], prefix: str, cell: str | None
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Cell, layers and hidden size as settings, and the names of the recurrent tensors."""
-    found = set(found)
     layers = 1 + max(int(name.rsplit("_l", 1)[1]) for name in found)
     kinds = ["weight_ih", "weight_hh"]
     if any("bias_" in name.removeprefix(prefix) for name in found):  # torch has all of them, or none
@@ -192,6 +174,50 @@ def _recurrent(
     _shape(shapes, f"{prefix}weight_ih_l0")
     names = {f"{of_shape}.{part}": prefix + part for part in parts}
     return {"cell": of_shape, "layers": layers, "hidden": hidden}, names
+
+
+def _head(rest: Shapes, named: str | None, vocab_size: int, hidden: int) -> dict[str, str]:
+    """Our names of the head's tensors -> theirs, among those that are not recurrent."""
+    weight = _pick(rest, named, (vocab_size, hidden), HEADS, "head", biased=True)
+    if weight is None:
+        raise ModelError(
+            f"no tensor can be the head: for {vocab_size} symbols and {hidden} hidden units its "
+            f"weight must be [{vocab_size}, {hidden}]; besides the recurrent layers there are "
+            f"{_listed(rest)}. Check --vocab and --level, or name the tensor with --head"
+        )
+    bias = weight.removesuffix("weight") + "bias"
+    return {"head.weight": weight} | ({"head.bias": bias} if bias in rest else {})
+
+
+def _embedding(others: Shapes, named: str | None, vocab_size: int, inputs: int) -> dict[str, str]:
+    """Our name of the embedding -> theirs; empty where the recurrent layer takes one-hot symbols."""
+    weight = _pick(others, named, (vocab_size, inputs), EMBEDDINGS, "embedding", biased=False)
+    if weight is None and inputs != vocab_size:
+        raise ModelError(
+            f"the recurrent layer takes inputs of {inputs} numbers, neither one-hot of {vocab_size} symbols nor "
+            f"from an embedding: none is [{vocab_size}, {inputs}] among {_listed(others)}. Check --vocab and --level, "
+            "or name the tensor with --embedding"
+        )
+    return {} if weight is None else {"embedding.weight": weight}
+
+
+def _check_places(shapes: Shapes, names: Mapping[str, str]) -> None:
+    """Raise ModelError for tensors that have no place in the model."""
+    if odd := sorted(shapes.keys() - names.values()):
+        raise ModelError(
+            f"no place for {listing([f'tensor {show(name)} {list(shapes[name])}' for name in odd])}: a model of "
+            "charrnn has an embedding, one recurrent module and a linear head. Leave out what is not of the network"
+        )
+
+
+def _check_shapes(shapes: Shapes, names: Mapping[str, str], ours: Shapes) -> None:
+    """Raise ModelError for a tensor of another shape than its place."""
+    for name, shape in ours.items():
+        if name in names and shapes[names[name]] != shape:
+            raise ModelError(
+                f"tensor {show(names[name])} has shape {list(shapes[names[name]])}; beside the others it must be "
+                f"{list(shape)}"
+            )
 
 
 def _shape(shapes: Shapes, name: str) -> tuple[int, int]:
@@ -219,7 +245,7 @@ def _pick(
                 raise ModelError(
                     f"--{role} {name}: it has shape {list(shapes[name])}, where {list(shape)} is needed"
                 )
-        raise ModelError(f"--{role} {named}: there is no such tensor. There are {_told(shapes)}")
+        raise ModelError(f"--{role} {named}: there is no such tensor. There are {_listed(shapes)}")
     candidates = [name for name in shapes if shapes[name] == shape and name.endswith("weight")]
     by_bias = [n for n in candidates if (n.removesuffix("weight") + "bias" in shapes) == biased]
     by_name = [n for n in candidates if n.split(".")[-2:-1] and n.split(".")[-2] in usual]
@@ -233,5 +259,5 @@ def _pick(
     return candidates[0] if candidates and biased else None
 
 
-def _told(shapes: Shapes) -> str:
+def _listed(shapes: Shapes) -> str:
     return listing([f"{show(name)} {list(shape)}" for name, shape in sorted(shapes.items())]) or "none"

@@ -5,7 +5,7 @@ losses; and from what simple models make of the validation text. A loss in nats 
 0.005 of 1.5 nats is 0.0075.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
@@ -82,130 +82,244 @@ def judge(
     config: TrainConfig,
     yardstick: Yardstick | None = None,
 ) -> Verdict:
-    """The verdict on a run from the records of metrics.jsonl, oldest first.
+    """The verdict on a run from the records of metrics.jsonl, oldest first: that of the first rule that applies.
 
     characters : of the training text; model, config : what the advice is to change
-    yardstick : what simple models make of the validation text, where that is known
+    yardstick : losses of simple models on the validation text, where they are known
     """
-    if yardstick is not None and yardstick.unlike:
-        return Verdict("unlike validation", *_unlike(yardstick))
-    points = validations(records)
-    if not points:
-        return Verdict(
-            "no validation",
-            "No validation loss was measured, so nothing is known of texts the model has not seen.",
-            "Keep some text for it: --val-fraction 0.1, and --eval-every to measure more often.",
+    run = _Run(records, validations(records), parameters, characters, model, config, yardstick)
+    return next(filter(None, (rule(run) for rule in RULES)))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """The course of a run, as the rules ask about it. All but the fields needs at least one point."""
+
+    records: Sequence[Mapping[str, Any]]
+    points: Sequence[Point]
+    parameters: int
+    characters: int
+    model: ModelConfig
+    config: TrainConfig
+    yardstick: Yardstick | None
+
+    @property
+    def last(self) -> Point:
+        return self.points[-1]
+
+    @property
+    def best(self) -> Point:
+        return min(self.points, key=lambda point: point.validation)
+
+    @property
+    def until_late(self) -> Sequence[Point]:
+        """The points before the last quarter of the run, or the first one."""
+        return [point for point in self.points if point.step <= LATE * self.last.step] or self.points[:1]
+
+    @property
+    def improved(self) -> bool:
+        """Whether the last quarter brought the best validation down."""
+        return self.best.validation < (1 - FLAT) * min(point.validation for point in self.until_late)
+
+    @property
+    def train_moves(self) -> bool:
+        """Whether the last quarter brought the train loss down."""
+        return self.last.train < (1 - FLAT) * self.until_late[-1].train
+
+    @property
+    def rose(self) -> bool:
+        """Whether validation has risen since its best, and for long enough."""
+        risen = self.last.validation > (1 + FLAT) * self.best.validation
+        return risen and self.best.step <= EARLY * self.last.step
+
+    @property
+    def gap(self) -> float:
+        """How far validation is above the train loss, relatively."""
+        return self.last.validation / self.last.train - 1 if self.last.train > 0 else float("inf")
+
+    def reached(self, loss: float) -> bool:
+        """Whether a simple model's loss was undercut, in training or on new text."""
+        return min(self.best.validation, self.last.train) < (1 - FLAT) * loss
+
+    @property
+    def beaten(self) -> str:
+        """A sentence where a model of order 5 does as well on the validation text."""
+        if self.yardstick is None or not self.best.validation >= self.yardstick.order_5:
+            return ""
+        return f" An order-5 model has {self.yardstick.order_5:.3f}: there is more to learn."
+
+    @property
+    def slow(self) -> bool:
+        """Whether the learning rate is far below the optimiser's default."""
+        return self.config.learning_rate < LOW * DEFAULT_LR[self.config.optimizer]
+
+    @property
+    def faster(self) -> str:
+        return (
+            f"Raise --lr: it is {self.config.learning_rate:g}, and {self.config.optimizer} learns at "
+            f"{DEFAULT_LR[self.config.optimizer]:g} by default"
         )
-    if len(points) < 3:
-        return Verdict(
-            "too early",
-            f"Too early to tell: {len(points)} validation{'s' * (len(points) > 1)} so far.",
-            f"{_go_on(records, config)}, or measure more often with --eval-every.",
-        )
-    last, best = points[-1], min(points, key=lambda point: point.validation)
-    late = LATE * last.step
-    until_late = [point for point in points if point.step <= late] or points[:1]
-    improved = best.validation < (1 - FLAT) * min(point.validation for point in until_late)
-    train_moves = last.train < (1 - FLAT) * until_late[-1].train
-    rose = last.validation > (1 + FLAT) * best.validation and best.step <= EARLY * last.step
-    gap = last.validation / last.train - 1 if last.train > 0 else float("inf")
-    slow = config.learning_rate < LOW * DEFAULT_LR[config.optimizer]
-    faster = (
-        f"Raise --lr: it is {config.learning_rate:g}, and {config.optimizer} learns at "
-        f"{DEFAULT_LR[config.optimizer]:g} by default"
+
+    @property
+    def longer(self) -> str:
+        return _go_on(self.records, self.config)
+
+
+def _unlike_validation(run: _Run) -> Verdict | None:
+    if run.yardstick is None or not run.yardstick.unlike:
+        return None
+    return Verdict("unlike validation", *_unlike(run.yardstick))
+
+
+def _no_validation(run: _Run) -> Verdict | None:
+    if run.points:
+        return None
+    return Verdict(
+        "no validation",
+        "No validation loss was measured, so nothing is known of texts the model has not seen.",
+        "Keep some text for it: --val-fraction 0.1, and --eval-every to measure more often.",
     )
 
-    def reached(loss: float) -> bool:
-        """Whether a simple model's loss was undercut, in training or on new text."""
-        return min(best.validation, last.train) < (1 - FLAT) * loss
 
-    if yardstick is not None and not reached(yardstick.unigram):
-        if slow:
-            remedy = f"{faster}."
-        elif improved:
-            remedy = f"{_go_on(records, config)}."
-        else:
-            remedy = f"Lower --lr, to {config.learning_rate / 10:g}."
-        if not reached(yardstick.uniform):
-            return Verdict(
-                "learnt nothing",
-                f"It has learnt nothing: validation is at {best.validation:.3f} nats, and guessing all symbols alike "
-                f"has {yardstick.uniform:.3f}.",
-                remedy,
-            )
+def _too_early(run: _Run) -> Verdict | None:
+    if len(run.points) >= 3:
+        return None
+    return Verdict(
+        "too early",
+        f"Too early to tell: {len(run.points)} validation{'s' * (len(run.points) > 1)} so far.",
+        f"{run.longer}, or measure more often with --eval-every.",
+    )
+
+
+def _learnt_nothing(run: _Run) -> Verdict | None:
+    """Where guessing all symbols alike, or by how often each occurs, does as well."""
+    if run.yardstick is None or run.reached(run.yardstick.unigram):
+        return None
+    if run.slow:
+        remedy = f"{run.faster}."
+    elif run.improved:
+        remedy = f"{run.longer}."
+    else:
+        remedy = f"Lower --lr, to {run.config.learning_rate / 10:g}."
+    if not run.reached(run.yardstick.uniform):
         return Verdict(
-            "learnt little",
-            f"It has learnt less than how often each symbol occurs: validation is at {best.validation:.3f} nats, "
-            f"where a model of that alone has {yardstick.unigram:.3f}.",
+            "learnt nothing",
+            f"It has learnt nothing: validation is at {run.best.validation:.3f} nats, and guessing all symbols alike "
+            f"has {run.yardstick.uniform:.3f}.",
             remedy,
         )
-    beaten = ""
-    if yardstick is not None and best.validation >= yardstick.order_5:
-        beaten = f" An order-5 model has {yardstick.order_5:.3f}: there is more to learn."
-    if parameters > FAR * characters and gap > GAP and not improved:
-        return Verdict(
-            "too little data",
-            f"Too little text for a model of this size: {parameters:,} parameters for {characters:,} "
-            f"characters, and new text costs {last.validation - last.train:.3f} nats more than what it was "
-            "trained on.",
-            f"Train on more text, or with a smaller model: --hidden {max(8, model.hidden // 2)}"
-            + (" --layers 1." if model.layers > 1 else "."),
-        )
-    if rose and last.train < (1 - FLAT) * best.train:
-        return Verdict(
-            "overfitting",
-            f"Overfitting since step {best.step:,}: validation rose from {best.validation:.3f} to "
-            f"{last.validation:.3f} nats while the train loss fell on, from {best.train:.3f} to "
-            f"{last.train:.3f}.",
-            f"The saved model is that of step {best.step:,}. {_regularise(model, config)} would help; "
-            "--patience 3 stops in time.",
-        )
-    if rose and last.train > (1 + FLAT) * best.train:
-        return Verdict(
-            "unstable",
-            f"Unstable since step {best.step:,}: both losses rose, validation from {best.validation:.3f} to "
-            f"{last.validation:.3f} nats.",
-            f"The saved model is that of step {best.step:,}. Halve the learning rate: "
-            f"--lr {config.learning_rate / 2:g}.",
-        )
-    if improved:
-        return Verdict(
-            "still improving",
-            f"Still improving: validation fell to {best.validation:.3f} nats, from "
-            f"{until_late[-1].validation:.3f} at step {until_late[-1].step:,}.{beaten}",
-            f"{_go_on(records, config)}.",
-        )
-    if beaten and slow and gap < GAP:
-        return Verdict(
-            "learning slowly",
-            f"Learning slowly: validation stays near {best.validation:.3f} nats.{beaten}",
-            f"{faster}.",
-        )
-    if gap < FLAT and not train_moves and parameters < characters:
-        remedy = f"--hidden {2 * model.hidden}"
-        return Verdict(
-            "underfitting",
-            f"Underfitting: train and validation loss are level at {last.train:.3f} and "
-            f"{last.validation:.3f} nats, so {parameters:,} parameters have learnt what they can of "
-            f"{characters:,} characters.{beaten}",
-            f"A lower --dropout (it is {config.dropout:g}), then a larger model: {remedy}."
-            if config.dropout > 0
-            else f"A larger model: {remedy}" + (" --layers 2." if model.layers == 1 else "."),
-        )
-    if gap > GAP:
-        remedy = _regularise(model, config)
-    elif config.frozen_layers:
+    return Verdict(
+        "learnt little",
+        f"It has learnt less than how often each symbol occurs: validation is at {run.best.validation:.3f} nats, "
+        f"where a model of that alone has {run.yardstick.unigram:.3f}.",
+        remedy,
+    )
+
+
+def _too_little_data(run: _Run) -> Verdict | None:
+    if not (run.parameters > FAR * run.characters and run.gap > GAP and not run.improved):
+        return None
+    return Verdict(
+        "too little data",
+        f"Too little text for a model of this size: {run.parameters:,} parameters for {run.characters:,} "
+        f"characters, and new text costs {run.last.validation - run.last.train:.3f} nats more than what it was "
+        "trained on.",
+        f"Train on more text, or with a smaller model: --hidden {max(8, run.model.hidden // 2)}"
+        + (" --layers 1." if run.model.layers > 1 else "."),
+    )
+
+
+def _overfitting(run: _Run) -> Verdict | None:
+    if not (run.rose and run.last.train < (1 - FLAT) * run.best.train):
+        return None
+    return Verdict(
+        "overfitting",
+        f"Overfitting since step {run.best.step:,}: validation rose from {run.best.validation:.3f} to "
+        f"{run.last.validation:.3f} nats while the train loss fell on, from {run.best.train:.3f} to "
+        f"{run.last.train:.3f}.",
+        f"The saved model is that of step {run.best.step:,}. {_regularise(run.model, run.config)} would help; "
+        "--patience 3 stops in time.",
+    )
+
+
+def _unstable(run: _Run) -> Verdict | None:
+    if not (run.rose and run.last.train > (1 + FLAT) * run.best.train):
+        return None
+    return Verdict(
+        "unstable",
+        f"Unstable since step {run.best.step:,}: both losses rose, validation from {run.best.validation:.3f} to "
+        f"{run.last.validation:.3f} nats.",
+        f"The saved model is that of step {run.best.step:,}. Halve the learning rate: "
+        f"--lr {run.config.learning_rate / 2:g}.",
+    )
+
+
+def _still_improving(run: _Run) -> Verdict | None:
+    if not run.improved:
+        return None
+    return Verdict(
+        "still improving",
+        f"Still improving: validation fell to {run.best.validation:.3f} nats, from "
+        f"{run.until_late[-1].validation:.3f} at step {run.until_late[-1].step:,}.{run.beaten}",
+        f"{run.longer}.",
+    )
+
+
+def _learning_slowly(run: _Run) -> Verdict | None:
+    if not (run.beaten and run.slow and run.gap < GAP):
+        return None
+    return Verdict(
+        "learning slowly",
+        f"Learning slowly: validation stays near {run.best.validation:.3f} nats.{run.beaten}",
+        f"{run.faster}.",
+    )
+
+
+def _underfitting(run: _Run) -> Verdict | None:
+    if not (run.gap < FLAT and not run.train_moves and run.parameters < run.characters):
+        return None
+    larger = f"--hidden {2 * run.model.hidden}"
+    return Verdict(
+        "underfitting",
+        f"Underfitting: train and validation loss are level at {run.last.train:.3f} and "
+        f"{run.last.validation:.3f} nats, so {run.parameters:,} parameters have learnt what they can of "
+        f"{run.characters:,} characters.{run.beaten}",
+        f"A lower --dropout (it is {run.config.dropout:g}), then a larger model: {larger}."
+        if run.config.dropout > 0
+        else f"A larger model: {larger}" + (" --layers 2." if run.model.layers == 1 else "."),
+    )
+
+
+def _levelled_off(run: _Run) -> Verdict:
+    if run.gap > GAP:
+        remedy = _regularise(run.model, run.config)
+    elif run.config.frozen_layers:
         remedy = "Training all layers (no --freeze-layers)"
-    elif config.schedule == "constant":
+    elif run.config.schedule == "constant":
         remedy = "A falling learning rate (--schedule cosine)"
     else:
-        remedy = f"A larger model (--hidden {2 * model.hidden})"
+        remedy = f"A larger model (--hidden {2 * run.model.hidden})"
     return Verdict(
         "levelled off",
-        f"Levelled off: validation stays near its best, {best.validation:.3f} nats at step {best.step:,}, "
-        f"with the train loss at {last.train:.3f}.{beaten}",
+        f"Levelled off: validation stays near its best, {run.best.validation:.3f} nats at step {run.best.step:,}, "
+        f"with the train loss at {run.last.train:.3f}.{run.beaten}",
         f"{remedy} may gain a little.",
     )
+
+
+RULES: tuple[Callable[[_Run], Verdict | None], ...] = (
+    _unlike_validation,
+    _no_validation,
+    _too_early,
+    _learnt_nothing,
+    _too_little_data,
+    _overfitting,
+    _unstable,
+    _still_improving,
+    _learning_slowly,
+    _underfitting,
+    _levelled_off,  # of all others
+)
 
 
 def validations(records: Sequence[Mapping[str, Any]]) -> list[Point]:

@@ -6,7 +6,11 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import numpy as np  # noqa: F401  so that its BLAS is loaded before its threads are set
 import pytest
+from threadpoolctl import threadpool_limits
+
+from charrnn.engines.threads import VARIABLES
 
 Check = Callable[[list[str], BaseException | None], None]
 
@@ -20,9 +24,19 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """BLAS has one thread in what tests compute by themselves, as in charrnn's functions: the number decides
+    how sums are rounded. Variables that say otherwise are not what is tested."""
+    with pytest.MonkeyPatch.context() as patch, threadpool_limits(1, user_api="blas"):
+        for name in VARIABLES:
+            patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def interrupts() -> None:
-    """Ctrl-C reaches what the tests start, although a shell in the background has it ignored."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    """Signals reach the tests and what they start, although nohup or a shell in the background has them ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 

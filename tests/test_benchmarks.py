@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -86,17 +87,20 @@ def test_a_chunk_goes_on_where_the_last_one_ended(common):
     assert np.array_equal(y0[-1], x1[0])
 
 
-def test_a_measurement_counts_characters_and_not_the_warm_up(common):
-    shape, calls = common.SHAPES["lstm-classic"], []
+def test_a_measurement_counts_characters_and_not_the_warm_up(common, monkeypatch):
+    shape, calls, now = common.SHAPES["lstm-classic"], [], 0.0
+    monkeypatch.setattr(common, "time", SimpleNamespace(perf_counter=lambda: now))
 
     def step(x, y):
+        nonlocal now
         calls.append(x.shape)
+        now += 100.0 if len(calls) <= common.WARM_UP_STEPS else 0.5
         return 1.0
 
     found = common.measure(step, shape, 0.0)
     assert len(calls) == common.WARM_UP_STEPS + common.FEWEST_STEPS
     assert set(calls) == {(25, 1)}
-    assert found["chars_per_second"] < 25 / found["step_seconds"] * 3
+    assert (found["chars_per_second"], found["step_seconds"]) == (25 / 0.5, 0.5)
 
 
 def test_a_loss_that_is_no_number_ends_the_measurement(common):

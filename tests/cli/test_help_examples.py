@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers.patience import PATIENCE
 from typer.main import get_command
 
 from charrnn.cli.app import app
@@ -116,13 +117,13 @@ def run(line: str, folder: Path) -> tuple[int, str]:
         start_new_session=True,
     ) as process:
         try:
-            _, told = process.communicate(timeout=LONG if line.startswith(TRAINS) else 300)
+            _, told = process.communicate(timeout=LONG if line.startswith(TRAINS) else PATIENCE)
         except subprocess.TimeoutExpired:
             if not line.startswith(TRAINS):
                 os.killpg(process.pid, signal.SIGKILL)
                 raise
             os.killpg(process.pid, signal.SIGINT)
-            _, told = process.communicate(timeout=60)
+            _, told = process.communicate(timeout=PATIENCE)
             assert process.returncode == 130, told
             return 0, told
         return process.returncode, told

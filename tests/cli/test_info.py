@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.patience import PATIENCE
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -145,7 +146,7 @@ def test_control_characters_of_a_card_do_not_reach_the_terminal(tmp_path: Path) 
 def test_an_ascii_terminal_gets_ascii(run: Path) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "80", "NO_COLOR": "1"}
     command = [sys.executable, "-m", "charrnn", "info", "--model", str(run)]
-    done = subprocess.run(command, capture_output=True, env=environment, timeout=60)
+    done = subprocess.run(command, capture_output=True, env=environment, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     assert done.stdout.isascii()
     assert b"nats/char left" in done.stdout

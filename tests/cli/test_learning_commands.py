@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from helpers.patience import PATIENCE
 
 from charrnn.cli import app as app_module
 from charrnn.config import ModelConfig
@@ -131,7 +132,7 @@ def test_the_whole_lesson_runs(tmp_path):
         text=True,
         encoding="utf-8",
         env={"PYTHONIOENCODING": "utf-8", "COLUMNS": "80", "PATH": ""},
-        timeout=180,
+        timeout=PATIENCE,
         check=True,
     )
     assert [f"{n} of 9 · " in done.stdout for n in range(1, 10)] == [True] * 9

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pytest
 import typer.main
+from helpers.patience import PATIENCE
 
 from charrnn.cli import app as app_module
 from charrnn.cli import origin
@@ -275,7 +276,7 @@ def completions(words: str) -> list[str]:
         "CHARRNN_HIDEN": "1",
     }
     done = subprocess.run(
-        [sys.executable, "-m", "charrnn"], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "charrnn"], env=environment, capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.stderr == ""
     return done.stdout.split()
@@ -290,6 +291,6 @@ def test_bash_completes_commands_options_and_choices() -> None:
 def test_the_script_for_bash_calls_charrnn() -> None:
     environment = {**os.environ, "_CHARRNN_COMPLETE": "source_bash"}
     done = subprocess.run(
-        [sys.executable, "-m", "charrnn"], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "charrnn"], env=environment, capture_output=True, text=True, timeout=PATIENCE
     )
     assert "complete -o default -F _charrnn_completion charrnn" in done.stdout

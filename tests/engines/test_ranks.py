@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.patience import PATIENCE
 from helpers.small_runs import outcome, write_text
 
 from charrnn.engines import ranks
@@ -170,7 +171,7 @@ def start(processes: int, *arguments: str, before: tuple[str, ...] = ()) -> subp
 def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     """Exit code, stdout and stderr; a process that hangs is killed with all it started."""
     try:
-        out, told = process.communicate(timeout=180)
+        out, told = process.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:
         for pid in workers(process).values():
             os.kill(pid, signal.SIGKILL)

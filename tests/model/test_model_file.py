@@ -707,7 +707,7 @@ def test_every_flipped_bit_is_noticed(saved, stride):
 # Bounded time and memory: this file, run as a program, loads what it is given and tells what it took
 
 MEMORY = 500e6  # bytes, for the whole process
-SECONDS = 2.0  # for each file
+COST = 12  # for each file: times the processor time that json takes for a list as long as a header may be
 CAP = 4 * 2**20 - 64  # just under the largest header
 
 
@@ -755,7 +755,7 @@ def test_the_most_costly_headers_are_refused_in_bounded_time_and_memory(tmp_path
     told = in_a_process_of_its_own("load", *paths)
     assert told["refused"] == len(paths)
     assert told["peak_bytes"] < MEMORY
-    assert told["slowest_seconds"] < SECONDS
+    assert told["highest_cost"] < COST
 
 
 @pytest.mark.parametrize("mutations", [500, pytest.param(10_000, marks=pytest.mark.slow)])
@@ -766,7 +766,7 @@ def test_mutated_files_are_one_clear_error_or_a_valid_load(tmp_path, mutations):
     assert told["loaded"] > 0  # some mutations mean nothing, so that the fuzzer is known to reach the end
     assert told["different_problems"] > 20
     assert told["peak_bytes"] < MEMORY
-    assert told["slowest_seconds"] < SECONDS
+    assert told["highest_cost"] < COST
 
 
 @settings(max_examples=100, deadline=None)
@@ -929,20 +929,26 @@ def main(task, *arguments):
         work = ((Path(name), lambda name=name: load(name, layout)) for name in arguments)
     else:
         work = fuzz(Path(arguments[0]), int(arguments[1]))
+    plain = b"[" + b"[]," * (CAP // 3) + b"[]]"
+    usual = min(cpu_seconds(lambda: json.loads(plain)) for _ in range(3))
     outcomes, slowest = [], 0.0
     for path, read in work:
-        start = time.process_time()
-        outcomes.append(outcome(path, read))
-        slowest = max(slowest, time.process_time() - start)
+        slowest = max(slowest, cpu_seconds(lambda path=path, read=read: outcomes.append(outcome(path, read))))
     loaded = outcomes.count("loaded")
     told = {
         "loaded": loaded,
         "refused": len(outcomes) - loaded,
         "different_problems": len({re.sub(r"[\d'\"].*", "", message) for message in outcomes}),
-        "slowest_seconds": slowest,
+        "highest_cost": slowest / usual,
         "peak_bytes": peak_bytes(),
     }
     print(json.dumps(told))
+
+
+def cpu_seconds(task):
+    start = time.process_time()
+    task()
+    return time.process_time() - start
 
 
 def peak_bytes():

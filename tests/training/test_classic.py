@@ -19,8 +19,7 @@ from min_char_rnn import Pair  # noqa: E402
 
 
 def text(length):
-    shared = ROOT.parent / "shared/corpora/tinyshakespeare.txt"
-    return (shared if shared.exists() else ROOT / "corpora/harbour.txt").read_text("utf-8")[:length]
+    return (ROOT / "corpora/harbour.txt").read_text("utf-8")[:length]
 
 
 @pytest.mark.parametrize("steps", [150, pytest.param(1000, marks=pytest.mark.slow)])

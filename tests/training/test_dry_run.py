@@ -2,6 +2,8 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -9,7 +11,7 @@ from typer.testing import CliRunner
 from charrnn.cli.app import app
 from charrnn.errors import DataError, UsageError
 from charrnn.training import dry_run as module
-from charrnn.training import session
+from charrnn.training import loop, session
 from charrnn.training.dry_run import dry_run
 
 TEXT = "the quick brown fox jumps over the lazy dog. " * 200  # 9,000 characters, 28 different ones
@@ -54,11 +56,22 @@ def test_the_clock_bounds_the_run(corpus: Path) -> None:
     assert (run.steps, run.seconds) == (None, 30.0)
 
 
-def test_its_pace_is_that_of_the_run(corpus: Path, tmp_path: Path) -> None:
-    settings = {"hidden": 64, "layers": 1, "threads": 1}
+def test_its_pace_is_that_of_the_run(corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock that goes on by as much with each step."""
+    step, now = loop.Trainer._step, 0.0
+
+    def timed(self: loop.Trainer) -> Any:
+        nonlocal now
+        now += 0.01
+        return step(self)
+
+    monkeypatch.setattr(loop.Trainer, "_step", timed)
+    monkeypatch.setattr(loop, "time", SimpleNamespace(perf_counter=lambda: now))
+    settings = {"hidden": 64, "layers": 1, "threads": 1, "batch_size": 4, "seq_length": 20}
     run = dry_run(corpus, **settings)
     real = session.train(corpus, out=tmp_path / "run", max_steps=40, **settings)
-    assert 0.25 < run.chars_per_second / real.chars_per_second < 4  # two short measurements, any machine
+    assert run.chars_per_second == pytest.approx(4 * 20 / 0.01)
+    assert real.chars_per_second == pytest.approx(run.chars_per_second)
 
 
 def test_memory_counts_weights_and_activations(corpus: Path) -> None:

@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from helpers.patience import PATIENCE
 
 optuna = pytest.importorskip("optuna")
 sqlalchemy = pytest.importorskip("sqlalchemy")
@@ -342,7 +343,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OPEN
 
 def charrnn(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*COMMAND, *arguments], env=ENVIRONMENT, capture_output=True, text=True, timeout=300
+        [*COMMAND, *arguments], env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE
     )
 
 
@@ -404,7 +405,7 @@ def test_a_signal_stops_politely_and_tells_how_to_go_on(text: Path, number: int)
     ) as process:  # fmt: skip
         wait_for(lambda: len(trainers_of(process.pid)) == 2)
         os.killpg(process.pid, number)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + number
     assert out == ""
     assert "Go on with:\n  charrnn tune --resume --out here" in err
@@ -426,7 +427,7 @@ def test_a_trial_that_a_signal_ends_is_saved_and_goes_on(text: Path) -> None:
             for child in trainers_of(process.pid) - seen:
                 seen.add(child)
                 os.kill(child, signal.SIGXCPU)
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, err
     assert len(seen) == times
     (trial,) = json.loads(out)["trials"]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyte
 import pytest
+from helpers.patience import PATIENCE
 from rich.cells import cell_len
 from rich.console import Console
 from rich.live import Live
@@ -424,5 +425,5 @@ def on_terminal(
         pass
     finally:
         os.close(ours)
-    assert process.wait(timeout=60) == code
+    assert process.wait(timeout=PATIENCE) == code
     return b"".join(pieces)

@@ -28,16 +28,20 @@ class Backwards:
     loss_uphill: float
 
     @property
+    def norms(self) -> np.ndarray:
+        """‖∂loss/∂h[t]‖ at every step, (T,)."""
+        return np.linalg.norm(self.d_h, axis=1)
+
+    @property
     def facts(self) -> dict[str, str]:
         gradient = self.analytic[0]
-        norms = np.linalg.norm(self.d_h, axis=1)
         return {
             "read": READ,
             "back": str(len(READ) - 1),
             "H": str(H),
             "epsilon": f"{EPSILON:g}",
-            "norm_last": f"{norms[-1]:.3f}",
-            "norm_first": f"{norms[0]:.1e}",
+            "norm_last": f"{self.norms[-1]:.3f}",
+            "norm_first": f"{self.norms[0]:.1e}",
             "row": str(CHECKED[0][0]),
             "col": str(CHECKED[0][1]),
             "gradient": f"{gradient:+.4f}",

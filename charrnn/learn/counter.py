@@ -50,6 +50,17 @@ class Counter:
         return float(np.diff(c[1 : SHOWN + 1]).mean()), float(np.diff(c[SHOWN + 1 :]).mean())
 
     @property
+    def step(self) -> float:
+        """The step of the count: half the way from the change at a b to that at an a."""
+        up, down = self.steps
+        return (up - down) / 2
+
+    @property
+    def counted(self) -> np.ndarray:
+        """The cell's c along the string, in steps."""
+        return self.c[:, self.cell] / self.step
+
+    @property
     def facts(self) -> dict[str, str]:
         r, (up, down) = self.correlations[self.cell], self.steps
         return {

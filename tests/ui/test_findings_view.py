@@ -278,12 +278,12 @@ def test_the_report_and_what_was_left_out():
     assert shown[0].startswith("concept  ")
     assert "quote: cell 1:137, tracker" in shown
     assert shown[-11:] == [
-        "where it agrees best, from character 0",
+        "where it agrees best, starting at character 0",
         "label ━",
         "text  ab↵",
         "cell  █▅▁",
         "",
-        "where it agrees worst, from character 0",
+        "where it agrees worst, starting at character 0",
         "label ━",
         "text  ab↵",
         "cell  █▅▁",

@@ -200,7 +200,7 @@ def test_a_page_takes_only_the_place_of_a_page(tmp_path: Path) -> None:
         ("{}/folder", "a folder"),
         ("{}/pipe", "not a regular file"),
         ("/dev/null", "not a regular file"),
-        ("{}/model.safetensors", "no web page"),
+        ("{}/model.safetensors", "not a web page"),
         ("{}/gone/a.html", "Make that folder first"),
         ("{}/dangling", "not a regular file"),
     ],

@@ -329,9 +329,9 @@ def test_the_command_writes_the_page_and_tells_what_it_does(
         (["nowhere"], ModelError, "nowhere does not exist. Name a run folder"),
         (["empty"], ModelError, "empty holds no run"),
         (["begun"], ModelError, "begun has no model.safetensors yet: the first validation writes it"),
-        (["tale", "--html", "notes.txt"], UsageError, "notes.txt: it is there and no web page"),
+        (["tale", "--html", "notes.txt"], UsageError, "notes.txt: this file exists and is not a web page"),
         (["tale", "--html", "no/page.html"], UsageError, "no is not a folder"),
-        (["tale", "--html", "-"], UsageError, "name a file to write the page to"),
+        (["tale", "--html", "-"], UsageError, "name a file for the page"),
         (["tale", "--text", "gone.txt"], DataError, "gone.txt"),
     ],
 )
@@ -421,7 +421,7 @@ def test_a_curve_is_drawn_and_read_where_its_values_are(browser: Browser, made: 
     last = made.records[-1]
     train_loss, val_loss = (four_digits(last[name]) for name in ("train_loss_nats", "val_loss_nats"))
     assert browser.text("#losses .sr") == f"step 150, training {train_loss}, validation {val_loss}"
-    browser.choose("#unit", "bits a character")
+    browser.choose("#unit", "bits per character")
     browser.choose("#along", "epochs")
     browser.script("document.querySelector('#losses svg').focus()")
     browser.press(Keys.END)

@@ -36,7 +36,7 @@ def shown(width: int = 100, encoding: str = "utf-8") -> str:
 def test_the_leaderboard() -> None:
     lines = [line.rstrip() for line in shown().splitlines()]
     assert lines == [
-        "[/b]text: coarse-to-fine search, 4 of 9 trials of 1:00 each, 2:30 gone, 2 at once",
+        "[/b]text: coarse-to-fine search, 4 of 9 trials of 1:00 each, elapsed 2:30, 2 at once",
         "folder tuning/[x]",
         "",
         "rank  trial    nats   far  state          cell  lr      batch size",

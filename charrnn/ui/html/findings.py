@@ -1,4 +1,4 @@
-"""What was found in a model as a page: the findings, and the text they were confirmed on, cell by cell."""
+"""Findings as a page: a table of them, and the text they were confirmed on, cell by cell."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,17 +35,17 @@ __all__ = ["check_target", "write_cell", "write_findings"]
 MOST_SHOWN = 20_000  # characters: more are slow to colour
 FEWEST_SHOWN = 60
 MOST_DETAILED = 40  # cells with their gates
-FOR_THE_SHELL = 300_000  # bytes for style, script and what says how the data are laid out
+FOR_THE_SHELL = 300_000  # bytes for style, script and the layout of the data
 ROWS_SHOWN = ("model", "vocabulary", "text", "split", "saved at", "train", "validation")
 
 
 def write_findings(target: str, file: Path, model: Model, inspection: Inspection, passages: int) -> int:
-    """Write the page of an inspection: all that the terminal tells, and the text to explore. Returns its bytes.
+    """Write the page of an inspection: all that the terminal shows, and the text to explore. Returns its size in bytes.
 
-    file : where the model is; passages : of how many findings the page has what the terminal shows, before it
-        is filled up with the text that was confirmed on
+    file : the model's; passages : number of findings whose passages, as on the terminal, are on the page for
+        certain; other text they were confirmed on fills the rest
 
-    Raises UsageError for a model of so many cells that no page can hold them, and what ``write_page`` raises.
+    Raises UsageError for a model of so many cells that no page can hold them, and the errors of ``write_page``.
     """
     r = inspection.recording
     found = [
@@ -56,7 +56,7 @@ def write_findings(target: str, file: Path, model: Model, inspection: Inspection
     spans = [(p.start, p.start + len(p.text)) for pair in shown for p in pair]
     labels = [(preview, inspection.labels[preview.concept]) for preview in inspection.previews]
     chosen = list(dict.fromkeys(f.layer * r.hidden + f.cell for f in inspection.findings))[:MOST_DETAILED]
-    told = {
+    facts = {
         **_facts(file, model, r.text),
         "findings": found,
         "refused": [{"concept": one.concept, "reason": one.reason} for one in inspection.refusals],
@@ -64,7 +64,7 @@ def write_findings(target: str, file: Path, model: Model, inspection: Inspection
         "start": {"finding": 0} if found else {"cell": 0},
         "part": "confirm",
     }
-    data = told | _explorer(model, r, r.confirm, spans, labels, chosen, _room(told))
+    data = facts | _explorer(model, r, r.confirm, spans, labels, chosen, _room(facts))
     return write_page(target, build_page("Cells and what they follow", "findings", data))
 
 
@@ -76,9 +76,9 @@ def write_cell(
     cell: tuple[int, int],
     concepts: Sequence[Concept] | None = None,
 ) -> int:
-    """Write the page of any text, from its beginning, with no findings and one cell picked. Returns its bytes.
+    """Write the page of any text, from its beginning, with no findings and one cell picked. Returns its size in bytes.
 
-    file : where the model is; cell : layer and cell; concepts : what to label, all built-in ones but controls
+    file : the model's; cell : layer and cell; concepts : labels to show, by default all built-in ones but controls
 
     Raises UsageError for a model of so many cells that no page can hold them, DataError for an empty text
     and for characters the model does not know, and what ``write_page`` raises.
@@ -97,7 +97,7 @@ def write_cell(
             labels.append((preview, label))
     layer, unit = cell
     index = layer * recording.hidden + unit
-    told = {
+    facts = {
         **_facts(file, model, recording.text),
         "findings": [],
         "refused": [],
@@ -106,12 +106,12 @@ def write_cell(
         "part": "whole",
     }
     whole = slice(0, len(recording.text))
-    data = told | _explorer(model, recording, whole, [], labels, [index], _room(told))
+    data = facts | _explorer(model, recording, whole, [], labels, [index], _room(facts))
     return write_page(target, build_page(f"Cell {layer}:{unit}", "findings", data))
 
 
 def _facts(file: Path, model: Model, text: str) -> dict[str, Any]:
-    """The model's card, and the saturation of its gates on a text that is long enough to tell."""
+    """The model's card, and the saturation of its gates if the text is long enough."""
     card = list(rows(read_info(file)))
     has_gates = SIGMOIDS[model.config.cell] and len(text) > WARM_UP
     return {
@@ -135,7 +135,7 @@ def _explorer(
     chosen: Sequence[int],
     room: int,
 ) -> dict[str, Any]:
-    """The text shown with the signal of every cell, rounded to int8, and what else the page tells of it.
+    """The text shown with the signal of every cell, rounded to int8, its labels and guesses.
 
     It takes ``room`` bytes at most, by the length of the text shown.
     """
@@ -145,7 +145,7 @@ def _explorer(
     most = min(MOST_SHOWN, int(room / (4 / 3 * values + spelled)))  # base64
     if most < FEWEST_SHOWN:
         raise UsageError(
-            f"--html: with {values:,} values a character a page of {MOST_BYTES / 1e6:.0f} MB holds hardly any "
+            f"--html: with {values:,} values per character, a page of {MOST_BYTES / 1e6:.0f} MB holds hardly any "
             "text. Leave --html out for a model of this size, or lower --top"
         )
     pieces = choose_pieces(part, wanted, most)
@@ -183,9 +183,9 @@ def _explorer(
     }
 
 
-def _room(told: dict[str, Any]) -> int:
-    """Bytes that a page which tells this has left for the text."""
-    return MOST_BYTES - FOR_THE_SHELL - len(embedded(told))
+def _room(facts: dict[str, Any]) -> int:
+    """Bytes left for the text on a page with these facts."""
+    return MOST_BYTES - FOR_THE_SHELL - len(embedded(facts))
 
 
 def _details(excerpt: Excerpt) -> dict[str, Any]:

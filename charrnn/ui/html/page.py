@@ -117,27 +117,31 @@ def symbol_text(symbol: str | int) -> str:
 
 
 def check_target(path: str | os.PathLike[str]) -> None:
-    """Raise UsageError where a page must not be written, before the work that goes into it.
+    """Raise UsageError, before any work, for a path where no page may be written.
 
-    That is: stdout, what is not a file, a file that is not a web page, and a folder that does not exist.
+    That is: stdout, something other than a file, a file that is not a web page, a folder that does not exist.
     """
     target = Path(path)
     if str(path) in ("", "-"):
-        raise UsageError(f"--html {str(path)!r}: name a file to write the page to, such as report.html")
+        raise UsageError(f"--html {str(path)!r}: name a file for the page, such as report.html")
     if not target.parent.is_dir():
         raise UsageError(f"--html {path}: {target.parent} is not a folder. Make that folder first")
     if not os.path.lexists(target):
         return
     if not target.is_file():
         what = "a folder" if target.is_dir() else "not a regular file"
-        raise UsageError(f"--html {path}: it is {what}. Name a file that can be replaced")
+        raise UsageError(f"--html {path}: this is {what}. Name a file that can be replaced")
     try:
         with target.open("rb") as file:
             start = file.read(len("<!doctype html"))
     except OSError as error:
-        raise UsageError(f"--html {path}: it cannot be read ({error.strerror}). Name another file") from None
+        raise UsageError(
+            f"--html {path}: the file there cannot be read ({error.strerror}). Name another file"
+        ) from None
     if start and start.lower() != b"<!doctype html":
-        raise UsageError(f"--html {path}: it is there and no web page. Name another file, or remove it first")
+        raise UsageError(
+            f"--html {path}: this file exists and is not a web page. Name another file, or remove it first"
+        )
 
 
 def write_page(path: str | os.PathLike[str], page: str) -> int:

@@ -27,7 +27,7 @@
     const [, size] = ALONG[byId("along").value];
     return record[byId("along").value].map((v, k) => [v * size, record[name][k] === null ? NaN : record[name][k] * scale]);
   };
-  /* Where a step lies along the axis: at the report that told of it. */
+  /* Where a step lies along the axis: at the report that has it. */
   function placeOf(step) {
     const [name, size] = [byId("along").value, ALONG[byId("along").value][1]];
     const k = reports.step.findIndex((s) => s >= step);
@@ -50,12 +50,12 @@
         const unit = byId("unit").value, held = points(validations, "val_loss_nats", UNITS[unit]);
         const series = [{ name: "training", points: points(reports, "train_loss_nats", UNITS[unit]), look: 2 }];
         if (held.length) series.push({ name: "validation", points: held, look: 1, dots: held.length <= MOST_DOTS });
-        return Page.lineChart({ series, label: `Loss in ${unit} a character, over ${x()}`, x: x(), y: `${unit} a character`,
+        return Page.lineChart({ series, label: `Loss in ${unit} per character, over ${x()}`, x: x(), y: `${unit} per character`,
           width, height: 340, marks: marks(), best: validations.best === null ? null : held[validations.best], read: true });
       }),
       Page.fit(byId("rate"), plain("lr", "learning rate", {})),
       Page.fit(byId("norm"), plain("grad_norm", "norm of the gradient", { log: true })),
-      Page.fit(byId("speed"), plain("chars_per_second", "characters a second", {})),
+      Page.fit(byId("speed"), plain("chars_per_second", "characters per second", {})),
     ];
     for (const name of ["unit", "along"]) byId(name).addEventListener("change", () => drawn.forEach((redraw) => redraw()));
     byId("changes").append(...data.changes.map((one) => el("li", null, `Changed at step ${count(one.step)}: ${visible(one.what)}`)));
@@ -67,12 +67,12 @@
   function drawSamples() {
     const { shown, count: made } = data.samples, last = shown.length - 1;
     byId("samples-say").textContent = shown.length
-      ? `${count(made)} text${made > 1 ? "s were" : " was"} drawn, one at each validation, always with the same random numbers, so that what differs is the model.`
+      ? `${count(made)} text${made > 1 ? "s were" : " was"} drawn, one at each validation, always with the same random numbers, so that only the model differs.`
       : "Not here: this run kept no samples.";
     const beside = new Set(Array.from({ length: Math.min(SIDE_BY_SIDE, shown.length) },
       (_, k) => shown.length <= SIDE_BY_SIDE ? k : Math.round(k * last / (SIDE_BY_SIDE - 1))));
     const card = (one) => el("li", null, el("p", null, el("b", null, `step ${count(one.step)}`),
-      el("span", null, one.nats === null ? "" : `${number(one.nats / Math.LN2)} bits a character`)),
+      el("span", null, one.nats === null ? "" : `${number(one.nats / Math.LN2)} bits per character`)),
     el("div", { class: "letters" }, ...letters(one.text)));
     byId("drawn").append(...shown.filter((_, k) => beside.has(k)).map(card));
     const others = shown.filter((_, k) => !beside.has(k)), box = byId("others");
@@ -93,9 +93,9 @@
       return el("div", { class: "bar-row " + (name === "model" ? "model" : ""), title: SIMPLE[name] },
         el("span", null, name === "model" ? "this model" : name), el("span", { class: "rail" }, bar), el("span", null, number(bits)));
     }));
-    byId("bars-say").textContent = `Bits a character on ${visible(data.text.name)}, ${count(data.evaluation.characters)} symbols.`
-      + (rows.length > 2 ? " Shorter is better. Uniform takes all symbols for alike, unigram knows how often each occurs, "
-        + "order-k what follows k characters; xz is a compressor." : " Uniform takes all symbols for alike.");
+    byId("bars-say").textContent = `Bits per character on ${visible(data.text.name)}, ${count(data.evaluation.characters)} symbols.`
+      + (rows.length > 2 ? " Shorter is better. Uniform takes all symbols for equally likely, unigram knows how often each occurs, "
+        + "order-k what follows k characters; xz is a compressor." : " Uniform takes all symbols for equally likely.");
   }
   const MOST_BITS = 8;
   function drawSurprise() {

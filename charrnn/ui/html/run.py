@@ -1,4 +1,4 @@
-"""A run as a page: how it went, what it writes, where it is surprised, and what goes on inside."""
+"""A run as a page: its losses, its samples, its surprise on held-out text, its gates, gradients and cells."""
 
 import math
 import re
@@ -69,12 +69,12 @@ def _data(report: RunReport) -> dict[str, Any]:
     }
 
 
-def _known(part: Any, tell: Callable[[Any], Any]) -> Any:
-    return None if part is None else tell(part)
+def _known(part: Any, data: Callable[[Any], Any]) -> Any:
+    return None if part is None else data(part)
 
 
 def _figures(report: RunReport) -> Iterator[tuple[str, str, str]]:
-    """The figures to see first: a name, a value, and a few words on it."""
+    """The figures at the top: a name, a value, and a few words on it."""
     info = report.info
     measured = [record for record in info.metrics if record["val_loss_nats"] is not None]
     if measured:
@@ -98,7 +98,7 @@ def _figures(report: RunReport) -> Iterator[tuple[str, str, str]]:
         yield (
             "time",
             duration(last["seconds"]),
-            "" if speed is None else f"{speed:,.0f} characters a second",
+            "" if speed is None else f"{speed:,.0f} characters per second",
         )
     yield "parameters", f"{info.parameters:,}", architecture(info.config)
 
@@ -192,15 +192,17 @@ def _gates(gates: Sequence[GateSaturation]) -> list[dict[str, Any]]:
 
 
 def _flow(part: NetworkFlow) -> dict[str, Any]:
-    told = part.as_dict()
-    arrays = ("h",) if told["c"] is None else ("h", "c")
+    measured = part.as_dict()
+    arrays = ("h",) if measured["c"] is None else ("h", "c")
     return {
-        "places": told["places"],
-        **{name: [[_number(value) for value in layer] for layer in told[name]] for name in arrays},
+        "places": measured["places"],
+        **{name: [[_number(value) for value in layer] for layer in measured[name]] for name in arrays},
         "factors": {
             name: [part.factor(name, layer) for layer in range(part.config.layers)] for name in arrays
         },
-        "radii": [{gate: _number(rho) for gate, rho in layer.items()} for layer in told["spectral_radii"]],
+        "radii": [
+            {gate: _number(rho) for gate, rho in layer.items()} for layer in measured["spectral_radii"]
+        ],
         "clipping": clipping_in_words(part.clipping),
     }
 

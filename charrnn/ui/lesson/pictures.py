@@ -1,4 +1,4 @@
-"""The pictures of the lesson: for each chapter, functions from what it computed to something to print.
+"""The pictures of the lesson: for each chapter, functions that turn its results into something to print.
 
 A picture is at most 12 rows by 76 columns, so that it fits a screen of 24 by 80 with the words around it.
 """
@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from charrnn.learn import backwards, counter, temperature, unrolling, vanishing
@@ -30,6 +29,7 @@ from charrnn.ui.terminal.glyphs import ASCII
 from charrnn.ui.terminal.letters import spelled
 from charrnn.ui.terminal.log_chart import Line, log_chart
 from charrnn.ui.terminal.sparkline import sparkline
+from charrnn.ui.terminal.tables import table
 
 WIDTH = 94  # at most, where the terminal has room
 LABEL = 6
@@ -38,7 +38,7 @@ EMPHASIS = "bold magenta"
 
 @dataclass(frozen=True)
 class Pen:
-    """What the console can show: `look` for cells, bars and glyphs of its encoding."""
+    """Draws for one console; `look` has the colours and glyphs it can show."""
 
     console: Console
     look: Look
@@ -91,7 +91,7 @@ class Pen:
         return "".join(self.glyph(ch) + " " * (columns - 1) for ch in text)
 
     def legend(self, scale: float) -> Text:
-        """What the cells of a heat map stand for."""
+        """The meaning of the colours, or bars, of a heat map."""
         if self.look.colour:
             key = Text().join(self.heat([k / 4 * scale], scale, 2) for k in range(-4, 5))
         else:
@@ -114,7 +114,7 @@ def vocabulary(data: OneHot, pen: Pen) -> RenderableType:
 
 
 def vectors(data: OneHot, pen: Pen) -> RenderableType:
-    """A row a character, 1 at its id."""
+    """A row for each character, with 1 at its id."""
     rows = []
     for ch, id_, vector in zip(WORD, data.ids, data.vectors, strict=True):
         row = Text()
@@ -148,14 +148,12 @@ def column(data: OneHot, pen: Pen) -> RenderableType:
 
 
 def parts(data: OneStep, pen: Pen) -> RenderableType:
-    """The sum and the squeeze, a row a unit."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
+    """The sum and the squeeze, a row for each unit."""
     bars = [""] if pen.width >= 70 else []
-    for name in ("", "W_ih x[t]", "+ W_hh h[t-1]", "+ b", "= a[t]", "tanh", *bars):
-        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
+    grid = table(("", "W_ih x[t]", "+ W_hh h[t-1]", "+ b", "= a[t]", "tanh", *bars), left=("",))
     arrays = zip(data.from_input, data.from_before, data.bias, data.a, data.h, strict=True)
     for unit, (x, before, b, a, h) in enumerate(arrays):
-        table.add_row(
+        grid.add_row(
             Text(f"unit {unit}", "dim"),
             f"{x:+.2f}",
             f"{before:+.2f}",
@@ -164,7 +162,7 @@ def parts(data: OneStep, pen: Pen) -> RenderableType:
             Text(f"{h:+.2f}", EMPHASIS),
             *([_around_zero(float(h), pen)] if bars else []),
         )
-    return table
+    return grid
 
 
 def _around_zero(value: float, pen: Pen, width: int = 8) -> Text:
@@ -228,14 +226,13 @@ def curve(data: Losses, pen: Pen) -> RenderableType:
 
 def flow(data: Backwards, pen: Pen) -> RenderableType:
     """∂loss/∂h at every step: a heat map, each step on its own scale, and the norms."""
-    norms = np.linalg.norm(data.d_h, axis=1)
     text = pen.reading(backwards.READ, 4)
     rows: list[tuple[str, Text | str, str]] = [("read", text, "")]
     for unit in range(data.d_h.shape[1]):
         # Square roots, so that steps a thousand times apart are still seen.
         signed = np.sign(data.d_h[:, unit]) * np.sqrt(abs(data.d_h[:, unit]))
         rows.append((f"dh{unit}", pen.heat(signed, float(np.sqrt(abs(data.d_h).max())), 4), ""))
-    shown = "".join(f"{_short(n):<8}" if k % 2 == 0 else "" for k, n in enumerate(norms))
+    shown = "".join(f"{_short(n):<8}" if k % 2 == 0 else "" for k, n in enumerate(data.norms))
     rows.append(("norm", shown.rstrip(), ""))
     return Text("\n").join(
         [
@@ -251,14 +248,12 @@ def _short(value: float) -> str:
 
 def check(data: Backwards, pen: Pen) -> RenderableType:
     """Analytic and numeric gradient of a few weights."""
-    table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
-    for name in ("weight", "by backward", "by nudging", "difference"):
-        table.add_column(name, no_wrap=True, justify="left" if name == "weight" else "right")
+    grid = table(("weight", "by backward", "by nudging", "difference"), left=("weight",), gap=3)
     for (row, col), analytic, numeric in zip(backwards.CHECKED, data.analytic, data.numeric, strict=True):
-        table.add_row(
+        grid.add_row(
             f"W_hh[{row}, {col}]", f"{analytic:+.9f}", f"{numeric:+.9f}", f"{abs(analytic - numeric):.0e}"
         )
-    return table
+    return grid
 
 
 # ------------------------------------------------------------------------------------------------
@@ -280,17 +275,14 @@ def _chart(lines: Sequence[Line], pen: Pen) -> Text:
 
 def burst(data: Vanishing, pen: Pen) -> RenderableType:
     """Losses of both trainings at a few steps."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
     at = (1, 2, 3, 10, 30, 60, vanishing.STEPS) if pen.width >= 70 else (1, 2, 3, vanishing.STEPS)
-    table.add_column("loss at step", no_wrap=True)
-    for step in at:
-        table.add_column(str(step), justify="right", no_wrap=True)
+    grid = table(("loss at step", *map(str, at)), left=("loss at step",))
     for name, losses in (("not clipped", data.free), (f"clipped to ±{vanishing.CLIP:g}", data.clipped)):
         values = [
             Text(_loss(losses[step - 1])) if step <= len(losses) else Text("burst", "red") for step in at
         ]
-        table.add_row(pen.text(name), *values)
-    return table
+        grid.add_row(pen.text(name), *values)
+    return grid
 
 
 def _loss(value: float) -> str:
@@ -368,10 +360,8 @@ def trace(data: Counter, pen: Pen) -> RenderableType:
         rows.append(
             (f"c{unit}", pen.heat(values, float(abs(values).max()), 3), f"r {data.correlations[unit]:+.2f}")
         )
-    up, down = data.steps
-    step = (up - down) / 2
-    counted = "".join(f"{round(value):<3}" for value in data.c[:, data.cell] / step)
-    rows.append((f"c{data.cell}", Text(counted, EMPHASIS), f"in steps of {step:+.2f}"))
+    counted = "".join(f"{round(value):<3}" for value in data.counted)
+    rows.append((f"c{data.cell}", Text(counted, EMPHASIS), f"in steps of {data.step:+.2f}"))
     return Text("\n").join(
         [pen.rows(rows), pen.rows([("scale", pen.legend(1.0), "times the row's largest")])]
     )
@@ -390,7 +380,7 @@ def reach(data: Counter, pen: Pen) -> RenderableType:
     )
 
 
-# Chapter and name of a picture -> what draws it.
+# Chapter and name of a picture -> the function that draws it.
 PICTURES: dict[tuple[str, str], Callable[[Any, Pen], RenderableType]] = {
     ("one_hot", "vocabulary"): vocabulary,
     ("one_hot", "vectors"): vectors,

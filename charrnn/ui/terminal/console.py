@@ -9,7 +9,7 @@ from charrnn.ui.terminal.text import escape
 
 
 class Console(rich.console.Console):
-    """Views escape what they show, to know how wide it is; what one of them forgot is escaped here."""
+    """Views escape text themselves, to know its width; text that one of them forgot is escaped here."""
 
     def render(
         self, renderable: rich.console.RenderableType, options: rich.console.ConsoleOptions | None = None

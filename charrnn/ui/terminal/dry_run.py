@@ -27,7 +27,7 @@ def rows(run: DryRun) -> Iterator[tuple[str, str]]:
     yield "split", f"{run.training_characters:,} train · {run.validation_characters:,} validation"
     yield "vocabulary", f"{run.vocabulary:,}"
     yield "model", architecture(run.model)
-    yield "parameters", f"{run.parameters:,}, {run.parameters / run.training_characters:,.2f} a character"
+    yield "parameters", f"{run.parameters:,}, {run.parameters / run.training_characters:,.2f} per character"
     yield "memory", f"about {memory(run.memory_bytes)}"
     yield (
         "speed",

@@ -13,12 +13,12 @@ from typing import Literal
 
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.findings import Finding, Inspection, Preview
 from charrnn.interpret.passages import Passage
+from charrnn.ui.terminal import tables
 from charrnn.ui.terminal.colours import STEPS, step_of, step_style
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.glyphs import ASCII, DIGITS, UNICODE, Glyphs, has_unicode
@@ -27,7 +27,7 @@ from charrnn.ui.terminal.sparkline import sparkline
 Style = Literal["auto", "colour", "bars", "digits"]
 
 GUESS_ROWS = 5
-GUTTER = 6  # columns at the left that say what a row is
+GUTTER = 6  # columns at the left for the name of a row
 PROFILE = 12  # columns of a response profile
 
 
@@ -89,10 +89,10 @@ def rows(passage: Passage, width: int, look: Look) -> Iterator[tuple[int, int]]:
 
 
 def passage_view(passage: Passage, width: int, look: Look) -> Text:
-    """The text in rows, each between what it is labelled with and what the cell does there.
+    """The text in rows, each between its labels and the signal of the cell.
 
     label  ━ where the concept is on, or bars for a count; left out where a row has none
-    text   one glyph a character, on the colour of the cell's signal
+    text   one glyph per character, on the colour of the cell's signal
     cell   without colour: a bar or digit for the signal
     next   the most probable next characters, the best one first
     """
@@ -148,7 +148,7 @@ def _bar(value: float, scale: float, bars: str) -> str:
 
 
 def legend(passage: Passage, look: Look) -> Text:
-    """What the colours or bars, and the marks above the text, stand for."""
+    """The meaning of the colours or bars, and of the marks above the text."""
     text = Text(f"{'cell':<{GUTTER}}{-passage.scale:+.2f} ")
     if look.colour:
         for step in range(-STEPS, STEPS + 1):
@@ -174,18 +174,15 @@ EMPHASIS = {"tracker": "bold", "none": "dim"}
 
 
 def table(findings: Sequence[Finding], width: int, look: Look) -> RenderableType:
-    """One line a finding. Narrow terminals lose the columns that say least."""
+    """One line per finding. Narrow terminals lose the least important columns."""
     lines = [_cells(f, look) for f in findings]
     widths = {name: max(cell_len(name), *(cell_len(line[name]) for line in lines)) for name in COLUMNS}
     shown = list(COLUMNS)
     for name in LEAST_FIRST:
         if sum(widths[n] + GAP for n in shown) - GAP > width:
             shown.remove(name)
-    grid = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, show_edge=False)
-    for name in shown:
-        left = name in ("concept", "verdict", "profile")
-        header = Text("+-" if name == "±" and look.glyphs is ASCII else name)
-        grid.add_column(header, no_wrap=True, justify="left" if left else "right")
+    headers = ["+-" if name == "±" and look.glyphs is ASCII else name for name in shown]
+    grid = tables.table(headers, left=("concept", "verdict", "profile"), gap=GAP, header_style="bold")
     for f, line in zip(findings, lines, strict=True):
         grid.add_row(*(Text(line[name], EMPHASIS.get(f.verdict, "")) for name in shown))
     return grid
@@ -216,9 +213,9 @@ def number(value: float, digits: int = 3) -> str:
 
 
 NOTE = (
-    "confirm, select, memory: AUC of what is on or off (chance .5), Spearman's rho of a count (chance 0). "
-    "p: how often chance does as well. cause: nats by which holding the cell moves the log-odds of the "
-    "expected character; controls: the most that cells like it do."
+    "confirm, select, memory: AUC for a concept that is on or off (chance .5), Spearman's rho for a count "
+    "(chance 0). p: how often chance does as well. cause: how far, in nats, holding the cell moves the log-odds "
+    "of the expected character; controls: the most that similar cells move it."
 )
 
 
@@ -240,14 +237,14 @@ def report(
         for name, passage in (("agrees best", best), ("agrees worst", worst)):
             parts += [
                 Text(),
-                Text(f"where it {name}, from character {passage.start:,}", "dim"),
+                Text(f"where it {name}, starting at character {passage.start:,}", "dim"),
                 passage_view(passage, width, look),
             ]
     return Group(*parts, Text())
 
 
 def remarks(inspection: Inspection, *, refusals: bool = True) -> RenderableType:
-    """What else was seen, and with ``refusals`` what was left out and why."""
+    """Notes, and with ``refusals`` the concepts that were not judged and why."""
     lines = list(inspection.notes)
     for reason in dict.fromkeys(refusal.reason for refusal in inspection.refusals if refusals):
         names = ", ".join(r.concept for r in inspection.refusals if r.reason == reason)
@@ -264,7 +261,7 @@ WHERE = {
 
 
 def explain(f: Finding) -> str:
-    """A finding in a few clauses."""
+    """A finding in one sentence."""
     score = "AUC" if f.kind == "bool" else "rho"
     clauses = [
         f"{score} {number(f.confirm_score)} on text it was not chosen on, {WHERE[f.kind, f.sign]} "
@@ -306,9 +303,9 @@ def preview_line(preview: Preview, look: Look) -> Text:
 
 def concept_list() -> RenderableType:
     """The built-in concepts with their rules."""
-    grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False)
-    for name in ("concept", "kind", "rule"):
-        grid.add_column(name, no_wrap=name != "rule")
+    headers = ("concept", "kind", "rule")
+    grid = tables.table(headers, left=headers, header_style="bold")
+    grid.columns[-1].no_wrap = False
     for concept in BUILT_IN.values():
         kind = "control" if concept.control else concept.kind
         grid.add_row(Text(concept.name), Text(kind), Text(concept.rule))

@@ -1,4 +1,4 @@
-"""Saturation of gates on a terminal: one small plot a gate, left-saturated across, right-saturated up."""
+"""Saturation of gates on a terminal: one small map per gate, left-saturated across, right-saturated up."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -24,7 +24,7 @@ ROLES = {
 
 
 def gate_map(gate: GateSaturation, glyphs: Glyphs) -> Text:
-    """The units of one gate as a map of how many lie where, and what share is nearly always open or shut."""
+    """How many units of one gate lie where, and its mean share of open and shut."""
     column = np.minimum((gate.left * COLUMNS).astype(int), COLUMNS - 1)
     row = np.minimum((gate.right * ROWS).astype(int), ROWS - 1)
     units = np.zeros((ROWS, COLUMNS), int)
@@ -41,7 +41,7 @@ def gate_map(gate: GateSaturation, glyphs: Glyphs) -> Text:
 
 
 def gates_view(gates: Sequence[GateSaturation], width: int, glyphs: Glyphs = UNICODE) -> RenderableType:
-    """A row of plots for each layer, as many beside each other as the width holds, and what they mean."""
+    """The maps of each layer, as many side by side as fit the width, and a legend."""
     beside = max(1, (width + 2) // (COLUMNS + 4))
     parts: list[RenderableType] = []
     for layer, group in groupby(gates, key=lambda gate: gate.layer):

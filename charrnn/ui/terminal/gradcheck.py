@@ -1,4 +1,4 @@
-"""The check of the gradients as a table: a line an array, with its error and whether it passed."""
+"""The check of the gradients as a table: one line per array, with its error and whether it passed."""
 
 import math
 from collections.abc import Sequence
@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from charrnn.config import ModelConfig, as_dict
@@ -15,22 +14,18 @@ from charrnn.nn.gradcheck import EPSILON
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.glyphs import has_unicode
 from charrnn.ui.terminal.letters import spelled
+from charrnn.ui.terminal.tables import table
 
 
 def view(title: str, checks: Sequence[TensorCheck], console: Console) -> RenderableType:
-    """What was checked, the table, and the verdict in a line."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="dim")
-    table.add_column("gradient of", no_wrap=True)
-    table.add_column("shape", no_wrap=True)
-    table.add_column("checked", justify="right", no_wrap=True)
-    table.add_column("norm", justify="right", no_wrap=True)
-    table.add_column("error", justify="right", no_wrap=True)
-    table.add_column("")
+    """A title, the table, and the verdict in one line."""
+    headers = ("gradient of", "shape", "checked", "norm", "error", "")
+    grid = table(headers, left=("gradient of", "shape", ""))
     wide = console.width >= 80
     for check in checks:
         size = math.prod(check.shape)
         checked = f"{check.checked:,}" + (f" of {size:,}" if check.checked < size and wide else "")
-        table.add_row(
+        grid.add_row(
             Text(check.name),
             Text(spelled("×".join(map(str, check.shape)), console), "dim"),
             Text("all" if check.checked == size else checked),
@@ -41,13 +36,13 @@ def view(title: str, checks: Sequence[TensorCheck], console: Console) -> Rendera
     failed = [check.name for check in checks if not check.passed]
     if failed:
         names = ", ".join(failed)
-        verdict = Text(f"FAILED: {names}. Here backward is not the derivative of forward.", "bold red")
+        verdict = Text(f"FAILED: {names}. The backward pass is wrong there.", "bold red")
     else:
         verdict = Text(f"All {len(checks)} agree: backward is the derivative of forward.", "bold green")
     return Group(
         Text(spelled(title, console), "bold"),
         Text(),
-        table,
+        grid,
         Text(),
         verdict,
         Text(

@@ -1,4 +1,4 @@
-"""Gradient flow on a terminal: a logarithmic plot, a table by distance, and what else decides it."""
+"""Gradient flow on a terminal: a logarithmic plot, a table by distance, spectral radii and clipping."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from charrnn.interpret.gradient_flow import Clipping, NetworkFlow
+from charrnn.ui.terminal import tables
 from charrnn.ui.terminal.card import card
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.glyphs import glyphs_of
@@ -20,7 +21,7 @@ DISTANCES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
 def view(flows: Sequence[NetworkFlow], title: str, console: Console) -> RenderableType:
-    """The whole of it."""
+    """The chart, the table and the remarks, below a title."""
     lines = list(series(flows))
     height = min(CHART_ROWS[1], max(CHART_ROWS[0], console.height // 2 - 1))
     first = flows[0].flow
@@ -53,14 +54,12 @@ def _name(flow: NetworkFlow, array: str, layer: int, *, many: bool) -> str:
 
 
 def table(flows: Sequence[NetworkFlow], console: Console) -> Table:
-    """A row a distance, a column a line; and by what a step multiplies."""
+    """A row for each distance, a column for each line; last, the factor of one step."""
     lines = list(series(flows))
     shown = lines[: max(1, (min(console.width, WIDEST) - 12) // 11)]
     last = flows[0].flow.distance
-    grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
-    grid.add_column("distance k", justify="right", no_wrap=True)
-    for line in shown:
-        grid.add_column(Text(line.name), justify="right", no_wrap=True, min_width=9)
+    names = (f"{line.name:>9}" for line in shown)
+    grid = tables.table(["distance k", *names], left=(), header_style="bold")
     for k in sorted({*(k for k in DISTANCES if k < last), last}):
         grid.add_row(str(k), *(f"{line.values[k]:.2e}" for line in shown))
     factors = [
@@ -70,8 +69,8 @@ def table(flows: Sequence[NetworkFlow], console: Console) -> Table:
         if array == "h" or flow.flow.c is not None
         for layer in range(flow.config.layers)
     ]
-    names = [Text(spelled(_times(factor), console), "bold") for factor in factors[: len(shown)]]
-    grid.add_row(Text("each step", "dim"), *names)
+    steps = [Text(spelled(_times(factor), console), "bold") for factor in factors[: len(shown)]]
+    grid.add_row(Text("each step", "dim"), *steps)
     return grid
 
 
@@ -93,9 +92,9 @@ def remarks(flows: Sequence[NetworkFlow]) -> Iterator[tuple[str, str]]:
 
 
 def clipping_in_words(clipping: Clipping | None) -> str:
-    """How often clipping acted, as far as the run's records tell."""
+    """How often clipping acted, according to the run's records."""
     if clipping is None:
-        return "not recorded: no gradient norms of a run lie beside this model"
+        return "not recorded: there are no gradient norms of a run beside this model"
     if not clipping.clip_norm and not clipping.clip_value:
         return "off in this run"
     steps = f"{clipping.recorded:,} recorded steps"
@@ -108,13 +107,14 @@ def clipping_in_words(clipping: Clipping | None) -> str:
         words.append(
             f"--clip-value {clipping.clip_value:g} acted in "
             + (f"at most {share:.0%} of {steps}" if share else f"none of {steps}")
-            + ": those whose whole norm is above it (single numbers are not recorded)" * bool(share)
+            + ": in those, the norm of the whole gradient is above it (single numbers are not recorded)"
+            * bool(share)
         )
     return "; ".join(words)
 
 
 def title_of(flows: Sequence[NetworkFlow], text: str) -> str:
-    """What was measured, on what."""
+    """The networks measured, and the text."""
     config = flows[0].config
     if len(flows) == 1:
         fresh = "" if flows[0].trained else "fresh "

@@ -25,7 +25,7 @@ NUMBER = (int, float)
 
 
 def view(info: Info, console: Console) -> Group:
-    """The whole of it."""
+    """The card, the loss curve and the verdict."""
     parts: list[RenderableType] = [
         Text(plain(str(info.model), console), "bold", overflow="fold"),
         Text(),
@@ -39,7 +39,7 @@ def view(info: Info, console: Console) -> Group:
 
 
 def rows(info: Info) -> Iterator[tuple[str, str]]:
-    """The card, as far as the file tells."""
+    """The card: every line that the file has values for."""
     training = info.training
     yield "model", f"{architecture(info.config)}, {info.parameters:,} parameters, {info.dtype}"
     symbols = "bytes" if info.level == "byte" else "characters"
@@ -67,12 +67,15 @@ def rows(info: Info) -> Iterator[tuple[str, str]]:
             yield name, losses(loss)
     part = at(training, "validation_part", "symbols", kind=int), curve_loss(training)
     if isinstance(part[1], NUMBER) and part[0] is not None:
-        yield "on a part", f"{losses(part[1])}, on {part[0]:,} symbols from all over, as in the curve below"
+        yield (
+            "on a part",
+            f"{losses(part[1])}, on {part[0]:,} symbols from all parts of it, as in the curve below",
+        )
     if snapshots := info.snapshots:
         steps = ", ".join(f"{int(file.stem):,}" for file in snapshots)
         yield "snapshots", f"{len(snapshots)}, of step {steps}; together: --model {snapshots[0].parent}"
     if changed := at(training, "settings", kind=dict):
-        yield "settings", "; ".join(_unlike_defaults(changed)) or "all as by default"
+        yield "settings", "; ".join(_unlike_defaults(changed)) or "all defaults"
     if command := at(training, "command_line", kind=str):
         yield "command", command
     if changes := at(training, "changes", kind=list):

@@ -1,4 +1,4 @@
-"""Writing together with a model: a person's words, the model's, undo."""
+"""Writing a text in turn with a model."""
 
 from collections.abc import Callable
 
@@ -9,15 +9,15 @@ from charrnn.ui.terminal.text import escaped
 
 CHOICES = 9
 
-HELP = """Type what comes next, or:
-  (empty line)  the model goes on      /1 … /9  take one of its next characters
-  /undo         take back the last     /quit    end, as Ctrl-D does
+HELP = """Type the text that comes next, or:
+  (empty line)  let the model continue  /1 … /9  take one of its next characters
+  /undo         undo the last addition  /quit    end (or Ctrl-D)
 """
 
 
 @blas_threads()
 def converse(sampler: Sampler, ask: Callable[[str], str], write: Callable[[str], None]) -> str:
-    """Let a person and the model of `sampler` go on with its prime in turn; returns their text.
+    """Let a person and the model of `sampler` continue its prime in turn; returns the text.
 
     ask : gives the answer to a question, as `input` does; write : shows text
     """

@@ -1,4 +1,4 @@
-"""Lines of a text in a table on a terminal, with how surprising each is."""
+"""Lines of a text in a table on a terminal, each with its surprise."""
 
 import math
 

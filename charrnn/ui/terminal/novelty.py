@@ -1,4 +1,4 @@
-"""A sampled text with what is copied in it marked, and a report beneath."""
+"""A sampled text with its copied runs marked, and a report below it."""
 
 from collections.abc import Sequence
 from typing import TextIO
@@ -6,6 +6,7 @@ from typing import TextIO
 from rich.text import Text
 
 from charrnn.novelty.copies import Copy, Novelty, longest_first
+from charrnn.ui.terminal import tables
 from charrnn.ui.terminal.colours import COPIED
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.glyphs import glyphs_of
@@ -34,7 +35,7 @@ def show(
 
 
 def painted(found: Novelty, console: Console, coloured: bool) -> Text:
-    """The text with its copied runs marked; of runs that overlap the later one is marked from where it is alone."""
+    """The text with its copied runs marked; where two overlap, the mark is that of the first."""
     opening, closing = glyphs_of(console).copied
     text, done = Text(), 0
     for k, copy in enumerate(found.copies):
@@ -47,10 +48,10 @@ def painted(found: Novelty, console: Console, coloured: bool) -> Text:
 
 
 def report(found: Novelty, held_out: dict[int, float], least: int) -> list[str]:
-    """What is copied and from where, and how much is new."""
+    """The copied runs with their places, and the share of new n-grams."""
     copies = longest_first(found.copies)
     if not copies:
-        lines = [f"copied: no run of {least} characters or more stands in the training text"]
+        lines = [f"copied: no run of {least} characters or more is in the training text"]
     else:
         runs = "1 run" if len(copies) == 1 else f"{len(copies):,} runs"
         share = f"{found.copied_share:.1%} of the text"
@@ -58,15 +59,13 @@ def report(found: Novelty, held_out: dict[int, float], least: int) -> list[str]:
         lines += [_where(copy, found.text) for copy in copies[:LISTED]]
         if len(copies) > LISTED:
             lines.append(f"  … {len(copies) - LISTED:,} more")
-    rows = [("n-grams", {n: f"n = {n}" for n in found.new_ngrams})]
-    rows.append(("new here", {n: f"{share:.1%}" for n, share in found.new_ngrams.items()}))
-    if held_out:
-        rows.append(("new in held-out text", {n: f"{share:.1%}" for n, share in held_out.items()}))
     if found.new_ngrams:
-        lines += [
-            f"{name:<20}" + "".join(f"{cells.get(n, '-'):>8}" for n in found.new_ngrams)
-            for name, cells in rows
-        ]
+        rows = [("n-grams", *(f"n = {n}" for n in found.new_ngrams))]
+        rows.append(("new here", *(f"{share:.1%}" for share in found.new_ngrams.values())))
+        if held_out:
+            shares = (f"{held_out[n]:.1%}" if n in held_out else "-" for n in found.new_ngrams)
+            rows.append(("new in held-out text", *shares))
+        lines += tables.lines(rows)
     return lines
 
 

@@ -1,4 +1,4 @@
-"""What a probe found, in words."""
+"""The results of a probe."""
 
 import csv
 import io
@@ -8,16 +8,17 @@ import numpy as np
 
 from charrnn.probe.probe import ProbeResult, Share
 from charrnn.text.table import Row
+from charrnn.ui.terminal.tables import lines
 from charrnn.ui.terminal.text import json_text
 
 
 def report(result: ProbeResult) -> Iterator[str]:
-    """A table of who tells how many of the held-out texts right, the model's state first."""
+    """A table of the share of held-out texts that each classifier labels right, the model's state first."""
     labels = ", ".join(f"{label} {count:,}" for label, count in result.labels.items())
     texts = sum(result.labels.values())
     yield f"{texts:,} texts of {len(result.labels)} labels ({labels})"
     if result.repeated_texts:
-        yield f"fitted on {result.training_texts:,}, measured on {result.held_out_texts:,} that are none of these:"
+        yield f"fitted on {result.training_texts:,}, measured on {result.held_out_texts:,} different ones:"
     else:
         yield f"fitted on {result.training_texts:,}, measured on the other {result.held_out_texts:,}:"
     cell = result.cell
@@ -27,12 +28,10 @@ def report(result: ProbeResult) -> Iterator[str]:
         (f"cell {cell.layer}:{cell.cell} alone", cell.held_out),
         (f"always {result.majority_label}", result.majority),
     ]
-    width = max(len(name) for name, _ in rows)
-    yield f"{'':{width}}   right   95 % interval"
-    for name, share in rows:
-        yield f"{name:{width}}  {share.accuracy:6.1%}   {_interval(share)}"
+    cells = [(name, f"{share.accuracy:.1%}", _interval(share)) for name, share in rows]
+    yield from lines([("", "right", "95 % interval"), *cells], gap=3)
     yield (
-        f"cell {cell.layer}:{cell.cell} tells {cell.above} above {cell.threshold:.3g} and {cell.below} otherwise; "
+        f"cell {cell.layer}:{cell.cell} means {cell.above} above {cell.threshold:.3g} and {cell.below} otherwise; "
         f"with permuted labels {cell.chance:.1%} would be right (p = {cell.p_value:.2g})"
     )
 
@@ -43,17 +42,17 @@ def _interval(share: Share) -> str:
 
 
 def predictions(rows: Sequence[Row], labels: Sequence[str], p: np.ndarray, as_json: bool) -> Iterator[str]:
-    """Text, label told and probability of each label, p (N, K): CSV with a header, or a JSON object a line."""
+    """Text, predicted label and probability of each label, p (N, K): CSV with a header, or one JSON object per line."""
     if not as_json:
         yield _csv(["text", "label", *(f"p({label})" for label in labels)])
     for row, each in zip(rows, p, strict=True):
-        told = labels[int(each.argmax())]
+        likeliest = labels[int(each.argmax())]
         if as_json:
             probabilities = dict(zip(labels, each.tolist(), strict=True))
-            found = {"text": row.text, "label": told, "probabilities": probabilities}
+            found = {"text": row.text, "label": likeliest, "probabilities": probabilities}
             yield json_text(found, ascii=False) + "\n"
         else:
-            yield _csv([row.text, told, *(f"{share:.6f}" for share in each)])
+            yield _csv([row.text, likeliest, *(f"{share:.6f}" for share in each)])
 
 
 def _csv(cells: Sequence[str]) -> str:

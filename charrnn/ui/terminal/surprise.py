@@ -1,4 +1,4 @@
-"""A text on a terminal, each character painted by how little the model saw it coming."""
+"""A text on a terminal, each character coloured by its surprise."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +16,7 @@ from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.text import escape, escaped
 
 LEAST = SURPRISE[0][0]
-DIGITS = "0123456789"  # without colour: whole bits under each character, + for more
+DIGITS = "0123456789"  # without colour: whole bits below each character, + from 10
 LONGEST = 4096  # symbols of a line shown in one piece
 
 
@@ -44,7 +44,7 @@ def show(
 
 @dataclass(frozen=True)
 class Look:
-    """What the terminal, or the file, can show: colours or digits, and which characters."""
+    """Whether the terminal, or the file, can show colours, and its encoding."""
 
     coloured: bool
     encoding: str = "utf-8"
@@ -63,7 +63,7 @@ class Look:
 
 
 def legend(coloured: bool) -> Text:
-    """What the colours, or the digits, mean."""
+    """The meaning of the colours, or of the digits."""
     text = Text("bits (-log2 p) of each character: ")
     if not coloured:
         return text.append(f"whole bits under it, nothing below {LEAST}, + from 10")
@@ -120,7 +120,7 @@ def line(vocab: Vocabulary, ids: np.ndarray, bits: np.ndarray, look: Look) -> Te
 
 
 def guesses(vocab: Vocabulary, ids: np.ndarray, surprise: Surprise, look: Look) -> Text:
-    """One line: where it is, what came, and what was held likeliest."""
+    """One line: the place, the character there, and the likeliest ones."""
     before = "".join(
         map(
             str, (_symbol(vocab, s, look) for s in ids[max(0, surprise.place - 20) : surprise.place].tolist())

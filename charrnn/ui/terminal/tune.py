@@ -32,7 +32,7 @@ def tune_listener(*, quiet: bool) -> Iterator["Silent"]:
 
 
 class Silent(Listener):
-    """Tells only what the user should know."""
+    """Notes only."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -88,7 +88,7 @@ class LiveView(Silent):
 
 
 def headline(board: Board) -> str:
-    """What is searched, and how far it is."""
+    """The search and its progress."""
     config = board.config
     ended = sum(trial.state not in ("running", "interrupted") for trial in board.trials)
     of = f" of {board.total}" if board.total is not None else ""
@@ -97,7 +97,7 @@ def headline(board: Board) -> str:
     each = f"{value:,} steps" if name == "max_steps" else f"{duration(60 * value)}"
     return (
         f"{board.corpus}: {config.search} search, {ended}{of} trials of {each} each, "
-        f"{duration(board.seconds)}{limit} gone, {config.jobs} at once"
+        f"elapsed {duration(board.seconds)}{limit}, {config.jobs} at once"
     )
 
 
@@ -147,14 +147,14 @@ def value(setting: object) -> str:
 
 
 def summary(result: TuneResult) -> str:
-    """How the search ended, and what it found."""
+    """How the search ended, and the best trial."""
     why = {"trials": "all trials done", "max_minutes": "time is up", "exhausted": "every setting was tried"}
     counts = {
         state: sum(t.state == state for t in result.trials) for state in ("done", "stopped early", "failed")
     }
-    told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    ended = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     best = result.best
     return (
-        f"{why[result.stopped_because]} after {duration(result.seconds)}: {told}\n"
+        f"{why[result.stopped_because]} after {duration(result.seconds)}: {ended}\n"
         f"best: trial {best.number}, {loss(best)} nats: {words(best.settings)}\nsettings {result.best_toml}"
     )

@@ -11,11 +11,15 @@ from charrnn.ui.terminal.text import json_text, put
 
 
 def corpus(
-    name: Annotated[str | None, typer.Argument(help="A text of the list; without it, the list.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="File or folder to write to; by default NAME.txt here.")
+    name: Annotated[
+        str | None, typer.Argument(help="Name of the text to make; without it, the texts are listed.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file with another content.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="File or folder to write to. Default: NAME.txt in the current folder.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite an existing file that has different content.")
+    ] = False,
     max_bytes: Annotated[
         int | None, typer.Option(min=1, help="python-stdlib only: stop after this many bytes.")
     ] = None,
@@ -43,7 +47,7 @@ def corpus(
         return
     text = library.find(texts, name)
     if max_bytes is not None and not isinstance(text, library.StandardLibrary):
-        raise UsageError(f"--max-bytes goes with python-stdlib only; {name} is made whole or not at all")
+        raise UsageError(f"--max-bytes needs python-stdlib; {name} is always made whole")
     path = library.make(text, out, force)
     put(json_text(library.describe(text) | {"path": str(path)}) if as_json else path)
 

@@ -19,46 +19,52 @@ if TYPE_CHECKING:
 def evaluate(
     files: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[FILE]...", help="Text to score; - is stdin. Several are one text."),
+        typer.Argument(metavar="[FILE]...", help="Files to score, joined into one text; - is stdin."),
     ] = None,
     model: ModelsOption = None,
     split: Annotated[
         Literal["train", "validation", "test"] | None,
-        typer.Option(help="In place of files: a part of the text the model was trained on."),
+        typer.Option(help="Score this part of the model's own training corpus instead of files."),
     ] = None,
     encoding: Annotated[
-        str | None, typer.Option(help="Encoding of the text; by default that of the model's training text.")
+        str | None,
+        typer.Option(help="Encoding of the text. Default: the encoding of the model's training text."),
     ] = None,
     newlines: Annotated[
         Literal["keep", "lf"] | None,
         typer.Option(
-            help="Keep line ends, or make CR LF and CR into LF; by default as in the model's training."
+            help="Line ends: keep them, or turn CR LF and CR into LF. Default: as in the model's training."
         ),
     ] = None,
     unknown: Annotated[
         Literal["error", "skip", "nearest"],
-        typer.Option(help="What to do with characters the model lacks."),
+        typer.Option(help="How to treat characters that the model does not know."),
     ] = "error",
     per_line: Annotated[
         bool,
         typer.Option("--per-line", help="Rank lines by surprise: a table on a terminal, else JSON lines."),
     ] = False,
     order: Annotated[
-        Literal["surprise", "file"], typer.Option(help="With --per-line: the order of the lines.")
+        Literal["surprise", "file"], typer.Option(help="With --per-line: order in which lines are printed.")
     ] = "surprise",
     highlight: Annotated[
         bool,
-        typer.Option("--highlight", help="Show the text painted by surprise; with --json its probabilities."),
+        typer.Option(
+            "--highlight", help="Colour the text by surprise; with --json, print the probabilities instead."
+        ),
     ] = False,
     worst: Annotated[
-        int, typer.Option(min=0, help="With --highlight: places to show the best guesses at.")
+        int,
+        typer.Option(
+            min=0, help="With --highlight: number of most surprising places listed with the best guesses."
+        ),
     ] = 5,
     no_baselines: Annotated[
-        bool, typer.Option("--no-baselines", help="Fit no simple models beside.")
+        bool, typer.Option("--no-baselines", help="Do not fit simple models for comparison.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Score a text: how well it is predicted, beside baselines.
+    """Score a text: how well the model predicts it, compared with baselines.
 
     The text is read in one pass from the zero state. --per-line reads each line on its own, after a newline,
     counts the newline that ends it, and leaves blank lines out. Surprise is what a line costs beyond what
@@ -79,11 +85,13 @@ def evaluate(
     if bool(files) == bool(split):
         raise UsageError("name a FILE to score, or a part of the model's own text with --split, and not both")
     if per_line and highlight:
-        raise UsageError("--per-line and --highlight exclude each other")
+        raise UsageError("--per-line cannot be combined with --highlight")
     if order != "surprise" and not per_line:
-        raise UsageError("--order goes with --per-line")
+        raise UsageError("--order needs --per-line")
     if split and (encoding or newlines or unknown != "error"):
-        raise UsageError("--encoding, --newlines and --unknown go with a FILE, not with --split")
+        raise UsageError(
+            "--encoding, --newlines and --unknown need a FILE; they cannot be combined with --split"
+        )
     _, models = open_models(model)
     form = evaluation.form_of(models[0])
     if form["level"] == "byte" and (encoding or newlines):

@@ -12,14 +12,16 @@ from charrnn.ui.terminal.text import json_text, put, say
 
 def export(
     to: Annotated[
-        Literal["torch", "onnx", "keras"], typer.Option(help="torch: lines to run; onnx, keras: a file.")
+        Literal["torch", "onnx", "keras"],
+        typer.Option(help="Target format; torch prints Python lines to run, onnx and keras write a file."),
     ],
     model: ModelOption = None,
-    out: Annotated[Path | None, typer.Option(help="File to write; it may be there already.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write; an existing one is replaced.")] = None,
     graph: Annotated[
         Literal["step", "sequence", "both"] | None,
         typer.Option(
-            help="onnx: read one symbol a call, or a whole text; both are two files.  [default: sequence]"
+            help="With --to onnx: one symbol per call (step), a whole text (sequence), or two files (both)."
+            "  [default: sequence]"
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -45,7 +47,7 @@ def export(
     if to != "torch" and out is None:
         raise UsageError(f"--to {to} needs a file to write to: --out FILE")
     if graph is not None and to != "onnx":
-        raise UsageError(f"--graph goes with --to onnx, not with --to {to}")
+        raise UsageError(f"--graph needs --to onnx; it cannot be combined with --to {to}")
     file = find_model(model)
     if model is None:
         say(f"model {file}")

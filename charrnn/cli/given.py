@@ -25,7 +25,7 @@ def of_a_resume(ctx: typer.Context, given: dict[str, Any], limits: Collection[st
         past |= set(limits)
     kept -= {name for name in kept & past if origins[name].kind == "file"}
     if left := sorted(where.name for where in origins.values() if where.kind == "environment"):
-        say(f"a run goes on with its own settings, whatever {', '.join(left)} may be")
+        say(f"--resume ignores {', '.join(left)}: the run keeps its own settings")
     return {name: value if name in kept else None for name, value in given.items()}
 
 

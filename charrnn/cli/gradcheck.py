@@ -15,17 +15,21 @@ def gradcheck(
     ctx: typer.Context,
     *,
     model: Annotated[
-        str | None, typer.Option(help="Weights of a model file or run folder, in place of made-up ones.")
+        str | None,
+        typer.Option(help="Model file or run folder to check, instead of a network with random weights."),
     ] = None,
     vocab: Annotated[
-        int | None, typer.Option(min=2, max=100_000, help="Symbols of a made-up network.  [default: 12]")
+        int | None,
+        typer.Option(min=2, max=100_000, help="Vocabulary size of the random network.  [default: 12]"),
     ] = None,
-    seq_length: Annotated[int, typer.Option(min=1, max=10_000, help="Characters in the chunk.")] = 6,
-    batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="Streams side by side.")] = 3,
+    seq_length: Annotated[int, typer.Option(min=1, max=10_000, help="Characters per stream.")] = 6,
+    batch_size: Annotated[int, typer.Option(min=1, max=10_000, help="Number of streams in the batch.")] = 3,
     samples: Annotated[
-        int, typer.Option(min=0, help="Numbers of each tensor to compare, drawn at random; 0 is all.")
+        int, typer.Option(min=0, help="Numbers to compare per tensor, drawn at random; 0 compares all.")
     ] = 100,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of weights, text and draws.")] = 1,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed for the random weights, text and choice of numbers.")
+    ] = 1,
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
@@ -56,7 +60,7 @@ def gradcheck(
     if model is None:
         network = made_up_network(ModelConfig(**given), vocab or 12, rng)
     else:
-        refuse(ctx, ("vocab", *settings), "is for a made-up network; that of --model is what it is")
+        refuse(ctx, ("vocab", *settings), "cannot be combined with --model, whose network is fixed")
         trained = load_model(find_model(model)).network
         network = Network(trained.config, trained.vocab_size, np.float64)
         network.theta[...] = trained.theta

@@ -12,24 +12,31 @@ from charrnn.ui.terminal.text import json_text, put
 def gradient_flow(
     ctx: typer.Context,
     model: Annotated[
-        str | None, typer.Option(help="A model file or run folder, in place of fresh networks.")
+        str | None,
+        typer.Option(help="Model file or run folder to measure, instead of freshly initialised networks."),
     ] = None,
     cell: Annotated[
         Literal["all", "rnn", "gru", "lstm"] | None,
-        typer.Option(help="Of fresh networks.  [default: all, side by side]"),
+        typer.Option(help="Cell type of the fresh networks.  [default: all, side by side]"),
     ] = None,
     layers: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Of fresh networks.  [default: 1]")
+        int | None, typer.Option(min=1, max=64, help="Layers of the fresh networks.  [default: 1]")
     ] = None,
     hidden: Annotated[
-        int | None, typer.Option(min=1, max=65536, help="Of fresh networks.  [default: 128]")
+        int | None,
+        typer.Option(min=1, max=65536, help="Hidden units per layer of the fresh networks.  [default: 128]"),
     ] = None,
     text: Annotated[
         str | None,
-        typer.Option(help="A text file, or -; by default what was held out, or for fresh networks noise."),
+        typer.Option(
+            help="Text file to read, - for stdin. Default: the held-out text of the model; random symbols for "
+            "fresh networks."
+        ),
     ] = None,
-    distance: Annotated[int, typer.Option(min=1, max=10_000, help="How many steps back to go.")] = 50,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of fresh weights and of noise.")] = 1,
+    distance: Annotated[
+        int, typer.Option(min=1, max=10_000, help="How many steps back to follow the gradient.")
+    ] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for fresh weights and random symbols.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Show how a loss's gradient fades with distance.
@@ -53,7 +60,7 @@ def gradient_flow(
     from charrnn.ui.terminal.card import stdout_console
 
     if model is not None:
-        refuse(ctx, ("cell", "layers", "hidden"), "is for fresh networks; that of --model is what it is")
+        refuse(ctx, ("cell", "layers", "hidden"), "cannot be combined with --model, whose network is fixed")
     if model is not None:
         file = find_model(model)
         loaded = load_model(file)

@@ -12,8 +12,8 @@ from charrnn.ui.terminal.text import json_text, put, say
 
 
 def import_model(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A torch state dict, saved as .safetensors.")],
-    out: Annotated[Path, typer.Option(help="Model file to write; it may be there already.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Torch state dict, saved as .safetensors.")],
+    out: Annotated[Path, typer.Option(help="Model file to write; an existing one is replaced.")],
     vocab: Annotated[
         str | None,
         typer.Option(
@@ -23,21 +23,23 @@ def import_model(
     ] = None,
     level: Annotated[
         Literal[LEVELS],  # type: ignore[valid-type]
-        typer.Option(help="byte: the ids are byte values, and --vocab is not needed."),
+        typer.Option(
+            help="Symbols of the model: characters, given by --vocab, or byte, whose ids are the byte values."
+        ),
     ] = "char",
     cell: Annotated[
         Literal[CELLS] | None,  # type: ignore[valid-type]
-        typer.Option(help="What the file must hold; by default whatever its shapes say."),
+        typer.Option(help="Cell type that the file must hold. Default: inferred from its shapes."),
     ] = None,
     nonlinearity: Annotated[
         Literal[NONLINEARITIES],  # type: ignore[valid-type]
-        typer.Option(help="Of a vanilla RNN, which no shape tells."),
+        typer.Option(help="Activation of a plain RNN (cannot be inferred from shapes)."),
     ] = "tanh",
     embedding: Annotated[
-        str | None, typer.Option(help="Tensor or module of the embedding, where that cannot be told.")
+        str | None, typer.Option(help="Name of the embedding tensor or module, where it cannot be inferred.")
     ] = None,
     head: Annotated[
-        str | None, typer.Option(help="Tensor or module of the head, where that cannot be told.")
+        str | None, typer.Option(help="Name of the head tensor or module, where it cannot be inferred.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

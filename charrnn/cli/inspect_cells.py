@@ -25,35 +25,49 @@ Style = Literal["auto", "colour", "bars", "digits"]
 def inspect_cells(
     model: ModelOption = None,
     text: Annotated[
-        str | None, typer.Option(help="A text file, or -; by default what was held out in training.")
+        str | None,
+        typer.Option(help="Text file to read, - for stdin. Default: the text held out in training."),
     ] = None,
     concept: Annotated[
         list[str] | None,
-        typer.Option(help="A name from --list, or NAME=between:A..B, span:RE, count:RE;reset=RE, depth:A|B."),
+        typer.Option(
+            help="Concept to look for: a name from --list, or NAME=between:A..B, span:RE, count:RE;reset=RE, depth:A|B."
+        ),
     ] = None,
     expect: Annotated[
-        str | None, typer.Option(metavar="CHAR=+|-", help="What your NAME should make more or less likely.")
+        str | None,
+        typer.Option(
+            metavar="CHAR=+|-",
+            help="Characters that your own concept should make more (+) or less (-) likely.",
+        ),
     ] = None,
     cell: Annotated[
         str | None,
         typer.Option(
             metavar="L:K",
-            help="Only show cell K of layer L; --csv or --json gives its value at each character.",
+            help="Show only cell K of layer L; --csv or --json gives its value at each character.",
         ),
     ] = None,
-    gates: Annotated[bool, typer.Option("--gates", help="Only show how often gates are saturated.")] = False,
-    top: Annotated[int, typer.Option(min=1, help="Cells to report for a concept.")] = 1,
-    passages: Annotated[int, typer.Option(min=0, help="Findings to show on text.")] = 3,
-    guesses: Annotated[bool, typer.Option("--guesses", help="Five most probable next characters.")] = False,
-    style: Annotated[Style, typer.Option(help="How a cell's value is shown.")] = "auto",
-    no_causal: Annotated[bool, typer.Option("--no-causal", help="Do not hold cells.")] = False,
-    list_: Annotated[bool, typer.Option("--list", help="Name the concepts and their rules.")] = False,
+    gates: Annotated[bool, typer.Option("--gates", help="Show only how often gates are saturated.")] = False,
+    top: Annotated[int, typer.Option(min=1, help="Cells to report per concept.")] = 1,
+    passages: Annotated[int, typer.Option(min=0, help="Number of findings to show on passages of text.")] = 3,
+    guesses: Annotated[
+        bool, typer.Option("--guesses", help="Show the five most probable next characters in the passages.")
+    ] = False,
+    style: Annotated[Style, typer.Option(help="How cell values are drawn on the text.")] = "auto",
+    no_causal: Annotated[
+        bool, typer.Option("--no-causal", help="Skip the causal test, which holds cells at fixed values.")
+    ] = False,
+    list_: Annotated[
+        bool, typer.Option("--list", help="List the built-in concepts and their rules, and exit.")
+    ] = False,
     as_json: JsonOption = False,
     as_csv: Annotated[
         bool, typer.Option("--csv", help="The findings, or with --cell its values, as CSV on stdout.")
     ] = False,
     html: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Also write a web page to explore.")
+        str | None,
+        typer.Option(metavar="FILE", help="Also write the result to this file as a web page to explore."),
     ] = None,
 ) -> None:
     """Find cells for quotations, lengths, nesting, …; prove it.
@@ -73,9 +87,9 @@ def inspect_cells(
     from charrnn.ui.terminal import findings as view
 
     if as_json + as_csv > 1 or (as_csv and gates) or (cell and gates):
-        raise UsageError("--json and --csv exclude each other, and --gates excludes --cell and --csv")
+        raise UsageError("--json cannot be combined with --csv, nor --gates with --cell or --csv")
     if html is not None and (gates or list_):
-        raise UsageError("--html excludes --gates, which its page shows, and --list")
+        raise UsageError("--html cannot be combined with --list, nor with --gates, which its page shows")
     out = _Output("json" if as_json else "csv" if as_csv else "terminal", style, passages, guesses, html)
     if html is not None:
         check_target(html)

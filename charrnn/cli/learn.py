@@ -9,7 +9,7 @@ from charrnn.errors import UsageError
 
 
 def learn(
-    chapter: Annotated[int | None, typer.Option(metavar="N", help="Only this chapter, 1 to 9.")] = None,
+    chapter: Annotated[int | None, typer.Option(metavar="N", help="Show only chapter N, 1 to 9.")] = None,
     no_input: Annotated[
         bool, typer.Option("--no-input", help="Print everything at once and ask nothing.")
     ] = False,

@@ -14,8 +14,8 @@ ModelsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
-        help="A model file or run folder; by default the newest run under ./runs. Given several times, or a "
-        "folder of snapshots (RUN/snapshots), the models' probabilities are averaged.",
+        help="Model file or run folder. Default: the newest run under ./runs. The probabilities of several models, "
+        "or of a folder of snapshots (RUN/snapshots), are averaged.",
     ),
 ]
 

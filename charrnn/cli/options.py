@@ -11,9 +11,9 @@ from charrnn.cli.origin import Command, origin
 from charrnn.cli.settings_file import ConfigOption
 from charrnn.config import check_value
 
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")]
 ModelOption = Annotated[
-    str | None, typer.Option(help="A model file or run folder; by default the newest run under ./runs.")
+    str | None, typer.Option(help="Model file or run folder. Default: the newest run under ./runs.")
 ]
 
 

@@ -87,7 +87,7 @@ def _tell_of_misspelt_variables(ctx: Any) -> None:
     for name in os.environ:
         if name.startswith(PREFIX) and name not in known | OTHERS:
             for near in difflib.get_close_matches(name, known, 1, cutoff=0.9):
-                say(f"{name} is no option's variable and has no effect; {near} is one")
+                say(f"Ignoring unknown {name}; did you mean {near}?")
 
 
 def commands_of(ctx: Any) -> dict[str, Any]:

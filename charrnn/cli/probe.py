@@ -16,26 +16,40 @@ Unknown = Literal["error", "skip", "nearest"]
 
 def probe(
     labels: Annotated[
-        str | None, typer.Argument(metavar="[CSV]", help="Texts with labels to fit on; - is stdin.")
+        str | None,
+        typer.Argument(metavar="[CSV]", help="CSV file of labelled texts to fit the probe on; - is stdin."),
     ] = None,
     model: ModelOption = None,
-    text_column: Annotated[str | None, typer.Option(help="Name of the column with the texts.")] = None,
-    label_column: Annotated[str | None, typer.Option(help="Name of the column with the labels.")] = None,
-    held_out: Annotated[float, typer.Option(min=0, max=1, help="Share of the texts to measure on.")] = 0.2,
-    seed: Annotated[int, typer.Option(min=0, help="Which texts these are.")] = 1,
-    unknown: Annotated[Unknown, typer.Option(help="What to do with characters the model lacks.")] = "error",
+    text_column: Annotated[
+        str | None, typer.Option(help="Name of the CSV column that holds the texts.")
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(help="Name of the CSV column that holds the labels.")
+    ] = None,
+    held_out: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the texts held out to measure accuracy on.")
+    ] = 0.2,
+    seed: Annotated[int, typer.Option(min=0, help="Seed for choosing the held-out texts.")] = 1,
+    unknown: Annotated[
+        Unknown, typer.Option(help="How to treat characters that the model does not know.")
+    ] = "error",
     out: Annotated[
-        str | None, typer.Option(help="Where to save the probe; by default beside the model.")
+        str | None, typer.Option(help="File to save the probe to. Default: beside the model.")
     ] = None,
     predict: Annotated[
-        str | None, typer.Option(metavar="CSV", help="Tell the labels of these texts instead; - is stdin.")
+        str | None,
+        typer.Option(
+            metavar="CSV", help="Predict the labels of the texts in this CSV instead of fitting; - is stdin."
+        ),
     ] = None,
     probe_file: Annotated[
-        str | None, typer.Option("--probe", help="With --predict: the saved probe.")
+        str | None, typer.Option("--probe", help="With --predict: saved probe to use.")
     ] = None,
     features: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Write the state after each text to FILE.csv or FILE.npz instead."),
+        typer.Option(
+            metavar="FILE", help="Write the state after each text to FILE.csv or FILE.npz instead of fitting."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -43,8 +57,8 @@ def probe(
 
     A linear classifier is fitted on the state after each text and measured on held-out texts, beside one of
     character n-grams, the single cell that does best, and the commonest label. The CSV has a text and a label
-    a row, under the names text and label, or in its first two columns when it has no header. --predict
-    writes CSV, or with --json a JSON object a line. --features writes a row per text: its line in the file,
+    per row, under the names text and label, or in its first two columns when it has no header. --predict
+    writes CSV, or with --json one JSON object per line. --features writes a row per text: its line in the file,
     its label where --label-column names one, and the state of every cell (c of an LSTM, otherwise h).
 
     \b

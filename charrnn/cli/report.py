@@ -18,14 +18,17 @@ STAGES = {
 def report(
     run: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="A run folder; by default the newest under ./runs."),
+        typer.Argument(metavar="[RUN]", help="Run folder. Default: the newest under ./runs."),
     ] = None,
-    html: Annotated[str, typer.Option(metavar="FILE", help="The web page to write.")] = "report.html",
+    html: Annotated[str, typer.Option(metavar="FILE", help="File to write the web page to.")] = "report.html",
     text: Annotated[
-        str | None, typer.Option(help="A text file to measure on; by default what was held out in training.")
+        str | None, typer.Option(help="Text file to measure on. Default: the text held out in training.")
     ] = None,
     causal: Annotated[
-        bool, typer.Option("--causal", help="Also hold cells, to prove what they do. Takes longer.")
+        bool,
+        typer.Option(
+            "--causal", help="Also run the causal test, which holds cells at fixed values; takes longer."
+        ),
     ] = False,
 ) -> None:
     """Write a run as one web page.

@@ -26,27 +26,35 @@ Strings = list[str] | None
 def sample(
     model: ModelsOption = None,
     prime: Annotated[
-        str, typer.Option(help="Text to continue; @FILE takes it from a file, - from stdin.")
+        str, typer.Option(help="Text to continue; @FILE reads it from a file, - from stdin.")
     ] = "",
     temp: Annotated[
         str,
-        typer.Option(help="Temperature: below 1 is safer, above 1 bolder; 0 the likeliest. A list compares."),
+        typer.Option(
+            help="Temperature: below 1 is safer, above 1 bolder, 0 takes the likeliest. A list (0.5,1) compares."
+        ),
     ] = str(SamplingConfig.temperature),
     stop: Annotated[
         Strings,
-        typer.Option(help=r"End before this text (\n is a newline) or that of @FILE. May be repeated."),
+        typer.Option(help=r"Stop before this text (\n is a newline) or the text in @FILE. May be repeated."),
     ] = None,
     clamp: Annotated[
-        Strings, typer.Option(help="Hold a cell's signal: layer:cell=value. May be repeated.")
+        Strings,
+        typer.Option(
+            help="Hold the signal of a cell at a value, given as layer:cell=value. May be repeated."
+        ),
     ] = None,
     beam: Annotated[
-        int, typer.Option(min=0, max=10_000, help="Search the likeliest text with this many beams.")
+        int,
+        typer.Option(
+            min=0, max=10_000, help="Search for the likeliest text with this many beams; 0 samples instead."
+        ),
     ] = 0,
     interactive: Annotated[
-        bool, typer.Option("--interactive", help="Write together with the model.")
+        bool, typer.Option("--interactive", help="Write a text together with the model, taking turns.")
     ] = False,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Control characters as they are, on a terminal too.")
+        bool, typer.Option("--raw", help="Print control characters unescaped on a terminal too.")
     ] = False,
     novelty: Annotated[
         bool, typer.Option("--novelty", help="Mark the passages that are copied from the training text.")

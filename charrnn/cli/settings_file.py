@@ -21,7 +21,7 @@ ConfigOption = Annotated[
         metavar="FILE",
         is_eager=True,
         callback=lambda ctx, value: _use_file(ctx, value),
-        help="A TOML file of options; the command line and CHARRNN_ variables go over it.",
+        help="TOML file of options. Precedence: command line > CHARRNN_ variable > --config > preset > default.",
     ),
 ]
 

@@ -23,17 +23,21 @@ def train(
         list[str] | None, typer.Argument(help="Text files, folders, patterns, or - for stdin.")
     ] = None,
     *,
-    out: Annotated[str | None, typer.Option(help="Run folder; by default runs/<corpus>-<time>.")] = None,
-    preset: Annotated[str | None, typer.Option(help=f"Settings to begin from: {', '.join(PRESETS)}.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Run folder to write. Default: runs/<corpus>-<time>.")
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help=f"Named settings to start from: {', '.join(PRESETS)}.")
+    ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with the newest run, or the one in --out, where it stopped."),
+        typer.Option("--resume", help="Continue the newest run, or the one in --out, from where it stopped."),
     ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite a run, or resume with another corpus or settings.")
     ] = False,
     init_from: Annotated[
-        str | None, typer.Option(help="A model file or run folder whose weights to start from.")
+        str | None, typer.Option(help="Model file or run folder whose weights training starts from.")
     ] = None,
     dry_run: Annotated[
         bool,
@@ -45,7 +49,7 @@ def train(
     as_scalars: Annotated[
         bool, typer.Option("--tensorboard", help="Follow metrics.jsonl for TensorBoard, in RUN/tensorboard.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say only what goes wrong.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only warnings and errors.")] = False,
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:

@@ -18,18 +18,18 @@ def tune(
     corpus: Annotated[list[str] | None, typer.Argument(help="Text files, folders or patterns.")] = None,
     *,
     space: Annotated[
-        str | None, typer.Option(help="A TOML file of what to try; without it, the options that matter most.")
+        str | None, typer.Option(help="TOML file of settings to try. Default: the options that matter most.")
     ] = None,
     out: Annotated[
-        str | None, typer.Option(help="Folder of the search; by default tuning/<corpus>-<time>.")
+        str | None, typer.Option(help="Folder of the search. Default: tuning/<corpus>-<time>.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the newest search, or the one in --out.")
+        bool, typer.Option("--resume", help="Continue the newest search, or the one in --out.")
     ] = False,
     show_space: Annotated[
         bool, typer.Option("--show-space", help="Print the default space, a file for --space, and exit.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say only what goes wrong.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print only warnings and errors.")] = False,
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:

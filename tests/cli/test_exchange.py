@@ -115,7 +115,7 @@ def test_import_takes_back_what_torch_would_load(charrnn):
         ("export --to tflite", 2, "Invalid value for '--to'"),
         ("export --to torch --out lines.py --model m.safetensors", 2, "--to torch writes no file"),
         ("export --to onnx --model m.safetensors", 2, "--to onnx needs a file to write to: --out FILE"),
-        ("export --to keras --graph step --out k --model m.safetensors", 2, "--graph goes with --to onnx"),
+        ("export --to keras --graph step --out k --model m.safetensors", 2, "--graph needs --to onnx"),
         (
             "export --to keras --out m.safetensors --model m.safetensors",
             2,

@@ -212,11 +212,15 @@ def test_gradcheck_fails_where_a_gradient_is_wrong(charrnn, monkeypatch):
 @pytest.mark.parametrize(
     ("line", "code", "message"),
     [
-        ("gradcheck --model run --hidden 4", 2, "--hidden is for a made-up network"),
-        ("gradcheck --model run --vocab 4", 2, "--vocab is for a made-up network"),
+        (
+            "gradcheck --model run --hidden 4",
+            2,
+            "--hidden cannot be combined with --model, whose network is fixed",
+        ),
+        ("gradcheck --model run --vocab 4", 2, "--vocab cannot be combined with --model"),
         ("gradcheck --model nowhere", 4, "nowhere"),
         ("gradcheck --hidden 0", 2, "--hidden is 0"),
-        ("gradient-flow --model run --cell rnn", 2, "--cell is for fresh networks"),
+        ("gradient-flow --model run --cell rnn", 2, "--cell cannot be combined with --model"),
         ("gradient-flow --model nowhere", 4, "nowhere"),
         ("gradient-flow --model run", 3, "does not tell what it was trained on"),
         (
@@ -241,9 +245,11 @@ def test_a_setting_that_does_not_go_with_a_model_is_named_as_it_was_given(
     Path("file.toml").write_text("hidden = 5\n")
     done = charrnn(f"{command} --model run --config file.toml")
     assert (done.code, done.out) == (2, "")
-    assert done.err.startswith("charrnn: hidden (file.toml, line 1) is for ")
+    assert done.err.startswith("charrnn: hidden (file.toml, line 1) cannot be combined with --model")
     monkeypatch.setenv("CHARRNN_LAYERS", "2")
-    assert charrnn(f"{command} --model run").err.startswith("charrnn: CHARRNN_LAYERS is for ")
+    assert charrnn(f"{command} --model run").err.startswith(
+        "charrnn: CHARRNN_LAYERS cannot be combined with --model"
+    )
 
 
 # ------------------------------------------------------------------------------------------------

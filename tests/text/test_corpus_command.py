@@ -93,7 +93,7 @@ def test_force(run):
         (["nothing"], "no text 'nothing'"),
         (["--force"], "need the name of a text"),
         (["--out", "a"], "need the name of a text"),
-        (["shipped", "--max-bytes", "5"], "--max-bytes goes with python-stdlib only"),
+        (["shipped", "--max-bytes", "5"], "--max-bytes needs python-stdlib"),
     ],
 )
 def test_wrong_usage(run, arguments, message):

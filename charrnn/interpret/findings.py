@@ -50,6 +50,7 @@ MOST_CHARACTERS = 100_000  # of a longer text the first ones are read: memory gr
 FEWEST_RUNS = 30  # of either class
 # Memory below this says little of the state, however unlikely by chance, on the scale of `excess`.
 MEMORY_FLOOR: dict[Kind, float] = {"bool": 0.4, "count": 0.2}
+CHANCE: dict[Kind, float] = {"bool": 0.5, "count": 0.0}  # AUC and ρ of a cell that knows nothing
 BEFORE, AFTER = 8, 24  # characters around an opening in a bool's response profile
 TOGETHER = 3
 CSV_COLUMNS = (
@@ -212,7 +213,7 @@ class Inspection:
         }
 
     def as_csv(self) -> str:
-        """One row a finding under a row of names; what is a list in JSON is left out."""
+        """One row per finding under a row of names; the lists of the JSON are left out."""
         table = io.StringIO()
         writer = csv.DictWriter(table, CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
@@ -235,8 +236,8 @@ def inspect_cells(
     concepts : names of built-in ones, definitions as --concept takes them (``name=span:[A-Z][a-z]+``), or Concepts;
         a string is one concept
     text : should be text the model was not trained on; its first MOST_CHARACTERS are read
-    top : findings a concept, at most
-    causal : whether to hold cells and see what is predicted; needs ``signal`` "cell"
+    top : findings per concept, at most
+    causal : whether to hold cells and see how predictions change; needs ``signal`` "cell"
     signal : tanh(c) of an LSTM ("cell") or its h ("hidden"); RNN and GRU have h only
 
     Raises DataError for a text that is too short or has characters the model does not know, and UsageError
@@ -247,18 +248,54 @@ def inspect_cells(
     if len(text) > MOST_CHARACTERS:
         notes.append(f"read the first {MOST_CHARACTERS:,} of {len(text):,} characters")
         text = text[:MOST_CHARACTERS]
+    wanted = _wanted(concepts)
+    labels = {concept.name: concept.label(text) for concept in wanted}
+    previews = tuple(_preview(concept, labels[concept.name], text) for concept in wanted)
+    recording = record(model, text, signal=signal)
+    searches, refusals = _find(recording, list(labels.values()))
+    judge = _Judge(model, recording, causal and (signal == "cell" or model.config.cell != "lstm"))
+    findings = []
+    for search in searches:
+        probe = judge.probe(search.label)
+        for index in search.ranked[:top]:
+            confirmed = judge.confirm(search, index)
+            test = judge.hold(search, confirmed)
+            findings.append(judge.finding(search, confirmed, test, probe))
+        if note := judge.not_monotone(search):
+            notes.append(note)
+    findings.sort(key=lambda f: (VERDICTS.index(f.verdict), -_strength(f)))
+    return Inspection(tuple(findings), tuple(refusals), previews, labels, recording, tuple(notes))
+
+
+def _wanted(concepts: str | Sequence[Concept | str] | None) -> list[Concept]:
+    """The concepts that are asked for, each of its own name."""
     if concepts is None:
-        concepts = [concept for concept in BUILT_IN.values() if not concept.control]
+        return [concept for concept in BUILT_IN.values() if not concept.control]
     given = [concepts] if isinstance(concepts, str) else concepts
     wanted = [parse_concept(one) if isinstance(one, str) else one for one in given]
     if len({concept.name for concept in wanted}) < len(wanted):
         raise UsageError("--concept names the same concept twice; give each a name of its own")
-    labels = {concept.name: concept.label(text) for concept in wanted}
-    previews = tuple(_preview(concept, labels[concept.name], text) for concept in wanted)
-    recording = record(model, text, signal=signal)
+    return wanted
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One label's search through the cells.
+
+    scores : (M,), of SELECT; ranked : the cells that have one, best first; null : chance on CONFIRM
+    """
+
+    label: Label
+    scores: np.ndarray
+    ranked: list[int]
+    null: Chance
+
+
+def _find(recording: Recording, labels: list[Label]) -> tuple[list[_Search], list[Refusal]]:
+    """Rank the cells by their scores on SELECT, for each label that the text can judge."""
     refusals, judged = [], []
-    for label in labels.values():
-        off, on = class_runs(*_part(label, slice(recording.select.start, len(text))))
+    for label in labels:
+        off, on = class_runs(*_part(label, slice(recording.select.start, len(recording.text))))
         if min(off, on) < FEWEST_RUNS:
             reason = f"fewer than {FEWEST_RUNS} stretches on or off in this text"
             refusals.append(Refusal(label.name, reason, min(off, on)))
@@ -268,22 +305,16 @@ def inspect_cells(
         recording.signals[:, recording.select], [_part(one, recording.select) for one in judged]
     )
     nulls = chance(recording.signals[:, recording.confirm], [_part(one, recording.confirm) for one in judged])
-    judge = _Judge(model, recording, causal and (signal == "cell" or model.config.cell != "lstm"))
-    findings = []
+    searches = []
     for label, scores, null in zip(judged, select, nulls, strict=True):
         strength = np.abs(excess(scores, label.kind))
         ranked = [int(m) for m in np.argsort(-strength, kind="stable") if np.isfinite(strength[m])]
         if null is None or not ranked:
-            refusals.append(
-                Refusal(label.name, "no cell has a score: one class only, or all signals constant")
-            )
-            continue
-        probe = judge.probe(label)
-        findings += [judge.finding(label, scores, null, probe, m, ranked) for m in ranked[:top]]
-        if label.kind == "count" and (note := judge.not_monotone(label, strength[ranked[0]])):
-            notes.append(note)
-    findings.sort(key=lambda f: (VERDICTS.index(f.verdict), -_strength(f)))
-    return Inspection(tuple(findings), tuple(refusals), previews, labels, recording, tuple(notes))
+            reason = "no cell has a score: one class only, or all signals constant"
+            refusals.append(Refusal(label.name, reason))
+        else:
+            searches.append(_Search(label, scores, ranked, null))
+    return searches, refusals
 
 
 def _strength(finding: Finding) -> float:
@@ -306,8 +337,25 @@ def _preview(concept: Concept, label: Label, text: str) -> Preview:
     return Preview(concept.name, concept.rule, prevalence, pieces, concept.user_defined)
 
 
+@dataclass(frozen=True)
+class _Confirmed:
+    """The figures of one cell on CONFIRM, along the sign that SELECT chose; level : of `excess`, by chance."""
+
+    index: int
+    sign: int
+    score: float
+    memory: float
+    table: float
+    matched: float
+    steady: float
+    threshold: Threshold | None
+    p_value: float
+    level: float
+    verdict: Verdict  # as far as no cell is held
+
+
 class _Judge:
-    """What turns a chosen cell into a finding: figures of CONFIRM, the causal test and the verdict."""
+    """Makes findings of chosen cells: the figures of CONFIRM, the causal test and the verdict."""
 
     def __init__(self, model: Model, recording: Recording, causal: bool) -> None:
         self.model, self.recording, self.causal = model, recording, causal
@@ -317,35 +365,33 @@ class _Judge:
         r = self.recording
         return probe_score(r.signals, label.values, label.mask, label.kind, r.select, r.confirm)
 
-    def not_monotone(self, label: Label, rho: float) -> str | None:
-        """A cell that follows a count up and down again, where that tells far more than the best rank."""
-        r = self.recording
+    def not_monotone(self, search: _Search) -> str | None:
+        """A note on a cell that follows a count up and down again, where that tells far more than the best rank."""
+        r, label = self.recording, search.label
+        if label.kind != "count":
+            return None
         eta = eta_squared(r.signals[:, r.select], label.values[r.select], label.mask[r.select])
         best = int(np.nanargmax(eta))
-        confirmed = eta_squared(r.signals[[best], r.confirm], label.values[r.confirm], label.mask[r.confirm])[
-            0
-        ]
-        if not confirmed > rho**2 + 0.1:
+        confirmed = self.eta_squared(label, best)
+        if not confirmed > search.scores[search.ranked[0]] ** 2 + 0.1:
             return None
         layer, cell = r.place(best)
         how = f"without rising or falling all the way (η² {confirmed:.2f})"
         return f"{label.name}: cell {layer}:{cell} follows it {how}"
 
-    def finding(
-        self, label: Label, scores: np.ndarray, null: Chance, probe: float, index: int, ranked: list[int]
-    ) -> Finding:
-        r, kind = self.recording, label.kind
-        layer, cell = r.place(index)
-        signal, half = r.signals[index], 0.5 if kind == "bool" else 0.0
-        sign = 1 if scores[index] >= half else -1
+    def eta_squared(self, label: Label, index: int) -> float:
+        """η² of one cell on CONFIRM."""
+        values, mask, _ = _part(label, self.recording.confirm)
+        return float(eta_squared(self.recording.signals[[index], self.recording.confirm], values, mask)[0])
 
-        def along(value: float) -> float:
-            """A score of the signal as one of sign·signal."""
-            return value if sign > 0 else 2 * half - value
-
-        values, mask = label.values[r.confirm], label.mask[r.confirm]
-        confirm = along(score(signal[r.confirm], values, mask, kind))
-        memory = along(memory_score(signal, label, self.characters, r.confirm))
+    def confirm(self, search: _Search, index: int) -> _Confirmed:
+        """Score a chosen cell on CONFIRM, and its memory."""
+        r, label, kind = self.recording, search.label, search.label.kind
+        signal, half = r.signals[index], CHANCE[kind]
+        sign = 1 if search.scores[index] >= half else -1
+        values, mask, _ = _part(label, r.confirm)
+        confirmed = _along(sign, score(signal[r.confirm], values, mask, kind), kind)
+        memory = _along(sign, memory_score(signal, label, self.characters, r.confirm), kind)
         table = character_table(self.characters, label.values, label.mask, r.select)
         table_memory = memory_score(table, label, self.characters, r.confirm)
         threshold, matched, steady = None, float("nan"), float("nan")
@@ -355,44 +401,64 @@ class _Judge:
             threshold = cut.applied(signal[r.confirm][mask], values[mask])
             matched = age_matched_accuracy(signal, label, cut, r.confirm)
         else:
-            steady = along(steady_score(signal, label, self.characters, r.confirm))
-        known = float(excess(probe, kind))
-        p_value, level = null.p_value(index, sign), null.level(1 - ALPHA)
+            steady = _along(sign, steady_score(signal, label, self.characters, r.confirm), kind)
+        p_value, level = search.null.p_value(index, sign), search.null.level(1 - ALPHA)
         verdict: Verdict = "none"
-        if p_value <= ALPHA and np.isfinite(confirm):
+        if p_value <= ALPHA and np.isfinite(confirmed):
             floor = max(MEMORY_FLOOR[kind], level, float(np.nan_to_num(excess(table_memory, kind))))
             lasting = steady if kind == "count" else matched
             holds = excess(memory, kind) > floor and excess(lasting, kind) > MEMORY_FLOOR[kind]
             verdict = "correlate" if holds else "detector"
-        test = None
-        if self.causal and verdict != "none":
-            best = [m % r.hidden for m in ranked if m // r.hidden == layer][:TOGETHER]
-            test = causal_test(self.model, r, label, layer, cell, best)
-            if verdict == "correlate" and test is not None and test.holds(CAUSAL_ALPHA):
-                verdict = "tracker"
+        return _Confirmed(
+            index, sign, confirmed, memory, table_memory, matched, steady, threshold, p_value, level, verdict
+        )
+
+    def hold(self, search: _Search, confirmed: _Confirmed) -> CausalTest | None:
+        """Hold a confirmed cell and see what is predicted; None where there is nothing to test."""
+        if not self.causal or confirmed.verdict == "none":
+            return None
+        layer, cell = self.recording.place(confirmed.index)
+        places = [self.recording.place(m) for m in search.ranked]
+        best = [one for its_layer, one in places if its_layer == layer][:TOGETHER]
+        return causal_test(self.model, self.recording, search.label, layer, cell, best)
+
+    def finding(
+        self, search: _Search, confirmed: _Confirmed, test: CausalTest | None, probe: float
+    ) -> Finding:
+        label, kind, half = search.label, search.label.kind, CHANCE[search.label.kind]
+        layer, cell = self.recording.place(confirmed.index)
+        known = float(excess(probe, kind))
+        verdict = confirmed.verdict
+        if verdict == "correlate" and test is not None and test.holds(CAUSAL_ALPHA):
+            verdict = "tracker"
         return Finding(
             concept=label.name,
             kind=kind,
             layer=layer,
             cell=cell,
-            sign=sign,
-            select_score=along(float(scores[index])),
-            confirm_score=confirm,
-            memory_score=memory,
-            matched_accuracy=matched,
-            steady_score=steady,
-            table_score=table_memory,
-            chance_level=half + (1 - half) * level,
-            p_value=p_value,
+            sign=confirmed.sign,
+            select_score=_along(confirmed.sign, float(search.scores[confirmed.index]), kind),
+            confirm_score=confirmed.score,
+            memory_score=confirmed.memory,
+            matched_accuracy=confirmed.matched,
+            steady_score=confirmed.steady,
+            table_score=confirmed.table,
+            chance_level=half + (1 - half) * confirmed.level,
+            p_value=confirmed.p_value,
             probe_score=probe,
-            locality=max(0.0, float(excess(confirm, kind))) / known if known > 0 else float("nan"),
-            eta_squared=float(eta_squared(signal[None, r.confirm], values, mask)[0]),
-            threshold=threshold,
-            profile=response_profile(signal, label, r.confirm),
+            locality=max(0.0, float(excess(confirmed.score, kind))) / known if known > 0 else float("nan"),
+            eta_squared=self.eta_squared(label, confirmed.index),
+            threshold=confirmed.threshold,
+            profile=response_profile(self.recording.signals[confirmed.index], label, self.recording.confirm),
             predictive=label.predictive,
             causal=test,
             verdict=verdict,
         )
+
+
+def _along(sign: int, value: float, kind: Kind) -> float:
+    """A score of the signal as one of sign·signal."""
+    return value if sign > 0 else 2 * CHANCE[kind] - value
 
 
 def response_profile(signal: np.ndarray, label: Label, part: slice) -> tuple[float, ...]:

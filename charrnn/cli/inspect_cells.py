@@ -157,7 +157,7 @@ def _one_cell(
 
 def _gates(out: _Output, path: Path, model: "Model", text: str) -> None:
     """Show how often the gates are saturated."""
-    from charrnn.interpret.gates import gate_saturation
+    from charrnn.interpret.saturation import gate_saturation
     from charrnn.ui.terminal.gates import gates_view
 
     found = gate_saturation(model, text)

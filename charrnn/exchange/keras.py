@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.config import as_dict
-from charrnn.exchange.gates import reordered
+from charrnn.exchange.gate_order import reordered
 from charrnn.model.model import Model
 
 # Where the gates that Keras wants next to each other stand among ours: i, f, c, o and z, r, h.

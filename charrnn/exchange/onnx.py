@@ -17,7 +17,7 @@ import numpy as np
 
 from charrnn.config import as_dict
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.exchange.gates import reordered
+from charrnn.exchange.gate_order import reordered
 from charrnn.extras import require
 from charrnn.model.model import Model
 

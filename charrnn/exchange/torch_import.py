@@ -37,7 +37,7 @@ show = _short.repr
 
 @dataclass(frozen=True)
 class Reading:
-    """What the tensors of a file are taken for.
+    """The model that the tensors of a file make.
 
     names : our name -> the file's; a bias that is in no file is zero
     """
@@ -104,9 +104,9 @@ def read_shapes(
     rest = {name: shape for name, shape in shapes.items() if name not in found}
     inputs = _shape(shapes, f"{prefix}weight_ih_l0")[1]
     head_names = _head(rest, head, vocab_size, settings["hidden"])
-    others = {
-        n: shape for n, shape in rest.items() if n != head_names["head.weight"] or embedding
-    }  # tied: both
+    others = dict(rest)
+    if not embedding:  # named, the head of tied weights is the embedding too
+        del others[head_names["head.weight"]]
     embedding_names = _embedding(others, embedding, vocab_size, inputs)
     if embedding_names:
         settings["embedding"] = inputs

@@ -103,7 +103,7 @@ def record(model: Model, text: str, *, signal: str = "cell") -> Recording:
 
     signal : "cell" is tanh(c) of the LSTM and h of the others; "hidden" is h of all
 
-    Takes 4·L·H bytes a character. Raises DataError for characters the model does not know.
+    Takes 4·L·H bytes per character. Raises DataError for characters the model does not know.
     """
     ids, ends = encode(model, text)
     starts = fresh_starts(text)

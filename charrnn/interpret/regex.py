@@ -1,7 +1,8 @@
 """Where a user's regular expressions match, in bounded time.
 
-A catastrophic expression such as ``(a+)+$`` can keep `re` busy for years, and nothing in the same process can
-stop it. So the search runs in a fresh interpreter that is killed when its time is up.
+A catastrophic expression such as ``(a+)+$`` can keep `re` busy for years. A signal's handler can stop it, but only
+in the main thread, and callers of the API may be in another. So the search runs in a fresh interpreter that is killed
+when its time is up: one way, whatever the thread.
 """
 
 import json
@@ -23,7 +24,7 @@ json.dump([[m.span() for m in re.finditer(p, text) if m.end() > m.start()] for p
 
 
 def find_spans(patterns: list[str], text: str, seconds: float = SECONDS) -> list[np.ndarray]:
-    """Starts and ends of each pattern's matches that are not empty, one integer array (matches, 2) a pattern.
+    """Starts and ends of each pattern's matches that are not empty, one integer array (matches, 2) per pattern.
 
     Raises UsageError for a pattern that is not a regular expression, or that takes more than ``seconds``.
     """

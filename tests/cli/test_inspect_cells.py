@@ -16,7 +16,7 @@ import charrnn
 from charrnn.cli.inspect_cells import inspect_cells as command
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
 from charrnn.interpret.concepts import BUILT_IN
-from charrnn.interpret.gates import gate_saturation
+from charrnn.interpret.saturation import gate_saturation
 from charrnn.model.model import Model
 
 TEXT = handmade.dialogue(24_000)

@@ -16,11 +16,11 @@ from charrnn.config import ModelConfig
 from charrnn.engines import threads
 from charrnn.engines.threads import VARIABLES, blas_threads, choose_shards, given_threads
 from charrnn.interpret.excerpt import read_excerpt
-from charrnn.interpret.gates import gate_saturation
 from charrnn.interpret.gradient_flow import of_fresh, of_model
 from charrnn.interpret.passages import top_guesses
 from charrnn.interpret.recording import record
 from charrnn.interpret.run_report import surprises_of
+from charrnn.interpret.saturation import gate_saturation
 from charrnn.model.model import Model
 from charrnn.nn.network import Network
 from charrnn.probe import probe

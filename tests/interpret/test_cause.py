@@ -230,3 +230,13 @@ def test_cells_of_equal_weight_are_matched_by_spread_alone():
     spread = np.log(recording.signals[:, recording.select].std(axis=1))
     nearest = np.argsort(np.abs(spread - spread[9]), kind="stable")
     assert matched_controls(model, recording, 0, 9) == [m for m in nearest if m != 9]
+
+
+def test_the_numbers_that_the_pages_speak_of():
+    """Fifty controls bound the p-value at 1/51; up to 48 windows of 20 symbols are read."""
+    model = handmade.model_of("rnn", handmade.random_weights("rnn", hidden=60), hidden=60)
+    recording = record(model, handmade.dialogue(3_000))
+    assert len(matched_controls(model, recording, 0, 9)) == 50
+    label = BUILT_IN["quote"].label(recording.text)
+    experiment = Experiment(model, recording, label, watched_places(recording, label))
+    assert experiment.symbols.shape == (20, 48)

@@ -10,10 +10,10 @@ from charrnn.errors import DataError, UsageError
 from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.excerpt import GUESSES, Excerpt, Span, choose_pieces, read_excerpt
 from charrnn.interpret.findings import Inspection, Preview
-from charrnn.interpret.gates import LEFT, RIGHT, SIGMOIDS, gate_saturation
 from charrnn.interpret.labels import Concept, Label
 from charrnn.interpret.passages import of_findings
 from charrnn.interpret.recording import WARM_UP, Recording, record
+from charrnn.interpret.saturation import LEFT, RIGHT, SIGMOIDS, gate_saturation
 from charrnn.model.model import Model
 from charrnn.runs.card import read_info
 from charrnn.ui.html.page import (

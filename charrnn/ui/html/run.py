@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from charrnn.interpret.findings import Inspection
-from charrnn.interpret.gates import LEFT, RIGHT, GateSaturation
 from charrnn.interpret.gradient_flow import NetworkFlow
 from charrnn.interpret.passages import Passage
 from charrnn.interpret.run_report import RunReport, Surprises
+from charrnn.interpret.saturation import LEFT, RIGHT, GateSaturation
 from charrnn.model.model import Model
 from charrnn.runs.card import settings
 from charrnn.runs.verdict import validations

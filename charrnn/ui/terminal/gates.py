@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from charrnn.interpret.gates import LEFT, RIGHT, GateSaturation
+from charrnn.interpret.saturation import LEFT, RIGHT, GateSaturation
 from charrnn.ui.terminal.glyphs import UNICODE, Glyphs
 
 COLUMNS, ROWS = 20, 10

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from charrnn.config import ModelConfig
 from charrnn.errors import DataError, UsageError
-from charrnn.interpret.gates import GateSaturation, gate_saturation
 from charrnn.interpret.recording import WARM_UP
+from charrnn.interpret.saturation import GateSaturation, gate_saturation
 from charrnn.model import torch_layout
 from charrnn.model.model import Model
 from charrnn.ui.terminal.gates import gates_view

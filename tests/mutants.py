@@ -76,7 +76,15 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     "nn/clipping": {
         "if norm and grad_norm > norm:  ->  if norm and grad_norm >= norm:": "at the limit the factor is 1",
         "if value and grad_norm > value:  ->  if value and grad_norm >= value:": "at the limit no number is over it",
-    }
+    },
+    "interpret/scores": {
+        "BLOCK = 32  ->  BLOCK = 33": "how many cells are ranked at once; each has a row of its own",
+        "for row, (x, order) in enumerate(zip(block, orders, strict=True)):  ->  "
+        "for row, (x, order) in enumerate(zip(block, orders, strict=False)):": "orders has block's shape",
+    },
+    "interpret/cause": {
+        "BATCH = 480  ->  BATCH = 481": "how many windows run side by side; each has a column of its own",
+    },
 }
 
 

@@ -165,6 +165,15 @@ def test_what_failed_is_named_and_what_rounding_did_is_told():
     assert gradcheck.as_json(ModelConfig(), 9, checks)["passed"] is False
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_narrow_table_has_every_verdict_whole(encoding):
+    console = console_of(40, encoding)
+    checks = [TensorCheck("gru.weight_ih_l0", (18, 12), 100, 1.0, 3.2e-9, 0.0)]
+    text = printed(gradcheck.view("title", checks, console), console)
+    mark = "✓ pass" if encoding == "utf-8" else "pass"
+    assert f"gru.weight_ih_l0  3.2e-09  {mark}" in text
+
+
 def test_letters_have_stand_ins_where_they_are_lacking():
     assert spelled("∂loss/∂h ≈ σ(a) ∘ ρ²", console_of(encoding="ascii")) == "dloss/dh ~ sigma(a) * rho^2"
     assert spelled("∂σ\x1b[2J", console_of()) == "∂σ\\x1b[2J"

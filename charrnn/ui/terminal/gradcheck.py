@@ -16,16 +16,19 @@ from charrnn.ui.terminal.glyphs import has_unicode
 from charrnn.ui.terminal.letters import spelled
 from charrnn.ui.terminal.tables import table
 
+NARROW = 62  # columns; below this a row has its name, error and verdict alone
+
 
 def view(title: str, checks: Sequence[TensorCheck], console: Console) -> RenderableType:
     """A title, the table, and the verdict in one line."""
     headers = ("gradient of", "shape", "checked", "norm", "error", "")
-    grid = table(headers, left=("gradient of", "shape", ""))
+    shown = range(len(headers)) if console.width >= NARROW else (0, 4, 5)
+    grid = table([headers[k] for k in shown], left=("gradient of", "shape", ""))
     wide = console.width >= 80
     for check in checks:
         size = math.prod(check.shape)
         checked = f"{check.checked:,}" + (f" of {size:,}" if check.checked < size and wide else "")
-        grid.add_row(
+        cells = (
             Text(check.name),
             Text(spelled("×".join(map(str, check.shape)), console), "dim"),
             Text("all" if check.checked == size else checked),
@@ -33,6 +36,7 @@ def view(title: str, checks: Sequence[TensorCheck], console: Console) -> Rendera
             Text(f"{check.relative_error:.1e}"),
             _mark(check, console),
         )
+        grid.add_row(*(cells[k] for k in shown))
     failed = [check.name for check in checks if not check.passed]
     if failed:
         names = ", ".join(failed)

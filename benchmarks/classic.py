@@ -1,7 +1,7 @@
 """The classic character-level RNN as a plain loop over time steps: what charrnn's preset `min-char-rnn` follows.
 
 The algorithm is that of Karpathy's min-char-rnn (2015): one layer of tanh cells, one stream, chunks of 25
-characters, each character a one-hot column, one matrix product a step and a weight, gradients clipped to
+characters, each character a one-hot column, one matrix product per step and weight, gradients clipped to
 ±5, Adagrad. It is written afresh, shares no code with charrnn and takes no shortcut: it is there to be
 compared with, in numbers by a test and in speed by min_char_rnn.py.
 

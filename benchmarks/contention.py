@@ -137,7 +137,7 @@ def main() -> None:
             times = run(backend, "arrives") | run(backend, "from-the-start")
             found[backend].append(times)
             told = "   ".join(f"{name} {1000 * value:.2f}" for name, value in times.items())
-            print(f"  {backend:6} ms a step: {told}", flush=True)
+            print(f"  {backend:6} ms per step: {told}", flush=True)
     result: dict[str, object] = {
         "shape": shape.name,
         "seconds": seconds,

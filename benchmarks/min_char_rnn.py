@@ -169,11 +169,11 @@ def main() -> None:
         for side in SIDES:
             seconds[side].append(run(side))
         classic, charrnn = (1000 * seconds[side][-1] for side in SIDES)
-        print(f"round {n + 1}: classic {classic:.3f} ms a step, charrnn {charrnn:.3f} ms", flush=True)
+        print(f"round {n + 1}: classic {classic:.3f} ms per step, charrnn {charrnn:.3f} ms", flush=True)
     classic, charrnn = (statistics.median(seconds[side]) for side in SIDES)
     ratio = statistics.median(a / b for a, b in zip(*seconds.values(), strict=True))
     losses = run("compare")
-    print(f"medians: classic {1000 * classic:.3f} ms a step, charrnn {1000 * charrnn:.3f} ms")
+    print(f"medians: classic {1000 * classic:.3f} ms per step, charrnn {1000 * charrnn:.3f} ms")
     print(f"charrnn is {ratio:.2f} times as fast")
     print(
         f"smoothed losses differ by at most {losses['smooth_loss_difference_in_step_nats']:.1e} nats in step, "

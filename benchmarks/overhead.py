@@ -3,7 +3,7 @@
     python benchmarks/overhead.py TEXT [--minutes 3] [--preset default] [--backend auto]
 
 A real run of `charrnn train` on the text, such as tiny-shakespeare, with the default cadence. Everything beside
-the steps is timed where the loop calls it, in this process. Two shares are told: of this run, closing checkpoint
+the steps is timed where the loop calls it, in this process. Two fractions are reported: of this run, closing checkpoint
 and validation included, and of a long run, where each piece costs its typical time as often as it comes: what
 belongs to a validation once in `eval_every` steps, a report ten times as often, a checkpoint every
 `checkpoint_every` seconds. The aim is less than 3 %. The last line is one JSON object.
@@ -68,7 +68,7 @@ def timed_trainer(timer: Timer, made: list[Trainer]) -> Callable[..., Trainer]:
 
 
 def measure(text: Path, minutes: float, settings: dict[str, Any]) -> dict[str, Any]:
-    """Train and tell where the time went."""
+    """Train and report where the time went."""
     timer, made = Timer(), list[Trainer]()
     with (
         tempfile.TemporaryDirectory() as folder,

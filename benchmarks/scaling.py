@@ -20,7 +20,7 @@ LAUNCH_SECONDS = 4e-6  # of a kernel: an assumption
 LAUNCHES_PER_STEP = 2  # product and gates, once the layers of a diagonal run together: an assumption
 
 # All-reduce: seconds = latency + 2 (N - 1)/N bytes / bandwidth.
-NVLINK, NICS, ONE_NIC = 370e9, 370e9, 44e9  # bytes a second
+NVLINK, NICS, ONE_NIC = 370e9, 370e9, 44e9  # bytes per second
 LATENCY = {"node": 20e-6, "network": 60e-6}
 
 
@@ -82,7 +82,7 @@ class Case:
         return latency + 2 * (gpus - 1) / gpus * 4 * self.parameters / bandwidth
 
     def gain(self, gpus: int, network: float, *, more: bool) -> float:
-        """Characters a second over those of one GPU; with `more`, each GPU has as many streams as the one had."""
+        """Characters per second relative to one GPU; with `more`, each GPU has as many streams as the one had."""
         shared = 1 if more else gpus
         seconds = self.step_seconds(shared) + self.all_reduce_seconds(gpus, network)
         return (gpus if more else 1) * self.step_seconds() / seconds
@@ -100,7 +100,7 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 def tables() -> dict[str, str]:
     """Each table by what it is about."""
     large = CASES[1:]
-    networks = (("a port a GPU", NICS), ("one slow port", ONE_NIC))
+    networks = (("one port per GPU", NICS), ("one slow port", ONE_NIC))
     sizes = ["parameters", "operations per character", "with Adagrad", "with Adam", "activations"]
     return {
         "memory": table(
@@ -118,7 +118,7 @@ def tables() -> dict[str, str]:
             ],
         ),
         "one GPU": table(
-            ["LSTM", "products at the peak", "products at 30 %", "launches", "what limits", "characters/s"],
+            ["LSTM", "products at the peak", "products at 30 %", "launches", "limited by", "characters/s"],
             [
                 [
                     case.name,

@@ -8,7 +8,7 @@ of its own, one at a time; the sides of a shape take turns, and there are severa
 machine does meets all of them alike. Figures are medians over the rounds, with the least and the most; ratios are
 medians of the ratios within a round.
 
-The characters a second of charrnn are those that `charrnn train` tells: of the real loop, with its reports and
+For charrnn, characters per second are those that `charrnn train` reports: for the real loop, with its reports and
 checkpoints. Those of the others are of a loop of steps, after a few to warm up. The share of the peak is that of
 bare steps, over what a large matrix product in float32 reached just before, in the same round. `flops` says what is
 counted.
@@ -53,7 +53,7 @@ INSTRUCTION_SETS = {
     "sve": "SVE",
     "asimd": "NEON",
 }
-OTHERS_CORES = 0.15  # more than this, taken by other processes during a measurement, is told
+OTHERS_CORES = 0.15  # if other processes use more than this during a measurement, it is reported
 START_UPS = 5
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -142,7 +142,7 @@ class Run:
     failed: dict[str, str] = field(default_factory=dict)
 
     def measure(self, what: str, module: str, *words: object, python: str = sys.executable) -> Any:
-        """What a process prints, or None when it failed; tells when others used the machine meanwhile."""
+        """The output of a process, or None if it failed; reports if other processes used the machine meanwhile."""
         command = [python, *(["-m", module] if module.startswith("sides.") else [module]), *map(str, words)]
         try:
             found, others = run(command)
@@ -254,7 +254,7 @@ def steps(
     found: dict[str, list[Round]] = {shape.name: [] for shape in shapes}
     for n in range(rounds):
         loads.append(round(os.getloadavg()[0], 2))
-        print(f"round {n + 1} of {rounds}, load {loads[-1]:.2f}; characters a second:", flush=True)
+        print(f"round {n + 1} of {rounds}, load {loads[-1]:.2f}; characters per second:", flush=True)
         for shape in shapes:
             peak = of.measure("peak", "sides.peak", min(1.0, of.seconds))
             peaks += [peak] if peak else []
@@ -270,7 +270,7 @@ def steps(
 
 
 def sampled(of: Run, rounds: int, with_torch: bool) -> dict[str, Any]:
-    """Characters sampled a second: charrnn one text and 64 texts at once, torch's usual loop."""
+    """Characters sampled per second: charrnn one text and 64 texts at once, torch's usual loop."""
     sides = [side for side in sampling.SIDES if side != "torch" or with_torch]
     result: dict[str, Any] = {}
     for hidden in sampling.SIZES:
@@ -322,7 +322,7 @@ def table(results: Mapping[str, Any]) -> str:
             rate, share = figures["chars_per_second"], figures["share_of_peak"]
             lines.append(
                 f"  {side:11}{rate['median']:>11,.0f} chars/s ({rate['min']:,.0f} to {rate['max']:,.0f})"
-                f"{figures['step_ms']['median']:>9.2f} ms a step{figures['gflops']:>8.1f} GFLOP/s"
+                f"{figures['step_ms']['median']:>9.2f} ms per step{figures['gflops']:>8.1f} GFLOP/s"
                 + (f" ({share:.0%} of the peak)" if share is not None else "")
                 + f"{figures['memory_mib']:>7.0f} MiB"
             )

@@ -52,14 +52,14 @@ def share(one: Mapping[str, Any], side: str) -> str:
 
 
 def short(results: Sequence[Mapping[str, Any]]) -> str:
-    """For the README: characters trained on a second, of each side."""
+    """For the README: training characters per second of each program."""
     if not results:
         return f"No result is kept yet; `{COMMAND}` makes one."
     parts = []
     for result in results:
         shapes = result["shapes"].values()
         sides = [side for side in NAMES if any(side in one["sides"] for one in shapes)]
-        header = ["characters a second", *(NAMES[side] for side in sides)]
+        header = ["characters per second", *(NAMES[side] for side in sides)]
         header += ["fast ÷ torch", "numpy ÷ torch", "fast: share of peak"]
         body = [
             [
@@ -89,8 +89,8 @@ def details(result: Mapping[str, Any]) -> str:
     header = [
         "",
         "side",
-        "characters a second: median (least to most)",
-        "ms a step",
+        "characters per second: median (least to most)",
+        "ms per step",
         "GFLOP/s",
         "of the peak",
     ]
@@ -137,7 +137,7 @@ def the_rest(result: Mapping[str, Any]) -> list[str]:
     """Sampling, eval, inspect-cells and start-up."""
     sampled, evaluated = result["sampling_chars_per_second"], result["eval_chars_per_second"] or {}
     names = {"torch": "torch loop", "one": "charrnn, one text", "many": "charrnn, 64 texts at once"}
-    header = ["characters a second", *(f"sampling: {name}" for name in names.values()), "`charrnn eval`"]
+    header = ["characters per second", *(f"sampling: {name}" for name in names.values()), "`charrnn eval`"]
     body = [
         [
             f"LSTM {size.replace('x', '×')}",

@@ -7,7 +7,7 @@
 
 The plain script is what one writes without charrnn: one-hot input, `nn.LSTM`, `nn.Linear`, cross-entropy, the norm
 clipped, Adam (fused), the loss read at each step. Both sides get the same chunks and take turns, a block of steps
-each; figures are medians. The share of the peak is 6 operations a weight and character, over what a large
+each; figures are medians. The share of the peak is 6 operations per weight and character, over what a large
 matrix product reaches in the same precision in the same run.
 
 With --processes N, runs of `charrnn train` by themselves and under torchrun with N processes, with as many
@@ -98,7 +98,7 @@ def charrnn_side(
 
 
 def matmul_peak(device: str, precision: str) -> float:
-    """Operations a second of a large matrix product."""
+    """Operations per second of a large matrix product."""
     n = 8192 if device == "cuda" else 2048
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
@@ -154,7 +154,7 @@ def torchrun(processes: int) -> list[str]:
 
 
 def run_charrnn(processes: int, batch: int, arguments: argparse.Namespace) -> float:
-    """Characters a second of `charrnn train`."""
+    """Characters per second of `charrnn train`."""
     with tempfile.TemporaryDirectory() as folder:
         command = ["-m", "charrnn", "train", str(CORPUS), "--out", f"{folder}/run", "--backend", "torch"]
         command += ["--layers", "2", "--hidden", "128", "--optimizer", "adam", "--threads", "1", "--quiet"]
@@ -165,7 +165,7 @@ def run_charrnn(processes: int, batch: int, arguments: argparse.Namespace) -> fl
 
 
 def run_ddp(processes: int, batch: int, arguments: argparse.Namespace) -> float:
-    """Characters a second of the plain script, with DistributedDataParallel where there are several."""
+    """Characters per second of the plain script, with DistributedDataParallel for several processes."""
     command = [__file__, "--ddp-worker", "--batch", str(batch), "--chunk", str(arguments.chunk)]
     command += ["--steps", str(arguments.steps)]
     done = subprocess.run([*torchrun(processes), *command], check=True, stdout=subprocess.PIPE, text=True)

@@ -1,4 +1,4 @@
-"""Character-level recurrent networks you can read: train, sample, inspect single cells.
+"""Readable character-level recurrent networks: train, sample, inspect single cells.
 
 >>> import charrnn
 >>> result = charrnn.train("corpus.txt", preset="quick")
@@ -8,7 +8,7 @@
 
 from charrnn.errors import UsageError
 
-TYPE_CHECKING = False  # what checkers of types take for true, without the import of `typing`
+TYPE_CHECKING = False  # type checkers treat this as true; avoids importing `typing`
 if TYPE_CHECKING:
     from typing import Any
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from charrnn.sampling.sampler import sample
     from charrnn.score.evaluation import evaluate
 
-# Where each public name lives. It is imported when first used, so that `charrnn --help` needs no numpy.
+# The module of each public name. It is imported on first use, so that `charrnn --help` does not import numpy.
 _HOMES = {
     "Model": "charrnn.model.model",
     "ModelConfig": "charrnn.config",
@@ -42,7 +42,7 @@ __all__ = [
 
 
 def train(*args: "Any", progress: bool = False, **kwargs: "Any") -> "Any":
-    """`charrnn.training.session.train`, which says nothing; `progress=True` shows on stderr how it goes, as the
+    """`charrnn.training.session.train`, which prints nothing. `progress=True` shows progress on stderr, as the
     command does.
     """
     from charrnn.training import session
@@ -51,7 +51,7 @@ def train(*args: "Any", progress: bool = False, **kwargs: "Any") -> "Any":
         return session.train(*args, **kwargs)
     if kwargs.get("listener") is not None:
         raise UsageError(
-            "progress=True cannot be combined with a listener: one of them shows how training goes"
+            "progress=True cannot be combined with listener, which already receives the progress"
         )
     from charrnn.ui.terminal.training import training_listener
 

@@ -1,13 +1,13 @@
-"""The `charrnn` command, also as `python -m charrnn`. Nothing is imported before Ctrl-C is provided for."""
+"""The `charrnn` command, also `python -m charrnn`. Ctrl-C is handled before anything else is imported."""
 
-import _signal as signal  # type: ignore[import-not-found]  # what the module `signal` makes its names of, which takes it milliseconds
+import _signal as signal  # type: ignore[import-not-found]  # importing `signal` itself takes milliseconds, for its enums
 import os
 
 
 def main() -> None:
-    """Run the command line. While it is being imported, and while Python ends, Ctrl-C quits at once.
+    """Run the command line. During imports, and while Python shuts down, Ctrl-C quits at once.
 
-    In between it is a KeyboardInterrupt, unless who started this process had it ignored.
+    In between it raises KeyboardInterrupt, unless the parent process ignored it.
     """
     obeyed = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if obeyed:
@@ -24,7 +24,7 @@ def main() -> None:
 
 
 def _quit(number: int, frame: object) -> None:
-    os._exit(128 + number)  # an exception would be shown by whatever is just being imported or taken down
+    os._exit(128 + number)  # an exception during import or shutdown would show a traceback
 
 
 if __name__ == "__main__":

@@ -1,29 +1,29 @@
-"""Errors a user can act on, each with the exit code its command ends with."""
+"""Errors that a user can act on, each with its exit code."""
 
 
 class CharRNNError(Exception):
-    """A problem to be told in one message: what was wrong, where, and what to do.
+    """A problem reported in one message: what was wrong, where, and what to do.
 
-    Anything else that escapes a command is a defect of ours.
+    Any other exception that leaves a command is a bug in charrnn.
     """
 
     exit_code = 1
 
 
 class UsageError(CharRNNError):
-    """The command was asked for something it cannot mean (exit 2)."""
+    """The options or arguments make no sense (exit 2)."""
 
     exit_code = 2
 
 
 class DataError(CharRNNError):
-    """The text given is missing, empty, too short or not what it was said to be (exit 3)."""
+    """The text is missing, empty, too short or in another format than stated (exit 3)."""
 
     exit_code = 3
 
 
 class ModelError(CharRNNError):
-    """A model or checkpoint is missing, damaged, forged or from a newer version (exit 4)."""
+    """A model or checkpoint is missing, damaged, forged or written by a newer version (exit 4)."""
 
     exit_code = 4
 
@@ -35,7 +35,7 @@ class DivergedError(CharRNNError):
 
 
 class Interrupted(CharRNNError):
-    """A signal ended the work after it was saved (exit 128 + signal number)."""
+    """A signal stopped the command after its work was saved (exit 128 + signal number)."""
 
     def __init__(self, message: str, signal_number: int):
         super().__init__(message)

@@ -1,13 +1,13 @@
-"""Durable, atomic file writing: after a crash at any moment a file is the old one or the new one, whole.
+"""Durable, atomic file writing: after a crash, a file is the complete old one or the complete new one.
 
-The new content goes to a temporary file in the same folder, is forced to the disk, may be checked there,
-and only then takes the name of the old file:
+The new content is written to a temporary file in the same folder, forced to the disk and optionally verified.
+Only then does it replace the old file:
 
     open  write…  fsync  close  [verify]  replace  fsync of the folder
 
-There are two ways to write. `atomic_write` is for names that charrnn chose: it replaces whatever has that
-name, and a symbolic link somebody put there is never followed. `atomic_write_named` is for a path that the
-user gave: a link stays a link, and the file keeps its permissions.
+There are two ways to write. `atomic_write` is for names chosen by charrnn: it replaces any file of that name
+and never follows a symbolic link that somebody put there. `atomic_write_named` is for a path given by the user:
+a link stays a link, and the file keeps its permissions.
 """
 
 import errno
@@ -30,8 +30,8 @@ StrPath = str | os.PathLike[str]
 
 TEMPORARY = re.compile(r"\.charrnn-(\d{1,9})-[0-9a-f]{8}\.tmp")
 
-# Names of temporary files this very process is writing. A process id alone cannot tell them from what a killed
-# process left: in a container every run may be process 1.
+# Names of temporary files that this process is writing. The process id is not enough to tell them from files left by
+# a killed process: in a container, every run may be process 1.
 _open_here: set[str] = set()
 
 _NO_SPACE = "Free some disk space, or write to another disk"
@@ -53,19 +53,19 @@ _ADVICE = {
     errno.EISDIR: _IN_THE_WAY,
 }
 
-# A link is not followed, and a FIFO that somebody put there is not waited for.
+# Never follow a link, and never wait for a FIFO that somebody put there.
 _CAREFUL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def why(error: OSError) -> str:
-    """The system's reason not to write and what to do about it, to end a message with."""
+    """The end of a message: why the system could not write, and what to do about it."""
     advice = _ADVICE.get(error.errno or 0, "Check the disk, or write to another folder")
     return f"{error.strerror or error}. {advice}"
 
 
 @contextmanager
 def telling(path: StrPath) -> Iterator[None]:
-    """Turn an OSError of the block into a CharRNNError: what cannot be written, why, and what to do."""
+    """Turn an OSError in the block into a CharRNNError with the path, the reason and advice."""
     try:
         yield
     except OSError as error:
@@ -74,7 +74,7 @@ def telling(path: StrPath) -> Iterator[None]:
 
 
 class DescriptorFile(io.RawIOBase):
-    """An open descriptor as an unbuffered binary file whose `write` writes all or raises CharRNNError."""
+    """An open descriptor as an unbuffered binary file; `write` writes everything or raises CharRNNError."""
 
     def __init__(self, fd: int, path: StrPath):
         super().__init__()
@@ -100,10 +100,10 @@ class DescriptorFile(io.RawIOBase):
 
 
 class Folder:
-    """A folder whose files are opened by their names in it, never through a link.
+    """A folder whose files are opened by name, never through a link.
 
-    Held open (`fd`), it stays the same folder wherever it is moved and whatever takes its path; without a
-    descriptor its path stands for it.
+    With an open descriptor (`fd`) it stays the same folder even if it is moved or another folder takes its path.
+    Without one, the path is used.
     """
 
     def __init__(self, path: StrPath, fd: int | None = None) -> None:
@@ -113,8 +113,8 @@ class Folder:
     @classmethod
     @contextmanager
     def opened(cls, path: StrPath) -> Iterator["Folder"]:
-        """The folder at a path that may be a link, held open."""
-        if os.name == "nt":  # which opens no folders
+        """Open the folder at a path, which may be a link, and keep it open."""
+        if os.name == "nt":  # Windows cannot open folders
             yield cls(path)
             return
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
@@ -125,7 +125,7 @@ class Folder:
 
     @contextmanager
     def child(self, name: str) -> Iterator["Folder"]:
-        """A folder in this one, held open; OSError where it is a link or no folder."""
+        """Open a subfolder and keep it open. Raises OSError if it is a link or not a folder."""
         if self.fd is None and os.name == "nt":
             yield Folder(self.path / name)
             return
@@ -136,7 +136,7 @@ class Folder:
             os.close(fd)
 
     def make(self, name: str, mode: int = 0o777) -> bool:
-        """Make a folder in this one; false where the name is taken."""
+        """Make a subfolder. Returns False if the name is taken."""
         try:
             os.mkdir(self._at(name), mode, dir_fd=self.fd)
         except FileExistsError:
@@ -144,14 +144,14 @@ class Folder:
         return True
 
     def open(self, name: str, flags: int, mode: int = 0o666) -> int:
-        """A descriptor of a regular file that has no other name; OSError for anything else."""
+        """Open a regular file without hard links and return its descriptor. Raises OSError for anything else."""
         fd = self._open(name, flags, mode)
         try:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode):
                 raise OSError(errno.ENXIO, "it is not a regular file")
             if found.st_nlink > 1:
-                raise OSError(errno.EMLINK, "it is a hard link to a file that has another name too")
+                raise OSError(errno.EMLINK, "it is a hard link: the file has another name too")
         except BaseException:
             os.close(fd)
             raise
@@ -166,7 +166,7 @@ class Folder:
             raise
 
     def stat(self, name: str) -> os.stat_result | None:
-        """What has this name, be it a link; None where nothing has."""
+        """The status of the entry with this name, without following links; None if there is none."""
         try:
             return os.stat(self._at(name), dir_fd=self.fd, follow_symlinks=False)
         except FileNotFoundError:
@@ -186,16 +186,16 @@ class Folder:
         os.replace(self._at(old), self._at(new), src_dir_fd=self.fd, dst_dir_fd=self.fd)
 
     def sync(self) -> None:
-        """Force the names in it to the disk, so that a new or renamed file survives a power cut."""
+        """Force the folder's entries to the disk, so that a new or renamed file survives a power cut."""
         if self.fd is None:
             sync_folder(self.path)
         else:
             _sync(self.fd)
 
     def where(self) -> Path:
-        """A path that leads to it now: its own, or another where it has been moved and the system knows.
+        """A path that leads to the folder now: its own, or its new one if it was moved and the system knows that.
 
-        Raises OSError where there is none, as for a folder that was deleted.
+        Raises OSError if there is none, for example because the folder was deleted.
         """
         if self.fd is None:
             return self.path
@@ -221,18 +221,18 @@ def atomic_write(
     folder: Folder | None = None,
     mode: int | None = None,
 ) -> Iterator[DescriptorFile]:
-    """Replace the file at `path` by what is written in the `with` block: all of it or nothing.
+    """Replace the file at `path` by the content written in the `with` block, completely or not at all.
 
-    A symbolic link of that name is replaced too, not followed. `verify` is called with the path of the
-    finished temporary file and raises if it is not good. Whatever goes wrong, an interrupt included, the
-    temporary file is removed and the previous file stays as it was.
+    A symbolic link of that name is replaced, not followed. `verify` is called with the path of the finished
+    temporary file and raises if the file is wrong. After any failure, including an interrupt, the temporary file
+    is removed and the previous file is unchanged.
 
-    folder : the folder of `path`, where it is held open
-    mode : the permissions of the file; by default those of any new file
+    folder : the open folder of `path`, if the caller has one
+    mode : permissions of the file; by default those of any new file
 
     Yields an unbuffered binary file to write to (write large pieces).
-    Raises CharRNNError, naming the file and the reason, when the system refuses; what the block or `verify`
-    raises passes through.
+    Raises CharRNNError with the file and the reason if the system refuses. Exceptions of the block and of `verify`
+    pass through.
     """
     path = Path(path)
     with _replacing(path, folder or Folder(path.parent), path.name, verify, mode) as file:
@@ -243,8 +243,8 @@ def atomic_write(
 def atomic_write_named(
     path: StrPath, verify: Callable[[Path], object] | None = None
 ) -> Iterator[DescriptorFile]:
-    """As `atomic_write`, for a path that the user named: a symbolic link stays one, and the file it points
-    to is replaced; a file that was there keeps its permissions."""
+    """Like `atomic_write`, for a path given by the user: a symbolic link stays a link and its target is replaced;
+    an existing file keeps its permissions."""
     target = Path(os.path.realpath(path))
     mode = None
     with suppress(OSError):
@@ -257,12 +257,12 @@ def atomic_write_named(
 def _replacing(
     path: StrPath, folder: Folder, name: str, verify: Callable[[Path], object] | None, mode: int | None
 ) -> Iterator[DescriptorFile]:
-    """Replace `name` in `folder`, which messages call `path`."""
+    """Replace `name` in `folder`; messages call it `path`."""
     with telling(path):
         old = folder.stat(name)
     if old is not None and not (stat.S_ISREG(old.st_mode) or stat.S_ISLNK(old.st_mode)):
         raise CharRNNError(  # replacing would destroy even /dev/null
-            f"cannot write {path}: it is not a regular file. Name a file that can be replaced"
+            f"cannot write {path}: it is not a regular file. Choose another path"
         )
     temporary = f".charrnn-{os.getpid()}-{secrets.token_hex(4)}.tmp"
     fd = -1
@@ -289,23 +289,23 @@ def _replacing(
         if fd != -1:
             with suppress(OSError):
                 os.close(fd)
-        with suppress(OSError):  # gone already after a successful replace
+        with suppress(OSError):  # already gone after a successful replace
             folder.unlink(temporary)
         _open_here.discard(temporary)
     try:
         folder.sync()
     except OSError as error:
         raise CharRNNError(
-            f"{path} was written, but the system could not confirm that its folder is on the disk "
-            f"({error.strerror}): the file may be lost in a power cut. Check the disk"
+            f"{path} was written, but the system could not force its folder to the disk "
+            f"({error.strerror}): a power cut could lose the file. Check the disk"
         ) from error
 
 
 def sync_folder(folder: StrPath) -> None:
-    """Force the names in `folder` to the disk, so that a new or renamed file survives a power cut."""
+    """Force the entries of `folder` to the disk, so that a new or renamed file survives a power cut."""
     try:
         fd = os.open(folder, os.O_RDONLY)
-    except PermissionError:  # on Windows always; elsewhere when it may be written but not read
+    except PermissionError:  # always on Windows; elsewhere if the folder is writable but not readable
         return
     try:
         _sync(fd)
@@ -322,7 +322,7 @@ def _sync(fd: int) -> None:
 
 
 def sweep(folder: Folder) -> list[Path]:
-    """Remove the temporary files that killed processes of this machine left in `folder`; returns them."""
+    """Remove temporary files left in `folder` by killed processes of this machine, and return their paths."""
     swept = []
     for name in folder.names():
         match = TEMPORARY.fullmatch(name)
@@ -336,7 +336,7 @@ def sweep(folder: Folder) -> list[Path]:
 def _is_being_written(temporary: str, pid: int) -> bool:
     if pid == os.getpid():
         return temporary in _open_here
-    if os.name == "nt":  # signal 0 is Ctrl-C there; but a file in use cannot be removed either
+    if os.name == "nt":  # signal 0 would be Ctrl-C; but a file in use cannot be removed there anyway
         return False
     try:
         os.kill(pid, 0)

@@ -1,7 +1,7 @@
-"""Files of other people: opened without waiting for anything, and read within bounds.
+"""Reading untrusted files: opening never blocks, and sizes are limited.
 
-A name may lead to a pipe that nobody writes to, to a device, or to a file without an end (as /proc has them,
-of size 0); and a name that stands in a file is a claim of whoever made that file.
+A path may be a pipe without a writer, a device, or an endless file (such as those in /proc, which report size 0).
+A path found inside another file is only a claim by the author of that file.
 """
 
 import errno
@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, NoReturn
 
 from charrnn.files import StrPath
 
-MOST_SETTINGS = 1 << 20  # bytes of a file of settings
-HANDED_OVER = "/dev/"  # /dev/stdin, /dev/fd/63: what the user's shell has opened for us
+MOST_SETTINGS = 1 << 20  # largest settings file, in bytes
+HANDED_OVER = "/dev/"  # /dev/stdin, /dev/fd/63: files opened for us by the user's shell
 NOT_ON_A_DISK = ("/dev", "/proc", "/sys")
 KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -27,11 +27,11 @@ KINDS = (
 
 
 def open_file(path: StrPath) -> BinaryIO:
-    """Open a regular file to read. Raises OSError for anything else, at once: a pipe could wait for ever."""
+    """Open a regular file for reading. Raises OSError at once for anything else: a pipe could block forever."""
     _must_be_regular(os.stat(path).st_mode)
     fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
-        _must_be_regular(os.fstat(fd).st_mode)  # another may have taken the name meanwhile
+        _must_be_regular(os.fstat(fd).st_mode)  # the path may lead to another file by now
         return open(fd, "rb")
     except BaseException:
         os.close(fd)
@@ -39,19 +39,19 @@ def open_file(path: StrPath) -> BinaryIO:
 
 
 def check_file(path: StrPath, most: int) -> None:
-    """Raise OSError unless `read_file` could read this."""
+    """Raise OSError if `read_file` could not read this file."""
     found = os.stat(path)
     if os.fspath(path).startswith(HANDED_OVER) and stat.S_ISFIFO(found.st_mode):
         return
     _must_be_regular(found.st_mode)
     if found.st_size > most:
-        raise OSError(errno.EFBIG, f"it has more than the {most:,} bytes that are read")
+        raise OSError(errno.EFBIG, f"it is larger than the limit of {most:,} bytes")
 
 
 def read_file(path: StrPath, most: int) -> bytes:
-    """All of a file of at most `most` bytes, or of a pipe that the shell has opened for us.
+    """The content of a regular file, or of a pipe opened by the shell, of at most `most` bytes.
 
-    Raises OSError for what is larger or no such file.
+    Raises OSError if it is larger or not such a file.
     """
     name = os.fspath(path)
     is_pipe = name.startswith(HANDED_OVER) and stat.S_ISFIFO(os.stat(name).st_mode)
@@ -60,26 +60,26 @@ def read_file(path: StrPath, most: int) -> bytes:
 
 
 def read_stdin(most: int) -> bytes:
-    """All of stdin. Raises OSError where it has more than `most` bytes, or is closed."""
+    """The content of stdin. Raises OSError if it has more than `most` bytes or is closed."""
     if sys.stdin is None:
         raise OSError(errno.EBADF, "stdin is closed")
     return read_bounded(sys.stdin.buffer, most)
 
 
 def read_bounded(file: BinaryIO, most: int) -> bytes:
-    """All of an open file or stream. Raises OSError where it has more than `most` bytes."""
+    """The content of an open file or stream. Raises OSError if it has more than `most` bytes."""
     content = file.read(most + 1)
-    if content is None:  # a file such as /proc/kmsg, which would have us wait
-        raise OSError(errno.EAGAIN, "there is nothing to read in it now")
+    if content is None:  # a file such as /proc/kmsg, which would block
+        raise OSError(errno.EAGAIN, "it has no content to read now")
     if len(content) > most:
-        raise OSError(errno.EFBIG, f"it has more than the {most:,} bytes that are read")
+        raise OSError(errno.EFBIG, f"it is larger than the limit of {most:,} bytes")
     return content
 
 
 def parse_json(text: bytes | str) -> Any:
-    """The value of a JSON text: no key twice in an object, no NaN or infinity, no integer beyond 64 bits.
+    """Parse JSON strictly: no duplicate keys, no NaN or infinity, no integers beyond 64 bits.
 
-    Raises ValueError; RecursionError where it is nested too deeply.
+    Raises ValueError; RecursionError if it is nested too deeply.
     """
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def parse_json(text: bytes | str) -> Any:
         return value
 
     def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is no JSON number")
+        raise ValueError(f"{constant} is not a JSON number")
 
     return json.loads(
         text, object_pairs_hook=unique, parse_int=whole, parse_float=finite, parse_constant=refuse
@@ -107,7 +107,7 @@ def parse_json(text: bytes | str) -> Any:
 
 
 def why_not_claimed(name: str) -> str | None:
-    """Why a file that another file names is not opened, or None: only files on a disk here are."""
+    """Why a file named by another file must not be opened; None if it may be: a regular file on a local disk."""
     if name.startswith(("//", "\\\\")) or "://" in name:
         return "it is on a network"
     for path in (os.path.abspath(name), os.path.realpath(name)):

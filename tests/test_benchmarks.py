@@ -243,7 +243,7 @@ def test_short_table(suite, table, common):
         "(shares are of the peak just before each shape). 2026-01-02, medians of 5 rounds."
     )
     assert lines[2] == (
-        "| characters a second | charrnn fast | charrnn numpy | torch script | classic loop "
+        "| characters per second | charrnn fast | charrnn numpy | torch script | classic loop "
         "| fast ÷ torch | numpy ÷ torch | fast: share of peak |"
     )
     assert (

@@ -1,8 +1,8 @@
 """The three cells, one vector of cells at one time step: the equations of `charrnn.nn.lstm`, `gru`, `rnn`.
 
-`charrnn.fast.layers` has the loops around them and says what the arrays are. Forward is given W_hh h[t-1]
-and W_ih x[t] + b, gate by gate. Backward puts ∂loss/∂(W_hh h[t-1]) where the gates were, leaves in `dh`
-what reaches h[t-1] by other ways than W_hh, and returns ∂loss/∂(W_ih x[t]).
+`charrnn.fast.layers` has the loops around them and documents the arrays. Forward gets W_hh h[t-1] and
+W_ih x[t] + b for each gate. Backward replaces the gates by ∂loss/∂(W_hh h[t-1]), leaves in `dh` the gradient that
+reaches h[t-1] by other paths than W_hh, and returns ∂loss/∂(W_ih x[t]).
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ Shape = tuple[int, ...]
 
 
 class Place(NamedTuple):
-    """Time, stream, and number of the vector of cells."""
+    """Indices of the time step, the stream and the vector of cells."""
 
     t: Index | int
     b: Index
@@ -27,10 +27,10 @@ class Cell(Protocol):
     states: tuple[str, ...]  # arrays whose last entry is the state after a chunk
 
     def kept(self, T: int, B: int, H: int) -> dict[str, Shape]:
-        """Arrays that forward needs beside those every layer has."""
+        """Arrays that forward needs in addition to those of every layer."""
 
     def sums(self, B: int, H: int) -> dict[str, Shape]:
-        """Arrays that backward begins with at zero, beside those of every layer."""
+        """Arrays that are zero at the start of backward, in addition to those of every layer."""
 
     def forward(self, k: Kernel, at: Place, hidden: Sequence[Vector], x: Sequence[Vector]) -> None: ...
 
@@ -79,7 +79,7 @@ class LSTM:
 
 
 class GRU:
-    """n : (T, B, H); backward puts ∂loss/∂a_n in its place. In a[…, 2] is W_hn h[t-1] + b_hn."""
+    """n : (T, B, H); backward replaces it by ∂loss/∂a_n. a[…, 2] is W_hn h[t-1] + b_hn."""
 
     gates = 3
     states: tuple[str, ...] = ("h",)

@@ -1,8 +1,8 @@
-"""From kernels to functions that Python calls, without holding the interpreter lock.
+"""Compile kernels to functions that Python calls without holding the interpreter lock.
 
-Compiling takes a second or two; the machine code is kept in the cache folder, under a name made of all it
-depends on, and the next run of the same shape loads it in milliseconds. Where the cache is not this user's
-alone, nothing in it is run: the code is compiled each time.
+Compiling takes a second or two. The machine code is kept in the cache folder, under a digest of everything it depends
+on, and the next run of the same shape loads it in milliseconds. If the cache is not private to this user, it is not
+used and the code is compiled each time.
 """
 
 import ctypes
@@ -28,35 +28,35 @@ from charrnn.text.cache import NoCache, open_own, private_folder
 
 Shapes = Mapping[str, Sequence[int]]
 
-KEPT = 300  # files in the cache, of some 10 kB and of up to seven for the shape of a run
+KEPT = 300  # files in the cache; each has about 10 kB, and a run has up to seven
 
 
 @cache
 def register_bytes() -> int:
-    """Width of a vector register here: 64 with AVX-512, else 32 (which LLVM halves where it must)."""
+    """Width of a vector register on this processor: 64 with AVX-512, otherwise 32 (LLVM halves it if necessary)."""
     return 64 if llvm.get_host_cpu_features().get("avx512f") else 32
 
 
 def instruction_set() -> str:
-    """The vector instructions that kernels are compiled to, in a word; the processor's name where neither is had."""
+    """The vector instructions of the kernels, AVX-512 or AVX2; otherwise the processor's name."""
     features = llvm.get_host_cpu_features()
     known = (("avx512f", "AVX-512"), ("avx2", "AVX2"))
     return next((name for flag, name in known if features.get(flag)), str(llvm.get_host_cpu_name()))
 
 
 def tile() -> tuple[int, int]:
-    """The rows and vectors of columns of a product whose sums fit into the registers, beside the vectors that
-    they are made of: there are 32 of them with AVX-512, else 16."""
+    """Rows and vectors of columns of a product whose sums fit in the registers, together with their operands:
+    there are 32 registers with AVX-512, otherwise 16."""
     return (6, 4) if register_bytes() == 64 else (6, 2)
 
 
 def zeros(shape: int | Sequence[int], dtype: np.typing.DTypeLike) -> np.ndarray:
-    """As np.zeros, beginning at a cache line: no vector lies across two."""
+    """Like np.zeros, aligned to a cache line, so that no vector spans two of them."""
     return flat(int(np.prod(shape)), dtype).reshape(shape)
 
 
 class _Plan(NamedTuple):
-    """A kernel to be written: its arguments, and what writes its body."""
+    """A kernel to be compiled: its arguments, and the function that writes its body."""
 
     shapes: Shapes
     body: Callable[[Kernel], None]
@@ -66,7 +66,7 @@ class _Plan(NamedTuple):
 class Program:
     """Kernels compiled together.
 
-    key : all that the kernels depend on beside their names and the shapes of their arguments
+    key : everything the kernels depend on except their names and the shapes of their arguments
     """
 
     def __init__(self, *key: object, dtype: np.typing.DTypeLike = np.float32) -> None:
@@ -75,12 +75,12 @@ class Program:
         self.key = key
         self._plans: dict[str, _Plan] = {}
         self._engine: llvm.ExecutionEngine | None = None
-        self.without_cache = ""  # why the cache was not used, and what to do; for the user
+        self.without_cache = ""  # message for the user if the cache was not used, with advice
 
     def add(
         self, name: str, shapes: Shapes, body: Callable[[Kernel], None], integers: Sequence[str] = ()
     ) -> None:
-        """Plan a kernel; `body` writes it, should it not be in the cache."""
+        """Add a kernel; `body` writes it if it is not in the cache."""
         self._plans[name] = _Plan(shapes, body, integers)
 
     def compile(self) -> None:
@@ -97,7 +97,7 @@ class Program:
             self._load(self._machine_code())
 
     def _load(self, code: bytes) -> bool:
-        """Make machine code ready to be called; false where it lacks one of the kernels."""
+        """Load machine code. Returns False if it lacks one of the kernels."""
         engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine())
         engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         engine.finalize_object()
@@ -105,13 +105,13 @@ class Program:
         return all(engine.get_function_address(name) for name in self._plans)
 
     def bind(self, name: str, *arrays: np.ndarray) -> Callable[[], Any]:
-        """The kernel as a call on these arrays, whose memory it keeps alive."""
+        """A function without arguments that runs the kernel on these arrays and keeps them alive."""
         assert self._engine is not None
         plan = self._plans[name]
         for (argument, shape), array in zip(plan.shapes.items(), arrays, strict=True):
             dtype = np.dtype(np.int64) if argument in plan.integers else self.target.dtype
             fits = array.flags.c_contiguous and array.dtype == dtype and array.size >= np.prod(shape)
-            assert fits, f"{argument} of {name}: {array.dtype} {array.shape} where {dtype} {shape} is wanted"
+            assert fits, f"{argument} of {name}: {array.dtype} {array.shape} instead of {dtype} {shape}"
         address = self._engine.get_function_address(name)
         function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * len(arrays))(address)
         call = partial(function, *[ctypes.c_void_p(array.ctypes.data) for array in arrays])
@@ -124,8 +124,8 @@ class Program:
         written_in = [__file__, *(inspect.getfile(plan.body) for plan in self._plans.values())]
         rooms = frozenset(Path(file).parent for file in written_in)
         processor = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-        told = (self.key, kernels, self.target, processor, llvmlite.__version__, _source_digest(rooms))
-        return hashlib.sha256(repr(told).encode()).hexdigest()
+        parts = (self.key, kernels, self.target, processor, llvmlite.__version__, _source_digest(rooms))
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def _machine_code(self) -> bytes:
         module = ll.Module()
@@ -142,7 +142,7 @@ class Program:
 
 
 def _machine() -> llvm.TargetMachine:
-    """A new one each time: the engine that gets it owns it."""
+    """A new target machine; the engine that receives it owns it."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     return llvm.Target.from_default_triple().create_target_machine(
@@ -157,7 +157,7 @@ def _source_digest(rooms: frozenset[Path]) -> str:
 
 
 def _read(folder: Folder, name: str) -> bytes | None:
-    """Machine code from the cache: the digest before it tells whether it is whole, and that of this name."""
+    """Machine code from the cache; None unless the digest in front of it matches this code and name."""
     try:
         with open(open_own(folder, f"{name}.o"), "rb") as file:
             content = file.read()
@@ -169,8 +169,8 @@ def _read(folder: Folder, name: str) -> bytes | None:
 
 
 def _keep(folder: Folder, name: str, code: bytes) -> None:
-    """Put machine code into the cache, in place of what was not used for longest; where that cannot be
-    written, the next run compiles again."""
+    """Add machine code to the cache and remove the least recently used files. If the cache cannot be written, the
+    next run compiles again."""
     with suppress(OSError, CharRNNError):
         with atomic_write(folder.path / f"{name}.o", folder=folder, mode=0o600) as file:
             file.write(_digest(name, code) + code)

@@ -1,10 +1,10 @@
-"""exp, σ and tanh of a vector, to about the last place.
+"""exp, σ and tanh of a vector, accurate to about the last digit.
 
 exp(x) = 2ⁿ exp(r),  n = round(x / ln 2),  r = x - n ln 2  in ±½ ln 2
-exp(r) - 1 = r + r²/2! + r³/3! + …, up to where the next term is below the rounding of 1
+exp(r) - 1 = r + r²/2! + r³/3! + …, until the next term is below the rounding error of 1
 
-ln 2 is taken in two parts, 355/512 less a little, of which the first has so few bits that n times it is exact
-(Cody and Waite 1980).
+ln 2 is split into two parts, 355/512 and a small correction. The first has so few bits that its product with n is
+exact (Cody and Waite 1980).
 """
 
 import math
@@ -23,7 +23,7 @@ def _split(x: Vector) -> tuple[Vector, Vector]:
     """2ⁿ and exp(r) - 1."""
     kernel, target = x.kernel, x.kernel.target
     mantissa = np.finfo(target.dtype).nmant
-    # Adding 1.5 · 2^mantissa rounds to an integer, which then stands in the low bits of the sum.
+    # Adding 1.5 · 2^mantissa rounds to an integer in the low bits of the sum.
     shifter = 1.5 * 2.0**mantissa
     shifted = x.times_plus(kernel.fill(1 / math.log(2)), kernel.fill(shifter))
     n = shifted - shifter
@@ -42,13 +42,13 @@ def _split(x: Vector) -> tuple[Vector, Vector]:
 
 
 def _largest(x: Vector) -> float:
-    """How far x may go: exp(-60) is nothing beside 1, and small multiples of it are still normal numbers,
-    which processors add much faster than those that are not."""
+    """The limit for |x|: exp(-60) is negligible next to 1, and small multiples of it are still normal numbers,
+    which processors add much faster than subnormal ones."""
     return 60.0 if x.kernel.target.dtype == np.float32 else 300.0
 
 
 def exp(x: Vector) -> Vector:
-    """exp(x), for |x| up to 60 (float64: 300); beyond, that of the limit."""
+    """exp(x), with x clipped to ±60 (float64: ±300)."""
     scale, less_one = _split(x.within(_largest(x)))
     return scale.times_plus(less_one, scale)
 
@@ -59,7 +59,7 @@ def sigmoid(x: Vector) -> Vector:
 
 
 def tanh(x: Vector) -> Vector:
-    """tanh |x| = (1 - e) / (1 + e),  e = exp(-2 |x|); from e - 1, which keeps small x exact."""
+    """tanh |x| = (1 - e) / (1 + e),  e = exp(-2 |x|); computed from e - 1, which keeps small x exact."""
     kernel = x.kernel
     scale, less_one = _split((kernel.call("llvm.fabs", x) * -2.0).at_least(-_largest(x)))
     e_less_one = scale.times_plus(less_one, scale - 1.0)

@@ -1,12 +1,12 @@
-"""A small language for vector code, written out as LLVM instructions.
+"""A small language for vector code that generates LLVM instructions.
 
-Python runs once, when a kernel is made, and leaves behind the instructions of every operation it went
-through. A Python `for` is thus unrolled; a loop at run time is `kernel.loop(n)`. All shapes are known
-when a kernel is made, so that addresses are constants times loop counters.
+The Python code of a kernel runs once and emits the instructions of each operation it executes. A Python `for` is
+therefore unrolled; a loop at run time is `kernel.loop(n)`. All shapes are known when a kernel is generated, so
+addresses are constants times loop counters.
 
     Kernel   a function of arrays, and the loops in it
-    Array    a part of an argument: indexing narrows it, `load` and `store` move one vector
-    Vector   as many numbers as a register holds, with arithmetic
+    Array    an argument or part of one: indexing selects a part, `load` and `store` move one vector
+    Vector   a register of numbers, with arithmetic
     Index    a loop counter, with + and ×
 """
 
@@ -23,7 +23,7 @@ POINTER = ll.PointerType()
 
 
 class Target(NamedTuple):
-    """What numbers a kernel works on, how many at once, and in tiles of how many rows and vectors of columns."""
+    """Number type of a kernel, numbers per vector, and tile size in rows and vectors of columns."""
 
     dtype: np.dtype[Any]
     lanes: int
@@ -44,7 +44,7 @@ class Target(NamedTuple):
 
 
 class Index:
-    """An integer known when the kernel runs."""
+    """An integer computed when the kernel runs."""
 
     def __init__(self, kernel: "Kernel", value: ll.Value) -> None:
         self.kernel, self.value = kernel, value
@@ -102,8 +102,8 @@ class Vector:
         return self.kernel.call("llvm.fma", self, factor, term)
 
     def reciprocal(self) -> "Vector":
-        """1 / self, for numbers neither 0 nor infinite. With AVX-512 an estimate of 14 bits and one step of
-        Newton's method, within a unit in the last place at a quarter of a division's time."""
+        """1 / self, for finite numbers other than 0. With AVX-512, an estimate of 14 bits and one step of Newton's
+        method: accurate to a unit in the last place in a quarter of the time of a division."""
         kernel = self.kernel
         if (kernel.target.dtype, kernel.target.lanes) != (np.float32, 16):
             return kernel.fill(1.0) / self
@@ -136,16 +136,16 @@ class Vector:
         return self.at_least(-limit).at_most(limit)
 
     def larger(self, other: "Vector") -> "Vector":
-        """The larger of the two; `other` where either is NaN."""
+        """The larger of the two; `other` if either is NaN."""
         more = self.kernel.build.fcmp_ordered(">", self.value, other.value)
         return Vector(self.kernel, self.kernel.build.select(more, self.value, other.value))
 
     def is_positive(self) -> ll.Value:
-        """Where it is above 0."""
+        """For each number, whether it is above 0."""
         return self.kernel.build.fcmp_ordered(">", self.value, self.kernel.fill(0.0).value)
 
     def where(self, condition: ll.Value, otherwise: float) -> "Vector":
-        """self where the condition holds."""
+        """self where the condition holds, otherwise `otherwise`."""
         other = self.kernel.fill(otherwise)
         return Vector(self.kernel, self.kernel.build.select(condition, self.value, other.value))
 
@@ -154,13 +154,13 @@ class Vector:
         return self.kernel.reduce("llvm.vector.reduce.fmax", [self.value])
 
     def sum(self) -> ll.Value:
-        """The sum of its numbers, added in pairs: the order is always the same."""
+        """The sum of its numbers, added in pairs, always in the same order."""
         zero = ll.Constant(self.kernel.target.real, 0)
         return self.kernel.reduce("llvm.vector.reduce.fadd", [zero, self.value], ("reassoc",))
 
 
 class Array:
-    """An argument of a kernel, or the part of it that the indices so far have picked (C order)."""
+    """An argument of a kernel, or the part of it selected by the indices so far (C order)."""
 
     def __init__(self, kernel: "Kernel", base: ll.Value, element: ll.Type, shape: Sequence[int]) -> None:
         self.kernel, self.base, self.element, self.shape = kernel, base, element, tuple(shape)
@@ -176,19 +176,19 @@ class Array:
         return Array(self.kernel, self.base, self.element, shape)
 
     def load(self, index: "Index | int" = 0) -> Vector:
-        """The vector of numbers that begins `index` vectors in."""
+        """The vector of numbers at offset `index` vectors."""
         return self.kernel.load(self._vector(index))
 
     def store(self, value: Vector, index: "Index | int" = 0) -> None:
         self.kernel.build.store(value.value, self._vector(index), align=self.kernel.target.dtype.itemsize)
 
     def copy(self, other: "Array", vectors: int) -> None:
-        """Take over the numbers of another array."""
+        """Copy this many vectors from another array."""
         with self.kernel.loop(vectors) as loop:
             self.store(other.load(loop.index), loop.index)
 
     def clear(self, vectors: int) -> None:
-        """Set so many vectors to zero."""
+        """Set this many vectors to zero."""
         with self.kernel.loop(vectors) as loop:
             self.store(self.kernel.fill(0.0), loop.index)
 
@@ -196,7 +196,7 @@ class Array:
         self.store(self.load(index) + value, index)
 
     def broadcast(self, index: "Index | int" = 0) -> Vector:
-        """One number, in every place of a vector."""
+        """A vector that holds one number in every lane."""
         return self.kernel.splat(self.number(index))
 
     def number(self, index: "Index | int" = 0) -> ll.Value:
@@ -213,7 +213,7 @@ class Array:
 
 
 class Loop:
-    """A loop being written: its counter, and the vectors that go from one round to the next."""
+    """A loop under construction: its counter, and the vectors carried from one iteration to the next."""
 
     def __init__(self, index: Index, carried: list[Vector]) -> None:
         self.index, self.carried = index, carried
@@ -222,8 +222,8 @@ class Loop:
 class Kernel:
     """A function under construction.
 
-    arrays : name -> shape; each becomes an argument, in this order, and is found by its name.
-    Arrays named in `integers` hold int64, the others numbers of the target's type.
+    arrays : name -> shape; each becomes an argument, in this order, and is available by its name
+    integers : names of the arrays that hold int64; the others hold numbers of the target's type
     """
 
     def __init__(
@@ -250,8 +250,8 @@ class Kernel:
 
     @contextmanager
     def loop(self, rounds: int, carried: Sequence[Vector] = ()) -> Iterator[Loop]:
-        """Write a loop of `rounds` ≥ 1 rounds. What the body leaves in `carried` enters the next round,
-        and is the result after the last."""
+        """Emit a loop of `rounds` ≥ 1 iterations. The values that the body leaves in `carried` enter the next
+        iteration, and are the result after the last."""
         before = self.build.block
         body = self.build.append_basic_block()
         self.build.branch(body)
@@ -288,7 +288,7 @@ class Kernel:
         return ll.Constant(self.target.real, value)
 
     def log(self, number: ll.Value) -> ll.Value:
-        """The natural logarithm of one number, by the system's library."""
+        """The natural logarithm of one number, from the system's library."""
         kind = ll.FunctionType(self.target.real, [self.target.real])
         name = "llvm.log.f32" if self.target.dtype == np.float32 else "llvm.log.f64"
         return self.build.call(self.function_named(name, kind), [number])
@@ -308,7 +308,7 @@ class Kernel:
         return Vector(self, gathered)
 
     def call(self, intrinsic: str, *vectors: Vector) -> Vector:
-        """An LLVM intrinsic over vectors, such as `llvm.fma` or `llvm.fabs`."""
+        """Call an LLVM intrinsic on vectors, such as `llvm.fma` or `llvm.fabs`."""
         kinds = [self.target.vector] * len(vectors)
         function = self._intrinsic(intrinsic, self.target.vector, kinds)
         return Vector(self, self.build.call(function, [v.value for v in vectors]))
@@ -322,7 +322,7 @@ class Kernel:
         return self.function_named(f"{name}.v{self.target.lanes}{letter}", ll.FunctionType(result, kinds))
 
     def function_named(self, name: str, kind: ll.FunctionType) -> ll.Function:
-        """A function from outside, declared on first use."""
+        """An external function, declared on first use."""
         if name not in self.module.globals:
             ll.Function(self.module, kind, name)
         return self.module.globals[name]

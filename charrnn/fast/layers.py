@@ -1,15 +1,15 @@
 """The loops over time of a recurrent layer, forward and backward.
 
-At each step one product for all streams, then everything between W_hh h[t-1] and h[t] in one pass, a
-vector of cells at a time, that reads and writes each array from front to back.
+Each step computes one product for all streams, then everything between W_hh h[t-1] and h[t] in one pass over
+vectors of cells, which reads and writes each array from front to back.
 
-Arrays, for H cells (a multiple of the lanes) with K gates:
+Arrays for H cells (a multiple of the lanes) with K gates:
 
     rows (T, B), table (R, K, H)   W_ih x[t, b] is row `rows[t, b]` of the table
     a (T, B, K, H)                 the gates
-    u (B, K, H)                    W_hh h[t-1], of the step at hand
+    u (B, K, H)                    W_hh h[t-1] of the current step
     h (T + 1, B, H)                h[0] is the state before the chunk
-    dh_out (T, B, H), dh (B, H)    ∂loss/∂h[t] from above, and from the step that follows
+    dh_out (T, B, H), dh (B, H)    ∂loss/∂h[t] from the layer above, and from the next step
     bias, d_bias (K, H)
     d_table (R, K, H)              the sums of ∂loss/∂(W_ih x[t, b]) for each row of the table
 """
@@ -39,7 +39,7 @@ def arrays(cell: Cell, T: int, B: int, H: int, R: int) -> dict[str, Shape]:
 
 
 def backward_arrays(cell: Cell, T: int, B: int, H: int, R: int, by_row: bool) -> dict[str, Shape]:
-    """What `backward` needs beside `arrays`; `by_row` tells whether sums by row are wanted."""
+    """Arrays that `backward` needs in addition to `arrays`; `by_row` adds the sums by row."""
     K = cell.gates
     own = {"dh_out": (T, B, H), "dh": (B, H), "d_bias": (K, H), **cell.sums(B, H)}
     return own | ({"d_table": (R, K, H)} if by_row else {})
@@ -57,7 +57,7 @@ def add_packing(program: Program, cell: Cell, H: int) -> None:
 
 
 def add_forward(program: Program, cell: Cell, T: int, B: int, H: int, R: int) -> None:
-    """`forward`: a chunk through the layer, from the state that the last one left."""
+    """`forward`: a chunk through the layer, starting from the state after the previous chunk."""
     gates, vectors = range(cell.gates), H // program.target.lanes
 
     def forward(k: Kernel) -> None:
@@ -79,7 +79,7 @@ def add_forward(program: Program, cell: Cell, T: int, B: int, H: int, R: int) ->
 
 
 def add_backward(program: Program, cell: Cell, T: int, B: int, H: int, R: int, by_row: bool) -> None:
-    """`backward`: from the last step to the first. The gradient ends with the chunk: dh begins as zero."""
+    """`backward`: from the last step to the first. Gradients do not cross chunks: dh starts at zero."""
     K, vectors = cell.gates, H // program.target.lanes
     own = backward_arrays(cell, T, B, H, R, by_row)
 

@@ -1,4 +1,4 @@
-"""A network that reads long texts by the compiled kernels, and does all else as `charrnn.nn.network`."""
+"""A network that reads long texts with compiled kernels and otherwise works like `charrnn.nn.network`."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,12 +13,12 @@ from charrnn.fast.shard import Reader, cell_of, programs_by_streams
 from charrnn.fast.weights import Weights
 from charrnn.nn.network import SHAPES_KEPT, Network
 
-STEPS = 32  # read at once: enough for the products, few enough that what they leave stays in the cache
-FEWEST_STREAMS = 8  # a narrower text is left to the plain network
+STEPS = 32  # time steps per kernel call: efficient products whose results still fit in the cache
+FEWEST_STREAMS = 8  # fewer streams are read by the plain network
 
 
 class Threads:
-    """Runs a list of calls, all at once; the first in the thread that asks."""
+    """Runs a list of calls in parallel, the first one in the calling thread."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -32,13 +32,13 @@ class Threads:
 
 
 def shares(streams: int, threads: int) -> list[slice]:
-    """The streams of each thread: as many as the others', or one fewer."""
+    """The streams of each thread; their numbers differ by at most one."""
     edges = [streams * k // threads for k in range(threads + 1)]
     return [slice(start, stop) for start, stop in pairwise(edges) if start < stop]
 
 
 class FastNetwork(Network):
-    """`threads` may be set before the first use."""
+    """A network with compiled reading. Set `threads` before the first use."""
 
     steps_at_once = STEPS
 
@@ -49,7 +49,7 @@ class FastNetwork(Network):
         self._readers: dict[int, list[tuple[slice, Reader]]] = {}
 
     def refresh(self) -> None:
-        """Bring what the kernels use up to date with `theta`."""
+        """Update the kernels' copies of the weights from `theta`."""
         self.weights.tensors.spread()
         self.threads.run(self.weights.tasks)
 
@@ -60,7 +60,7 @@ class FastNetwork(Network):
             return super().read(x, state)
         self.refresh()
         readers = self._readers.pop(B, None) or self._make_readers(B)
-        self._readers[B] = readers  # now the newest
+        self._readers[B] = readers  # now the most recent
         if len(self._readers) > SHAPES_KEPT:
             del self._readers[next(iter(self._readers))]
         logits = np.empty((T, B, self.vocab_size), self.theta.dtype)
@@ -68,7 +68,7 @@ class FastNetwork(Network):
             reader.state = state[:, :, streams]
 
         def read(streams: slice, reader: Reader) -> None:
-            with np.errstate(over="ignore", invalid="ignore"):  # of this thread; the logits tell
+            with np.errstate(over="ignore", invalid="ignore"):  # per thread; the logits show it
                 for start in range(0, whole, STEPS):
                     block = slice(start, start + STEPS)
                     reader.x[...] = x[block, streams]

@@ -1,4 +1,4 @@
-"""Some streams of a batch, taken forward and backward through the whole network by one thread."""
+"""The part of a batch that one thread takes forward and backward through the whole network."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ from charrnn.fast.softmax import add_cross_entropy
 from charrnn.fast.weights import Tensors, Weights, whole_vectors
 from charrnn.nn.network import Network, views
 
-FEW_SYMBOLS = 256  # up to here a row for each costs less than finding out which occur
+FEW_SYMBOLS = 256  # up to this many, a row for each symbol is cheaper than finding the symbols that occur
 
 
 def cell_of(config: ModelConfig) -> Cell:
@@ -21,7 +21,7 @@ def cell_of(config: ModelConfig) -> Cell:
 
 
 class Layer:
-    """The buffers and kernels of one layer, for reading and, where wanted, for training."""
+    """The buffers and kernels of one layer, for reading and optionally for training."""
 
     def __init__(self, programs: "Programs", weights: Weights, k: int) -> None:
         cell, T, B, H = programs.cell, programs.T, programs.B, weights.width
@@ -42,7 +42,7 @@ class Layer:
         self.h = h[1:].reshape(T * B, H)
         self.h_before = h[:-1].reshape(T * B, H)
         self.d_recurrent = self.arrays["a"].reshape(T * B, K * H)
-        # ∂loss/∂(W_ih x) by blocks of gates: the GRU's third is not that of its W_hh h.
+        # ∂loss/∂(W_ih x) in blocks of gates; for the GRU's third it differs from ∂loss/∂(W_hh h).
         self.d_input = [(slice(0, K * H), self.d_recurrent)]
         if "n" in self.arrays:
             n = self.arrays["n"].reshape(T * B, H)
@@ -78,7 +78,7 @@ class Programs:
 def programs_by_streams(
     network: Network, width: int, T: int, parts: Iterable[slice], batch: int | None = None
 ) -> dict[int, Programs]:
-    """The kernels for each number of streams that the parts of a batch have."""
+    """The kernels for each number of streams among the parts of a batch."""
     return {B: Programs(network, width, T, B, batch) for B in {part.stop - part.start for part in parts}}
 
 
@@ -91,7 +91,7 @@ class Reader:
         self.layers = [Layer(programs, weights, k) for k in range(config.layers)]
         for layer in self.layers[1:]:
             layer.arrays["rows"][...] = np.arange(T * B).reshape(T, B)
-        self.fewer_rows = programs.rows < network.vocab_size  # the table has this chunk's symbols alone
+        self.fewer_rows = programs.rows < network.vocab_size  # the table has only the symbols of this chunk
         self.symbols = np.arange(network.vocab_size)
         self.x = zeros((T, B), np.int64) if self.fewer_rows else self.layers[0].arrays["rows"]
         self.masks: list[np.ndarray] = []  # with dropout, (T, B, H) for each layer: 0 or 1/(1 - p)
@@ -108,7 +108,7 @@ class Reader:
     def state(self, value: np.ndarray) -> None:
         for layer, of_layer in zip(self.layers, value, strict=True):
             for array, state in zip(layer.states, of_layer, strict=True):
-                array[-1] = 0  # in a step that diverged, the cells that fill up did too
+                array[-1] = 0  # in a step that diverged, the padding cells did too
                 array[-1, :, : self.config.hidden] = state
 
     def forward(self) -> None:
@@ -174,7 +174,7 @@ class Shard(Reader):
 
     def step(self) -> float:
         """One chunk, `self.x` to `self.y`: gradients into `grad`; returns the sum of the losses in nats."""
-        with np.errstate(over="ignore", invalid="ignore"):  # of this thread; the loss tells
+        with np.errstate(over="ignore", invalid="ignore"):  # per thread; the loss shows it
             self.forward()
             self.backward()
             self.grads.collect()

@@ -10,7 +10,7 @@ def add_cross_entropy(program: Program, N: int, V: int, scale: float) -> None:
 
     p = softmax(logits + bias);  loss = log total - picked;  ∂loss/∂logits = p - onehot(target)
 
-    losses : (N,), in nats; d_bias : (V,). V is a multiple of the lanes; a column that is no symbol has a bias
+    losses : (N,), in nats; d_bias : (V,). V is a multiple of the lanes; a padding column has a bias
     of -1e30.
     """
     vectors = V // program.target.lanes

@@ -1,10 +1,10 @@
-"""Products of a few rows with a packed matrix, a tile at a time.
+"""Products of a few rows with a packed matrix, one tile at a time.
 
 A tile is a few rows of the left side by a few vectors of the result, as many as the target has registers for:
-its sums stay there while the matrix passes by once. "Packed" means that what a tile reads of the matrix lies in
-the order in which it reads it: panel after panel of a tile's columns, and in a panel row after row.
+its sums stay there while the matrix is read once. "Packed" means that the matrix is stored in the order in which
+tiles read it: one panel of a tile's columns after the other, row by row within a panel.
 
-BLAS packs the matrix anew for each product. Here it is done once a chunk, for all its time steps.
+BLAS packs the matrix again for each product. Here it is packed once per chunk, for all time steps.
 (Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication".)
 """
 
@@ -23,7 +23,7 @@ class Rows:
 
 
 def row_tiles(kernel: Kernel, rows: int) -> Iterator[Rows]:
-    """Loops over all rows in tiles of as equal a height as can be."""
+    """Loops over all rows in tiles of nearly equal height."""
     tiles = -(-rows // kernel.target.tile[0])
     height, taller = divmod(rows, tiles)
     for first, how_many, count in ((0, taller, height + 1), (taller * (height + 1), tiles - taller, height)):
@@ -61,7 +61,7 @@ class Panels:
 
 
 def panels_of(target: Target, vectors: int) -> list[Panels]:
-    """Panels that cover so many columns: as wide as can be, and one narrower for the rest."""
+    """Panels that cover this many columns: full ones, and a narrower one for the rest."""
     widest = target.tile[1]
     full, rest = divmod(vectors, widest)
     parts = [Panels(0, full, widest), Panels(full * widest, 1, rest)]
@@ -88,7 +88,7 @@ def write_pack_transposed(kernel: Kernel, matrix: Array, packed: Array) -> None:
 def _write_panels(
     kernel: Kernel, depth: int, columns: int, packed: Array, vector: Callable[[Index, Index], Vector]
 ) -> None:
-    """Put the vectors of a matrix, given by row and by column in vectors, where the tiles read them."""
+    """Store the vectors of a matrix, addressed by row and by column in vectors, where the tiles read them."""
     lanes = kernel.target.lanes
     for part in panels_of(kernel.target, columns // lanes):
         with kernel.loop(part.count) as p, kernel.loop(depth) as k:

@@ -1,8 +1,8 @@
-"""The tensors of a network in the widths that kernels work on, and packed for the products in time.
+"""The tensors of a network, padded to the widths of the kernels and packed for the recurrent products.
 
-A kernel works on whole vectors. Where the number of cells or symbols is not a multiple of the lanes, the
-tensors are copied into wider ones; the cells that fill up have weights of zero and thus never act, the
-symbols that fill up have a bias of -1e30 and thus a probability of zero.
+Kernels work on whole vectors. If the number of cells or symbols is not a multiple of the lanes, the tensors are copied
+into wider ones. Padding cells have zero weights and therefore no effect; padding symbols have a bias of -1e30 and
+therefore probability zero.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,9 +25,9 @@ def whole_vectors(size: int, target: Target) -> int:
 
 
 class Tensors:
-    """Arrays named as the network's parameters, seen or copied with H and V rounded up.
+    """Views or copies of the network's parameters, by name, with H and V rounded up.
 
-    wide : name -> array; layers' weights are (K·H, F) with H rounded up
+    wide : name -> array; the weights of layers are (K·H, F) with H rounded up
     """
 
     def __init__(self, network: Network, named: Mapping[str, np.ndarray], H: int, V: int) -> None:
@@ -54,27 +54,27 @@ class Tensors:
             self.wide[name] = copy.reshape(-1, *wide[2:]) if len(wide) > array.ndim else copy
 
     def matrix(self, bare: str, layer: int) -> np.ndarray:
-        """A layer's tensor by its bare name."""
+        """A layer's tensor by its name without the prefix."""
         return self.wide[f"{self._network.config.cell}.{bare}_l{layer}"]
 
     def spread(self) -> None:
-        """Bring the copies up to date."""
+        """Update the copies from the network's arrays."""
         for narrow, wide in self._copied:
             wide[...] = narrow
 
     def collect(self) -> None:
-        """Bring what was written to the copies into the network's own arrays."""
+        """Update the network's arrays from the copies."""
         for narrow, wide in self._copied:
             narrow[...] = wide
 
 
 def _is_from_below(name: str) -> bool:
-    """Whether a layer's matrix acts on cells, which are rounded up, rather than on symbols."""
+    """Whether a layer's matrix multiplies cells, whose number is rounded up, rather than symbols."""
     return "weight_hh" in name or not name.endswith("_l0")
 
 
 class Weights:
-    """What all shards share. `tasks` bring it up to date with θ, in any order or at once."""
+    """The weights shared by all shards. `tasks` update them from θ, in any order or in parallel."""
 
     def __init__(self, network: Network, cell: Cell) -> None:
         program = Program(dtype=network.theta.dtype)

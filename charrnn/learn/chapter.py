@@ -1,13 +1,13 @@
-"""The words of a chapter: a Markdown file with places for pictures and for numbers that are worked out live.
+"""The words of a chapter: a Markdown file with placeholders for pictures and for numbers computed live.
 
 # Title
 paragraphs, - items, and four-space-indented equations      {{ name }}: a number of the chapter's facts
 {{ picture: name }}      on a line of its own               ---: the end of a screen
 ## In the code           items that name files and functions
-## Question              then either options, the right one ticked, each with what is to be said to it:
+## Question              then either options, the right one ticked, each with its reply:
     - [ ] an option
-      what is to be said to it
-  or a number, how near is near enough, and what is to be said:
+      the reply
+  or a number, the tolerance, and the reply:
     = {{ name }} ± 0.1
 """
 
@@ -54,7 +54,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Option:
-    """An answer to choose, and what is said to it."""
+    """An answer to choose, and the reply to it."""
 
     text: str
     right: bool
@@ -63,9 +63,9 @@ class Option:
 
 @dataclass(frozen=True)
 class Question:
-    """A question with options, or with a number for an answer.
+    """A question with options, or with a number as its answer.
 
-    answer : the number, or the name of the fact that holds it, as written in the file; reply : what is said to it
+    answer : the number, or the name of the fact that holds it, as in the file; reply : the reply to any answer
     """
 
     text: str

@@ -1,7 +1,7 @@
 """Chapter 9: a small LSTM learns to count, and one of its cells is the counter.
 
-The strings are n times a, then n times b, then a newline (Gers and Schmidhuber 2001): how many b are still
-to come can be known only by counting. n is 1 to LONGEST in training, and longer strings are tried after it.
+The strings are n times a, then n times b, then a newline (Gers and Schmidhuber 2001): the number of
+remaining b is known only by counting. n is 1 to LONGEST in training; longer strings are tried afterwards.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,9 +22,9 @@ SHOWN = 8  # n of the string that is looked at
 
 @dataclass(frozen=True)
 class Counter:
-    """text : a string as read, N characters; c : (N, H); count : (N,), the a's still without a b
+    """text : a string as read, N characters; c : (N, H); count : (N,), the number of a's without a b so far
     cell : the one whose c follows the count; correlations : (H,), of each
-    right : by n, whether that string ended in the right place; loss : mean of the last steps, nats
+    right : for each n, whether the string ended at the right character; loss : mean of the last steps, nats
     p_end, p_end_held : p of the newline after the last b, and with the cell held at its value in the middle
     """
 
@@ -40,12 +40,12 @@ class Counter:
 
     @property
     def reach(self) -> int:
-        """Every string up to this n ends in the right place."""
+        """The largest n up to which every string ends at the right character."""
         return next((n - 1 for n, is_right in enumerate(self.right) if not is_right), TRIED)
 
     @property
     def steps(self) -> tuple[float, float]:
-        """By how much the cell's c changes at an a and at a b, on average; the first of each is left out."""
+        """The mean change of the cell's c at an a and at a b, without the first of each."""
         c = self.c[:, self.cell]
         return float(np.diff(c[1 : SHOWN + 1]).mean()), float(np.diff(c[SHOWN + 1 :]).mean())
 
@@ -115,7 +115,7 @@ def one_string(n: int) -> np.ndarray:
 
 
 def ends_right(network: Network, n: int) -> bool:
-    """Whether after each b but the last another b is likeliest, and after the last the newline."""
+    """Whether a b is most likely after each b except the last, and the newline after the last."""
     logits, _, _ = network.forward(one_string(n)[:, None], network.zero_state(1))
     likeliest = logits[n + 1 :, 0].argmax(axis=1)
     return bool((likeliest[:-1] == B).all() and likeliest[-1] == NEWLINE)

@@ -1,4 +1,4 @@
-"""Chapter 7: what the gates of a trained LSTM do, and how far its gradient goes."""
+"""Chapter 7: the gates of a trained LSTM, and how far back its gradient reaches."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Chapter 4: what a prediction costs, before and after a little training."""
+"""Chapter 4: the loss of a prediction, before and after a little training."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from charrnn.nn.loss import cross_entropy, log_softmax
 from charrnn.nn.network import Network
 
 H, STEPS = 32, 300
-PLACE = "she sells sea shells by the sea s"  # what comes next is h
+PLACE = "she sells sea shells by the sea s"  # the next character is h
 NEXT = "h"
 SHOWN = 6
 
@@ -30,7 +30,7 @@ class Losses:
 
     @property
     def likeliest(self) -> list[int]:
-        """The symbols the trained network holds likeliest, best first."""
+        """The most likely symbols of the trained network, best first."""
         return np.argsort(-self.trained, kind="stable")[:SHOWN].tolist()
 
     @property
@@ -54,7 +54,7 @@ class Losses:
 
 @cache
 def trained_network() -> tuple[Network, Sequence[float], Losses]:
-    """A GRU of 32 units after 300 steps on the text: the network, its losses, and what changed."""
+    """A GRU of 32 units after 300 steps on the text: the network, its losses, and predictions before and after."""
     network = make_network("gru", H)
 
     def look() -> tuple[np.ndarray, float]:
@@ -72,5 +72,5 @@ def trained_network() -> tuple[Network, Sequence[float], Losses]:
 
 
 def compute() -> Losses:
-    """What the network of this chapter (and of chapter 8) predicts before and after training."""
+    """Predictions of the network of this chapter and chapter 8 before and after training."""
     return trained_network()[2]

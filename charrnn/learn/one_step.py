@@ -12,7 +12,10 @@ BEFORE, OTHER, NOW = "s", "t", "h"
 
 @dataclass(frozen=True)
 class OneStep:
-    """The parts of a[t] and what becomes of them, (H,) each; other_h: the same step after another character."""
+    """The parts of a[t] and the values computed from them, (H,) each.
+
+    other_h : h after another character
+    """
 
     h_before: np.ndarray
     from_input: np.ndarray

@@ -1,4 +1,4 @@
-"""The lesson's text, and how its small networks are made and trained."""
+"""The lesson's text, and functions to create and train its small networks."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -40,7 +40,7 @@ def column(text: str) -> np.ndarray:
 def passes_over(
     text: str, steps: int, batch_size: int = 4, seq_length: int = 14
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """`steps` chunks (x, y) of a text, as often over as it takes."""
+    """`steps` chunks (x, y) of a text, which is repeated as often as needed."""
     streams = Streams(VOCABULARY.encode(text), batch_size, seq_length)
     for step in range(steps):
         yield streams.chunk(step % streams.chunks)
@@ -53,9 +53,9 @@ def train(
     lr: float,
     clip_value: float = CLIP,
 ) -> list[float]:
-    """Train on chunks that follow each other; returns the loss of each, in nats a character.
+    """Train on consecutive chunks; returns the loss of each in nats per character.
 
-    Ends early when a loss is no finite number any more.
+    Stops early if a loss is not finite.
     """
     rule = OPTIMIZERS[optimizer](network.theta.size, network.theta.dtype)
     losses: list[float] = []

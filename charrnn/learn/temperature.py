@@ -18,7 +18,7 @@ LENGTH, SHOWN = 57, 6
 @dataclass(frozen=True)
 class Temperature:
     """p : (4, V), of the next character after PLACE at each of TEMPERATURES; samples : a text drawn at each;
-    greedy : the likeliest character every time"""
+    greedy : always the most likely character"""
 
     symbols: tuple[str, ...]
     p: np.ndarray
@@ -27,12 +27,12 @@ class Temperature:
 
     @property
     def likeliest(self) -> list[int]:
-        """The symbols that are likeliest at T = 1, best first."""
+        """The most likely symbols at T = 1, best first."""
         return np.argsort(-self.p[2], kind="stable")[:SHOWN].tolist()
 
     @property
     def entropies(self) -> list[float]:
-        """How undecided each p is, in bits: -Σ p log2 p."""
+        """The entropy of each p in bits: -Σ p log2 p."""
         return [float(-(p[p > 0] * np.log2(p[p > 0])).sum()) for p in self.p]
 
     @property

@@ -21,7 +21,7 @@ class Unrolling:
 
     @property
     def gaps(self) -> np.ndarray:
-        """How far the reset chunk is from the truth, ‖h - h'‖ at each step after the cut."""
+        """The error of the reset chunk, ‖h - h'‖ at each step after the cut."""
         return np.linalg.norm(self.reset - self.h[CUT:], axis=1)
 
     @property

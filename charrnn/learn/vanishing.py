@@ -22,7 +22,7 @@ STEPS, LR = 120, 0.01
 @dataclass(frozen=True)
 class Vanishing:
     """norms : (3, K+1), mean ‖∂loss(t)/∂h[t-k]‖ for each of RADII; free, clipped : losses of each training step
-    without and with clipping, up to where a loss is no number any more"""
+    without and with clipping, until a loss is not finite"""
 
     norms: np.ndarray
     free: Sequence[float]
@@ -70,5 +70,5 @@ def losses_with(clip_value: float) -> list[float]:
     network = Network(ModelConfig("rnn", 1, H, nonlinearity="relu"), len(VOCABULARY), np.float64)
     initialise(network, np.random.default_rng(2))
     chunks = passes_over(TEXT, STEPS, seq_length=21)
-    with np.errstate(all="ignore"):  # numbers overflow: that is what is to be seen
+    with np.errstate(all="ignore"):  # overflow is expected here: the chapter shows it
         return train(with_radius(network, 2.0), chunks, "sgd", LR, clip_value)

@@ -1,1 +1,1 @@
-"""A model, its file, and its tensors as torch names them."""
+"""A model, its file, and the layout of its tensors, which is torch's."""

@@ -1,4 +1,4 @@
-"""A trained model: configuration, vocabulary and weights; forward over text; load and save."""
+"""A trained model: configuration, vocabulary and weights; run over text, load and save."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ from charrnn.nn.loss import cross_entropy
 from charrnn.nn.network import Clamp, Network
 from charrnn.text.vocabulary import Vocabulary, silent_symbol
 
-CHUNK = 256  # time steps run at once over long texts: enough to hoist, little enough to stay in cache
+CHUNK = 256  # time steps per forward pass over a long text: efficient products that still fit in the processor's cache
 DTYPES = ("float32", "float64")
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """The log of a text's probability in nats, and of each of its symbols' (N,) after all before it."""
+    """Log-probability of a text in nats, and of each symbol (N,) given all symbols before it."""
 
     log_probability_nats: float
     symbols_nats: np.ndarray
@@ -35,9 +35,9 @@ class Model:
     vocab : a Vocabulary, or the symbols themselves ("abc" or ["a", "b", "c"])
     weights : the tensors under the names of the model file, which are torch's: `lstm.weight_ih_l0`
         (4H, in), …, `head.weight` (V, H), `head.bias` (V,); all float32 or all float64
-    training : what the model file tells of its training (corpus, split, losses, …)
+    training : the record of its training in the model file (corpus, split, losses, …)
 
-    Raises ModelError naming the first tensor that is missing, unknown or of the wrong shape.
+    Raises ModelError naming the first tensor that is missing, unknown or has the wrong shape.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Model:
         dtypes = {np.asarray(tensor).dtype.name for tensor in weights.values()}
         if len(dtypes) > 1 or not dtypes <= set(DTYPES):
             raise ModelError(
-                f"the tensors are {', '.join(sorted(dtypes))}; they must be all {' or all '.join(DTYPES)}"
+                f"the tensors are {', '.join(sorted(dtypes))}; all must be {' or all '.join(DTYPES)}"
             )
         (dtype,) = dtypes
         for name, tensor in weights.items():
@@ -73,7 +73,7 @@ class Model:
 
     @classmethod
     def of_network(cls, network: Network, vocab: Vocabulary, training: Mapping[str, Any]) -> "Model":
-        """A model around a network, whose weights it shares."""
+        """A model that shares the weights of a network."""
         model = cls.__new__(cls)
         model.config, model.vocab, model.network, model.training = (
             network.config,
@@ -94,14 +94,14 @@ class Model:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Unnormalised log-probabilities of the next symbol after each symbol.
 
-        ids : (T, B); state : (L, S, B, H), None is zero
+        ids : (T, B); state : (L, S, B, H), None means zero
         Returns logits (T, B, V) and the state after the last symbol.
         """
         ids = np.asarray(ids)
         if ids.ndim != 2 or ids.dtype.kind not in "iu":
             raise UsageError(f"ids have shape {ids.shape} and type {ids.dtype}; they must be integers (T, B)")
         if ids.size and (ids.min() < 0 or ids.max() >= len(self.vocab)):
-            raise UsageError(f"ids must lie between 0 and {len(self.vocab) - 1}")
+            raise UsageError(f"ids must be between 0 and {len(self.vocab) - 1}")
         state = self.network.zero_state(ids.shape[1]) if state is None else state
         if np.shape(state) != (shape := self.network.state_shape(self.config, ids.shape[1])):
             raise UsageError(f"state has shape {np.shape(state)}; it must be (L, S, B, H) = {shape}")
@@ -110,9 +110,9 @@ class Model:
 
     @blas_threads()
     def activations(self, text: str | bytes) -> dict[str, np.ndarray]:
-        """States of every cell after each symbol of a text, read from the zero state.
+        """The state of every cell after each symbol of a text, starting from the zero state.
 
-        Returns {"h": (N, L, H)} and for the LSTM also {"c": (N, L, H)}, N the symbols of the text.
+        Returns {"h": (N, L, H)}, for an LSTM also {"c": (N, L, H)}, where N is the number of symbols.
         """
         ids = self.vocab.encode(text)
         recorded: dict[str, list[np.ndarray]] = {name: [] for name in self.network.cell.STATES}
@@ -126,9 +126,9 @@ class Model:
 
     @blas_threads()
     def score(self, text: str | bytes, *, prime: str | bytes = "") -> "Score":
-        """How probable a text is after a prime; without one, after what `sample` reads then: a newline.
+        """The probability of a text after a prime, or, as in `sample`, after a newline if there is no prime.
 
-        Over all texts of one length the probabilities sum to 1. Raises DataError for unknown characters.
+        The probabilities of all texts of the same length sum to 1. Raises DataError for unknown characters.
         """
         ids, before = self.vocab.encode(text), self.vocab.encode(prime)
         if not len(before):
@@ -143,9 +143,9 @@ class Model:
         return Score(float(each.sum()), each)
 
     def save(self, path: str | os.PathLike[str], *, folder: Folder | None = None) -> None:
-        """Write the model file, durably: the old file stays until the new one is complete.
+        """Write the model file durably: the old file stays until the new one is complete.
 
-        folder : the run folder that `path` is in, held open by the run that writes there
+        folder : the open run folder of `path`, if a run writes there
         """
         model_file.save(
             path,
@@ -162,9 +162,9 @@ class Model:
 
 
 def config_of(metadata: Mapping[str, Any]) -> tuple[ModelConfig, Vocabulary, np.dtype]:
-    """Configuration, vocabulary and number type that a file's metadata speaks of, checked.
+    """The validated configuration, vocabulary and number type from a file's metadata.
 
-    Raises ModelError when they are missing or out of their limits.
+    Raises ModelError if they are missing or outside their limits.
     """
     try:
         given = metadata["config"]
@@ -188,7 +188,7 @@ def layout(metadata: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], np.d
 
 
 def load_model(path: str | os.PathLike[str]) -> Model:
-    """Read a model file. Raises ModelError when it is missing, damaged, forged or too new."""
+    """Read a model file. Raises ModelError if it is missing, damaged, forged or too new."""
     metadata, tensors = model_file.load(path, layout)
     config, vocab, _ = config_of(metadata)
     return Model(config, vocab, tensors, metadata.get("training", {}))

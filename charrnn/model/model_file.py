@@ -1,15 +1,15 @@
-"""The file format of models and checkpoints, and nothing else: one safetensors file, never pickle.
+"""The file format of models and checkpoints: one safetensors file, never pickle.
 
     8 bytes    length N of the header, little-endian
     N bytes    header: {"__metadata__": {"charrnn": TEXT}, NAME: {"dtype", "shape", "data_offsets"}, …}
     the rest   the tensors, little-endian, without gaps
 
 TEXT is canonical JSON (sorted keys, no spaces): `format_version`, `kind` ("model" or "checkpoint"), `sha256`
-of the tensors' bytes in order of their names, `metadata_sha256` of the rest of TEXT, and what the caller put
-there; `config`, `vocab` and `training` are objects if they are there.
+of the tensors' bytes in order of their names, `metadata_sha256` of the rest of TEXT, and the caller's own keys;
+`config`, `vocab` and `training` are objects if present.
 
-A file may come from anyone, so it is believed only after everything about it has been checked, and nothing
-larger than the header is read before the sizes in it are known to agree with the file's.
+A file may come from anyone, so everything in it is checked before it is used, and nothing larger than the header is
+read before its sizes are known to agree with the size of the file.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ FORMAT_VERSION = 1
 MAX_FILE_BYTES = 16 * 2**30
 MAX_HEADER_BYTES = 4 * 2**20
 MOST_METADATA = MAX_HEADER_BYTES // 2  # quotes and backslashes double when the header quotes them again
-MAX_CONTAINERS = 100_000  # arrays and objects in a JSON text: parsed, an empty one takes 30 times its length
+MAX_CONTAINERS = 100_000  # arrays and objects in a JSON text; parsed, an empty one takes 30 times its length
 MAX_DEPTH = 32
 MAX_DIMENSIONS = 8
 DTYPES: dict[str, np.dtype] = {
@@ -45,13 +45,13 @@ DTYPES: dict[str, np.dtype] = {
     "U8": np.dtype(np.uint8),
 }
 
-FOREIGN_DTYPES = {"F16": np.dtype(np.float16), "BF16": np.dtype(np.uint16)}  # BF16 by its bits
+FOREIGN_DTYPES = {"F16": np.dtype(np.float16), "BF16": np.dtype(np.uint16)}  # BF16 as raw bits
 FOREIGN_DTYPES |= {name: dtype for name, dtype in DTYPES.items() if name.startswith("F")}
 
-Layout = Mapping[str, tuple[tuple[int, ...], Any]]  # tensor name -> shape and whatever np.dtype() takes
+Layout = Mapping[str, tuple[tuple[int, ...], Any]]  # tensor name -> shape and anything np.dtype() accepts
 Choice = TypeVar("Choice")
 
-_FOREIGN_DAMAGED = "The file is damaged, or not what is asked for: write it again with safetensors"
+_FOREIGN_DAMAGED = "The file is damaged or of another kind: write it again with safetensors"
 _DAMAGED = "The file is damaged or was not written by charrnn: copy it again from its source, or train again"
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
@@ -63,22 +63,22 @@ def save(
     *,
     folder: Folder | None = None,
 ) -> None:
-    """Write a model or checkpoint durably; it is read back before the previous file gives way to it.
+    """Write a model or checkpoint durably. It is read back and checked before it replaces the previous file.
 
-    tensors : float32, float64, int64 or uint8 arrays of any memory order, finite
-    metadata : plain JSON values, whole numbers of at most 64 bits; `kind` is "model" unless given, and the keys of
-        the format itself are added
-    folder : the folder of `path`, held open, where charrnn chose the name: then no link is followed
+    tensors : finite float32, float64, int64 or uint8 arrays of any memory order
+    metadata : plain JSON values, whole numbers of at most 64 bits; `kind` defaults to "model", and the keys of the
+        format itself are added
+    folder : the open folder of `path`, if charrnn chose the name; then no link is followed
 
-    Raises ModelError for values that are not finite, CharRNNError when the file cannot be written.
+    Raises ModelError for values that are not finite, CharRNNError if the file cannot be written.
     """
-    # safetensors 0.8.0 ignores strides: an array which is not C-contiguous is saved with wrong values.
+    # safetensors 0.8.0 ignores strides and saves wrong values for arrays that are not C-contiguous.
     arrays = {
         name: np.asarray(array, array.dtype.newbyteorder("<"), order="C") for name, array in tensors.items()
     }
     for name, array in arrays.items():
         if array.dtype not in DTYPES.values():
-            raise TypeError(f"tensor {name} is {array.dtype}; a file holds float32, float64, int64 or uint8")
+            raise TypeError(f"tensor {name} is {array.dtype}; it must be float32, float64, int64 or uint8")
         if not _is_finite(array):
             raise ModelError(f"cannot write {path}: tensor {name} holds NaN or infinite values")
     content = {"kind": "model", **metadata, "format_version": FORMAT_VERSION, "sha256": _digest(arrays)}
@@ -91,7 +91,7 @@ def save(
         try:
             load(written, lambda _: {n: (a.shape, a.dtype) for n, a in arrays.items()}, kind=content["kind"])
         except ModelError as error:
-            raise CharRNNError(f"cannot write {path}: it does not read back: {error}") from error
+            raise CharRNNError(f"cannot write {path}: reading it back failed: {error}") from error
 
     writing = atomic_write_named(path, prove) if folder is None else atomic_write(path, prove, folder=folder)
     with writing as file:
@@ -103,20 +103,20 @@ def load(
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Read a model or checkpoint after checking all of it.
 
-    layout : gives, from the metadata, the name, shape and dtype of every tensor the file must hold;
-        it may raise any CharRNNError when the metadata makes no sense
-    kind : what the file must be
+    layout : returns name, shape and dtype of every tensor that the file must hold, given the metadata; it may raise
+        any CharRNNError if the metadata makes no sense
+    kind : the kind that the file must have
 
-    Returns the metadata and the tensors. Raises ModelError, naming the file, for anything amiss.
+    Returns the metadata and the tensors. Raises ModelError, naming the file, for any fault.
     """
     with _naming(path):
         return _read(path, layout, kind)
 
 
 def read_metadata(path: StrPath) -> dict[str, Any]:
-    """The metadata of a model or checkpoint, after every check that needs no layout.
+    """The metadata of a model or checkpoint, after all checks that need no layout.
 
-    Raises ModelError, naming the file, for anything amiss.
+    Raises ModelError, naming the file, for any fault.
     """
     with _naming(path):
         metadata, _ = _read(path, None, None)
@@ -126,12 +126,12 @@ def read_metadata(path: StrPath) -> dict[str, Any]:
 def load_foreign(
     path: StrPath, choose: Callable[[dict[str, tuple[int, ...]]], Choice]
 ) -> tuple[Choice, dict[str, np.ndarray]]:
-    """Read the tensors of a safetensors file from elsewhere, after the same checks of its header.
+    """Read the tensors of a safetensors file from another program, after the same checks of its header.
 
-    choose : gets the shape of every tensor before any is read; it raises ModelError when they will not do
+    choose : called with the shape of every tensor before any is read; raises ModelError if they cannot be used
 
-    Returns what `choose` returned and the tensors, float32, or float64 where the file has float64.
-    Raises ModelError, naming the file, for anything amiss.
+    Returns the result of `choose` and the tensors, as float64 where the file has float64 and float32 otherwise.
+    Raises ModelError, naming the file, for any fault.
     """
     with _naming(path, _FOREIGN_DAMAGED), _open(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -159,7 +159,7 @@ def load_foreign(
 def _read(
     path: StrPath, layout: Callable[[dict[str, Any]], Layout] | None, kind: str | None
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    with _open(path) as file:  # one open file from first check to last: another may take its name meanwhile
+    with _open(path) as file:  # the same open file for all checks: the path may lead to another one later
         size = os.fstat(file.fileno()).st_size
         header = _read_header(file, size)
         table = _parse(header)
@@ -194,43 +194,43 @@ def _read_header(file: BinaryIO, size: int) -> bytes:
     if size == 0:
         raise _Damaged("it is empty")
     if size > MAX_FILE_BYTES:
-        raise ModelError(f"it has {size} bytes, more than the {MAX_FILE_BYTES} a model file may have")
+        raise ModelError(f"it has {size} bytes, more than the limit of {MAX_FILE_BYTES} for a model file")
     start = file.read(8)
     length = int.from_bytes(start, "little")
     if start.startswith((b"PK\x03\x04", b"\x80")) and length > size:
         raise ModelError(
             "it is a zip archive or a pickle, as torch.save writes (.pt, .pth, .pkl). Reading such a file "
-            "can run any code, so charrnn never does. Where you trust it, have torch write its tensors: "
+            "can run any code, so charrnn never does. If you trust it, save its tensors with torch: "
             "safetensors.torch.save_file(torch.load(FILE, weights_only=True), OUT); then charrnn import OUT, "
             "or charrnn.Model(config, vocab, weights).save(path)"
         )
     if len(start) < 8 or length > MAX_HEADER_BYTES:
-        raise _Damaged(f"it is no safetensors file of charrnn: its header would have {length} bytes")
+        raise _Damaged(f"it is not a safetensors file of charrnn: its header would have {length} bytes")
     header = file.read(length)
     if len(header) < length:
-        raise _Damaged(f"it is cut off: its header has {length} bytes, of which {len(header)} are there")
+        raise _Damaged(f"it is cut off: only {len(header)} of the {length} bytes of its header are there")
     if not header.startswith(b"{"):
-        raise _Damaged("it is no safetensors file: its header is not JSON")
+        raise _Damaged("it is not a safetensors file: its header is not JSON")
     return header
 
 
 def _parse(text: bytes | str) -> dict[str, Any]:
-    """A JSON object as a dict: as `parse_json` takes it, nested MAX_DEPTH deep at most."""
+    """A JSON object as a dict, parsed by `parse_json` and nested at most MAX_DEPTH deep."""
 
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
         _check_nesting(text)
         value = parse_json(text)
-    except (ValueError, RecursionError) as error:  # ValueError: also of decoding and of overlong integers
-        raise _Damaged(f"its JSON is refused ({error})") from error
+    except (ValueError, RecursionError) as error:  # ValueError: also from decoding and overlong integers
+        raise _Damaged(f"its JSON is not valid ({error})") from error
     if not isinstance(value, dict):
-        raise _Damaged(f"its header holds {reprlib.repr(value)} where an object belongs")
+        raise _Damaged(f"its header has {reprlib.repr(value)} instead of an object")
     return value
 
 
 def _check_nesting(text: str) -> None:
-    """Count the brackets outside strings, before a parser recurses into them and builds what they hold."""
+    """Count the brackets outside strings, before a parser recurses into them and builds their content."""
     marks = np.frombuffer(_STRING.sub("", text).encode(), np.uint8)
     opening = (marks == ord("[")) | (marks == ord("{"))
     closing = (marks == ord("]")) | (marks == ord("}"))
@@ -242,10 +242,10 @@ def _check_nesting(text: str) -> None:
 
 
 def _metadata(found: Any) -> dict[str, Any]:
-    """The metadata, with version and seal checked."""
+    """The metadata, with version and checksum checked."""
     if not isinstance(found, dict) or found.keys() != {"charrnn"} or not isinstance(found["charrnn"], str):
         raise ModelError(
-            "it is a safetensors file, but not of charrnn: it has no 'charrnn' metadata, or more than that. "
+            "it is a safetensors file, but not written by charrnn: its only metadata must be 'charrnn'. "
             "To use its weights: charrnn import, or charrnn.Model(config, vocab, weights).save(path)"
         )
     metadata = _parse(found["charrnn"])
@@ -260,7 +260,7 @@ def _metadata(found: Any) -> dict[str, Any]:
     for key in ("config", "vocab", "training"):
         if not isinstance(metadata.get(key, {}), dict):
             raise _Damaged(f"its {key} is {reprlib.repr(metadata[key])}, not an object")
-    # A file made by hand may do without a seal on its metadata; a seal that is there must hold.
+    # A handmade file need not have a checksum of its metadata; if there is one, it must match.
     seal = _metadata_digest(metadata)
     if metadata.get("metadata_sha256", seal) != seal:
         raise _Damaged("its checksum does not match its metadata")
@@ -271,7 +271,7 @@ def _expected(layout: Callable[[dict[str, Any]], Layout], metadata: dict[str, An
     try:
         return layout(metadata)
     except CharRNNError as error:
-        raise _Damaged(str(error)[:500]) from error  # it may quote what a stranger wrote
+        raise _Damaged(str(error)[:500]) from error  # it may quote untrusted content
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise _Damaged(f"its metadata makes no sense ({type(error).__name__}: {str(error)[:500]})") from error
 
@@ -282,17 +282,17 @@ def _check_table(
     data_bytes: int,
     dtypes: Mapping[str, np.dtype] = DTYPES,
 ) -> None:
-    """Names, shapes and dtypes are those expected, and the tensors fill the data exactly."""
+    """Check that names, shapes and dtypes are the expected ones, and that the tensors fill the data exactly."""
     if expected is not None:
         if missing := expected.keys() - table.keys():
             raise _Damaged(f"tensor {min(missing)!r} is missing")
         if extra := table.keys() - expected.keys():
-            raise _Damaged(f"tensor {reprlib.repr(min(extra))} does not belong to it")
+            raise _Damaged(f"tensor {reprlib.repr(min(extra))} is not part of such a model")
     spans = []
     for name, entry in table.items():
         tensor = f"tensor {reprlib.repr(name)}"
         if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-            raise _Damaged(f"{tensor} is described by {reprlib.repr(entry)}")
+            raise _Damaged(f"{tensor} has the malformed entry {reprlib.repr(entry)}")
         dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
         if not isinstance(dtype, str) or dtype not in dtypes:
             raise _Damaged(f"{tensor} has dtype {reprlib.repr(dtype)}; it must be one of {', '.join(dtypes)}")
@@ -314,7 +314,7 @@ def _check_table(
     position = 0
     for begin, end, tensor in sorted(spans):
         if begin != position:
-            fault = "overlaps the one before" if begin < position else "follows a gap"
+            fault = "overlaps the previous one" if begin < position else "follows a gap"
             raise _Damaged(f"{tensor} {fault}: it begins at byte {begin} of the data, not at {position}")
         position = end
     if position != data_bytes:
@@ -322,7 +322,7 @@ def _check_table(
 
 
 def _are_sizes(values: Any) -> bool:
-    """Whether this is a list of integers, true ones, none negative and none beyond the largest file."""
+    """Whether this is a list of integers (not booleans) between 0 and the largest file size."""
     return isinstance(values, list) and all(type(v) is int and 0 <= v <= MAX_FILE_BYTES for v in values)
 
 
@@ -361,12 +361,12 @@ def _wrong_kind(found: Any, wanted: str) -> str:
 
 
 class _Damaged(ModelError):
-    """A problem to which the advice has still to be added: it depends on what the file was to be."""
+    """A damaged file. The advice is added later, since it depends on the expected kind of file."""
 
 
 @contextmanager
 def _naming(path: StrPath, advice: str = _DAMAGED) -> Iterator[None]:
-    """Every failure to read `path` as one ModelError that begins with its name."""
+    """Turn every failure to read `path` into one ModelError that begins with its name."""
     try:
         yield
     except _Damaged as error:
@@ -375,7 +375,7 @@ def _naming(path: StrPath, advice: str = _DAMAGED) -> Iterator[None]:
         raise ModelError(f"{path}: {error}") from error
     except OSError as error:
         raise ModelError(
-            f"{path}: it cannot be read ({error.strerror or error}). Check the path, and that you may read it"
+            f"{path}: it cannot be read ({error.strerror or error}). Check the path and its permissions"
         ) from error
     except MemoryError as error:
-        raise ModelError(f"{path}: it does not fit in memory. Use a machine with more") from error
+        raise ModelError(f"{path}: it does not fit in memory. Use a machine with more memory") from error

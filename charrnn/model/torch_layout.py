@@ -1,8 +1,8 @@
-"""Our tensors under the names and shapes of `torch.nn.RNN/GRU/LSTM`, as the model file holds them.
+"""Our tensors under the names and shapes of `torch.nn.RNN/GRU/LSTM`, as in the model file.
 
-torch has two biases a gate, `bias_ih` and `bias_hh`, where one would do. Ours goes into `bias_ih`;
-`bias_hh` is zero, but for the GRU's b_hn, which the reset gate acts on. A file made elsewhere, with
-both in use, is taken in by adding them.
+torch has two biases per gate, `bias_ih` and `bias_hh`, although one is enough. Ours is stored in `bias_ih`;
+`bias_hh` is zero, except for the GRU's b_hn, to which the reset gate is applied. If a file from another program
+uses both, they are added.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from charrnn.nn.network import parameter_shapes
 
 
 def shapes(config: ModelConfig, vocab_size: int) -> dict[str, tuple[int, ...]]:
-    """Name and shape of each tensor of a model file."""
+    """Name and shape of each tensor in a model file."""
     named: dict[str, tuple[int, ...]] = {}
     for name, shape in parameter_shapes(config, vocab_size).items():
         if ".bias_l" in name:
@@ -26,7 +26,7 @@ def shapes(config: ModelConfig, vocab_size: int) -> dict[str, tuple[int, ...]]:
 
 
 def to_torch(params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The parameters of a network as torch has them. Arrays that need no change are not copied."""
+    """The parameters of a network in torch's layout. Arrays that need no change are not copied."""
     tensors: dict[str, np.ndarray] = {}
     for name, value in params.items():
         if ".bias_l" in name:
@@ -40,7 +40,7 @@ def to_torch(params: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def from_torch(tensors: Mapping[str, np.ndarray], params: Mapping[str, np.ndarray]) -> None:
-    """Copy tensors named as torch names them into the parameters of a network."""
+    """Copy tensors in torch's layout into the parameters of a network."""
     for name, value in params.items():
         if ".bias_l" in name:
             bias_hh = tensors[name.replace(".bias_l", ".bias_hh_l")]

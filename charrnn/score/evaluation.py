@@ -140,7 +140,7 @@ def splits_of(model: Model) -> tuple[dict[str, np.ndarray] | None, str]:
         corpus = read_corpus(sources, **form_of(model), vocabulary=model.vocab, options=())
         parts = split(corpus.ids, settings["val_fraction"], settings["test_fraction"])
     except (KeyError, TypeError, ValueError, OverflowError, UsageError):
-        return None, "the model file does not tell what it was trained on"
+        return None, "the model file does not name its training text"
     except CharRNNError as error:
         return None, f"the model's corpus cannot be read: {error}"
     if corpus.sha256 != about["sha256"]:

@@ -1,1 +1,1 @@
-"""Texts as a network meets them: sources, corpus, vocabulary, streams."""
+"""Text input: sources, corpus, vocabulary, and the streams that training reads."""

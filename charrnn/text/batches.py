@@ -1,6 +1,6 @@
-"""The text as a network meets it: contiguous splits, contiguous streams, chunks of them.
+"""The text as training input: contiguous splits, cut into contiguous streams, read in chunks.
 
-Letters: N ids in all, B streams side by side, T characters in a chunk.
+Letters: N ids in total, B parallel streams, T characters per chunk.
 """
 
 import mmap
@@ -10,20 +10,20 @@ import numpy as np
 
 from charrnn.errors import DataError
 
-_FORGET_EVERY = 1 << 24  # ids read between two releases of the pages of a memory-mapped text
+_FORGET_EVERY = 1 << 24  # ids read before the pages of a memory-mapped text are released again
 
 
 def split(
     ids: np.ndarray, val_fraction: float, test_fraction: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cut `ids` into (train, validation, test): contiguous views, in that order, that cover all of it."""
+    """Cut `ids` into (train, validation, test): contiguous views, in that order, without gaps."""
     train_end = int(len(ids) * (1 - val_fraction - test_fraction))
     val_end = max(train_end, int(len(ids) * (1 - test_fraction)))
     return ids[:train_end], ids[train_end:val_end], ids[val_end:]
 
 
 def spread_part(ids: np.ndarray, most: int, pieces: int = 64) -> np.ndarray:
-    """At most `most` of the ids: all of them, or equal pieces from evenly over the whole, in their order."""
+    """At most `most` ids: all of them, or equal pieces spread evenly over the text, in order."""
     if len(ids) <= most:
         return ids
     size = most // pieces
@@ -32,23 +32,23 @@ def spread_part(ids: np.ndarray, most: int, pieces: int = 64) -> np.ndarray:
 
 
 def fit_batch_size(n_ids: int, batch_size: int, seq_length: int) -> int:
-    """The number of streams, at most `batch_size` and at least 1, that leaves each a whole chunk."""
+    """The largest number of streams, up to `batch_size`, for which each has a whole chunk; at least 1."""
     return max(1, min(batch_size, (n_ids - 1) // seq_length))
 
 
 class Streams:
     """`ids` cut into B contiguous streams of S = (N - 1) // B characters, served in chunks of T.
 
-    Stream b reads ids[b*S], ids[b*S + 1], …; its targets are the same one place on:
+    Stream b reads ids[b*S], ids[b*S + 1], …; its targets are the ids one position later:
 
         x[t, b] = ids[b*S + k*T + t]        y[t, b] = ids[b*S + k*T + t + 1]        for chunk k
 
-    so chunk k + 1 goes on where chunk k ended. An epoch is `chunks` = S // T chunks; a last one that
-    would be shorter than T is left out. `ids` may be memory-mapped: only what is served is read.
+    so chunk k + 1 continues where chunk k ended. An epoch has `chunks` = S // T chunks; a shorter rest is left
+    out. `ids` may be memory-mapped: only the requested chunks are read.
 
-    served : which of the streams are, for one process of several; by default all
+    served : the streams that this process reads; by default all
 
-    Raises DataError when a stream has no whole chunk.
+    Raises DataError if a stream has no whole chunk.
     """
 
     def __init__(self, ids: np.ndarray, batch_size: int, seq_length: int, served: slice = slice(None)):
@@ -60,7 +60,7 @@ class Streams:
             needed = batch_size * seq_length + 1
             raise DataError(
                 f"the text is too short: {len(ids):,} symbols, but {batch_size} stream{'s' * (batch_size > 1)} with "
-                f"chunks of {seq_length} need at least {needed:,}. Give more text or lower --seq-length or --batch-size"
+                f"chunks of {seq_length} need at least {needed:,}. Add more text, or lower --seq-length or --batch-size"
             )
         ids = np.asarray(ids)  # a plain array: slicing np.memmap costs several times as much
         self._rows = np.lib.stride_tricks.as_strided(  # row b: stream b and the target of its last character
@@ -81,11 +81,11 @@ class Streams:
 
 
 def _map_under(ids: np.ndarray) -> mmap.mmap | None:
-    """The memory map `ids` is a view of, if its pages can be given back.
+    """The memory map behind `ids`, if its pages can be released.
 
-    Pages once read count as this process's memory although the system could drop them at any time; giving
-    them back now and then keeps the memory of training the same for a text of any size. They stay in the
-    system's cache, so reading them again is cheap.
+    Pages that were read count as this process's memory although the system could drop them at any time. Releasing
+    them now and then keeps memory constant for texts of any size. They stay in the system's cache, so reading them
+    again is cheap.
     """
     base: Any = ids
     while isinstance(base, np.ndarray):

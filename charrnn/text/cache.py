@@ -1,9 +1,9 @@
-"""The cache: what takes long to make, kept to this user alone.
+"""The cache for results that take long to compute, private to this user.
 
-What lies here is believed: machine code is run as it is. So a folder of the cache is made for its user only,
-and used only where it belongs to this user, is no link, and gives nobody else the right to write; so must
-each file that is read. Of the folders above, it is assumed that nobody else can rename what is in them,
-which holds for a home folder and, by its sticky bit, for /tmp.
+Its content is trusted: machine code in it is run. So each cache folder is created for this user only, and a folder or
+file is used only if it belongs to this user, is not a link, and cannot be written by anyone else. Nobody else is
+assumed to be able to rename entries of the folders above, which holds for a home folder and, because of its sticky
+bit, for /tmp.
 """
 
 import os
@@ -22,17 +22,17 @@ from charrnn.files import Folder, atomic_write, sweep, telling
 
 _BLOCK = 1 << 18  # ids checked at a time
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-_WAY_OUT = "CHARRNN_CACHE can name a folder of your own"
+_WAY_OUT = "set CHARRNN_CACHE to a folder of your own"
 
 
 class NoCache(CharRNNError):
-    """There is no folder for the cache that this user can use and trust: what is wanted is made anew."""
+    """This user has no cache folder that can be used and trusted; the result must be computed again."""
 
 
 def cache_folder() -> Path | None:
-    """$CHARRNN_CACHE, or the folder this system gives each user for caches. It may be deleted at any time.
+    """$CHARRNN_CACHE, or the system's cache folder of this user. It may be deleted at any time.
 
-    None where the user has no home: a cache in the current folder would be whoever's that folder is.
+    None if the user has no home folder: a cache in the current folder could belong to someone else.
     """
     if named := os.environ.get("CHARRNN_CACHE"):
         return Path(named)
@@ -50,20 +50,20 @@ def _in_home(*parts: str) -> Path | None:
         return None
     try:
         home = Path.home()
-    except RuntimeError:  # a user that the system does not know
+    except RuntimeError:  # a user unknown to the system
         return None
     return home.joinpath(*parts) if home.is_absolute() else None
 
 
 @contextmanager
 def private_folder(*below: str) -> Iterator[Folder]:
-    """The cache, or a folder in it, made where it is missing, and held open.
+    """Open the cache or a folder in it, creating it if needed, and keep it open.
 
-    Raises NoCache where it cannot be made, or is not this user's alone.
+    Raises NoCache if it cannot be created or is not private to this user.
     """
     root = cache_folder()
     if root is None:
-        raise NoCache(f"there is no home folder, and so no cache. {_WAY_OUT}")
+        raise NoCache(f"no cache is used: there is no home folder. To have one, {_WAY_OUT}")
     with ExitStack() as opened:
         try:
             root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -73,16 +73,18 @@ def private_folder(*below: str) -> Iterator[Folder]:
                 folder = opened.enter_context(folder.child(name))
                 if folder.fd is not None and (fault := _not_ours(os.fstat(folder.fd))):
                     raise NoCache(
-                        f"the cache is not used: {folder.path} {fault}. Remove that folder; or {_WAY_OUT}"
+                        f"the cache is not used: {folder.path} {fault}. Remove that folder, or {_WAY_OUT}"
                     )
         except OSError as error:
             reason = error.strerror or error
-            raise NoCache(f"the cache is not used: {root} cannot be opened ({reason}). {_WAY_OUT}") from error
+            raise NoCache(
+                f"the cache is not used: {root} cannot be opened ({reason}). Make it accessible, or {_WAY_OUT}"
+            ) from error
         yield folder
 
 
 def open_own(folder: Folder, name: str) -> int:
-    """A descriptor of a file in a private folder, to read; OSError for anything but a file of this user's."""
+    """Open a file in a private folder for reading. Raises OSError unless it is private to this user."""
     fd = folder.open(name, os.O_RDONLY)
     if folder.fd is not None and (fault := _not_ours(os.fstat(fd))):
         os.close(fd)
@@ -91,7 +93,7 @@ def open_own(folder: Folder, name: str) -> int:
 
 
 def _not_ours(found: os.stat_result) -> str:
-    """Why what was found is not this user's alone; empty where it is."""
+    """Why a file or folder is not private to this user; empty if it is."""
     if found.st_uid != os.geteuid():
         return "belongs to another user"
     if found.st_mode & _OTHERS_WRITE:
@@ -100,35 +102,35 @@ def _not_ours(found: os.stat_result) -> str:
 
 
 def write_ids(folder: Folder, name: str, blocks: Iterable[np.ndarray]) -> None:
-    """Write blocks of ids one after the other, as raw numbers; the file appears when all of them are in it.
+    """Write blocks of ids one after the other, as raw numbers. The file appears once it is complete.
 
-    What iterating over `blocks` raises passes through, and then there is no file.
-    Raises CharRNNError when the folder cannot be written to.
+    Exceptions raised while iterating over `blocks` pass through, and no file is written.
+    Raises CharRNNError if the folder cannot be written to.
     """
     path = folder.path / name
     try:
         with telling(path):
-            sweep(folder)  # what a killed process left may be gigabytes
+            sweep(folder)  # files left by a killed process may have gigabytes
         with atomic_write(path, folder=folder, mode=0o600) as file:
             for block in blocks:
                 file.write(block.data)
     except DataError:
         raise
     except CharRNNError as error:
-        raise CharRNNError(f"{error}. CHARRNN_CACHE can name another folder for encoded texts") from error
+        raise CharRNNError(f"{error}. Set CHARRNN_CACHE to keep encoded texts in another folder") from error
 
 
 def map_ids(folder: Folder, name: str, dtype: np.dtype[Any], counts: np.ndarray) -> np.ndarray | None:
-    """The ids in the file, memory-mapped read-only; None when it is missing or not what it should be.
+    """The ids in the file, memory-mapped read-only; None if it is missing or damaged.
 
-    counts : how often each id must occur, int64 of shape (V,); a damaged file does not get past this.
+    counts : how often each id must occur, int64 of shape (V,), to detect a damaged file
     """
     try:
         with open(open_own(folder, name), "rb") as file:
             if os.fstat(file.fileno()).st_size != counts.sum() * dtype.itemsize:
                 return None
             seen = np.zeros_like(counts)
-            # Reading, unlike touching the map, leaves no pages in our memory.
+            # Unlike access through the map, reading leaves no pages in our memory.
             while (block := np.fromfile(file, dtype, _BLOCK)).size:
                 if block.max() >= len(counts):
                     return None
@@ -138,14 +140,14 @@ def map_ids(folder: Folder, name: str, dtype: np.dtype[Any], counts: np.ndarray)
             ids = np.memmap(file, dtype, mode="r")
     except OSError:
         return None
-    ids.filename = folder.path / name  # type: ignore[assignment]  # numpy's own is a Path as well
+    ids.filename = folder.path / name  # type: ignore[assignment]  # numpy also sets a Path
     return ids
 
 
 def unnamed_ids(dtype: np.dtype[Any], blocks: Iterable[np.ndarray]) -> np.ndarray:
-    """The ids, memory-mapped read-only from a file without a name, which goes when they do.
+    """The ids, memory-mapped read-only from a temporary file that disappears with them.
 
-    Raises CharRNNError when the folder for temporary files cannot be written to.
+    Raises CharRNNError if the folder for temporary files cannot be written to.
     """
     place = tempfile.gettempdir()
     with telling(place), tempfile.TemporaryFile(dir=place) as file:

@@ -1,7 +1,7 @@
-"""Reading a text of any size as ids: one pass finds its symbols, a second one writes their ids.
+"""Read a text of any size as ids: the first pass collects its symbols, the second writes their ids.
 
-Both passes stream in small blocks. A small text ends up as an array in memory, a large one as a
-memory-mapped file in the cache, so memory does not grow with the text.
+Both passes stream small blocks. A small text becomes an array in memory, a large one a memory-mapped file in the
+cache, so memory does not grow with the text.
 """
 
 import codecs
@@ -26,18 +26,18 @@ from charrnn.text.vocabulary import REPLACEMENT, Vocabulary, code_points, descri
 
 _BYTE_ORDER_MARK = "\ufeff"
 _CODE_POINTS = 0x110000
-_NEWLINES = "--newlines lf turns CR LF and CR into LF"
+_NEWLINES = "--newlines lf converts CR LF and CR to LF"
 
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
     """A text as ids.
 
-    name : short, for a run folder: the first file's (or the folder's) name without its ending
+    name : a short name for the run folder: that of the first file (without suffix) or of the folder
     ids : (N,) of the vocabulary's dtype, in memory or memory-mapped read-only
-    sha256 : of the raw bytes of all sources, one after the other
+    sha256 : digest of the raw bytes of all sources, concatenated
     sources : the files read, in order; - for stdin
-    notes : what a user should be told: files skipped, marks dropped, characters folded or added
+    notes : messages for the user: files skipped, byte order marks dropped, characters replaced or added
     """
 
     name: str
@@ -61,24 +61,24 @@ def read_corpus(
     options: Collection[str] = ("level", "encoding", "newlines"),
     reading: Callable[[int, int], None] = lambda done, total: None,
 ) -> Corpus:
-    """Read files, folders, patterns and streams, in the order named, as one text.
+    """Read files, folders, patterns and streams, in the given order, as one text.
 
     sources : files; folders (all text files in them, sorted); patterns (data/**/*.txt); pipes; - for stdin
     level : "char", or "byte" for raw bytes (256 symbols; no encoding). With `vocabulary`, its level is used
-    newlines : "keep", or "lf" to turn CR LF and CR into LF
-    min_count : characters rarer than this become U+FFFD
+    newlines : "keep", or "lf" to convert CR LF and CR to LF
+    min_count : characters that occur fewer times than this become U+FFFD
     vocabulary : use these symbols
-    grow : add the symbols of the text to `vocabulary` (which moves the ids of those it had)
-    unknown : what to do with symbols that `vocabulary` lacks: "error" makes them U+FFFD if that is among them and
-        refuses them otherwise; "skip" leaves them out; "nearest" takes the symbol that stands best for each
-    options : which of level, encoding, newlines and unknown a user can change; messages advise no other
-    reading : told after each block how many bytes are done and how many there are to read in all, over both
-        passes; that is 0 while streams are copied and folders looked through. At last the two are equal
+    grow : add new symbols of the text to `vocabulary` (this changes the ids of the old ones)
+    unknown : how to treat symbols that `vocabulary` lacks: "error" reads them as U+FFFD if that is in it and
+        refuses them otherwise; "skip" leaves them out; "nearest" reads each as the most similar symbol
+    options : which of level, encoding, newlines and unknown the user can change; messages suggest only these
+    reading : called after each block with the bytes read so far and the total of both passes. The total is 0 while
+        streams are copied and folders searched; at the end both are equal
 
-    A large text is mapped from the cache, never from its own file: that may change while the ids are in use.
+    A large text is mapped from the cache, never from its own file, which may change while the ids are in use.
 
-    Raises DataError for a text that is missing, empty, not text or has unknown symbols; UsageError for
-    options without a meaning; CharRNNError when the cache cannot be written.
+    Raises DataError if the text is missing, empty, not text or has unknown symbols; UsageError for options that make
+    no sense; CharRNNError if the cache cannot be written.
     """
     names = [sources] if isinstance(sources, str | os.PathLike) else sources
     level = level if vocabulary is None else vocabulary.level
@@ -88,7 +88,7 @@ def read_corpus(
     if min_count < 1:
         raise UsageError(f"--min-count is {min_count}; it must be at least 1")
     if level == "byte" and (newlines != "keep" or min_count > 1):
-        raise UsageError("--level byte takes bytes as they are: do not give it --newlines or --min-count")
+        raise UsageError("--level byte reads raw bytes: it cannot be combined with --newlines or --min-count")
 
     with ExitStack() as stack:
         meter = _Meter(reading)
@@ -102,7 +102,7 @@ def read_corpus(
             occurrences = np.bincount(block)
             counts[: len(occurrences)] += occurrences
         if not counts.any():
-            raise DataError(f"{listing([source.title for source in found])}: empty, there is no text to read")
+            raise DataError(f"{listing([source.title for source in found])}: there is no text in it")
         notes += first.notes()
         if level == "char" and "newlines" in options and (returns := counts[ord("\r")]):
             notes.append(f"{returns:,} carriage returns (CR) kept; {_NEWLINES}")
@@ -121,7 +121,7 @@ def read_corpus(
 
 
 class _Meter:
-    """Counts bytes as they are read, and tells."""
+    """Counts the bytes read and reports the progress."""
 
     def __init__(self, reading: Callable[[int, int], None]):
         self._reading = reading
@@ -140,12 +140,12 @@ class _Meter:
 
 @dataclass(frozen=True)
 class _Form:
-    """How bytes are to be understood."""
+    """How to interpret the bytes of a text."""
 
     level: str
     encoding: str
     newlines: str
-    options: tuple[str, ...]  # which of these a user can change
+    options: tuple[str, ...]  # those of the fields above that the user can change
 
     def __post_init__(self) -> None:
         if self.level not in ("char", "byte"):
@@ -157,13 +157,13 @@ class _Form:
             name = codecs.lookup(self.encoding).name
         except (LookupError, ValueError):
             raise UsageError(
-                f"--encoding is {self.encoding!r}, which Python does not know; "
+                f"--encoding is {self.encoding!r}, an encoding that Python does not know; "
                 "try utf-8, utf-16, latin-1, cp1252, shift_jis, gb18030 or koi8-r"
             ) from None
         object.__setattr__(self, "encoding", name)
 
     def reason_to_skip(self, source: Source, read: Callable[[int], None]) -> str | None:
-        """Why a file found in a folder is no part of the text, if it is not."""
+        """Why a file found in a folder is skipped; None if it is part of the text."""
         try:
             return None if sum(map(len, _Pass([source], self, read))) else "empty"
         except NotTextError:
@@ -173,15 +173,15 @@ class _Form:
 
 
 class _Pass:
-    """One pass over the sources: their code points, or bytes, in blocks, and what is met on the way."""
+    """One pass over the sources: blocks of code points or bytes, and statistics about them."""
 
     def __init__(self, sources: Sequence[Source], form: _Form, read: Callable[[int], None]):
         self.sources = sources
         self.form = form
-        self.read = read  # told how many bytes each block has
+        self.read = read  # called with the number of bytes of each block
         self.sha256 = hashlib.sha256()
         self.sizes: list[int] = []  # bytes of each source
-        self.marked: list[str] = []  # sources that began with a byte order mark
+        self.marked: list[str] = []  # sources that begin with a byte order mark
 
     def __iter__(self) -> Iterator[np.ndarray]:
         for source in self.sources:
@@ -217,7 +217,7 @@ class _Pass:
         if self.marked:
             notes.append(f"byte order mark (BOM) dropped at the start of {listing(self.marked)}")
         if empty := [source.title for source, size in zip(self.sources, self.sizes, strict=True) if not size]:
-            notes.append(f"empty, so nothing was read from it: {listing(empty)}")
+            notes.append(f"empty files: {listing(empty)}")
         return notes
 
 
@@ -229,9 +229,9 @@ def _choose_symbols(
     grow: bool,
     notes: list[str],
 ) -> Vocabulary:
-    """The vocabulary that a text is read with.
+    """The vocabulary for reading a text.
 
-    counts : how often each code point, or byte, occurs, int64 of shape (0x110000,)
+    counts : how often each code point or byte occurs, int64 of shape (0x110000,)
     """
     if vocabulary is None and level == "byte":
         return Vocabulary.all_bytes()
@@ -258,9 +258,9 @@ def _table(
     options: Collection[str],
     notes: list[str],
 ) -> np.ndarray:
-    """The id of each code point, or byte, for `np.take` with mode="clip"; V for those to leave out.
+    """The id of each code point or byte, for `np.take` with mode="clip"; V for those to leave out.
 
-    Raises DataError for symbols that the vocabulary lacks, where nothing is to be read in their place.
+    Raises DataError for symbols that the vocabulary lacks and that may be neither skipped nor replaced.
     """
     lacking = np.setdiff1d(np.flatnonzero(counts), vocabulary.codes)
     if not lacking.size:
@@ -273,12 +273,12 @@ def _table(
         if "unknown" in options:
             ways.append("--unknown skip leaves them out, --unknown nearest replaces them")
         raise DataError(
-            f"the text has {total} that the vocabulary of {V:,} symbols lacks: {most}. "
-            + ("; ".join(ways) or "Leave them out, or use a model that knows them")
+            f"the text has {total} that are not in the vocabulary of {V:,} symbols: {most}. "
+            + ("; ".join(ways) or "Remove them, or use a model that knows them")
         )
     if unknown == "skip" and not counts[vocabulary.codes].any():
-        raise DataError(f"the model knows no character of the text, which has {most}")
-    why = f"occur less than {min_count} times" if min_count > 1 else "are not in the vocabulary"
+        raise DataError(f"the model knows none of the characters of the text: {most}")
+    why = f"occur fewer than {min_count} times" if min_count > 1 else "are not in the vocabulary"
     did = {"error": "became U+FFFD", "skip": "were left out", "nearest": "were read as the nearest"}[unknown]
     notes.append(f"{total} that {why}, {counts[lacking].sum():,} in all, {did}: {most}")
     place = {symbol: k for k, symbol in enumerate(vocabulary.symbols)}
@@ -291,7 +291,7 @@ def _table(
 
 
 def _most(codes: np.ndarray, counts: np.ndarray, level: str) -> str:
-    """The most frequent of these symbols, with how often they occur."""
+    """The most frequent of these symbols, with their counts."""
     order = codes[np.argsort(-counts[codes], kind="stable")]
     return listing([f"{describe(level, code)} ×{counts[code]:,}" for code in order.tolist()])
 
@@ -299,13 +299,13 @@ def _most(codes: np.ndarray, counts: np.ndarray, level: str) -> str:
 def _encode(
     first: _Pass, counts: np.ndarray, vocabulary: Vocabulary, table: np.ndarray, notes: list[str]
 ) -> np.ndarray:
-    """The second pass: ids in memory when the text is small, otherwise memory-mapped."""
+    """The second pass: ids in memory if the text is small, otherwise memory-mapped."""
     large = sum(first.sizes) > IN_MEMORY
     blocks = _ids(first, vocabulary, table)
     if not large:
         return np.concatenate(list(blocks))
 
-    what_decides_the_ids: dict[str, Any] = {
+    determines_the_ids: dict[str, Any] = {
         "sha256": first.sha256.hexdigest(),
         "sizes": first.sizes,
         "encoding": first.form.encoding,
@@ -313,7 +313,7 @@ def _encode(
         **vocabulary.to_json(),
         "table": hashlib.sha256(table.tobytes()).hexdigest(),
     }
-    key = hashlib.sha256(json.dumps(what_decides_the_ids, sort_keys=True).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps(determines_the_ids, sort_keys=True).encode()).hexdigest()
     name, dtype = f"{key[:32]}.{vocabulary.dtype.name}", vocabulary.dtype
     present = np.flatnonzero(counts)
     id_counts = np.zeros(len(vocabulary) + 1, np.int64)
@@ -328,18 +328,18 @@ def _encode(
             ids = map_ids(folder, name, dtype, id_counts)
             cached = folder.path / name
     except NoCache as problem:
-        notes.append(f"{problem}. The encoded text is not kept for the next time")
+        notes.append(f"{problem}. The text will be encoded again next time")
         return unnamed_ids(dtype, blocks)
     if ids is None:
-        raise DataError(f"{cached} does not read back as it was written: check the disk")
-    notes.append(f"encoded text kept for the next time in {cached} ({ids.nbytes / 1e6:,.0f} MB)")
+        raise DataError(f"{cached} differs when read back: check the disk")
+    notes.append(f"encoded text kept in {cached} for next time ({ids.nbytes / 1e6:,.0f} MB)")
     return ids
 
 
 def _ids(first: _Pass, vocabulary: Vocabulary, table: np.ndarray) -> Iterator[np.ndarray]:
     leaves_out = int(table.max()) == len(vocabulary)
     second = _Pass(first.sources, first.form, first.read)
-    with suppress(NotTextError):  # which it was in the first pass
+    with suppress(NotTextError):  # it was valid text in the first pass, so it has changed
         for codes in second:
             ids = np.take(table, codes, mode="clip")
             if leaves_out:
@@ -348,12 +348,12 @@ def _ids(first: _Pass, vocabulary: Vocabulary, table: np.ndarray) -> Iterator[np
     if second.sha256.digest() != first.sha256.digest():
         names = listing([source.title for source in first.sources])
         raise DataError(
-            f"{names}: the text changed while it was being read; try again when nothing writes to it"
+            f"{names}: the text changed while it was being read; try again when no program writes to it"
         )
 
 
 def _short_name(names: Sequence[StrPath], found: Sequence[Source]) -> str:
-    """notes for notes.txt or the folder notes/, notes-and-2-more for three files."""
+    """notes for notes.txt or the folder notes/; notes-and-2-more for three files."""
     if len(names) == 1 and os.path.isdir(names[0]):
         return os.path.basename(os.path.realpath(names[0])) or "corpus"
     more = f"-and-{len(found) - 1}-more" if len(found) > 1 else ""

@@ -1,4 +1,4 @@
-"""Bytes into characters, block by block, and a clear word when they are not text."""
+"""Decode bytes to characters, block by block, with clear messages for bytes that are not text."""
 
 import codecs
 import io
@@ -18,7 +18,7 @@ _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
 
 
 class NotTextError(DataError):
-    """These bytes are not text in the encoding they were said to be in."""
+    """The bytes are not text in the given encoding."""
 
 
 def decode(
@@ -26,15 +26,15 @@ def decode(
 ) -> Iterator[str]:
     """The text of `blocks`, in pieces that are never empty.
 
-    A character, or a CR LF, that two blocks share is kept whole. A byte order mark, if the codec leaves it,
-    is the first character of the first piece.
+    A character or CR LF that spans two blocks is kept whole. A byte order mark, if the codec leaves it, is the first
+    character of the first piece.
 
-    name : what messages call the blocks
+    name : the name of the source in messages
     encoding : the standard name of a codec (codecs.lookup(…).name)
-    newlines : "keep", or "lf" to turn each CR LF and each lone CR into LF
-    other, raw : whether a user can choose another encoding, or raw bytes: messages advise nothing else
+    newlines : "keep", or "lf" to convert each CR LF and each lone CR to LF
+    other, raw : whether the user can choose another encoding or raw bytes; messages suggest only these
 
-    Raises NotTextError, with the place, for bytes invalid in this encoding and for NUL characters.
+    Raises NotTextError, with the position, for bytes that are invalid in this encoding and for NUL characters.
     """
     codec = codecs.getincrementaldecoder(encoding)()
     decoder = io.IncrementalNewlineDecoder(codec, translate=newlines == "lf")
@@ -45,20 +45,20 @@ def decode(
         try:
             text = decoder.decode(block, final=not block)
         except UnicodeDecodeError as error:
-            start = len(block) - len(error.object) + error.start  # < 0: in bytes kept from the block before
+            start = len(block) - len(error.object) + error.start  # < 0: in bytes kept from the previous block
             decoder.setstate(state)
             line = 1 + n_lines + decoder.decode(block[: max(start, 0)]).count("\n")
             found = f"0x{error.object[error.start]:02X}: {error.reason}"
             raise NotTextError(
                 _what_it_is(name, head, encoding, other)
                 or f"{name} is not valid {encoding} at byte {n_bytes + start:,} (line {line:,}): {found}. "
-                + _ways_out("name the encoding it has (for example --encoding latin-1)", encoding, other, raw)
+                + _ways_out("give its encoding (for example --encoding latin-1)", encoding, other, raw)
             ) from None
-        except UnicodeError as error:  # what UTF-16 says of a missing mark
+        except UnicodeError as error:  # UTF-16 without a byte order mark
             raise NotTextError(
                 f"{name} is not valid {encoding}: {error}. "
                 + _ways_out(
-                    f"name the byte order (for example --encoding {encoding}-le)", encoding, other, raw
+                    f"give the byte order (for example --encoding {encoding}-le)", encoding, other, raw
                 )
             ) from None
         if (nul := text.find("\0")) >= 0:
@@ -83,7 +83,7 @@ def _ways_out(naming: str, encoding: str, other: bool, raw: bool) -> str:
 
 
 def _what_it_is(name: str, head: bytes, encoding: str, other: bool) -> str | None:
-    """A message when bytes that are not the UTF-8 they should be look like UTF-16 or UTF-32."""
+    """A message if bytes that should be UTF-8 look like UTF-16 or UTF-32."""
     if encoding not in ("utf-8", "utf-8-sig"):
         return None
     for mark, actual in _MARKS:

@@ -1,4 +1,4 @@
-"""What a shell makes hard to type, written with a backslash."""
+"""Backslash escapes for characters that are hard to type in a shell."""
 
 import re
 
@@ -6,5 +6,5 @@ _MEANT = {"n": "\n", "t": "\t", "\\": "\\"}
 
 
 def unescape(text: str) -> str:
-    r"""The text with \n, \t and \\ turned into what they stand for; any other backslash stays."""
+    r"""Replace \n, \t and \\ by newline, tab and backslash; other backslashes stay."""
     return re.sub(r"\\([nt\\])", lambda match: _MEANT[match[1]], text)

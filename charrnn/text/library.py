@@ -1,4 +1,4 @@
-"""Texts to train on, to list or make: shipped, built from this Python, or downloaded and checked."""
+"""Texts to train on: shipped with charrnn, built from this Python, or downloaded and verified."""
 
 import hashlib
 import http.client
@@ -20,7 +20,7 @@ _BLOCK = 1 << 18
 
 
 class Text(Protocol):
-    """A text of the library. `blocks` yields its bytes, and raises before the end if they are not right."""
+    """A text of the library. `blocks` yields its bytes, and raises if they are wrong."""
 
     @property
     def name(self) -> str: ...
@@ -52,14 +52,14 @@ class Shipped:
             yield self.path.read_bytes()
         except OSError as error:
             raise DataError(
-                f"{self.name}: {self.path} cannot be read ({error.strerror}), which came with charrnn. "
-                "Install charrnn again, or use another text: charrnn corpus lists them"
+                f"{self.name}: {self.path}, part of charrnn, cannot be read ({error.strerror}). "
+                "Install charrnn again, or choose another text: charrnn corpus lists them"
             ) from error
 
 
 @dataclass(frozen=True)
 class StandardLibrary:
-    """The Python files under `folder`, sorted, without tests and what is not UTF-8, as one text."""
+    """The Python files under `folder` as one text, sorted, without tests and files that are not UTF-8."""
 
     name: str
     about: str
@@ -74,20 +74,20 @@ class StandardLibrary:
         return str(self.folder)
 
     def blocks(self) -> Iterator[bytes]:
-        """One file at a time; the last one is cut at the end of a line so that all fit into `max_bytes`."""
-        room = sys.maxsize if self.max_bytes is None else self.max_bytes
+        """One file at a time; the last one is cut at a line end to keep within `max_bytes`."""
+        bytes_left = sys.maxsize if self.max_bytes is None else self.max_bytes
         empty = True
         for path in self._paths():
             block = _utf8_lines(path)
-            fits = block if len(block) <= room else block[: block.rfind(b"\n", 0, room) + 1]
+            fits = block if len(block) <= bytes_left else block[: block.rfind(b"\n", 0, bytes_left) + 1]
             if fits:
                 empty = False
                 yield fits
             if len(fits) < len(block):
                 break
-            room -= len(fits)
+            bytes_left -= len(fits)
         if empty and self.max_bytes is not None:
-            raise UsageError(f"--max-bytes is {self.max_bytes}: not one line fits; give more")
+            raise UsageError(f"--max-bytes is {self.max_bytes}, less than the first line; raise it")
         if empty:
             raise DataError(
                 f"{self.name}: no Python files in {self.folder}; this Python ships without sources"
@@ -98,12 +98,12 @@ class StandardLibrary:
         for parent, folders, files in os.walk(self.folder):
             folders[:] = [name for name in folders if name not in self._LEFT_OUT]
             paths += [Path(parent, name) for name in files if name.endswith(".py")]
-        return sorted(paths)  # by the parts of the path, so the order is the same on every system
+        return sorted(paths)  # paths sort by their parts, so the order is the same on every system
 
 
 @dataclass(frozen=True)
 class Download:
-    """A text on the web, known by its size and sha256."""
+    """A text on the web with known size and sha256."""
 
     name: str
     about: str
@@ -132,20 +132,20 @@ class Download:
                 error.close()
             raise CharRNNError(
                 f"{self.name}: {self.source} could not be downloaded ({_reason(error)}). Try again later, or "
-                "get the file in another way and give its path to charrnn train"
+                "download the file in another way and give its path to charrnn train"
             ) from error
         if came != self.size or sha256.hexdigest() != self.sha256:
             raise self._wrong(f"{came:,} bytes with sha256 {sha256.hexdigest()}", head)
 
     def _wrong(self, what_came: str, head: bytes) -> DataError:
         return DataError(
-            f"{self.name}: {self.source} is not what it was: {what_came} came, beginning with {head[:30]!r}; "
-            f"{self.size:,} bytes with sha256 {self.sha256} were expected. Nothing was kept; try again later"
+            f"{self.name}: {self.source} has changed: got {what_came}, beginning with {head[:30]!r}; "
+            f"expected {self.size:,} bytes with sha256 {self.sha256}. Nothing was kept; try again later"
         )
 
 
 def texts(max_bytes: int | None = None) -> list[Text]:
-    """Every text of the library. `max_bytes` caps the standard library."""
+    """All texts of the library. `max_bytes` limits the size of the standard library's text."""
     return [
         Shipped(
             "shipped",
@@ -171,7 +171,7 @@ def texts(max_bytes: int | None = None) -> list[Text]:
 
 
 def _book() -> Path:
-    """The Harbour Clock: in the package where it was built into one, otherwise in the checkout."""
+    """The Harbour Clock: in the installed package, or in the checkout."""
     package = importlib.resources.files("charrnn")
     built, checkout = (
         Path(str(folder), "corpora/harbour.txt") for folder in (package, Path(str(package)).parent)
@@ -180,7 +180,7 @@ def _book() -> Path:
 
 
 def find(library: Sequence[Text], name: str) -> Text:
-    """The text called `name`. Raises UsageError when there is none."""
+    """The text called `name`. Raises UsageError if there is none."""
     for text in library:
         if text.name == name:
             return text
@@ -189,7 +189,7 @@ def find(library: Sequence[Text], name: str) -> Text:
 
 
 def size_and_sha256(text: Text) -> tuple[int, str]:
-    """Bytes and sha256 of the whole text; for a download what they must be."""
+    """Size in bytes and sha256 of the text; the expected ones for a download."""
     if isinstance(text, Download):
         return text.size, text.sha256
     size = 0
@@ -201,7 +201,7 @@ def size_and_sha256(text: Text) -> tuple[int, str]:
 
 
 def describe(text: Text) -> dict[str, Any]:
-    """What a list says of `text`; size and sha256 are None when it is not there."""
+    """The entry of `text` in a list; size and sha256 are None if the text is missing."""
     try:
         size, sha256 = size_and_sha256(text)
     except DataError:
@@ -219,14 +219,14 @@ def describe(text: Text) -> dict[str, Any]:
 def make(text: Text, out: Path | None = None, force: bool = False) -> Path:
     """Write `text` to `out` (a file or a folder) and return the file's path.
 
-    Without `out` it goes to NAME.txt here; a shipped text stays where it is. A file that already has this
-    content is left alone; another one is only replaced with `force`.
+    Without `out` it is written to NAME.txt in the current folder; a shipped text stays where it is. A file that
+    already has this content is left alone; any other is replaced only with `force`.
 
-    Raises UsageError for a file in the way, DataError for a text that is not what it should be, CharRNNError
-    when a download or writing fails; then there is no new file and the old one is as it was.
+    Raises UsageError if another file is in the way, DataError if the text is not as expected, CharRNNError if
+    downloading or writing fails. Then no file is written and an old one is unchanged.
     """
     if out is None and isinstance(text, Shipped):
-        size_and_sha256(text)  # raises when it is not there
+        size_and_sha256(text)  # raises if it is missing
         return text.path
     named = out is not None and not out.is_dir()
     path = out if out is not None and named else (out or Path()) / f"{text.name}.txt"
@@ -235,7 +235,7 @@ def make(text: Text, out: Path | None = None, force: bool = False) -> Path:
             return path
         if not force:
             raise UsageError(
-                f"{path} exists and is not {text.name}: --force replaces it, --out names another file"
+                f"{path} exists and is not {text.name}: use --force to replace it, or --out to write another file"
             )
     with atomic_write_named(path) if named else atomic_write(path) as file:
         for block in text.blocks():
@@ -248,11 +248,13 @@ def _sha256_of(path: Path) -> str:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise DataError(f"{path} exists but cannot be read ({error.strerror}): name another file") from error
+        raise DataError(
+            f"{path} exists but cannot be read ({error.strerror}): choose another file"
+        ) from error
 
 
 def _utf8_lines(path: Path) -> bytes:
-    """The file, with a line end at its end; nothing when it cannot be read or is not text in UTF-8."""
+    """The file's content, ending with a line end; empty if it cannot be read or is not UTF-8 text."""
     try:
         block = path.read_bytes()
         if "\0" in block.decode("utf-8"):

@@ -1,4 +1,4 @@
-"""What a user names (files, folders, patterns, streams) as a list of byte sources that can be read again."""
+"""Turn the files, folders, patterns and streams that a user names into byte sources that can be read twice."""
 
 import glob
 import math
@@ -16,10 +16,10 @@ from charrnn.errors import DataError, UsageError
 from charrnn.reading import open_file, why_not_claimed
 from charrnn.text.vocabulary import listing
 
-BLOCK = 1 << 18  # bytes read at a time: what is made of them stays within a processor's cache
+BLOCK = 1 << 18  # bytes per read; the arrays made of them fit in a processor's cache
 IN_MEMORY = 1 << 24  # below this many bytes a text is kept in memory
-MOST_CLAIMED = 1 << 32  # bytes of a text that is read because a model's card names it
-WIDEST = 16  # bytes of a character, at most, in any encoding (with what switches it)
+MOST_CLAIMED = 1 << 32  # largest text that is read only because a model's card names it, in bytes
+WIDEST = 16  # most bytes per character in any encoding, with its escape sequences
 
 StrPath = str | os.PathLike[str]
 
@@ -28,7 +28,7 @@ StrPath = str | os.PathLike[str]
 class Source:
     """Bytes that can be read more than once: a regular file, or a temporary copy of a stream.
 
-    name : as a user would name it
+    name : as the user would give it
     """
 
     name: str
@@ -36,12 +36,12 @@ class Source:
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return "stdin" if self.name == "-" else self.name
 
     @property
     def size(self) -> int:
-        """Bytes it has now; 0 for a file that cannot be looked at."""
+        """Its current size in bytes; 0 if that cannot be read."""
         if not isinstance(self.origin, Path):
             return self.origin.seek(0, os.SEEK_END)
         try:
@@ -50,7 +50,7 @@ class Source:
             return 0
 
     def blocks(self) -> Iterator[bytes]:
-        """All of the bytes, in order, a block at a time. Raises DataError when they cannot be read."""
+        """All bytes in order, in blocks. Raises DataError if they cannot be read."""
         try:
             with self._opened() as stream:
                 size = os.fstat(stream.fileno()).st_size if isinstance(self.origin, Path) else math.inf
@@ -61,8 +61,8 @@ class Source:
                     done += len(block)
                     if done > size + IN_MEMORY:
                         raise DataError(
-                            f"{self.title} goes on beyond the {size:,} bytes that it is said to have: it is no text "
-                            "at rest. Copy what you want of it to a file, or pipe it in"
+                            f"{self.title} has more content than its size of {size:,} bytes. Copy the part that you "
+                            "want to a file, or pipe it in"
                         )
         except OSError as error:
             raise DataError(f"{self.title} cannot be read: {error.strerror or error}") from error
@@ -72,32 +72,34 @@ class Source:
 
 
 def is_stream(name: str) -> bool:
-    """Whether a source can be read only once: stdin, a pipe, or what /dev has."""
+    """Whether a source can be read only once: stdin, a pipe, or an entry of /dev."""
     return name == "-" or name.startswith("/dev/") or Path(name).is_fifo()
 
 
 def claimed(names: Any, symbols: int | None = None) -> list[str]:
-    """The files that a model's card names, when they may be read on the word of whoever made it.
+    """The files named by a model's card, if they may be read although the card is untrusted.
 
-    A card names regular files, never folders or patterns, which are looked through when a user names them.
+    A card names regular files, never folders or patterns, which are searched only if the user names them.
 
-    symbols : how many the text should have, where that is told: files of another size are another text
+    symbols : the length of the text, if the card states it; files of another size are another text
 
-    Raises DataError saying why not; for something that is no list of names too.
+    Raises DataError with the reason if they may not be read, or if `names` is not a list of names.
     """
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
-        raise DataError("the file does not tell what it was trained on")
+        raise DataError("the model file does not name its training text")
     for name in names:
-        if name == "-" or name.startswith("/dev/"):  # to read it again would wait for a keyboard, or for ever
-            raise DataError("it came from stdin or a pipe")
+        if name == "-" or name.startswith("/dev/"):  # reading it again would block
+            raise DataError("it was read from stdin or a pipe")
         if reason := why_not_claimed(name):
             raise DataError(f"{name}: {reason}")
     size = sum(os.stat(name).st_size for name in names)
     if symbols is not None and not symbols <= size <= WIDEST * (symbols + len(names)):
-        raise DataError(f"{listing(names)} has changed: {size:,} bytes cannot be {symbols:,} characters")
+        raise DataError(
+            f"{listing(names)} has changed: its {size:,} bytes cannot hold {symbols:,} characters"
+        )
     if symbols is not None and size > MOST_CLAIMED:
         raise DataError(
-            f"{listing(names)}: {size:,} bytes are more than the {MOST_CLAIMED:,} that are read unasked"
+            f"{listing(names)} has {size:,} bytes, more than the limit of {MOST_CLAIMED:,}. Name the text yourself"
         )
     return names
 
@@ -108,17 +110,17 @@ def find_sources(
     reason_to_skip: Callable[[Source], str | None],
     copied: Callable[[int], None] = lambda n_bytes: None,
 ) -> tuple[list[Source], list[str]]:
-    """The sources that `names` stand for, in order, and notes on what was left out.
+    """The sources for `names`, in order, and notes on skipped files.
 
-    A name is a file; a folder (its regular files at any depth, sorted, without hidden ones and those that
-    `reason_to_skip` gives a reason for); a pattern with *, ? and ** (sorted); a pipe; or - for stdin.
-    What can be read only once is copied, to disk when large; `stack` closes the copies, and `copied` is told
-    how many bytes each block has.
+    A name is a file; a folder (its regular files at any depth, sorted, without hidden ones and those for which
+    `reason_to_skip` returns a reason); a pattern with *, ? and ** (sorted); a pipe; or - for stdin.
+    Streams are copied, to disk if large. `stack` closes the copies, and `copied` is called with the size of each
+    block.
 
-    Raises DataError for what is missing, unreadable or a device, UsageError when there are no names.
+    Raises DataError if a source is missing, unreadable or a device, UsageError if there are no names.
     """
     if not names:
-        raise UsageError("no text was named: give a file, a folder, a pattern, or - for stdin")
+        raise UsageError("no text is given: name a file, a folder, a pattern, or - for stdin")
     sources: list[Source] = []
     notes: list[str] = []
     for name in names:
@@ -128,7 +130,7 @@ def find_sources(
 
 
 def _matches(name: str) -> list[str]:
-    """`name` itself if it exists, otherwise the files and folders it matches as a pattern."""
+    """`name` itself if it exists, otherwise the files and folders that match it as a pattern."""
     try:
         if name != "-":
             os.lstat(name)
@@ -141,10 +143,10 @@ def _matches(name: str) -> list[str]:
                 "no file matches this pattern" if is_pattern else getattr(error, "strerror", None) or error
             )
             raise DataError(
-                f"{name or repr(name)}: {reason} (looked from {os.getcwd()}). "
+                f"{name or repr(name)}: {reason} (current folder: {os.getcwd()}). "
                 "Name a text file, a folder, a pattern, or - for stdin"
             ) from error
-    if "**" in name:  # it matches the files in a folder besides the folder
+    if "**" in name:  # ** matches a folder as well as the files in it
         matches = [path for path in matches if not os.path.isdir(path)]
     return sorted(matches, key=_in_order)
 
@@ -159,7 +161,7 @@ def _add(
 ) -> None:
     if name == "-":
         if sys.stdin is None:
-            raise DataError("- names stdin, which is closed: give a file, or pipe a text in")
+            raise DataError("stdin (-) is closed: name a file, or pipe a text in")
         sources.append(_copied("-", sys.stdin.buffer, stack, copied))
         return
     try:
@@ -171,10 +173,10 @@ def _add(
         elif stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):
             with open(name, "rb") as stream:
                 if stat.S_ISCHR(mode) and not stream.isatty():
-                    raise DataError(f"{name} is a device: give a file, a folder, a pipe, or - for stdin")
+                    raise DataError(f"{name} is a device: name a file, a folder, a pipe, or - for stdin")
                 sources.append(_copied(name, stream, stack, copied))
         else:
-            raise DataError(f"{name} is a socket or device: give a file, a folder, a pipe, or - for stdin")
+            raise DataError(f"{name} is a socket or device: name a file, a folder, a pipe, or - for stdin")
     except OSError as error:
         raise DataError(f"{name} cannot be read: {error.strerror or error}") from error
 
@@ -188,7 +190,7 @@ def _copied(name: str, stream: IO[bytes], stack: ExitStack, copied: Callable[[in
     except OSError as error:
         raise DataError(
             f"{name} could not be copied to a temporary file in {tempfile.gettempdir()}: "
-            f"{error.strerror or error}. Set TMPDIR to a folder with more room, or give a file instead"
+            f"{error.strerror or error}. Set TMPDIR to a folder with more space, or name a file instead"
         ) from error
     return Source(name, copy)
 
@@ -209,7 +211,7 @@ def _in_folder(folder: str, notes: list[str], reason_to_skip: Callable[[Source],
     sources = []
     for path in sorted(paths, key=_in_order):
         source = Source(path, Path(path))
-        if not os.path.isfile(path):  # to open a pipe would wait for ever
+        if not os.path.isfile(path):  # opening a pipe would block
             skipped[path] = "not a regular file"
         elif reason := reason_to_skip(source):
             skipped[path] = reason
@@ -218,12 +220,12 @@ def _in_folder(folder: str, notes: list[str], reason_to_skip: Callable[[Source],
     left_out = listing([f"{os.path.relpath(path, folder)} ({skipped[path]})" for path in sorted(skipped)])
     if not sources:
         why = f"; skipped: {left_out}" if skipped else ""
-        raise DataError(f"{folder} is a folder without text{why}")
+        raise DataError(f"{folder} is a folder without text files{why}")
     if skipped:
         notes.append(f"{folder}: {len(sources):,} files read; skipped: {left_out}")
     return sources
 
 
 def _in_order(path: str) -> tuple[str, ...]:
-    """A sort key that puts a folder's files together, the same on every system."""
+    """A sort key that keeps the files of a folder together, the same on every system."""
     return Path(path).parts

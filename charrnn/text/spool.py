@@ -1,4 +1,4 @@
-"""Numbers that are made in one order and read again: in memory while they are few, then in a temporary file."""
+"""A sequence of numbers, written once and read again: in memory if short, otherwise in a temporary file."""
 
 import tempfile
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ BLOCK = 1 << 14  # numbers, or records, read at a time
 
 
 class Spool:
-    """An array of one type that grows at its end and is read from its beginning, in blocks."""
+    """An array that grows at its end and is read from its beginning, in blocks."""
 
     def __init__(self, dtype: Any) -> None:
         self.dtype = np.dtype(dtype)
@@ -29,17 +29,17 @@ class Spool:
         self._file.close()
 
     def append(self, numbers: np.ndarray) -> None:
-        """Add numbers (n,). Raises CharRNNError where the temporary file has no room."""
+        """Add numbers (n,). Raises CharRNNError if the temporary file cannot be written."""
         try:
             self._file.write(numbers.astype(self.dtype, copy=False).tobytes())
         except OSError as error:
             raise CharRNNError(
                 f"results could not be kept in a temporary file in {tempfile.gettempdir()}: "
-                f"{error.strerror or error}. Set TMPDIR to a folder with more room"
+                f"{error.strerror or error}. Set TMPDIR to a folder with more space"
             ) from error
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """All of the numbers, in order, BLOCK at a time."""
+        """All numbers, in order, BLOCK at a time."""
         self._file.seek(0)
         while block := self._file.read(BLOCK * self.dtype.itemsize):
             yield np.frombuffer(block, self.dtype)

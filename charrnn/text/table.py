@@ -1,4 +1,4 @@
-"""Texts with labels, or without, from a CSV file."""
+"""Read texts, with or without labels, from a CSV file; write CSV."""
 
 import csv
 import io
@@ -9,13 +9,13 @@ from charrnn.errors import DataError, UsageError
 from charrnn.reading import read_file, read_stdin
 from charrnn.text.vocabulary import listing
 
-MOST_BYTES = 1 << 28  # of a table, which is held in memory
+MOST_BYTES = 1 << 28  # largest table, which is held in memory
 LONGEST_FIELD = 2**31 - 1  # characters; the csv module's own limit is 131,072
 
 
 @dataclass(frozen=True)
 class Row:
-    """A text, its label if one was asked for, and the line of the file that it ends on."""
+    """A text, its label if labels are read, and the line of the file on which it ends."""
 
     text: str
     label: str
@@ -52,20 +52,20 @@ def read_table(file: str, text_column: str | None = None, label_column: str | No
         if len(cells) != len(rows[0][1]) or len(cells) <= max(places):
             raise DataError(
                 f"{name}, line {line}: {len(cells)} columns, where {max(len(rows[0][1]), max(places) + 1)} "
-                "are expected. A text with a comma in it must stand in double quotes"
+                "are expected. Put a text that contains a comma in double quotes"
             )
         values = [cells[place] for place in places]
         if "" in values:
             empty = wanted[values.index("")]
-            raise DataError(f"{name}, line {line}: the {empty} is empty. Leave that row out")
+            raise DataError(f"{name}, line {line}: the {empty} is empty. Remove that row")
         found.append(Row(values[0], values[1] if len(values) > 1 else "", line))
     if not found:
-        raise DataError(f"{name} has a header and no rows below it")
+        raise DataError(f"{name} has a header but no rows")
     return found
 
 
 def csv_text(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
-    """A table as CSV; a float32 in as few digits as give it back."""
+    """A table as CSV; a float32 has the fewest digits that restore its value."""
     stream = io.StringIO()
     table = csv.writer(stream, lineterminator="\n")
     table.writerow(header)
@@ -74,7 +74,7 @@ def csv_text(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
 
 
 def _rows(file: str, name: str) -> list[tuple[int, list[str]]]:
-    """Line number and cells of each row that is not blank."""
+    """Line number and cells of each non-blank row."""
     try:
         content = read_stdin(MOST_BYTES) if file == "-" else read_file(file, MOST_BYTES)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Text for a model that may not know all of its characters: refuse them, skip them, or take the nearest."""
+"""Encode text for a model that may not know all characters: refuse, skip or replace the unknown ones."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -8,19 +8,19 @@ import numpy as np
 from charrnn.errors import DataError
 from charrnn.text.vocabulary import REPLACEMENT, Vocabulary, describe, listing
 
-# How a message names the setting, which is an option here and an argument there.
+# The setting in a message; it is an option of commands and an argument of functions.
 WAYS_OUT = "unknown=skip leaves them out, unknown=nearest replaces them"
-# Typographic characters and what a typewriter has in their place.
+# Typographic characters and their plain ASCII replacements.
 PLAIN = str.maketrans("“”„«»‘’‚‹›–—−…\u00a0\t\r", "\"\"\"\"\"'''''---. \x20\n")
 
 
 def encode(text: str, vocabulary: Vocabulary, unknown: str = "error") -> tuple[np.ndarray, str | None]:
-    """Ids of a text, and a note on the characters that were skipped or replaced, None when there were none.
+    """Ids of a text, and a note on skipped or replaced characters (None if there are none).
 
-    unknown : what to do with characters the vocabulary lacks, as `replacement` says; "error" refuses them
-        where it has no U+FFFD
+    unknown : how to treat characters the vocabulary lacks, see `replacement`; "error" refuses them if it has no
+        U+FFFD
 
-    Raises DataError naming the unknown characters where they are refused.
+    Raises DataError naming the unknown characters if they are refused.
     """
     symbols: str | bytes = text
     if vocabulary.level == "byte":
@@ -42,11 +42,11 @@ def encode(text: str, vocabulary: Vocabulary, unknown: str = "error") -> tuple[n
 
 
 def replacement(symbol: str | int, vocabulary: Vocabulary, unknown: str) -> str | int | None:
-    """What is read in the place of a symbol that the vocabulary lacks; None is nothing.
+    """The replacement for a symbol that the vocabulary lacks; None to leave it out.
 
-    unknown : "error" is U+FFFD, as in the text of a model with --min-count; "skip" is nothing; "nearest" is the
-        typewriter's character for a typographic one, the one without its accents, that in the other case, or
-        else the closest code point (at byte level: byte value)
+    unknown : "error" gives U+FFFD, as in the training text of a model with --min-count; "skip" gives None; "nearest"
+        gives the plain form of a typographic character, the character without accents, either in the other case,
+        or else the closest code point (byte value at byte level)
     """
     if unknown == "skip":
         return None
@@ -54,7 +54,7 @@ def replacement(symbol: str | int, vocabulary: Vocabulary, unknown: str) -> str 
 
 
 def note(replaced: Mapping[str | int, str | int | None]) -> str:
-    """What a user is told of symbols that were skipped or replaced."""
+    """The message about skipped or replaced symbols."""
     changes = [
         f"{_name(old)} skipped" if new is None else f"{_name(old)} read as {_name(new)}"
         for old, new in replaced.items()
@@ -63,7 +63,7 @@ def note(replaced: Mapping[str | int, str | int | None]) -> str:
 
 
 def nearest(symbol: str | int, vocabulary: Vocabulary) -> str | int:
-    """The symbol of the vocabulary that stands best for one it does not have."""
+    """The most similar symbol of the vocabulary for one that it lacks."""
     if isinstance(symbol, str):
         plain = symbol.translate(PLAIN)
         base = unicodedata.normalize("NFKD", plain)[:1]

@@ -1,4 +1,4 @@
-"""The symbols a model knows and the number (id) of each: characters of a text, or raw bytes."""
+"""The symbols that a model knows, characters or raw bytes, and the number (id) of each."""
 
 import codecs
 from collections.abc import Iterable, Sequence
@@ -10,26 +10,26 @@ import numpy as np
 
 from charrnn.errors import DataError, ModelError
 
-REPLACEMENT = "\ufffd"  # stands for what cannot be shown or is not known, as Unicode means it
+REPLACEMENT = "\ufffd"  # Unicode's replacement character, for unknown characters and invalid bytes
 
 
 class Decoder(Protocol):
     """Turns ids into text one at a time."""
 
     def push(self, id: int) -> str:
-        """The text that became certain with this id; empty inside an unfinished UTF-8 sequence."""
+        """The text completed by this id; empty inside an unfinished UTF-8 sequence."""
 
     def flush(self) -> str:
-        """What is left at the end: U+FFFD for a sequence cut short, otherwise nothing."""
+        """The rest at the end: U+FFFD for an incomplete sequence, otherwise empty."""
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Symbols in ascending order; the id of a symbol is its place among them.
+    """Symbols in ascending order; the id of a symbol is its position.
 
     level : "char" (symbols are 1-character strings) or "byte" (symbols are ints 0..255)
 
-    Raises ModelError when the symbols are empty, repeated, out of order or of the wrong kind.
+    Raises ModelError if there are no symbols, or they are repeated, out of order or of the wrong kind.
     """
 
     level: str
@@ -67,9 +67,9 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, obj: Any) -> "Vocabulary":
-        """The vocabulary `to_json` described. Raises ModelError when the description is malformed."""
+        """The vocabulary written by `to_json`. Raises ModelError if it is malformed."""
         if not isinstance(obj, dict) or obj.keys() != {"level", "symbols"}:
-            raise ModelError("vocabulary: it must be an object with the keys 'level' and 'symbols' only")
+            raise ModelError("vocabulary: it must be an object with exactly the keys 'level' and 'symbols'")
         if not isinstance(obj["symbols"], list):
             raise ModelError(f"vocabulary: symbols must be a list, not {type(obj['symbols']).__name__}")
         return cls(obj["level"], tuple(obj["symbols"]))
@@ -88,12 +88,12 @@ class Vocabulary:
 
     @cached_property
     def codes(self) -> np.ndarray:
-        """Code point (or byte value) of each symbol, int32 of shape (V,)."""
+        """Code point or byte value of each symbol, int32 of shape (V,)."""
         return np.array([ord(s) if isinstance(s, str) else s for s in self.symbols], np.int32)
 
     def table(self, unknown: int) -> np.ndarray:
-        """The id of every code up to the largest known, then one entry for all codes above; `unknown` where
-        there is no symbol. `np.take(table, codes, mode="clip")` encodes."""
+        """The id of every code up to the largest known one, then one entry for all higher codes; `unknown` for codes
+        without a symbol. `np.take(table, codes, mode="clip")` encodes."""
         table = np.full(int(self.codes[-1]) + 2, unknown, np.min_scalar_type(max(unknown, len(self) - 1)))
         table[self.codes] = np.arange(len(self))
         return table
@@ -105,7 +105,7 @@ class Vocabulary:
     def encode(self, text: str | bytes) -> np.ndarray:
         """Ids of `text`, of shape (len(text),) and type `dtype`; at byte level, of its UTF-8 bytes.
 
-        Raises DataError naming the characters the vocabulary lacks.
+        Raises DataError naming the characters that the vocabulary lacks.
         """
         codes = self._codes_of(text)
         ids = np.take(self._table, codes, mode="clip")
@@ -115,8 +115,8 @@ class Vocabulary:
             in_order = sorted(zip(unknown[first].tolist(), values.tolist(), strict=True))
             listed = listing([f"{describe(self.level, c)} at position {at}" for at, c in in_order])
             raise DataError(
-                f"the text has {self.level}s the model does not know: {listed}. Its vocabulary has "
-                f"{len(self):,} symbols; leave these out, or use a model trained on text that has them"
+                f"the text has {self.level}s that the model does not know: {listed}. Its vocabulary has "
+                f"{len(self):,} symbols; remove these, or use a model trained on text that has them"
             )
         return ids.astype(self.dtype, copy=False)
 
@@ -126,22 +126,22 @@ class Vocabulary:
                 raise DataError("a vocabulary of characters encodes text, not bytes: decode the bytes first")
             return code_points(text)
         if isinstance(text, str):
-            try:  # what the system could not decode in an argument (U+DC80…U+DCFF) is bytes again
+            try:  # U+DC80…U+DCFF are undecodable bytes of an argument; restore them
                 return np.frombuffer(text.encode("utf-8", "surrogateescape"), np.uint8)
             except UnicodeEncodeError as error:
                 half = f"{describe('char', ord(error.object[error.start]))} at position {error.start}"
-                raise DataError(f"{half} is half a character, which has no bytes: leave it out") from None
+                raise DataError(f"{half} is half a character and has no bytes: remove it") from None
         return np.frombuffer(text, np.uint8)
 
     def decode(self, ids: np.ndarray | Sequence[int]) -> str:
-        """The text of `ids`; at byte level, what is not valid UTF-8 becomes U+FFFD."""
+        """The text of `ids`; at byte level, invalid UTF-8 becomes U+FFFD."""
         codes = self.codes[np.asarray(ids, np.intp)]
         if self.level == "char":
             return codes.astype("<i4").tobytes().decode("utf-32-le")
         return codes.astype(np.uint8).tobytes().decode("utf-8", "replace")
 
     def decoder(self) -> Decoder:
-        """A decoder of ids that arrive one by one; their pieces joined are `decode` of the whole."""
+        """A decoder for ids that arrive one by one; its pieces joined equal `decode` of all ids."""
         return _CharDecoder(self.symbols) if self.level == "char" else _ByteDecoder(self.symbols)
 
 
@@ -169,7 +169,7 @@ class _ByteDecoder:
 
 
 def silent_symbol(vocab: Vocabulary) -> int:
-    """What a model reads where there is no text to continue: a newline, or the first symbol."""
+    """The symbol that a model reads first if there is no text to continue: newline, or else its first symbol."""
     newline = "\n" if vocab.level == "char" else ord("\n")
     return vocab.symbols.index(newline) if newline in vocab.symbols else 0
 
@@ -180,18 +180,18 @@ def code_points(text: str) -> np.ndarray:
 
 
 def describe(level: str, code: int) -> str:
-    """A symbol as messages name it: 'é' (U+00E9), or 0xE9 for a byte."""
+    """A symbol in a message: 'é' (U+00E9), or 0xE9 for a byte."""
     return f"{chr(code)!r} (U+{code:04X})" if level == "char" else f"0x{code:02X}"
 
 
 def listing(items: Sequence[str], most: int = 5) -> str:
-    """The first few items, and how many more there are."""
+    """The first few items, and the number of others."""
     more = f" and {len(items) - most:,} more" if len(items) > most else ""
     return ", ".join(items[:most]) + more
 
 
 def _is_character(symbol: object) -> bool:
-    """Halves of characters (surrogates) are refused: no decoded file has them and none can be shown."""
+    """Whether this is one character; surrogates are refused, since no decoded file has them."""
     return isinstance(symbol, str) and len(symbol) == 1 and not "\ud800" <= symbol <= "\udfff"
 
 

@@ -49,7 +49,7 @@ def test_without_a_home_there_is_no_cache_in_the_current_folder(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert cache_folder() is None
-    with pytest.raises(NoCache, match="CHARRNN_CACHE can name a folder"), private_folder():
+    with pytest.raises(NoCache, match="set CHARRNN_CACHE to a folder"), private_folder():
         pass
 
 
@@ -222,7 +222,7 @@ def test_a_user_without_a_home_reads_a_large_text(tmp_path: Path, home: str | No
         assert done.returncode == 0, done.stderr
         text, note = done.stdout.strip().split("|")
         assert text == "hello"
-        assert "CHARRNN_CACHE can name a folder of your own" in note
+        assert "set CHARRNN_CACHE to a folder of your own" in note
         assert [entry.name for entry in work.iterdir()] == ["text.txt"]
     finally:
         (work / "text.txt").unlink()

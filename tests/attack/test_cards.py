@@ -93,7 +93,7 @@ def test_more_than_is_read_unasked(tmp_path: Path) -> None:
     """A file of 5 GiB, all of it a hole."""
     with open(tmp_path / "hole.txt", "wb") as file:
         file.truncate(5 << 30)
-    with pytest.raises(DataError, match=r"5,368,709,120 bytes are more than the 4,294,967,296"):
+    with pytest.raises(DataError, match=r"5,368,709,120 bytes, more than the limit of 4,294,967,296"):
         claimed([str(tmp_path / "hole.txt")], 5 << 30)
 
 
@@ -102,7 +102,7 @@ def test_sources_of_another_type(folder: Path, sources: Any) -> None:
     forged(folder, sources=sources)
     parts, why = evaluation.splits_of(load_model(folder / "model.safetensors"))
     assert parts is None
-    assert why == "the model's corpus cannot be read: the file does not tell what it was trained on"
+    assert why == "the model's corpus cannot be read: the model file does not name its training text"
     told = charrnn("eval", folder.with_suffix(".txt"), "--model", folder)
     assert told.exit_code == 0
     assert "no baselines but uniform" in told.err
@@ -169,7 +169,7 @@ def test_a_file_that_says_it_is_empty_and_goes_on(tmp_path: Path, monkeypatch: p
             self.st_mode, self.st_size = found.st_mode, sizes["st_size"]
 
     monkeypatch.setattr(sources_of.os, "fstat", lambda fd: Small(real(fd)))
-    with pytest.raises(DataError, match="goes on beyond the 0 bytes"):
+    with pytest.raises(DataError, match="has more content than its size of 0 bytes"):
         list(Source(str(file), file).blocks())
     sizes["st_size"] = 60
     assert b"".join(Source(str(file), file).blocks()) == b"x" * 100

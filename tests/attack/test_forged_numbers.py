@@ -71,7 +71,7 @@ def test_splits_that_overflow(run: Path) -> None:
     small_model(TEXT, card).save(run / "model.safetensors")
     told = charrnn("eval", run.with_suffix(".txt"), "--model", run)
     assert told.exit_code == 0
-    assert "does not tell what it was trained on" in told.err
+    assert "does not name its training text" in told.err
 
 
 def test_steps_before_the_first(run: Path) -> None:

@@ -100,6 +100,6 @@ def test_a_run_tells_once_why_its_kernels_are_compiled_anew(
     notes = [note for note in listener.notes if "the cache is not used" in note]
     assert len(notes) == 1
     assert f"{kernels.parent} can be written by other users (mode 0777)" in notes[0]
-    assert "CHARRNN_CACHE can name a folder of your own" in notes[0]
+    assert "set CHARRNN_CACHE to a folder of your own" in notes[0]
     assert not kernels.exists()
     assert compiler.KEPT > 0

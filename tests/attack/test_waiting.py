@@ -88,8 +88,8 @@ def test_what_is_read_whole_is_bounded(folder: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(arguments, "LONGEST_PRIME", 100)
     told = charrnn("sample", "--model", "m.safetensors", "--prime", "@long")
     assert told.exit_code == 3
-    assert "it has more than the 100 bytes that are read" in told.err
-    with pytest.raises(OSError, match="more than the 100 bytes"):
+    assert "it is larger than the limit of 100 bytes" in told.err
+    with pytest.raises(OSError, match="larger than the limit of 100 bytes"):
         reading.read_file("long", 100)
     assert reading.read_file("long", 101) == b"a" * 101
 

@@ -222,7 +222,7 @@ def test_gradcheck_fails_where_a_gradient_is_wrong(charrnn, monkeypatch):
         ("gradcheck --hidden 0", 2, "--hidden is 0"),
         ("gradient-flow --model run --cell rnn", 2, "--cell cannot be combined with --model"),
         ("gradient-flow --model nowhere", 4, "nowhere"),
-        ("gradient-flow --model run", 3, "does not tell what it was trained on"),
+        ("gradient-flow --model run", 3, "does not name its training text"),
         (
             "gradient-flow --model run --text text.txt --distance 5000",
             3,

@@ -268,7 +268,7 @@ def forged(table, data=b""):
     ("content", "message"),
     [
         (b"", "it is empty"),
-        (b"a text\n" * 9, "no safetensors file"),
+        (b"a text\n" * 9, "not a safetensors file"),
         ((2**40).to_bytes(8, "little") + b"{}", "header would have"),
         (forged({"w": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}), "offsets|shape"),
         (forged({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}), "8 bytes, but 0 are there"),
@@ -277,7 +277,7 @@ def forged(table, data=b""):
             "dtype 'I64'; it must",
         ),
         (forged({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, bytes(9)), "4 bytes, but 9"),
-        (forged({"w": "F32"}), "described by"),
+        (forged({"w": "F32"}), "has the malformed entry"),
         (forged({}), "no tensor is named as those of"),
     ],
 )

@@ -90,9 +90,9 @@ def test_a_missing_corpus_is_refused(path):
 @pytest.mark.parametrize(
     ("training", "message"),
     [
-        ({"corpus": None}, "does not tell what it was trained on"),
-        ({"settings": None}, "does not tell what it was trained on"),
-        ({"corpus": {"sha256": ""}}, "does not tell what it was trained on"),
+        ({"corpus": None}, "does not name its training text"),
+        ({"settings": None}, "does not name its training text"),
+        ({"corpus": {"sha256": ""}}, "does not name its training text"),
         ({"corpus": {"sources": ["-"], "sha256": "", "symbols": 9}}, "from stdin or a pipe"),
         ({"corpus": {"sources": ["/dev/stdin"], "sha256": "", "symbols": 9}}, "from stdin or a pipe"),
     ],

@@ -279,7 +279,7 @@ def test_where_the_model_of_a_probe_is_looked_for(model: Model) -> None:
     ("content", "args", "error", "message"),
     [
         ("", [], DataError, "no rows"),
-        ("text,label\n", [], DataError, "no rows below"),
+        ("text,label\n", [], DataError, "a header but no rows"),
         ("ax,A\n" * 9, [], DataError, "all are 'A'"),
         ("ax,A\nb,B\n" * 4, [], DataError, "4 texts labelled 'A'"),
         ("ax,A\nb,B\n" * 5, ["--held-out", "0.99"], DataError, "--held-out"),

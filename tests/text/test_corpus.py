@@ -94,7 +94,7 @@ def test_raw_bytes_with_the_vocabulary_of_a_model(write):
     path = write("a.bin", b"A\xc8A")
     assert read_corpus([path], vocabulary=vocabulary).ids.tolist() == [0, 1, 0]
     with pytest.raises(
-        DataError, match=r"1 different bytes that the vocabulary of 1 symbols lacks: 0xC8 ×1\."
+        DataError, match=r"1 different bytes that are not in the vocabulary of 1 symbols: 0xC8 ×1\."
     ):
         read_corpus([path], vocabulary=Vocabulary("byte", (65,)))
 
@@ -191,7 +191,7 @@ def test_dash_is_stdin(monkeypatch):
 
 def test_a_closed_stdin(monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(DataError, match="stdin, which is closed"):
+    with pytest.raises(DataError, match=r"stdin \(-\) is closed"):
         read_corpus(["-"])
 
 
@@ -297,7 +297,7 @@ def test_carriage_returns_are_kept_with_a_note_or_turned_into_line_feeds(write):
     path = write("dos.txt", "a\r\nb\rc\n")
     kept = read_corpus([path])
     assert text_of(kept) == "a\r\nb\rc\n"
-    assert kept.notes == ("2 carriage returns (CR) kept; --newlines lf turns CR LF and CR into LF",)
+    assert kept.notes == ("2 carriage returns (CR) kept; --newlines lf converts CR LF and CR to LF",)
     turned = read_corpus([path], newlines="lf")
     assert text_of(turned) == "a\nb\nc\n"
     assert turned.notes == ()
@@ -411,15 +411,18 @@ def test_missing_and_empty(write, tmp_path, monkeypatch):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("socket")
         cases = [
-            ("corpus.txt", r"corpus\.txt: No such file or directory \(looked from .*\)\. Name a text file"),
+            (
+                "corpus.txt",
+                r"corpus\.txt: No such file or directory \(current folder: .*\)\. Name a text file",
+            ),
             ("*.txt", r"\*\.txt: no file matches this pattern"),
             ("", r"'': No such file or directory"),
             ("a\0b", "embedded null"),
             ("x" * 5000, "File name too long"),
             (write("a", "a") + "/b", "Not a directory"),
-            (write("zero", b""), "zero: empty, there is no text to read"),
-            (write("mark", codecs.BOM_UTF8), "mark: empty"),
-            ("empty", "empty is a folder without text"),
+            (write("zero", b""), "zero: there is no text in it"),
+            (write("mark", codecs.BOM_UTF8), "mark: there is no text in it"),
+            ("empty", "empty is a folder without text files"),
             ("dangling", "dangling cannot be read: No such file"),
             ("/dev/zero", "/dev/zero is a device"),
             ("socket", "socket is a socket"),
@@ -427,7 +430,7 @@ def test_missing_and_empty(write, tmp_path, monkeypatch):
         for name, message in cases:
             with pytest.raises(DataError, match=message):
                 read_corpus([name])
-    with pytest.raises(UsageError, match="no text was named"):
+    with pytest.raises(UsageError, match="no text is given"):
         read_corpus([])
 
 
@@ -435,12 +438,14 @@ def test_an_empty_file_among_others_is_noted(write):
     empty = write("empty.txt", b"")
     corpus = read_corpus([empty, write("a.txt", "a")])
     assert text_of(corpus) == "a"
-    assert corpus.notes == (f"empty, so nothing was read from it: {empty}",)
+    assert corpus.notes == (f"empty files: {empty}",)
 
 
 def test_a_folder_of_nothing_but_binary_files_says_what_it_skipped(write, tmp_path):
     write("d/a.bin", b"\xff")
-    with pytest.raises(DataError, match=r"is a folder without text; skipped: a\.bin \(not utf-8 text\)"):
+    with pytest.raises(
+        DataError, match=r"is a folder without text files; skipped: a\.bin \(not utf-8 text\)"
+    ):
         read_corpus([tmp_path / "d"])
 
 
@@ -450,8 +455,8 @@ def test_a_folder_of_nothing_but_binary_files_says_what_it_skipped(write, tmp_pa
         ({"level": "word"}, "--level is 'word'"),
         ({"newlines": "crlf"}, "--newlines is 'crlf'; it must be one of: keep, lf"),
         ({"min_count": 0}, "--min-count is 0"),
-        ({"level": "byte", "newlines": "lf"}, "--level byte takes bytes as they are"),
-        ({"level": "byte", "min_count": 2}, "--level byte takes bytes as they are"),
+        ({"level": "byte", "newlines": "lf"}, "--level byte reads raw bytes"),
+        ({"level": "byte", "min_count": 2}, "--level byte reads raw bytes"),
     ],
 )
 def test_options_without_a_meaning(write, options, message):
@@ -467,7 +472,7 @@ def test_rare_characters_are_folded(write):
     assert corpus.vocabulary.symbols == ("a", "b", "\ufffd")
     assert text_of(corpus) == "aaabbb\ufffd\ufffd\ufffd\ufffd"
     assert corpus.notes == (
-        "3 different characters that occur less than 3 times, 4 in all, became U+FFFD: "
+        "3 different characters that occur fewer than 3 times, 4 in all, became U+FFFD: "
         "'c' (U+0063) ×2, 'd' (U+0064) ×1, 'e' (U+0065) ×1",
     )
 
@@ -494,8 +499,8 @@ def test_characters_unknown_to_a_model(write):
     with pytest.raises(DataError) as caught:
         read_corpus([path], vocabulary=Vocabulary.of("ab "))
     assert str(caught.value) == (
-        "the text has 2 different characters that the vocabulary of 3 symbols lacks: "
-        "'z' (U+007A) ×3, 'é' (U+00E9) ×2. Leave them out, or use a model that knows them"
+        "the text has 2 different characters that are not in the vocabulary of 3 symbols: "
+        "'z' (U+007A) ×3, 'é' (U+00E9) ×2. Remove them, or use a model that knows them"
     )
 
 
@@ -530,7 +535,7 @@ def test_characters_unknown_to_a_model_are_left_out_or_replaced(
         assert isinstance(corpus.ids, np.memmap) == large
         assert corpus.vocabulary == vocabulary
         assert did in corpus.notes[0]
-    with pytest.raises(DataError, match="knows no character of the text"):
+    with pytest.raises(DataError, match="knows none of the characters of the text"):
         read_corpus([path], vocabulary=Vocabulary.of("xyz"), unknown="skip")
 
 
@@ -587,14 +592,14 @@ def test_a_large_text_is_read_like_a_small_one(tmp_path_factory, text, options):
     assert large.ids.dtype == small.ids.dtype
     assert large.ids.tolist() == small.ids.tolist()
     assert (large.vocabulary, large.sha256) == (small.vocabulary, small.sha256)
-    assert [n for n in large.notes if "kept for the next time" not in n] == list(small.notes)
+    assert [n for n in large.notes if "encoded text kept" not in n] == list(small.notes)
 
 
 def test_the_cache_is_used_when_present(write, cache, everything_is_large, monkeypatch):
     path = write("a.txt", "a text, so long")
     first = read_corpus([path])
     (file,) = cache.iterdir()
-    assert first.notes == (f"encoded text kept for the next time in {file} (0 MB)",)
+    assert first.notes == (f"encoded text kept in {file} for next time (0 MB)",)
     monkeypatch.setattr("charrnn.text.corpus.write_ids", None)  # must not be called
     for source in (path, write("copy.txt", "a text, so long")):
         again = read_corpus([source])
@@ -690,7 +695,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     assert corpus.ids.filename is None
     (note,) = corpus.notes
     assert f"{path}/cache cannot be opened" in note
-    assert "CHARRNN_CACHE can name a folder of your own" in note
+    assert "set CHARRNN_CACHE to a folder of your own" in note
 
 
 def test_a_disk_that_fills_up_leaves_nothing_behind(write, cache, everything_is_large, monkeypatch):
@@ -698,7 +703,9 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(write, cache, everything_is_
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "write", full)
-    with pytest.raises(CharRNNError, match=r"No space left.*CHARRNN_CACHE can name another folder"):
+    with pytest.raises(
+        CharRNNError, match=r"No space left.*Set CHARRNN_CACHE to keep encoded texts in another folder"
+    ):
         read_corpus([write("a.txt", "hello")])
     assert list(cache.iterdir()) == []
 

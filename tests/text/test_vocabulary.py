@@ -61,7 +61,7 @@ def test_a_character_decoder():
 def test_a_subset_of_the_bytes():
     vocabulary = Vocabulary("byte", (10, 200))
     assert vocabulary.encode(b"\xc8\n\xc8").tolist() == [1, 0, 1]
-    with pytest.raises(DataError, match=r"bytes the model does not know: 0x0B at position 1"):
+    with pytest.raises(DataError, match=r"bytes that the model does not know: 0x0B at position 1"):
         vocabulary.encode(b"\n\x0b")
 
 

@@ -51,7 +51,7 @@ def train(*args: "Any", progress: bool = False, **kwargs: "Any") -> "Any":
         return session.train(*args, **kwargs)
     if kwargs.get("listener") is not None:
         raise UsageError(
-            "progress=True cannot be combined with listener, which already receives the progress"
+            "progress=True cannot be combined with a listener, which already receives the progress"
         )
     from charrnn.ui.terminal.training import training_listener
 

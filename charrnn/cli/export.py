@@ -1,5 +1,6 @@
 """charrnn export: a model for other tools."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -51,7 +52,7 @@ def export(
     file = find_model(model)
     if model is None:
         say(f"model {file}")
-    if out is not None and out.exists() and out.samefile(file):
+    if out is not None and os.path.exists(out) and out.samefile(file):
         raise UsageError(f"--out {out} is the model itself. Name another file")
     loaded = load_model(file)
     told = {"model": str(file), "to": to}

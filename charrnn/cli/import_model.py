@@ -1,5 +1,6 @@
 """charrnn import: a model trained with torch."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -58,7 +59,7 @@ def import_model(
 
     if (vocab is None) == (level == "char"):
         raise UsageError("--level char needs --vocab, the characters of the ids; --level byte has none")
-    if out.exists() and file.exists() and out.samefile(file):
+    if os.path.exists(out) and os.path.exists(file) and out.samefile(file):
         raise UsageError(f"--out {out} is the file to read. Name another one")
     symbols, note = (range(256), "") if vocab is None else read_symbols(vocab)
     if note:

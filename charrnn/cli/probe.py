@@ -1,5 +1,6 @@
 """charrnn probe: what the state of a model knows of whole texts."""
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -107,7 +108,7 @@ def probe(
     assert labels is not None
     name = "stdin" if labels == "-" else Path(labels).stem
     saved = Path(out) if out else file.with_name(f"{name}.probe.safetensors")
-    if saved.exists() and saved.samefile(file):
+    if os.path.exists(saved) and saved.samefile(file):
         raise UsageError(f"--out {saved} is the model itself. Name another file")
     loaded = load_model(file)
     rows = read_table(labels, text_column, label_column)

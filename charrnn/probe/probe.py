@@ -13,6 +13,7 @@ so and found a single cell that does nearly as well; `best_cell` looks for one.
 
 import io
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -213,8 +214,8 @@ def model_of(probe: Probe, probe_path: str | Path, path: str | Path | None = Non
     Raises ModelError when it is not found, or is another one.
     """
     if path is None:
-        beside = Path(probe_path).with_name(Path(probe.model).name)
-        path = beside if beside.exists() else Path(probe.model)
+        beside = Path(probe_path).parent / Path(probe.model).name
+        path = beside if os.path.exists(beside) else Path(probe.model)
         if path != beside and (reason := why_not_claimed(probe.model)):
             raise ModelError(
                 f"the model of {probe_path}, {path}, is not there ({reason}). Name it with --model"

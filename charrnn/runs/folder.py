@@ -130,8 +130,8 @@ class RunFolder:
     def find(cls, path: StrPath) -> "RunFolder":
         """The run at `path`, a run folder or a file in one. Raises ModelError when there is none."""
         path = Path(path)
-        folder = path if path.is_dir() else path.parent
-        if not path.exists():
+        folder = path if os.path.isdir(path) else path.parent  # Path.is_dir raises where a name is too long
+        if not os.path.exists(path):
             raise ModelError(f"{path} does not exist. Name a run folder, or a file in one")
         if not _written(folder):
             raise ModelError(
@@ -332,7 +332,7 @@ def find_model(path: StrPath | None = None, root: StrPath = ROOT) -> Path:
     if path is None:
         return RunFolder.newest(root, holding=MODEL).model
     path = Path(path)
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return path
     if not _written(path) and (snapshots := snapshot_files(path)):
         raise ModelError(f"{path} holds {len(snapshots)} snapshots. Name one of them: {snapshots[-1]}")

@@ -136,6 +136,7 @@ def splits_of(model: Model) -> tuple[dict[str, np.ndarray] | None, str]:
     card = model.training
     try:
         about, settings = card["corpus"], card["settings"]
+        sha256 = about["sha256"]
         sources = claimed(about["sources"], int(about["symbols"]))
         corpus = read_corpus(sources, **form_of(model), vocabulary=model.vocab, options=())
         parts = split(corpus.ids, settings["val_fraction"], settings["test_fraction"])
@@ -143,7 +144,7 @@ def splits_of(model: Model) -> tuple[dict[str, np.ndarray] | None, str]:
         return None, "the model file does not name its training text"
     except CharRNNError as error:
         return None, f"the model's corpus cannot be read: {error}"
-    if corpus.sha256 != about["sha256"]:
+    if corpus.sha256 != sha256:
         return None, f"the model's corpus ({', '.join(sources)}) has changed since"
     return dict(zip(("train", "validation", "test"), parts, strict=True)), ""
 

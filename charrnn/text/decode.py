@@ -3,6 +3,7 @@
 import codecs
 import io
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import chain
 
 from charrnn.errors import DataError
@@ -47,7 +48,9 @@ def decode(
         except UnicodeDecodeError as error:
             start = len(block) - len(error.object) + error.start  # < 0: in bytes kept from the previous block
             decoder.setstate(state)
-            line = 1 + n_lines + decoder.decode(block[: max(start, 0)]).count("\n")
+            line = 1 + n_lines
+            with suppress(UnicodeError):  # what UTF-16 says of a missing mark, once it is asked for less
+                line += decoder.decode(block[: max(start, 0)]).count("\n")
             found = f"0x{error.object[error.start]:02X}: {error.reason}"
             raise NotTextError(
                 _what_it_is(name, head, encoding, other)

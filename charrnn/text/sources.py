@@ -73,7 +73,12 @@ class Source:
 
 def is_stream(name: str) -> bool:
     """Whether a source can be read only once: stdin, a pipe, or an entry of /dev."""
-    return name == "-" or name.startswith("/dev/") or Path(name).is_fifo()
+    if name == "-" or name.startswith("/dev/"):
+        return True
+    try:
+        return stat.S_ISFIFO(os.stat(name).st_mode)
+    except (OSError, ValueError):  # not there, or no name at all
+        return False
 
 
 def claimed(names: Any, symbols: int | None = None) -> list[str]:

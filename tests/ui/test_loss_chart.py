@@ -114,3 +114,9 @@ def test_lines_are_cut_where_they_leave_and_come_back() -> None:
     assert list(within([(0.0, 2.0), (0.0, 0.5)])) == [[(0.0, 1.0), (0.0, 0.5)]]
     assert list(within([(0.5, 0.5)])) == [[(0.5, 0.5)]]
     assert list(within([(0.5, 1.5)])) == list(within([])) == []
+
+
+def test_the_last_step_fits_below_the_last_column() -> None:
+    rows = draw([(step, 3 - step / 200) for step in range(0, 301, 5)], [], 40, 11)
+    assert rows[-1].endswith(" 300")
+    assert len(rows[-1]) == 40

@@ -43,4 +43,4 @@ def loss_chart(train: Points, validation: Points, width: int, height: int, glyph
     right = dict.fromkeys(range(plot.rows), (glyphs.vertical, "dim"))
     for row, nats in ticks.items():
         right[row] = f"{glyphs.right_tick}{nats / math.log(2):.{max(2, decimals)}f}", "dim"
-    return plot.text(left, right if bits else {}, plot.step_axis(last))
+    return plot.text(left, right if bits else {}, plot.step_axis(last, beyond=LABEL if bits else 0))

@@ -105,15 +105,18 @@ class Plot:
             picture.append(*right.get(y, ("", ""))).append("\n")
         return picture.append_text(below)
 
-    def step_axis(self, last: float, name: str = "") -> Text:
-        """The horizontal axis from 0 to `last`, whole numbers below it, and its name behind them."""
-        line, numbers = [self.glyphs.horizontal] * self.columns, [" "] * (self.columns + LABEL)
+    def step_axis(self, last: float, name: str = "", beyond: int = LABEL) -> Text:
+        """The horizontal axis from 0 to `last`, whole numbers below it, and its name behind them.
+
+        beyond : columns to the right of the plot that a number may reach into
+        """
+        line, numbers = [self.glyphs.horizontal] * self.columns, [" "] * (self.columns + beyond)
         spacing = max(1, nice(last / (self.columns / PER_NUMBER)))
         taken = -1
         for k in range(math.floor(last / spacing) + 1):
             x, number = round(k * spacing / last * (self.columns - 1)), f"{k * spacing:,.0f}"
             line[x] = self.glyphs.down_tick
-            begin = max(0, x - len(number) // 2)
+            begin = max(0, min(x - len(number) // 2, len(numbers) - len(number)))
             if begin > taken and begin + len(number) <= len(numbers):
                 numbers[begin : begin + len(number)] = number
                 taken = begin + len(number)

@@ -359,7 +359,7 @@ def test_many_cases(kind: str, tmp_path: Path) -> None:
 def test_a_card_without_the_digest_of_its_text(tmp_path: Path) -> None:
     card = card_of(run_folder(tmp_path / "run").with_suffix(".txt"))
     del card["corpus"]["sha256"]
-    assert splits_of(small_model(TEXT, card)) == (None, "the model file does not tell what it was trained on")
+    assert splits_of(small_model(TEXT, card)) == (None, "the model file does not name its training text")
 
 
 def test_utf_16_without_a_mark_that_breaks_off(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rich.console import Console
+import rich.console
 
 DIGITS = "0123456789"  # in place of bars, where those would look too much alike
 BRAILLE = ((0, 3), (1, 4), (2, 5), (6, 7))  # bit of the dot at [row][column], as Unicode numbers them
@@ -95,11 +95,11 @@ ASCII = Glyphs(
 )
 
 
-def has_unicode(console: Console) -> bool:
+def has_unicode(console: rich.console.Console) -> bool:
     """Whether the console can show all characters."""
     return console.encoding.lower().startswith("utf")
 
 
-def glyphs_of(console: Console) -> Glyphs:
+def glyphs_of(console: rich.console.Console) -> Glyphs:
     """The glyphs that the console can show."""
     return UNICODE if has_unicode(console) else ASCII

@@ -28,7 +28,7 @@ from sides.common import SHAPES, Shape
 
 import charrnn
 from charrnn.runs.records import Progress
-from charrnn.training.session import Quiet
+from charrnn.training.observers import Observer
 
 HOG = "import os\nif hasattr(os, 'sched_setaffinity'):\n    os.sched_setaffinity(0, {0})\nwhile True: pass"
 AIM = 3.0
@@ -46,7 +46,7 @@ def hog() -> Iterator[None]:
         process.wait()
 
 
-class Clock(Quiet):
+class Clock(Observer):
     """Notes when how many steps were done, and calls the hog when its time has come.
 
     after : seconds of training before the hog comes; None when it does not
@@ -79,7 +79,7 @@ def train(
         corpus, clock = Path(folder, "text.txt"), Clock(hog_after, hogs)
         corpus.write_text(charrnn_train.text(shape), encoding="utf-8")
         settings = charrnn_train.settings(shape, backend) | {"max_minutes": seconds / 60, "val_fraction": 0.0}
-        charrnn.train(corpus, out=Path(folder, "run"), listener=clock, **settings)
+        charrnn.train(corpus, out=Path(folder, "run"), observers=[clock], **settings)
     return clock
 
 

@@ -56,9 +56,9 @@ def timed_trainer(timer: Timer, made: list[Trainer]) -> Callable[..., Trainer]:
             (trainer, "_report", "reports"),
             (trainer, "_remember_good", "copies of the state"),
             (trainer, "_step", "steps"),
-            (trainer.store, "save_model", "models"),
-            (trainer.store, "save_checkpoint", "checkpoints"),
-            (trainer.listener, "tick", "ticks"),
+            (trainer.observers[0], "model", "models"),
+            (trainer.observers[0], "checkpoint", "checkpoints"),
+            (trainer.observers[0], "tick", "ticks"),
         ):
             setattr(owner, method, timer.wrap(piece, getattr(owner, method)))
         made.append(trainer)

@@ -6,8 +6,6 @@
 >>> print(charrnn.sample(model, length=200, temperature=0.8, seed=7))
 """
 
-from charrnn.errors import UsageError
-
 TYPE_CHECKING = False  # type checkers treat this as true; avoids importing `typing`
 if TYPE_CHECKING:
     from typing import Any
@@ -49,16 +47,10 @@ def train(*args: "Any", progress: bool = False, **kwargs: "Any") -> "Any":
 
     if not progress:
         return session.train(*args, **kwargs)
-    if kwargs.get("listener") is not None:
-        raise UsageError(
-            "progress=True cannot be combined with a listener, which already receives the progress"
-        )
-    from charrnn.ui.terminal.training import training_listener
+    from charrnn.ui.terminal.training import training_view
 
-    with training_listener(quiet=False) as listener:
-        result = session.train(*args, **{**kwargs, "listener": listener})
-        listener.end(result)
-        return result
+    with training_view(quiet=False) as shown:
+        return session.train(*args, **{**kwargs, "observers": [shown, *kwargs.get("observers", ())]})
 
 
 def __getattr__(name: str) -> "Any":

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 from charrnn.ui.terminal.text import json_text, put, say
@@ -13,14 +12,14 @@ def dry_run(corpus: Sequence[str], as_json: bool, quiet: bool, **settings: Any) 
     from charrnn.training.dry_run import dry_run as measure
     from charrnn.ui.terminal.card import stdout_console
     from charrnn.ui.terminal.dry_run import view
-    from charrnn.ui.terminal.training import training_listener
+    from charrnn.ui.terminal.training import training_view
 
     if not quiet:
         say("measuring a few seconds of training")
-    with training_listener(quiet=quiet) as listener:
-        run = measure(corpus, listener=listener, **settings)
+    with training_view(quiet=quiet) as shown:
+        run = measure(corpus, reading=shown.reading, **settings)
     if as_json:
-        put(json_text(asdict(run) | {"seconds": run.seconds if math.isfinite(run.seconds) else None}))
+        put(json_text(run.as_dict() | {"seconds": run.seconds if math.isfinite(run.seconds) else None}))
     else:
         console = stdout_console()
         console.print(view(run, console))

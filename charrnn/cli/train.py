@@ -77,12 +77,12 @@ def train(
     from charrnn.training import session
     from charrnn.training.plan import LIMITS
     from charrnn.training.tensorboard import tensorboard
-    from charrnn.ui.terminal.training import training_listener
+    from charrnn.ui.terminal.training import training_view
 
     if resume:
         settings = of_a_resume(ctx, {"preset": preset, "init_from": init_from, **settings}, LIMITS)
         preset, init_from = settings.pop("preset"), settings.pop("init_from")
-    with training_listener(quiet=quiet or follows()) as listener, tensorboard(listener, as_scalars) as told:
+    with training_view(quiet=quiet or follows()) as shown, tensorboard(shown.note, as_scalars) as more:
         result = session.train(
             corpus or (),
             preset=preset,
@@ -90,11 +90,10 @@ def train(
             resume=resume,
             force=force,
             init_from=init_from,
-            listener=told,
+            observers=[shown, *more],
             command_line=["charrnn", *sys.argv[1:]],
             **settings,
         )
-        listener.end(result)
     if as_json:
         put(json_text(asdict(result)))
     elif not quiet:

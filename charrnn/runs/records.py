@@ -38,6 +38,7 @@ class Kept:
 
     step: int
     val_loss_nats: float
+    train_loss_nats: float | None = None
 
 
 @dataclass(frozen=True)

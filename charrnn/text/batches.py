@@ -4,7 +4,7 @@ Letters: N ids in total, B parallel streams, T characters per chunk.
 """
 
 import mmap
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,13 +13,19 @@ from charrnn.errors import DataError
 _FORGET_EVERY = 1 << 24  # ids read before the pages of a memory-mapped text are released again
 
 
-def split(
-    ids: np.ndarray, val_fraction: float, test_fraction: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cut `ids` into (train, validation, test): contiguous views, in that order, without gaps."""
+class Parts(NamedTuple):
+    """The ids of a text to train on, to validate with and to test with: contiguous views, in that order."""
+
+    training: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def split(ids: np.ndarray, val_fraction: float, test_fraction: float) -> Parts:
+    """Cut `ids` into parts, without gaps."""
     train_end = int(len(ids) * (1 - val_fraction - test_fraction))
     val_end = max(train_end, int(len(ids) * (1 - test_fraction)))
-    return ids[:train_end], ids[train_end:val_end], ids[val_end:]
+    return Parts(ids[:train_end], ids[train_end:val_end], ids[val_end:])
 
 
 def spread_part(ids: np.ndarray, most: int, pieces: int = 64) -> np.ndarray:

@@ -10,16 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.config import ModelConfig, TrainConfig
-from charrnn.engines.choice import limited, threads_for
+from charrnn.config import TrainConfig
+from charrnn.engines.choice import limited
 from charrnn.errors import UsageError
-from charrnn.nn.network import Network
-from charrnn.runs.records import Report, Sample
 from charrnn.score.scoring import SEGMENTS, SHORTEST_SEGMENT, mean_loss
-from charrnn.text.batches import Streams, split
-from charrnn.training.listeners import Quiet, RunListener
-from charrnn.training.loop import VALIDATION_PART, Trainer, default_eval_every
-from charrnn.training.plan import Plan, named, notes, plan_new
+from charrnn.text.batches import Streams
+from charrnn.training.loop import Trainer, default_eval_every
+from charrnn.training.plan import Plan, Reading, named, notes, plan_new, unheard
 from charrnn.training.session import make_backend
 
 PROBE_SECONDS = 2.0
@@ -36,17 +33,7 @@ class DryRun:
     notes : what a user should know before it starts
     """
 
-    corpus: str
-    characters: int
-    training_characters: int
-    validation_characters: int
-    vocabulary: int
-    parameters: int
-    model: ModelConfig
-    config: TrainConfig
-    batch_size: int
-    threads: int
-    chunks: int  # in an epoch
+    plan: Plan
     memory_bytes: int
     chars_per_second: float
     seconds_per_epoch: float
@@ -54,13 +41,18 @@ class DryRun:
     seconds: float
     notes: tuple[str, ...]
 
+    def as_dict(self) -> dict[str, Any]:
+        """Sizes, settings and estimates, for a file."""
+        estimates = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "plan"}
+        return self.plan.sizes() | estimates
+
 
 def dry_run(
     corpus: str | Path | Sequence[str | Path],
     *,
     preset: str | None = None,
     init_from: str | Path | None = None,
-    listener: RunListener | None = None,
+    reading: Reading = unheard,
     **settings: Any,
 ) -> DryRun:
     """What `train` with the same arguments would do, found without making a run folder.
@@ -68,15 +60,13 @@ def dry_run(
     Raises what `train` raises before its first step.
     """
     given = {name: value for name, value in settings.items() if value is not None}
-    plan = plan_new(named(corpus), preset, given, init_from, listener=listener)
-    model, config, ids = plan.model, plan.config, plan.corpus.ids
+    plan = plan_new(named(corpus), preset, given, init_from, reading=reading)
+    config, ids = plan.config, plan.corpus.ids
     if config.backend == "torch":
         raise UsageError("--dry-run counts the memory of numpy arrays only: leave out --backend torch")
-    training, validation, _ = split(ids, config.val_fraction, config.test_fraction)
-    streams = Streams(training, plan.batch_size, config.seq_length)
-    threads = threads_for(config, model, len(plan.corpus.vocabulary), plan.batch_size)
-    with limited(config, threads), np.errstate(over="ignore", invalid="ignore"):
-        probe = _probe(plan, threads, streams, validation)
+    streams = plan.streams()
+    with limited(config, plan.threads), np.errstate(over="ignore", invalid="ignore"):
+        probe = _probe(plan, streams)
     epoch_seconds = streams.chunks * probe.step_seconds
     epoch_seconds += (
         probe.validation_seconds * streams.chunks / (config.eval_every or default_eval_every(streams))
@@ -84,17 +74,7 @@ def dry_run(
     by_clock = math.inf if config.max_minutes is None else 60 * config.max_minutes
     by_steps = math.inf if probe.steps is None else probe.steps / streams.chunks * epoch_seconds
     return DryRun(
-        corpus=plan.corpus.name,
-        characters=len(ids),
-        training_characters=len(training),
-        validation_characters=len(validation),
-        vocabulary=len(plan.corpus.vocabulary),
-        parameters=Network.size(model, len(plan.corpus.vocabulary)),
-        model=model,
-        config=config,
-        batch_size=plan.batch_size,
-        threads=threads,
-        chunks=streams.chunks,
+        plan=plan,
         memory_bytes=MEMORY_AT_START + probe.memory_bytes + (0 if isinstance(ids, np.memmap) else ids.nbytes),
         chars_per_second=plan.batch_size * config.seq_length / probe.step_seconds,
         seconds_per_epoch=epoch_seconds,
@@ -112,35 +92,21 @@ class _Probe:
     steps: int | None  # that the budget allows
 
 
-class _Nowhere:
-    """A store that keeps nothing."""
-
-    def save_checkpoint(self, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> None: ...
-
-    def save_model(self, network: Network, progress: dict[str, Any]) -> None: ...
-
-    def save_snapshot(self, network: Network, progress: dict[str, Any]) -> None: ...
-
-    def add_report(self, report: Report) -> None: ...
-
-    def add_sample(self, sample: Sample) -> None: ...
-
-
-def _probe(plan: Plan, threads: int, streams: Streams, validation: np.ndarray) -> _Probe:
+def _probe(plan: Plan, streams: Streams) -> _Probe:
     """Train a throw-away engine: first a step with every allocation counted, then two seconds against the
     clock, which the counting would slow."""
 
     def trainer(config: TrainConfig) -> Trainer:
-        vocab_size, no_text = len(plan.corpus.vocabulary), validation[:0]
-        return Trainer(config, backend, streams, no_text, vocab_size, _Nowhere(), Quiet(), lambda network: "")
+        no_text = plan.validation_part[:0]
+        return Trainer(config, backend, streams, no_text, len(plan.corpus.vocabulary), ())
 
     unlimited = replace(plan.config, epochs=None, max_steps=None, max_minutes=None, eval_every=2**31)
     # As many symbols as are ever read side by side: more would cost time and tell no more.
-    sample = validation[: SEGMENTS * SHORTEST_SEGMENT + 1]
-    make_backend(plan, threads)  # the fast path compiles now: what the compiler takes is not the run's
+    sample = plan.parts.validation[: SEGMENTS * SHORTEST_SEGMENT + 1]
+    make_backend(plan)  # the fast path compiles now: what the compiler takes is not the run's
     tracemalloc.start()
     try:
-        backend = make_backend(plan, threads)
+        backend = make_backend(plan)
         counted = trainer(replace(unlimited, max_steps=1))  # kept, for it holds the last good state
         counted.run()
         began = time.perf_counter()
@@ -156,6 +122,6 @@ def _probe(plan: Plan, threads: int, streams: Streams, validation: np.ndarray) -
     return _Probe(
         max(peak, held + saving),
         timed.progress.seconds / timed.progress.step,
-        validation_seconds * min(len(validation), VALIDATION_PART) / max(1, len(sample)),
+        validation_seconds * len(plan.validation_part) / max(1, len(sample)),
         trainer(plan.config).total_steps,
     )

@@ -1,12 +1,11 @@
 """The training loop: chunks in, a better model out, and nothing lost on the way.
 
-What is made of the loop's events (a live display, plain lines, nothing) is the Listener's affair;
-where checkpoints and models go is the Store's.
+What becomes of models, checkpoints and reports (files, a display, nothing) is for its observers to say.
 """
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Protocol
 
@@ -18,49 +17,16 @@ from charrnn.errors import CharRNNError, DivergedError
 from charrnn.nn.network import Network
 from charrnn.runs.records import Kept, Progress, Report, Sample
 from charrnn.score import scoring
-from charrnn.text.batches import spread_part
+from charrnn.training.observers import Observer
 from charrnn.training.schedules import learning_rate
 from charrnn.training.stopwatch import Stopwatch
 
-SMOOTHING = 0.99  # of the running train loss, a step
-TICK_SECONDS = 0.1  # between two looks of a listener at the progress
+SMOOTHING = 0.99  # of the running train loss, per step
+TICK_SECONDS = 0.1  # between two looks of the observers at the progress
 MAX_RECOVERIES = 5
 SHORTEST_EVAL = 100  # steps between validations by default, where an epoch has fewer
 LONGEST_EVAL = 2**20  # training symbols between them by default, about, where an epoch has more
 EVALS_BY_THE_CLOCK = 8  # at least, by default, where the clock alone bounds a run
-# Of a longer validation text the validations while training read this much, from evenly over it and always the same:
-# an eighth of the symbols between two of them, and some 4 % of the time, since nothing is learnt from it.
-VALIDATION_PART = 2**17
-
-
-class Listener(Protocol):
-    """Someone who is told how training goes."""
-
-    def tick(self, progress: Progress, chars_per_second: float, used: float) -> None:
-        """Look at the progress, a few times a second; `used` is the share of the budget, 0 to 1."""
-
-    def report(self, report: Report, is_best: bool) -> None:
-        """A line for the metrics; `is_best` when a validation found the best loss so far."""
-
-    def sample(self, text: str) -> None:
-        """A short text drawn from the model after a validation."""
-
-    def note(self, message: str) -> None:
-        """Something the user should know."""
-
-
-class Store(Protocol):
-    """Where a run leaves what it must not lose."""
-
-    def save_checkpoint(self, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> None: ...
-
-    def save_model(self, network: Network, progress: dict[str, Any]) -> None: ...
-
-    def save_snapshot(self, network: Network, progress: dict[str, Any]) -> None: ...
-
-    def add_report(self, report: Report) -> None: ...
-
-    def add_sample(self, sample: Sample) -> None: ...
 
 
 class Chunks(Protocol):
@@ -85,8 +51,9 @@ def default_eval_every(streams: Chunks) -> int:
 class Trainer:
     """Runs chunks through a backend until a budget is spent.
 
-    validation : (N,) ids, perhaps empty; of a long text a part is read
-    draw : makes a short text with a network, for the listener to show
+    validation : (N,) ids, perhaps empty
+    observers : are told of each event, one after the other
+    draw : makes a short text with a network, for the observers to show
     interrupted : tells after each step whether to stop at once
     """
 
@@ -97,17 +64,15 @@ class Trainer:
         streams: Chunks,
         validation: np.ndarray,
         vocab_size: int,
-        store: Store,
-        listener: Listener,
-        draw: Callable[[Network], str],
+        observers: Sequence[Observer],
+        draw: Callable[[Network], str] = lambda network: "",
         interrupted: Callable[[], bool] = lambda: False,
     ) -> None:
         self.config = config
         self.backend = backend
         self.streams = streams
-        self.validation = spread_part(validation, VALIDATION_PART)
-        self.store = store
-        self.listener = listener
+        self.validation = validation
+        self.observers = observers
         self.draw = draw
         self.interrupted = interrupted
         self.progress = Progress(smooth_loss_nats=math.log(vocab_size))
@@ -164,6 +129,7 @@ class Trainer:
         self.progress = Progress(**progress)
         self.kept = kept
 
+    @np.errstate(over="ignore", invalid="ignore")  # a diverging loss is dealt with here
     def run(self) -> str:
         """Train until a budget is spent; returns which: "epochs", "max_steps", "max_minutes",
         "patience", or "interrupted".
@@ -204,7 +170,7 @@ class Trainer:
                 self.progress.seconds += self._watch.lap("checkpoint")
                 last_checkpoint = self._watch.last
             if now - last_tick >= TICK_SECONDS:
-                self.listener.tick(self._shown(), self.chars_per_second, self.used)
+                self._tell(lambda observer: observer.tick(self._shown(), self.chars_per_second, self.used))
                 last_tick = now
         self._checkpoint()
         self._tell_failure()
@@ -269,17 +235,23 @@ class Trainer:
         due = self.config.snapshots and self.progress.step % self.snapshot_every == 0
         if due and not self.progress.validations_since_best and self._last_loss < self._loss_limit:
             progress = asdict(self.progress) | {"val_loss_nats": None}
-            self._written(lambda: self.store.save_snapshot(self.backend.network(), progress))
+            network = self.backend.network()
+            self._tell(lambda observer: observer.snapshot(network, progress))
 
-    def _written(self, write: Callable[[], None]) -> bool:
-        """Write something that is less than the checkpoint: what keeps it from being written ends the run, but
-        not before the checkpoint is safe."""
-        try:
-            write()
-        except CharRNNError as failure:
-            self._failure = self._failure or failure
-            return False
-        return True
+    def _tell(self, event: Callable[[Observer], None]) -> bool:
+        """Tell all observers of something that is less than the checkpoint; false when one could not write it.
+
+        That ends the run, but not before the checkpoint is safe.
+        """
+        failures = []
+        for observer in self.observers:
+            try:
+                event(observer)
+            except CharRNNError as failure:
+                failures.append(failure)
+        if failures and self._failure is None:
+            self._failure = failures[0]
+        return not failures
 
     def _tell_failure(self) -> None:
         if self._failure is not None:
@@ -314,11 +286,12 @@ class Trainer:
         self._used_at_validation = self.used
         self._report(loss, is_kept)
         if is_kept:
-            if self._written(lambda: self.store.save_model(network, asdict(progress))):
-                self.kept = None if loss is None else Kept(progress.step, loss)
+            if self._tell(lambda observer: observer.model(network, asdict(progress))):
+                self.kept = None if loss is None else Kept(progress.step, loss, progress.train_loss_nats)
             else:  # so that a later one is kept
                 progress.best_val_loss_nats, progress.best_step = best_before
-        self._sample(self.draw(network))
+        if self.observers:
+            self._sample(self.draw(network))
         # The last step may have gone wrong: then there is no state to go back to.
         if loss is None or loss < self._loss_limit:
             self._remember_good()
@@ -339,27 +312,27 @@ class Trainer:
             self.chars_per_second,
             progress.seconds,
         )
-        if self._written(lambda: self.store.add_report(report)):
+        if self._tell(lambda observer: observer.report(report, is_best)):
             progress.reports += 1
-        self.listener.report(report, is_best)
 
     def _sample(self, text: str) -> None:
         if text:
             sample = Sample(self.progress.step, self.progress.val_loss_nats, text)
-            if self._written(lambda: self.store.add_sample(sample)):
+            if self._tell(lambda observer: observer.sample(sample)):
                 self.progress.samples += 1
-        self.listener.sample(text)
 
     def _checkpoint(self) -> None:
         arrays, progress = self.backend.arrays(), self.progress
         if not self._last_loss < self._loss_limit:  # diverging: what is kept is the state to go back to
             assert self._good is not None
             arrays, progress = self._good
-        self.store.save_checkpoint(arrays, asdict(progress))
-        if (
-            self.progress.best_val_loss_nats is None and self.kept is None
-        ):  # no validation tells which is best: the newest is kept
-            self.store.save_model(self.backend.network(), asdict(self.progress))
+        # No validation may tell which model is best: then the newest is kept.
+        newest = self.progress.best_val_loss_nats is None and self.kept is None
+        for observer in self.observers:
+            observer.checkpoint(arrays, asdict(progress))
+        if newest:
+            for observer in self.observers:
+                observer.model(self.backend.network(), asdict(self.progress))
 
     def _remember_good(self) -> None:
         arrays = {name: array.copy() for name, array in self.backend.arrays().items()}
@@ -385,7 +358,8 @@ class Trainer:
             reports=spent.reports,
             samples=spent.samples,
         )
-        self.listener.note(
+        message = (
             f"the loss exploded at step {step} ({loss:.4g}): back to step {good.step}, "
             f"learning rate now {good.lr_factor:g} of what was asked"
         )
+        self._tell(lambda observer: observer.note(message))

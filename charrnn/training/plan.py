@@ -1,27 +1,34 @@
 """What a run will do, new or resumed: all that is settled before the first step. Writes nothing."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from charrnn.config import ModelConfig, TrainConfig, as_dict, configs
-from charrnn.engines.choice import settle
+from charrnn.engines.choice import settle, threads_for
+from charrnn.engines.ranks import ALONE, Ranks
 from charrnn.errors import DataError, ModelError, UsageError
+from charrnn.model import model_file
 from charrnn.model.model import config_of
 from charrnn.nn.network import Network
 from charrnn.runs import checkpoint
 from charrnn.runs.folder import RunFolder
+from charrnn.runs.records import Kept, curve_loss
 from charrnn.runs.verdict import size_warning
-from charrnn.text.batches import Streams, fit_batch_size, split
+from charrnn.text.batches import Parts, Streams, fit_batch_size, split, spread_part
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.sources import claimed, is_stream
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import bounds, fine_tune
-from charrnn.training.listeners import Quiet, RunListener
+
+# Of a longer validation text the validations while training read this much, from evenly over it and always the same:
+# an eighth of the symbols between two of them, and some 4 % of the time, since nothing is learnt from it.
+VALIDATION_PART = 2**17
 
 # What a resume may change: how long to go on and how often to report, and how fast and how freely to
 # learn. All else would make it a different run.
@@ -42,10 +49,70 @@ class Plan:
     model: ModelConfig
     config: TrainConfig
     batch_size: int
+    threads: int
+    processes: int = 1  # that train it together
     origin: fine_tune.Origin | None = None  # the model whose weights to start from
     init_from: dict[str, str] | None = None  # what the model card tells of it
     saved: tuple[dict[str, Any], dict[str, np.ndarray]] | None = None  # the checkpoint to go on from
+    kept: Kept | None = None  # the validation of the model that is kept until there is a better one
     changes: tuple[str, ...] = ()  # made at resumes
+    remarks: tuple[str, ...] = ()  # what the user should know of this resume
+
+    @cached_property
+    def parts(self) -> Parts:
+        """The text to train on, to validate with and to test with."""
+        return split(self.corpus.ids, self.config.val_fraction, self.config.test_fraction)
+
+    @cached_property
+    def validation_part(self) -> np.ndarray:
+        """What the validations while training read: the validation text, or of a long one a part."""
+        return spread_part(self.parts.validation, VALIDATION_PART)
+
+    @property
+    def validates_in_part(self) -> bool:
+        """Whether the validations while training leave out some of the validation text."""
+        return len(self.validation_part) < len(self.parts.validation)
+
+    def streams(self, served: slice = slice(None)) -> Streams:
+        """The training text in chunks; of the streams those that are `served`."""
+        return Streams(self.parts.training, self.batch_size, self.config.seq_length, served)
+
+    @cached_property
+    def parameters(self) -> int:
+        """Numbers that are trained."""
+        return Network.size(self.model, len(self.corpus.vocabulary))
+
+    @property
+    def resumed_at(self) -> int | None:
+        """The step of the checkpoint to go on from."""
+        return self.saved[0]["progress"]["step"] if self.saved else None
+
+    def split_card(self) -> dict[str, int]:
+        """How long the parts of the text are, for the model card."""
+        return dict(zip(("train", "validation", "test"), map(len, self.parts), strict=True))
+
+    def sizes(self) -> dict[str, Any]:
+        """What the run is, in numbers and settings."""
+        return {
+            "corpus": self.corpus.name,
+            "characters": len(self.corpus.ids),
+            "training_characters": len(self.parts.training),
+            "validation_characters": len(self.parts.validation),
+            "vocabulary": len(self.corpus.vocabulary),
+            "parameters": self.parameters,
+            "model": as_dict(self.model),
+            "config": as_dict(self.config),
+            "batch_size": self.batch_size,
+            "threads": self.threads,
+            "chunks": self.streams().chunks,
+        }
+
+
+Reading = Callable[[int, int], None]  # hears how many bytes of the text are read, and how many there are
+
+
+def unheard(done: int, total: int) -> None:
+    """A Reading that leaves it at that."""
 
 
 def named(corpus: str | Path | Sequence[str | Path]) -> list[str]:
@@ -59,7 +126,8 @@ def plan_new(
     given: Mapping[str, Any],
     init_from: str | Path | None = None,
     sha256: str | None = None,
-    listener: RunListener | None = None,
+    reading: Reading = unheard,
+    ranks: Ranks = ALONE,
 ) -> Plan:
     """What a new run would do. Reads the text and the model to start from, and writes nothing.
 
@@ -67,26 +135,28 @@ def plan_new(
     """
     if not sources:
         raise UsageError("no corpus given. Name a text file or folder, for example: charrnn train corpus.txt")
-    origin, listener = None, listener or Quiet()
+    origin = None
     if init_from is None:
         model, config = configs(preset or "default", **given)
         config = settle(config)
-        corpus = read_text(sources, config, listener)
+        corpus = read_text(sources, config, reading)
     else:
         origin = fine_tune.read_origin(init_from, sha256)
         model, config = fine_tune.settings(origin, preset, given)
         config = settle(config)
-        corpus = read_text(sources, config, listener, origin.model.vocab, grow=True)
-    training, _, _ = split(corpus.ids, config.val_fraction, config.test_fraction)
+        corpus = read_text(sources, config, reading, origin.model.vocab, grow=True)
+    training = split(corpus.ids, config.val_fraction, config.test_fraction).training
     batch_size = fit_batch_size(len(training), config.batch_size, config.seq_length)
-    Streams(training, batch_size, config.seq_length)  # too short a text is told before a folder is made
-    _check_bounds(corpus, model, config, batch_size)
+    threads = threads_for(config, model, len(corpus.vocabulary), batch_size, ranks.local_size)
     card = origin.card() if origin else None
-    return Plan(RunFolder(""), corpus, model, config, batch_size, origin, card)
+    plan = Plan(RunFolder(""), corpus, model, config, batch_size, threads, ranks.size, origin, card)
+    plan.streams()  # too short a text is told before a folder is made
+    _check_bounds(corpus, model, config, batch_size)
+    return plan
 
 
 def restarted(
-    folder: RunFolder, sources: Sequence[str], given: Mapping[str, Any], listener: RunListener
+    folder: RunFolder, sources: Sequence[str], given: Mapping[str, Any], reading: Reading, ranks: Ranks
 ) -> Plan:
     """What a run that has no checkpoint yet does when it starts anew, by the settings in its folder."""
     stored = folder.read_config()
@@ -99,8 +169,9 @@ def restarted(
         raise ModelError(
             f"{folder.config} is not as charrnn wrote it: {problem}. Start a new run"
         ) from problem
-    plan = plan_new(sources, None, settings, path, sha256, listener)
-    return replace(plan, folder=folder)
+    plan = plan_new(sources, None, settings, path, sha256, reading, ranks)
+    remark = f"{folder.path} was stopped before its first checkpoint: it starts anew"
+    return replace(plan, folder=folder, remarks=(remark,))
 
 
 def resumed(
@@ -108,7 +179,8 @@ def resumed(
     sources: Sequence[str],
     given: Mapping[str, Any],
     force: bool,
-    listener: RunListener,
+    reading: Reading,
+    ranks: Ranks,
 ) -> Plan:
     """What the run in `folder` does when it goes on from its checkpoint, with the settings that are `given` anew.
 
@@ -136,7 +208,8 @@ def resumed(
         )
     config = settle(replace(config, **changed))
     card = metadata["training"]
-    corpus = read_text(_again(folder, sources, card["corpus"]["sources"]), config, listener, vocabulary)
+    corpus = read_text(_again(folder, sources, card["corpus"]["sources"]), config, reading, vocabulary)
+    remarks = []
     if corpus.sha256 != card["corpus"]["sha256"]:
         difference = (
             f"the corpus has changed since {folder.path} was trained on it: sha256 {corpus.sha256[:12]}…, "
@@ -145,23 +218,43 @@ def resumed(
         )
         if not force:
             raise DataError(f"{difference}. --force goes on with the new text")
-        listener.note(difference)
+        remarks.append(difference)
     _check_bounds(corpus, model, config, metadata["batch_size"])
     tuned = [line for name, line in told.items() if name not in BUDGETS]
     if tuned:
-        listener.note("changed at this resume: " + "; ".join(tuned))
+        remarks.append("changed at this resume: " + "; ".join(tuned))
+    if (before := metadata.get("ranks", 1)) != ranks.size:
+        tuned.append(f"processes {before} -> {ranks.size}")
+        remarks.append(f"{tuned[-1]}: the states of the streams are shared out anew")
     step = metadata["progress"]["step"]
     changes = (*card["changes"], *(f"at step {step}: {line}" for line in tuned))
-    return Plan(
+    batch_size, threads = metadata["batch_size"], metadata["threads"]  # on both of which the results depend
+    if config.threads is not None:
+        threads = config.threads
+    plan = Plan(
         folder,
         corpus,
         model,
         config,
-        metadata["batch_size"],
+        batch_size,
+        threads,
+        ranks.size,
         init_from=card.get("init_from"),
         saved=(metadata, arrays),
         changes=changes,
+        remarks=tuple(remarks),
     )
+    return replace(plan, kept=_kept(plan))
+
+
+def _kept(plan: Plan) -> Kept | None:
+    """The validation that the model in the folder is of, if it was made on the same text."""
+    try:
+        card = model_file.read_metadata(plan.folder.model)["training"]
+        same = card["corpus"]["sha256"] == plan.corpus.sha256 and card["split"] == plan.split_card()
+        return Kept(int(card["step"]), float(curve_loss(card)), card["train_loss_nats"]) if same else None
+    except (ModelError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _check_bounds(corpus: Corpus, model: ModelConfig, config: TrainConfig, batch_size: int) -> None:
@@ -171,8 +264,8 @@ def _check_bounds(corpus: Corpus, model: ModelConfig, config: TrainConfig, batch
 
 def notes(plan: Plan) -> Iterator[str]:
     """What a user should know before the first step."""
+    yield from plan.remarks
     yield from plan.corpus.notes
-    training, _, _ = split(plan.corpus.ids, plan.config.val_fraction, plan.config.test_fraction)
     if plan.batch_size < plan.config.batch_size:
         yield f"the text is short: {plan.batch_size} streams in place of {plan.config.batch_size}"
     if plan.origin is not None:
@@ -180,14 +273,19 @@ def notes(plan: Plan) -> Iterator[str]:
             f"starting from the weights of {plan.origin.path}: vocabulary {len(plan.origin.model.vocab):,}, "
             f"now {len(plan.corpus.vocabulary):,}"
         )
-    if warning := size_warning(Network.size(plan.model, len(plan.corpus.vocabulary)), len(training)):
+    if warning := size_warning(plan.parameters, len(plan.parts.training)):
         yield warning
+    if plan.validates_in_part:
+        yield (
+            f"the validation text is long: while training, losses are of {len(plan.validation_part):,} symbols from "
+            f"evenly over it, and the closing one is of all {len(plan.parts.validation):,}"
+        )
 
 
 def read_text(
     sources: Sequence[str],
     config: TrainConfig,
-    listener: RunListener,
+    reading: Reading = unheard,
     vocabulary: Vocabulary | None = None,
     grow: bool = False,
 ) -> Corpus:
@@ -200,7 +298,7 @@ def read_text(
         min_count=config.min_count,
         vocabulary=vocabulary,
         grow=grow,
-        reading=listener.reading,
+        reading=reading,
     )
 
 

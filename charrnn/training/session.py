@@ -3,8 +3,8 @@
 import math
 import shlex
 import signal
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,24 +13,23 @@ import numpy as np
 
 from charrnn.config import as_dict
 from charrnn.engines.backend import Backend, NumpyBackend
-from charrnn.engines.choice import limited, threads_for, why
+from charrnn.engines.choice import limited
 from charrnn.engines.ranks import ALONE, Leader, MappedIds, Ranks, begin, joined, obey, pack, unpack
 from charrnn.engines.signals import stop_on_signals
 from charrnn.errors import CharRNNError, DivergedError, Interrupted, UsageError
-from charrnn.model import model_file
 from charrnn.model.model import Model
 from charrnn.nn.network import Network
 from charrnn.runs.folder import CHECKPOINT, RunFolder
-from charrnn.runs.verdict import Verdict, judge, unlike_warning, with_kept
+from charrnn.runs.verdict import judge, unlike_warning, with_kept
 from charrnn.runs.yardstick import Yardstick
 from charrnn.sampling.sampler import Sampler, SamplingConfig
 from charrnn.score.simple_models import yardstick_of
-from charrnn.text.batches import Streams, split
+from charrnn.text.batches import Streams
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import fine_tune
 from charrnn.training.bounds import corpus_card
-from charrnn.training.listeners import About, Quiet, RunListener
 from charrnn.training.loop import Chunks, Trainer
+from charrnn.training.observers import Observer
 from charrnn.training.plan import (
     Plan,
     command_to_resume,
@@ -41,28 +40,10 @@ from charrnn.training.plan import (
     restarted,
     resumed,
 )
+from charrnn.training.result import TrainResult
 from charrnn.training.store import RunStore
 
 SAMPLE_LENGTH = 240  # characters shown now and then while training
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What a run came to. Losses are in nats a character; `val_loss_nats` is the best."""
-
-    model: str
-    checkpoint: str
-    steps: int
-    epochs: float
-    seconds: float
-    chars_per_second: float
-    parameters: int
-    train_loss_nats: float | None
-    val_loss_nats: float | None
-    val_bits_per_char: float | None
-    best_step: int
-    stopped_because: str
-    verdict: Verdict
 
 
 def train(
@@ -73,7 +54,7 @@ def train(
     resume: bool = False,
     force: bool = False,
     init_from: str | Path | None = None,
-    listener: RunListener | None = None,
+    observers: Sequence[Observer] = (),
     command_line: Sequence[str] = (),
     **settings: Any,
 ) -> TrainResult:
@@ -85,6 +66,7 @@ def train(
     resume : go on with the run in `out`, bit for bit where it stopped
     force : write into a folder that holds a run, or resume with another corpus or settings
     init_from : a model file or run folder to start from: its architecture, weights and symbols
+    observers : are told how it goes, see charrnn.training.observers
     settings : fields of ModelConfig and TrainConfig by name; None means not given
 
     Of several processes started by torchrun it returns in the first; the others end here (SystemExit).
@@ -97,9 +79,10 @@ def train(
             obey(ranks, partial(_part, ranks))
             raise SystemExit(0)
         given = {name: value for name, value in settings.items() if value is not None}
-        return _train(
-            corpus, preset, out, resume, force, init_from, listener or Quiet(), command_line, given, ranks
-        )
+        result = _train(corpus, preset, out, resume, force, init_from, observers, command_line, given, ranks)
+        for observer in observers:
+            observer.end(result)
+        return result
 
 
 def _train(
@@ -109,11 +92,15 @@ def _train(
     resume: bool,
     force: bool,
     init_from: str | Path | None,
-    listener: RunListener,
+    observers: Sequence[Observer],
     command_line: Sequence[str],
     given: Mapping[str, Any],
     ranks: Ranks,
 ) -> TrainResult:
+    def reading(done: int, total: int) -> None:
+        for observer in observers:
+            observer.reading(done, total)
+
     if resume:
         if preset is not None:
             raise UsageError(
@@ -126,17 +113,16 @@ def _train(
         folder = RunFolder.find(out) if out is not None else RunFolder.newest()
         with folder.lock():
             if folder.checkpoint.exists():
-                plan = resumed(folder, named(corpus), given, force, listener)
+                plan = resumed(folder, named(corpus), given, force, reading, ranks)
             else:
-                listener.note(f"{folder.path} was stopped before its first checkpoint: it starts anew")
-                plan = restarted(folder, named(corpus), given, listener)
+                plan = restarted(folder, named(corpus), given, reading, ranks)
             _check_engine(plan, ranks)
-            return _run(plan, ranks, listener, command_line)
-    plan = plan_new(named(corpus), preset, given, init_from, listener=listener)
+            return _run(plan, ranks, observers, command_line)
+    plan = plan_new(named(corpus), preset, given, init_from, reading=reading, ranks=ranks)
     _check_engine(plan, ranks)
     plan = replace(plan, folder=RunFolder.create(out, plan.corpus.name, force=force))
     with plan.folder.lock():
-        return _run(plan, ranks, listener, command_line)
+        return _run(plan, ranks, observers, command_line)
 
 
 def _check_engine(plan: Plan, ranks: Ranks) -> None:
@@ -157,91 +143,45 @@ def _check_engine(plan: Plan, ranks: Ranks) -> None:
         )
 
 
-def _run(plan: Plan, ranks: Ranks, listener: RunListener, command_line: Sequence[str]) -> TrainResult:
-    folder, corpus, model, config = plan.folder, plan.corpus, plan.model, plan.config
+def _run(plan: Plan, ranks: Ranks, observers: Sequence[Observer], command_line: Sequence[str]) -> TrainResult:
     # First of all, so that a run killed from here on can be started anew by --resume.
-    stored = {"model": as_dict(model), "train": as_dict(config), "corpus": corpus_card(corpus)}
-    folder.write_config(stored | ({"init_from": plan.init_from} if plan.init_from else {}))
-    for note in notes(plan):
-        listener.note(note)
-    training, validation, _ = split(corpus.ids, config.val_fraction, config.test_fraction)
-    yardstick = yardstick_of(training, validation, len(corpus.vocabulary)) if len(validation) > 1 else None
-    if yardstick is not None and (warning := unlike_warning(yardstick)):
-        listener.note(warning)
-    if plan.saved and config.threads is None:  # on which the results depend
-        threads = plan.saved[0]["threads"]
-    else:
-        threads = threads_for(config, model, len(corpus.vocabulary), plan.batch_size, ranks.local_size)
-    backend, streams = _assemble(plan, threads, ranks)
-    for note in backend.notes:
-        listener.note(note)
-    if plan.saved and (before := plan.saved[0].get("ranks", 1)) != ranks.size:
-        change = f"processes {before} -> {ranks.size}"
-        listener.note(f"{change}: the states of the streams are shared out anew")
-        step = plan.saved[0]["progress"]["step"]
-        plan = replace(plan, changes=(*plan.changes, f"at step {step}: {change}"))
-    with limited(config, threads), stop_on_signals() as stop:
-        store = RunStore(plan, threads, ranks.size, backend.engine, command_line, yardstick)
-        draw = partial(_draw, vocabulary=corpus.vocabulary)
-        trainer = Trainer(
-            config,
-            backend,
-            streams,
-            validation,
-            len(corpus.vocabulary),
-            store,
-            listener,
-            draw,
-            lambda: stop() or ranks.stop_heard,
-        )
-        if in_part := len(trainer.validation) < len(validation):
-            store.card["validation_part"] = {"symbols": len(trainer.validation)}
-            listener.note(
-                f"the validation text is long: while training, losses are of {len(trainer.validation):,} symbols from "
-                f"evenly over it, and the closing one is of all {len(validation):,}"
-            )
-        if plan.saved:
-            metadata, arrays = plan.saved
-            trainer.restore(arrays, metadata["progress"], store.kept())
-        folder.truncate_metrics(trainer.progress.reports)
-        folder.truncate_samples(trainer.progress.samples)
-        folder.drop_snapshots(most=config.snapshots, after=trainer.progress.step)
-        listener.begin(
-            About(
-                folder.path,
-                corpus.name,
-                len(corpus.ids),
-                len(training),
-                len(validation),
-                len(corpus.vocabulary),
-                backend.network().theta.size,
-                model,
-                config,
-                plan.batch_size,
-                threads,
-                streams.chunks,
-                trainer.progress.step if plan.saved else None,
-                backend.engine,
-                why(config),
-            ),
-            corpus.vocabulary,
-        )
-        with np.errstate(over="ignore", invalid="ignore"):  # a diverging loss is the loop's to handle
-            try:
-                reason = trainer.run()
-            except CharRNNError as error:
-                if isinstance(error, DivergedError) or not (way_on := _way_on(store, plan)):
-                    raise
-                raise type(error)(f"{error}\n{way_on}") from error
+    plan.folder.write_config(_stored(plan))
+    parts = plan.parts
+    yardstick = None
+    if len(parts.validation) > 1:
+        yardstick = yardstick_of(parts.training, parts.validation, len(plan.corpus.vocabulary))
+    warning = unlike_warning(yardstick) if yardstick else None
+    store = RunStore(plan, command_line, yardstick)
+    observers = [store, *observers]
+    for note in (*notes(plan), *([warning] if warning else ())):
+        for observer in observers:
+            observer.note(note)
+    with limited(plan.config, plan.threads), stop_on_signals() as stop:
+        draw = partial(_draw, vocabulary=plan.corpus.vocabulary)
+        trainer = assemble(plan, observers, ranks, draw, lambda: stop() or ranks.stop_heard)
+        try:
+            reason = trainer.run()
+        except CharRNNError as error:
+            if isinstance(error, DivergedError | Interrupted) or not (way_on := _way_on(store, plan)):
+                raise
+            raise type(error)(f"{error}\n{way_on}") from error
         if reason == "interrupted":
             raise Interrupted(
                 f"stopped at step {trainer.progress.step}; everything is saved. Go on with:\n"
-                f"  {command_to_resume(RunFolder(folder.place), corpus.sources)}",
+                f"  {command_to_resume(RunFolder(plan.folder.place), plan.corpus.sources)}",
                 stop.signal_number or signal.SIGTERM,  # that of another process
             )
-        if in_part:
-            store.measure_whole(validation)
-        return _result(plan, trainer, len(training), yardstick)
+        return _result(plan, trainer, store, yardstick)
+
+
+def _stored(plan: Plan) -> dict[str, Any]:
+    """What config.toml has of a run."""
+    stored: dict[str, Any] = {
+        "model": as_dict(plan.model),
+        "train": as_dict(plan.config),
+        "corpus": corpus_card(plan.corpus),
+    }
+    return stored | ({"init_from": plan.init_from} if plan.init_from else {})
 
 
 def _way_on(store: RunStore, plan: Plan) -> str:
@@ -263,47 +203,75 @@ def _way_on(store: RunStore, plan: Plan) -> str:
     return f"The checkpoint of step {step} is intact. Go on from there with:\n  {resume}"
 
 
-def make_backend(plan: Plan, threads: int = 1) -> Backend:
+def make_backend(plan: Plan) -> Backend:
     """The engine at the first step: weights initialised, and then those of the model to start from."""
-    backend = _engine(plan, threads, ALONE)
+    backend = _engine(plan, ALONE)
     _transplant(plan, backend)
     return backend
 
 
-def _engine(plan: Plan, threads: int, ranks: Ranks) -> Backend:
+def assemble(
+    plan: Plan,
+    observers: Sequence[Observer],
+    ranks: Ranks = ALONE,
+    draw: Callable[[Network], str] = lambda network: "",
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Trainer:
+    """The training loop at its first step, or at that of the checkpoint to go on from, and all who observe it told."""
+    backend, streams = _assemble(plan, ranks)
+    trainer = Trainer(
+        plan.config,
+        backend,
+        streams,
+        plan.validation_part,
+        len(plan.corpus.vocabulary),
+        observers,
+        draw,
+        interrupted,
+    )
+    if plan.saved:
+        metadata, arrays = plan.saved
+        trainer.restore(arrays, metadata["progress"], plan.kept)
+    for observer in observers:
+        for note in backend.notes:
+            observer.note(note)
+        observer.begin(plan, backend.engine)
+    return trainer
+
+
+def _engine(plan: Plan, ranks: Ranks) -> Backend:
     """The engine of this process, with initial weights. (BLAS threads are limited from outside.)"""
     vocab_size = len(plan.corpus.vocabulary)
     if plan.config.backend == "torch":
         from charrnn.engines.torch_backend import TorchBackend
 
         streams = plan.batch_size // ranks.size
-        return TorchBackend(plan.model, plan.config, vocab_size, streams, threads, ranks)
+        return TorchBackend(plan.model, plan.config, vocab_size, streams, plan.threads, ranks)
     if plan.config.backend == "fast":
         from charrnn.engines.fast_backend import FastBackend
 
-        return FastBackend(plan.model, plan.config, vocab_size, plan.batch_size, threads)
+        return FastBackend(plan.model, plan.config, vocab_size, plan.batch_size, plan.threads)
     return NumpyBackend(plan.model, plan.config, vocab_size, plan.batch_size)
 
 
-def _part(ranks: Ranks, task: tuple[Plan, np.ndarray | MappedIds, int]) -> tuple[Backend, Streams]:
-    """The engine and the streams of this process, from a plan, the ids of its text and a number of threads."""
-    plan, packed, threads = task
+def _part(ranks: Ranks, task: tuple[Plan, np.ndarray | MappedIds]) -> tuple[Backend, Streams]:
+    """The engine and the streams of this process, from a plan and the ids of its text."""
+    plan, packed = task
     config, corpus = plan.config, plan.corpus
-    ids = unpack(ranks, packed, lambda: read_text(corpus.sources, config, Quiet(), corpus.vocabulary).ids)
-    training, _, _ = split(ids, config.val_fraction, config.test_fraction)
-    served = slice(ranks.rank, None, ranks.size)
-    return _engine(plan, threads, ranks), Streams(training, plan.batch_size, config.seq_length, served)
+    ids = unpack(ranks, packed, lambda: read_text(corpus.sources, config, vocabulary=corpus.vocabulary).ids)
+    plan = replace(plan, corpus=replace(corpus, ids=ids))
+    return _engine(plan, ranks), plan.streams(slice(ranks.rank, None, ranks.size))
 
 
-def _assemble(plan: Plan, threads: int, ranks: Ranks) -> tuple[Backend, Chunks]:
+def _assemble(plan: Plan, ranks: Ranks) -> tuple[Backend, Chunks]:
     """The engine at the first step and the chunks to train it on, of all processes together."""
     backend: Backend
     if ranks.size == 1:
-        backend, streams = _part(ranks, (plan, plan.corpus.ids, threads))
+        backend, streams = _part(ranks, (plan, plan.corpus.ids))
         _transplant(plan, backend)
         return backend, streams
     known = replace(plan, corpus=replace(plan.corpus, ids=plan.corpus.ids[:0]), origin=None, saved=None)
-    task = known, pack(plan.corpus.ids), threads
+    task = known, pack(plan.corpus.ids)
     leader = Leader(ranks, *begin(ranks, task, partial(_part, ranks)))
     _transplant(plan, leader)
     leader.restore(leader.arrays())  # the same bits everywhere, whatever each machine made of the seed
@@ -325,13 +293,14 @@ def _draw(network: Network, vocabulary: Vocabulary) -> str:
     return "".join(text for _, text in Sampler(model, config))
 
 
-def _result(
-    plan: Plan, trainer: Trainer, training_characters: int, yardstick: Yardstick | None
-) -> TrainResult:
+def _result(plan: Plan, trainer: Trainer, store: RunStore, yardstick: Yardstick | None) -> TrainResult:
     folder, progress = RunFolder(plan.folder.place), trainer.progress
-    kept = model_file.read_metadata(folder.model)["training"]  # perhaps of before a resume
-    best = kept["val_loss_nats"]
-    parameters = Network.size(plan.model, len(plan.corpus.vocabulary))
+    kept = None if trainer.kept is None else asdict(trainer.kept)  # perhaps of before a resume
+    best, best_step = progress.best_val_loss_nats, progress.best_step
+    if trainer.kept is not None:
+        best, best_step = trainer.kept.val_loss_nats, trainer.kept.step
+    if plan.validates_in_part and math.isfinite(whole := store.measure_whole()):
+        best = whole
     return TrainResult(
         model=str(folder.model),
         checkpoint=str(folder.checkpoint),
@@ -339,16 +308,16 @@ def _result(
         epochs=trainer.epoch,
         seconds=progress.seconds,
         chars_per_second=trainer.chars_per_second,
-        parameters=parameters,
+        parameters=plan.parameters,
         train_loss_nats=progress.train_loss_nats,
         val_loss_nats=best,
         val_bits_per_char=None if best is None else best / math.log(2),
-        best_step=kept["step"],
+        best_step=best_step,
         stopped_because=trainer.stopped_because,
         verdict=judge(
-            with_kept(folder.read_metrics(), kept),
-            parameters=parameters,
-            characters=training_characters,
+            with_kept(folder.read_metrics(), kept or {}),
+            parameters=plan.parameters,
+            characters=len(plan.parts.training),
             model=plan.model,
             config=plan.config,
             yardstick=yardstick,

@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -19,23 +19,22 @@ from typing import Any
 
 from charrnn.extras import require
 from charrnn.files import Folder
-from charrnn.runs.folder import RunFolder
-from charrnn.runs.records import Progress, Report
-from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.listeners import About, RunListener
+from charrnn.runs.records import Report
+from charrnn.training.observers import Observer
+from charrnn.training.plan import Plan
 
 FOLDER = "tensorboard"
 EVENTS = re.compile(r"events\.out\.tfevents\..*")
 
 
 @contextmanager
-def tensorboard(listener: RunListener, wanted: bool) -> Iterator[RunListener]:
-    """The listener, followed by TensorBoard's event file where that is wanted.
+def tensorboard(note: Callable[[str], None], wanted: bool) -> Iterator[list[Observer]]:
+    """The observer that writes TensorBoard's event file, where that is wanted; `note` hears if it cannot.
 
     Raises UsageError without the extra `tensorboard`.
     """
     if not wanted:
-        yield listener
+        yield []
         return
     with require("tensorboard", "--tensorboard"):
         from tensorboardX.event_file_writer import EventsWriter
@@ -51,36 +50,35 @@ def tensorboard(listener: RunListener, wanted: bool) -> Iterator[RunListener]:
             step=record["step"], wall_time=wall_time, summary=summary_pb2.Summary(value=values)
         )
 
-    following = Following(listener, EventsWriter, event)
+    observer = TensorBoard(note, EventsWriter, event)
     try:
-        yield following
+        yield [observer]
     finally:
-        following.close()
+        observer.close()
 
 
-class Following:
-    """Passes everything on to a listener, and writes each report as one event.
+class TensorBoard(Observer):
+    """Writes each report as one event.
 
     new_writer : makes a writer of event files from the beginning of their names
     event : makes an event of a record and the time it is of
     """
 
-    def __init__(self, listener: RunListener, new_writer: Any, event: Any) -> None:
-        self._listener = listener
+    def __init__(self, note: Callable[[str], None], new_writer: Any, event: Any) -> None:
+        self._tell = note
         self._new_writer = new_writer
         self._event = event
         self._writer: Any = None
 
-    def begin(self, about: About, vocabulary: Vocabulary) -> None:
-        self._listener.begin(about, vocabulary)
+    def begin(self, plan: Plan, engine: str) -> None:
         try:
-            with Folder.opened(about.folder) as run:
+            with Folder.opened(plan.folder.path) as run:
                 run.make(FOLDER)
                 with run.child(FOLDER) as folder:
                     self._begin_anew(folder)
         except OSError as error:
             self._give_up(error)
-        records = RunFolder(about.folder).read_metrics()
+        records = plan.folder.read_metrics()
         began = time.time() - (records[-1].get("seconds") or 0.0 if records else 0.0)
         for record in records:
             self._write(record, began + (record.get("seconds") or 0.0))
@@ -102,19 +100,6 @@ class Following:
 
     def report(self, report: Report, is_best: bool) -> None:
         self._write(asdict(report), time.time())
-        self._listener.report(report, is_best)
-
-    def reading(self, done: int, total: int) -> None:
-        self._listener.reading(done, total)
-
-    def tick(self, progress: Progress, chars_per_second: float, used: float) -> None:
-        self._listener.tick(progress, chars_per_second, used)
-
-    def sample(self, text: str) -> None:
-        self._listener.sample(text)
-
-    def note(self, message: str) -> None:
-        self._listener.note(message)
 
     def close(self) -> None:
         """Write what is still in memory."""
@@ -133,6 +118,4 @@ class Following:
 
     def _give_up(self, error: OSError) -> None:
         self._writer = None
-        self._listener.note(
-            f"TensorBoard's file cannot be written ({error.strerror or error}); training goes on"
-        )
+        self._tell(f"TensorBoard's file cannot be written ({error.strerror or error}); training goes on")

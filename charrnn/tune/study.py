@@ -32,7 +32,7 @@ from charrnn.errors import CharRNNError, DataError, Interrupted, ModelError, Usa
 from charrnn.extras import require
 from charrnn.runs.folder import RunFolder, to_toml
 from charrnn.training.bounds import corpus_card
-from charrnn.training.session import named, plan_new
+from charrnn.training.plan import named, plan_new
 from charrnn.tune import folder as files
 from charrnn.tune.board import Board, Listener, Trial, TuneResult
 from charrnn.tune.config import TuneConfig

@@ -15,10 +15,10 @@ from charrnn.engines.threads import blas_threads
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.runs import checkpoint
 from charrnn.runs.folder import RunFolder
-from charrnn.text.batches import Streams, split
 from charrnn.training.loop import Trainer
-from charrnn.training.plan import Plan
-from charrnn.training.session import Quiet, RunStore, make_backend, plan_new
+from charrnn.training.plan import Plan, plan_new
+from charrnn.training.session import assemble
+from charrnn.training.store import RunStore
 
 RUNGS = 9  # measurements in a trial, evenly over its budget
 WAIT_SECONDS = 0.1  # between two tries to be alone in a folder
@@ -99,29 +99,14 @@ def _alone(folder: RunFolder, talk: Connection, stop: StopRequest) -> Iterator[N
 
 
 def _train_alone(talk: Connection, plan: Plan, stop: StopRequest) -> None:
-    training, validation, _ = split(plan.corpus.ids, plan.config.val_fraction, plan.config.test_fraction)
-    streams = Streams(training, plan.batch_size, plan.config.seq_length)
     told = 0  # the last rung that was sent
 
     def leave_or_measure() -> bool:
         return _rung(trainer) > told or talk.poll() or stop()
 
-    backend = make_backend(plan)
-    trainer = Trainer(
-        plan.config,
-        backend,
-        streams,
-        validation,
-        len(plan.corpus.vocabulary),
-        RunStore(plan, 1, 1, backend.engine, []),
-        Quiet(),
-        lambda network: "",
-        leave_or_measure,
-    )
     if plan.folder.checkpoint.exists():
-        metadata, arrays = checkpoint.load(plan.folder.checkpoint)
-        trainer.restore(arrays, metadata["progress"])
-        plan.folder.truncate_metrics(trainer.progress.reports)
+        plan = replace(plan, saved=checkpoint.load(plan.folder.checkpoint))
+    trainer = assemble(plan, [RunStore(plan)], interrupted=leave_or_measure)
     while True:
         if (rung := _rung(trainer)) > told:
             if not trainer.validate():

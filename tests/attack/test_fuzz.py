@@ -22,6 +22,7 @@ import safetensors.numpy
 from helpers.victims import REPORTS, SAMPLES, TEXT, card_of, run_folder, small_model
 
 from charrnn.config import TrainConfig, as_dict
+from charrnn.engines.ranks import ALONE
 from charrnn.errors import CharRNNError, DataError, ModelError
 from charrnn.exchange.torch_import import from_torch_file
 from charrnn.model import model_file
@@ -36,8 +37,7 @@ from charrnn.score.evaluation import splits_of
 from charrnn.text.corpus import read_corpus
 from charrnn.text.sources import claimed, is_stream
 from charrnn.text.table import read_table
-from charrnn.training.listeners import Quiet
-from charrnn.training.plan import restarted
+from charrnn.training.plan import restarted, unheard
 from charrnn.tune import folder as searches
 from charrnn.tune.config import TuneConfig
 from charrnn.tune.space import DEFAULT, parse_space
@@ -234,7 +234,7 @@ class Field:
 
     def try_config(self, rng: random.Random) -> None:
         self._write_toml(self.run / "config.toml", self.config, rng)
-        restarted(RunFolder(self.run), [], {"backend": "numpy"}, Quiet())
+        restarted(RunFolder(self.run), [], {"backend": "numpy"}, unheard, ALONE)
 
     def try_study(self, rng: random.Random) -> None:
         self._write_toml(self.search / searches.STUDY, self.study, rng)

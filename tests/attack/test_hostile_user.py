@@ -38,16 +38,17 @@ TRAINING = (
     BECOME
     + f"""
 from charrnn.errors import CharRNNError
-from charrnn.training.session import Quiet, train
+from charrnn.training.observers import Observer
+from charrnn.training.session import train
 
-class Notes(Quiet):
+class Notes(Observer):
     def note(self, message):
         told.append(message)
 
 def run(out):
     settings = dict(layers=1, hidden=4, batch_size=2, seq_length=5, eval_every=10, max_steps=20, snapshots=2)
     try:
-        train(text, out=out, force=True, backend="fast", threads=1, listener=Notes(), **settings)
+        train(text, out=out, force=True, backend="fast", threads=1, observers=[Notes()], **settings)
     except CharRNNError as error:
         told.append(str(error))
 

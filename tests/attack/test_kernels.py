@@ -94,10 +94,10 @@ def test_a_run_tells_once_why_its_kernels_are_compiled_anew(
     corpus.write_text("the sea lay flat and grey. " * 40)
     kernels.parent.mkdir(mode=0o700)
     kernels.parent.chmod(0o777)
-    listener = Notes()
+    notes_of = Notes()
     settings: dict[str, Any] = {"layers": 1, "hidden": 4, "batch_size": 2, "seq_length": 5, "threads": 1}
-    train(corpus, out=tmp_path / "out", listener=listener, max_steps=3, backend="fast", **settings)
-    notes = [note for note in listener.notes if "the cache is not used" in note]
+    train(corpus, out=tmp_path / "out", observers=[notes_of], max_steps=3, backend="fast", **settings)
+    notes = [note for note in notes_of.notes if "the cache is not used" in note]
     assert len(notes) == 1
     assert f"{kernels.parent} can be written by other users (mode 0777)" in notes[0]
     assert "set CHARRNN_CACHE to a folder of your own" in notes[0]

@@ -190,8 +190,8 @@ def test_tensorboard_does_not_go_through_a_link(corpus: Path, tmp_path: Path) ->
     others.write_bytes(PRECIOUS)
     (out / "tensorboard").symlink_to(elsewhere)
     notes = Notes()
-    with tensorboard(notes, True) as listener:
-        train(corpus, out=out, listener=listener, max_steps=10, **SMALL)
+    with tensorboard(notes.note, True) as more:
+        train(corpus, out=out, observers=[notes, *more], max_steps=10, **SMALL)
     assert [note for note in notes.notes if "it is a link" in note and "training goes on" in note]
     assert list(elsewhere.iterdir()) == [others]
     assert others.read_bytes() == PRECIOUS
@@ -200,12 +200,11 @@ def test_tensorboard_does_not_go_through_a_link(corpus: Path, tmp_path: Path) ->
 def test_a_tensorboard_folder_is_its_users_alone(corpus: Path, tmp_path: Path) -> None:
     """The names of event files can be guessed: nobody else may put a link there."""
     pytest.importorskip("tensorboardX")
-    from helpers.notes import Notes
 
     (tmp_path / "out" / "tensorboard").mkdir(parents=True)
     (tmp_path / "out" / "tensorboard").chmod(0o777)
-    with tensorboard(Notes(), True) as listener:
-        train(corpus, out=tmp_path / "out", listener=listener, max_steps=10, **SMALL)
+    with tensorboard(print, True) as more:
+        train(corpus, out=tmp_path / "out", observers=more, max_steps=10, **SMALL)
     (file,) = (tmp_path / "out" / "tensorboard").iterdir()
     assert file.stat().st_size > 0
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o755

@@ -17,7 +17,8 @@ from charrnn.engines.signals import StopRequest
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.runs import checkpoint, folder
 from charrnn.runs.folder import RunFolder
-from charrnn.training.session import Quiet, train
+from charrnn.training.observers import Observer
+from charrnn.training.session import train
 from charrnn.tune import trial
 
 EVERY = 15  # steps between validations
@@ -33,8 +34,8 @@ def run(tmp_path: Path) -> RunFolder:
     return RunFolder.create(tmp_path / "run", "corpus")
 
 
-class Once(Quiet):
-    """A listener that does something after a report."""
+class Once(Observer):
+    """An observer that does something after a report."""
 
     def __init__(self, what: Any, at: int = EVERY) -> None:
         self.what, self.at = what, at
@@ -151,7 +152,7 @@ def test_a_folder_that_is_moved_while_training_gets_what_is_written(corpus: Path
         other.mkdir()
         other.rename(out)
 
-    result = train(corpus, out=out, listener=Once(move), max_steps=2 * EVERY, **SETTINGS)
+    result = train(corpus, out=out, observers=[Once(move)], max_steps=2 * EVERY, **SETTINGS)
     assert list(out.iterdir()) == []
     assert result.checkpoint == str(moved / "checkpoint.safetensors")
     assert outcome(moved) == outcome(tmp_path / "whole")
@@ -162,7 +163,7 @@ def test_a_folder_that_is_deleted_while_training_is_made_anew_for_the_checkpoint
 ) -> None:
     out = tmp_path / "out"
     with pytest.raises(CharRNNError) as caught:
-        train(corpus, out=out, listener=Once(lambda: shutil.rmtree(out)), max_steps=99, **SETTINGS)
+        train(corpus, out=out, observers=[Once(lambda: shutil.rmtree(out))], max_steps=99, **SETTINGS)
     assert "intact" not in str(caught.value)
     assert "The folder was gone and was made anew; the newest checkpoint is in it" in str(caught.value)
     metadata, _ = checkpoint.load(out / "checkpoint.safetensors")
@@ -174,7 +175,7 @@ def test_a_checkpoint_whose_name_is_taken_goes_under_another(corpus: Path, tmp_p
     out = tmp_path / "out"
     taken = out / "checkpoint.safetensors"
     with pytest.raises(CharRNNError) as caught:
-        train(corpus, out=out, listener=Once(taken.mkdir), max_steps=2 * EVERY, **SETTINGS)
+        train(corpus, out=out, observers=[Once(taken.mkdir)], max_steps=2 * EVERY, **SETTINGS)
     rescue = out / "checkpoint-rescue.safetensors"
     assert "intact" not in str(caught.value)
     assert f"The newest checkpoint is in {rescue} instead. Go on from there with:\n" in str(caught.value)
@@ -196,7 +197,7 @@ def test_what_cannot_be_written_does_not_cost_the_checkpoint(corpus: Path, tmp_p
         (out / name).mkdir()
 
     with pytest.raises(CharRNNError) as caught:
-        train(corpus, out=out, listener=Once(spoil), max_steps=99, **SETTINGS)
+        train(corpus, out=out, observers=[Once(spoil)], max_steps=99, **SETTINGS)
     step = checkpoint.load(out / "checkpoint.safetensors")[0]["progress"]["step"]
     assert EVERY <= step <= 2 * EVERY
     assert f"cannot write {out / name}" in str(caught.value)

@@ -80,10 +80,10 @@ def test_the_command_tells_how_to_install_it(
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_a_run_remembers_its_engine(corpus: Path, tmp_path: Path, precision: str) -> None:
     recorder = Recorder()
-    run(corpus, tmp_path / "run", max_steps=2, backend="auto", precision=precision, listener=recorder)
-    assert recorder.about is not None
-    assert recorder.about.engine.startswith("fast (llvmlite ")
-    assert f", {precision}, compiled in " in recorder.about.engine
+    run(corpus, tmp_path / "run", max_steps=2, backend="auto", precision=precision, observers=[recorder])
+    assert recorder.plan is not None
+    assert recorder.engine.startswith("fast (llvmlite ")
+    assert f", {precision}, compiled in " in recorder.engine
     assert RunFolder(tmp_path / "run").read_config()["train"]["backend"] == "fast"
 
 
@@ -102,13 +102,13 @@ def test_a_run_of_the_fast_path_goes_on_without_it(
         recorder = Recorder()
         steps = 4 + 2 * (not given)
         assert (
-            train(out=tmp_path / "run", resume=True, max_steps=steps, listener=recorder, **given).steps
+            train(out=tmp_path / "run", resume=True, max_steps=steps, observers=[recorder], **given).steps
             == steps
         )
         change = "changed at this resume: --backend fast -> numpy"
         assert (change in recorder.notes) == bool(given)
-        assert recorder.about is not None
-        assert recorder.about.engine.startswith("numpy")
+        assert recorder.plan is not None
+        assert recorder.engine.startswith("numpy")
 
 
 @installed
@@ -116,7 +116,7 @@ def test_asking_for_what_it_has_is_no_change(corpus: Path, tmp_path: Path) -> No
     run(corpus, tmp_path / "run", max_steps=2, backend="auto")
     for backend in ("fast", "auto"):
         recorder = Recorder()
-        train(out=tmp_path / "run", resume=True, max_steps=2, backend=backend, listener=recorder)
+        train(out=tmp_path / "run", resume=True, max_steps=2, backend=backend, observers=[recorder])
         assert not [note for note in recorder.notes if "changed" in note]
 
 
@@ -125,9 +125,9 @@ def test_the_opening_says_what_computes_and_why(
 ) -> None:
     def opening(name: str, **settings: str) -> str:
         recorder = Recorder()
-        run(corpus, tmp_path / name, max_steps=2, listener=recorder, **settings)
-        assert recorder.about is not None
-        return describe(recorder.about).splitlines()[-1]
+        run(corpus, tmp_path / name, max_steps=2, observers=[recorder], **settings)
+        assert recorder.plan is not None
+        return describe(recorder.plan, recorder.engine).splitlines()[-1]
 
     numpy = f"numpy {np.__version__}, float32; 1 thread: "
     if importlib.util.find_spec("llvmlite"):

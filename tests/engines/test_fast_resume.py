@@ -70,11 +70,11 @@ def test_a_run_may_be_stopped_by_a_signal(corpus: Path, tmp_path: Path) -> None:
     settings |= {"embedding": 4, "backend": "fast", "threads": 3}
     run(corpus, tmp_path / "whole", **settings)
     with pytest.raises(Interrupted):
-        run(corpus, tmp_path / "stopped", listener=Recorder(interrupt_after=16), **settings)
+        run(corpus, tmp_path / "stopped", observers=[Recorder(interrupt_after=16)], **settings)
     recorder = Recorder()
-    train(out=tmp_path / "stopped", resume=True, listener=recorder)
-    assert recorder.about is not None
-    assert (recorder.about.threads, recorder.about.config.backend) == (3, "fast")
+    train(out=tmp_path / "stopped", resume=True, observers=[recorder])
+    assert recorder.plan is not None
+    assert (recorder.plan.threads, recorder.plan.config.backend) == (3, "fast")
     assert_same(tmp_path / "whole", tmp_path / "stopped")
 
 
@@ -83,7 +83,7 @@ def test_a_run_that_diverges_goes_back(corpus: Path, tmp_path: Path) -> None:
     settings = {"optimizer": "sgd", "clip_value": 0.0, "cell": "rnn", "nonlinearity": "relu", "lr": 100.0}
     recorder = Recorder()
     settings |= {"warmup_steps": 30, "eval_every": 1, "max_steps": 40, "backend": "fast", "threads": 2}
-    result = run(corpus, tmp_path / "run", listener=recorder, **settings)
+    result = run(corpus, tmp_path / "run", observers=[recorder], **settings)
     assert [note for note in recorder.notes if note.startswith("the loss exploded")]
     assert result.steps == 40
     assert np.isfinite(checkpoint.load(tmp_path / "run" / "checkpoint.safetensors")[1]["theta"]).all()
@@ -98,10 +98,10 @@ def test_a_run_may_go_on_with_the_other_engine(corpus: Path, tmp_path: Path, fir
     run(corpus, tmp_path / "whole", max_steps=44, backend=first, **settings)
     run(corpus, tmp_path / "changed", max_steps=22, backend=first, **settings)
     recorder = Recorder()
-    train(out=tmp_path / "changed", resume=True, max_steps=44, backend=then, listener=recorder)
+    train(out=tmp_path / "changed", resume=True, max_steps=44, backend=then, observers=[recorder])
     assert f"changed at this resume: --backend {first} -> {then}" in recorder.notes
-    assert recorder.about is not None
-    assert recorder.about.engine.startswith(then)
+    assert recorder.plan is not None
+    assert recorder.engine.startswith(then)
     whole, changed = (
         checkpoint.load(tmp_path / name / "checkpoint.safetensors") for name in ("whole", "changed")
     )

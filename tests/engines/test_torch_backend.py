@@ -162,7 +162,7 @@ def test_two_halves_are_the_whole(corpus: Path, tmp_path: Path, settings: dict[s
     settings = {"backend": "torch", "max_steps": 44, "lr": 0.01} | settings
     run(corpus, tmp_path / "whole", **settings)
     with pytest.raises(Interrupted):
-        run(corpus, tmp_path / "halves", listener=Recorder(interrupt_after=22), **settings)
+        run(corpus, tmp_path / "halves", observers=[Recorder(interrupt_after=22)], **settings)
     train(out=tmp_path / "halves", resume=True)
     whole, halves = outcome(tmp_path / "whole"), outcome(tmp_path / "halves")
     for part in whole:
@@ -173,10 +173,10 @@ def test_the_engine_is_told_and_may_change_at_a_resume(corpus: Path, tmp_path: P
     settings = {"dropout": 0.0, "max_steps": 20}
     whole = run(corpus, tmp_path / "whole", **(settings | {"max_steps": 40}))
     recorder = Recorder()
-    run(corpus, tmp_path / "both", backend="torch", listener=recorder, **settings)
-    assert recorder.about is not None
-    assert recorder.about.engine == f"torch {torch.__version__} on cpu, float32"
-    assert f"{recorder.about.engine}; 1 thread" in describe(recorder.about).splitlines()
+    run(corpus, tmp_path / "both", backend="torch", observers=[recorder], **settings)
+    assert recorder.plan is not None
+    assert recorder.engine == f"torch {torch.__version__} on cpu, float32"
+    assert f"{recorder.engine}; 1 thread" in describe(recorder.plan, recorder.engine).splitlines()
     both = train(out=tmp_path / "both", resume=True, backend="numpy", max_steps=40)
     assert both.train_loss_nats == pytest.approx(whole.train_loss_nats, abs=1e-5)
     card = load_model(tmp_path / "both" / "model.safetensors").training
@@ -188,14 +188,14 @@ def test_bfloat16_keeps_the_weights_in_float32(corpus: Path, tmp_path: Path) -> 
     settings = {"backend": "torch", "max_steps": 60, "dropout": 0.0, "hidden": 32, "lr": 0.05}
     exact = run(corpus, tmp_path / "exact", **settings)
     recorder = Recorder()
-    rough = run(corpus, tmp_path / "rough", precision="bfloat16", listener=recorder, **settings)
+    rough = run(corpus, tmp_path / "rough", precision="bfloat16", observers=[recorder], **settings)
     assert exact.train_loss_nats is not None
     assert exact.train_loss_nats < 2.7  # of 3.2 at the start: it learns
     assert rough.train_loss_nats != exact.train_loss_nats
     assert rough.train_loss_nats == pytest.approx(exact.train_loss_nats, abs=0.02)
     assert load_model(tmp_path / "rough" / "model.safetensors").network.theta.dtype == np.float32
-    assert recorder.about is not None
-    emulated = "no bfloat16 units" in recorder.about.engine
+    assert recorder.plan is not None
+    emulated = "no bfloat16 units" in recorder.engine
     assert emulated == torch_backend.lacks_bfloat16_units()
     resumed = train(out=tmp_path / "rough", resume=True, max_steps=70)
     assert resumed.steps == 70
@@ -223,11 +223,11 @@ def test_bfloat16_goes_on_without_onednn_where_that_has_no_lstm(
     settings = {"backend": "torch", "max_steps": 10, "cell": "lstm"}
     exact = run(corpus, tmp_path / "exact", **settings)
     recorder = Recorder()
-    rough = run(corpus, tmp_path / "rough", precision="bfloat16", listener=recorder, **settings)
+    rough = run(corpus, tmp_path / "rough", precision="bfloat16", observers=[recorder], **settings)
     assert exact.train_loss_nats is not None
     assert rough.train_loss_nats == pytest.approx(exact.train_loss_nats, abs=0.02)
-    assert recorder.about is not None
-    assert "without oneDNN, which has no such layers in bfloat16" in recorder.about.engine
+    assert recorder.plan is not None
+    assert "without oneDNN, which has no such layers in bfloat16" in recorder.engine
     assert torch._C._get_mkldnn_enabled()  # again, for all else
 
 

@@ -1,9 +1,9 @@
-"""A listener that remembers the notes of a run."""
+"""An observer that remembers the notes of a run."""
 
-from charrnn.training.session import Quiet
+from charrnn.training.observers import Observer
 
 
-class Notes(Quiet):
+class Notes(Observer):
     def __init__(self) -> None:
         self.notes: list[str] = []
 

@@ -8,7 +8,10 @@ from typing import Any
 from charrnn.model.model import load_model
 from charrnn.runs import checkpoint
 from charrnn.runs.folder import RunFolder
-from charrnn.training.session import About, Quiet, TrainResult, train
+from charrnn.training.observers import Observer
+from charrnn.training.plan import Plan
+from charrnn.training.result import TrainResult
+from charrnn.training.session import train
 
 WORDS = (
     "sea",
@@ -49,18 +52,19 @@ def write_text(path: Path, words: int = 130, seed: int = 1) -> Path:
     return path
 
 
-class Recorder(Quiet):
-    """A listener that remembers what it was told, and sends this process a signal after some step."""
+class Recorder(Observer):
+    """An observer that remembers what it was told, and sends this process a signal after some step."""
 
     def __init__(self, interrupt_after: int | None = None, number: int = signal.SIGINT) -> None:
         self.notes: list[str] = []
         self.reports: list[Any] = []
-        self.about: About | None = None
+        self.plan: Plan | None = None
+        self.engine = ""
         self._interrupt_after = interrupt_after
         self._number = number
 
-    def begin(self, about: About, vocabulary: object) -> None:
-        self.about = about
+    def begin(self, plan: Plan, engine: str) -> None:
+        self.plan, self.engine = plan, engine
 
     def note(self, message: str) -> None:
         self.notes.append(message)

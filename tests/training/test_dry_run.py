@@ -13,6 +13,7 @@ from charrnn.errors import DataError, UsageError
 from charrnn.training import dry_run as module
 from charrnn.training import loop, session
 from charrnn.training.dry_run import dry_run
+from charrnn.training.observers import Observer
 
 TEXT = "the quick brown fox jumps over the lazy dog. " * 200  # 9,000 characters, 28 different ones
 
@@ -41,12 +42,13 @@ def test_its_sizes_are_those_of_the_run(corpus: Path) -> None:
         threads=1,
         backend="numpy",
     )
-    assert (run.characters, run.training_characters, run.validation_characters) == (9000, 8100, 900)
-    assert run.vocabulary == len(set(TEXT)) == 28
+    assert (len(run.plan.corpus.ids), *map(len, run.plan.parts)) == (9000, 8100, 900, 0)
+    assert len(run.plan.corpus.vocabulary) == len(set(TEXT)) == 28
     # 4H (V + H + 1) + 4H (H + H + 1) + V (H + 1)
-    assert run.parameters == 40 * (28 + 10 + 1) + 40 * (10 + 10 + 1) + 28 * 11
-    assert run.chunks == 8099 // 4 // 20
-    assert run.steps == 3 * run.chunks
+    assert run.plan.parameters == 40 * (28 + 10 + 1) + 40 * (10 + 10 + 1) + 28 * 11
+    chunks = run.plan.streams().chunks
+    assert chunks == 8099 // 4 // 20
+    assert run.steps == 3 * chunks
     assert run.seconds == pytest.approx(3 * run.seconds_per_epoch)
     assert run.seconds_per_epoch >= 0.99 * 8000 / run.chars_per_second
 
@@ -79,7 +81,7 @@ def test_memory_counts_weights_and_activations(corpus: Path) -> None:
     small = dry_run(corpus, hidden=16, layers=1, batch_size=2, **settings)
     wide = dry_run(corpus, hidden=400, layers=1, batch_size=2, **settings)
     # weights, gradient, penalty mask, Adagrad's memory and its scratch, and the last good state of two of them
-    assert wide.memory_bytes - small.memory_bytes > 7 * 4 * (wide.parameters - small.parameters)
+    assert wide.memory_bytes - small.memory_bytes > 7 * 4 * (wide.plan.parameters - small.plan.parameters)
     long = dry_run(corpus, hidden=16, layers=1, batch_size=100, seq_length=80, val_fraction=0, **settings)
     # of the LSTM alone, in float32: the gates and their derivatives, h, c, tanh c: 4 + 4 + 3 arrays (T, B, H)
     assert long.memory_bytes - small.memory_bytes > 11 * 4 * (100 * 80 - 2 * 25) * 16 * 0.5
@@ -98,12 +100,12 @@ def test_a_large_model_on_a_small_text_is_warned_of_here_and_at_the_start(
 
     told: list[str] = []
 
-    class Listener(session.Quiet):
+    class Notes(Observer):
         def note(self, message: str) -> None:
             told.append(message)
 
     session.train(
-        corpus, out=tmp_path / "run", hidden=150, layers=1, max_steps=1, threads=1, listener=Listener()
+        corpus, out=tmp_path / "run", hidden=150, layers=1, max_steps=1, threads=1, observers=[Notes()]
     )
     assert any("times the 8,100 characters" in note for note in told)
 
@@ -117,6 +119,11 @@ def test_it_writes_nothing(corpus: Path, tmp_path: Path) -> None:
     as_json = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
     assert (as_json["characters"], as_json["vocabulary"], as_json["config"]["threads"]) == (9000, 28, 1)
     assert as_json["memory_bytes"] > 0
+    assert list(as_json) == [
+        *("corpus", "characters", "training_characters", "validation_characters", "vocabulary", "parameters"),
+        *("model", "config", "batch_size", "threads", "chunks", "memory_bytes", "chars_per_second"),
+        *("seconds_per_epoch", "steps", "seconds", "notes"),
+    ]
     assert list(tmp_path.iterdir()) == [corpus]
 
 
@@ -124,7 +131,7 @@ def test_it_starts_from_a_model_as_a_run_would(corpus: Path, tmp_path: Path) -> 
     session.train(corpus, out=tmp_path / "run", hidden=12, layers=1, max_steps=1, threads=1)
     (tmp_path / "new.txt").write_text(TEXT + "ÄÖÜ")
     run = dry_run(tmp_path / "new.txt", init_from=tmp_path / "run", threads=1)
-    assert (run.model.hidden, run.vocabulary) == (12, 31)
+    assert (run.plan.model.hidden, len(run.plan.corpus.vocabulary)) == (12, 31)
     with pytest.raises(UsageError, match="--hidden 13"):
         dry_run(tmp_path / "new.txt", init_from=tmp_path / "run", hidden=13)
 

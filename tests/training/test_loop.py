@@ -21,10 +21,11 @@ from charrnn.runs.records import Progress, Report, Sample
 from charrnn.score import scoring
 from charrnn.text.batches import Streams, split, spread_part
 from charrnn.text.corpus import read_corpus
-from charrnn.training import loop
+from charrnn.training import loop, plan
 from charrnn.training.loop import Trainer
+from charrnn.training.observers import Observer
 from charrnn.training.schedules import learning_rate
-from charrnn.training.session import Quiet, train
+from charrnn.training.session import train
 
 V = 10
 STREAMS = Streams(np.arange(2 * 3 * 20 + 1) % V, 2, 3)  # an epoch is 20 chunks
@@ -60,23 +61,17 @@ class FakeBackend:
         self.weight[...] = arrays["weight"]
 
 
-class Log:
-    """Store and listener in one: all that the loop tells, in order."""
+class Log(Observer):
+    """All that the loop tells, in order."""
 
     def __init__(self) -> None:
         self.events: list[tuple[str, Any]] = []
 
-    def save_checkpoint(self, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> None:
+    def checkpoint(self, arrays: dict[str, np.ndarray], progress: dict[str, Any]) -> None:
         self.events.append(("checkpoint", (int(arrays["weight"][0]), Progress(**progress))))
 
-    def save_model(self, network: Any, progress: dict[str, Any]) -> None:
+    def model(self, network: Any, progress: dict[str, Any]) -> None:
         self.events.append(("model", network))
-
-    def add_report(self, report: Report) -> None:
-        self.events.append(("metrics", report))
-
-    def add_sample(self, sample: Sample) -> None:
-        self.events.append(("kept", sample))
 
     def report(self, report: Report, is_best: bool) -> None:
         self.events.append(("best" if is_best else "report", report))
@@ -84,14 +79,18 @@ class Log:
     def tick(self, progress: Progress, chars_per_second: float, used: float) -> None:
         self.events.append(("tick", (progress.step, used)))
 
-    def sample(self, text: str) -> None:
-        self.events.append(("sample", text))
+    def sample(self, sample: Sample) -> None:
+        self.events.append(("sample", sample))
 
     def note(self, message: str) -> None:
         self.events.append(("note", message))
 
     def of(self, kind: str) -> list[Any]:
         return [what for event, what in self.events if event == kind]
+
+    @property
+    def reports(self) -> list[Report]:
+        return [what for event, what in self.events if event in ("report", "best")]
 
 
 class Clock:
@@ -127,7 +126,7 @@ Script = Callable[[Iterable[float]], None]
 
 def trainer(backend: FakeBackend, log: Log, validation: np.ndarray = VALIDATION, **settings: Any) -> Trainer:
     config = TrainConfig(**({"lr": 1.0, "warmup_steps": 0} | settings))
-    return Trainer(config, backend, STREAMS, validation, V, log, log, lambda network: f"text {network}")
+    return Trainer(config, backend, STREAMS, validation, V, [log], lambda network: f"text {network}")
 
 
 def values(reports: Iterable[Report], name: str) -> list[Any]:
@@ -153,7 +152,7 @@ def test_chunks_come_in_order_and_the_state_is_reset_at_each_epoch(validations: 
 def test_the_train_loss_is_the_mean_since_the_last_report(validations: Script) -> None:
     log = Log()
     trainer(FakeBackend(lambda n: 2 + n / 100), log, eval_every=30, max_steps=70).run()
-    reports = log.of("metrics")
+    reports = log.reports
     assert values(reports, "step") == [*range(3, 70, 3), 70]
     means = [2 + (3 * k + 1) / 100 for k in range(23)] + [2.69]
     assert values(reports, "train_loss_nats") == pytest.approx(means)
@@ -162,9 +161,7 @@ def test_the_train_loss_is_the_mean_since_the_last_report(validations: Script) -
         [0.5 + 2 + (s - 1) / 100 for s in values(reports, "step")]
     )
     assert [r.step for r in reports if r.val_loss_nats is not None] == [30, 60, 70]
-    assert log.of("sample") == ["text 30", "text 60", "text 70"]
-    told = [what for event, what in log.events if event in ("report", "best")]
-    assert told == reports
+    assert [sample.text for sample in log.of("sample")] == ["text 30", "text 60", "text 70"]
 
 
 def test_the_smoothed_loss_begins_at_that_of_guessing(validations: Script) -> None:
@@ -186,8 +183,8 @@ def test_a_validation_is_made_each_epoch_unless_told_otherwise(
 ) -> None:
     log = Log()
     streams = Streams(np.zeros(2 * 3 * chunks + 1, int), 2, 3)
-    Trainer(TrainConfig(**settings), FakeBackend(), streams, VALIDATION, V, log, log, str).run()
-    assert [r.step for r in log.of("metrics") if r.val_loss_nats is not None] == steps
+    Trainer(TrainConfig(**settings), FakeBackend(), streams, VALIDATION, V, [log], str).run()
+    assert [r.step for r in log.reports if r.val_loss_nats is not None] == steps
 
 
 def test_speed_leaves_validation_out(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +204,7 @@ def test_speed_leaves_validation_out(clock: Clock, monkeypatch: pytest.MonkeyPat
     assert made.chars_per_second == pytest.approx(12 * 6 / 24)
 
 
-def test_a_listener_looks_a_few_times_a_second(clock: Clock, validations: Script) -> None:
+def test_observers_look_a_few_times_a_second(clock: Clock, validations: Script) -> None:
     def step(n: int) -> float:
         clock.now += 0.04
         return 2.0
@@ -238,10 +235,8 @@ def test_the_closing_validation_may_find_the_best(validations: Script) -> None:
     trainer(FakeBackend(), log, eval_every=10, max_steps=15).run()
     assert log.of("model") == [10, 15]
     # The checkpoint is that of a run that goes on, and comes first: a kill in between loses nothing.
-    assert [event for event, _ in log.events][-6:] == [
-        *("checkpoint", "metrics", "best", "model", "kept", "sample")
-    ]
-    assert log.of("kept")[-1] == Sample(15, 1.5, log.of("sample")[-1])
+    assert [event for event, _ in log.events][-4:] == ["checkpoint", "best", "model", "sample"]
+    assert log.of("sample")[-1] == Sample(15, 1.5, "text 15")
     step, progress = log.of("checkpoint")[-1]
     assert (step, progress.best_step, progress.best_val_loss_nats) == (15, 10, 2.0)
 
@@ -253,7 +248,7 @@ def test_without_validation_text_the_newest_model_is_kept() -> None:
     assert log.of("model")[-1] == 25
     assert {10, 20} < set(log.of("model"))
     assert made.progress.best_val_loss_nats is None
-    assert set(values(log.of("metrics"), "val_loss_nats")) == {None}
+    assert set(values(log.reports, "val_loss_nats")) == {None}
 
 
 def test_a_checkpoint_before_any_validation_brings_a_model(clock: Clock, validations: Script) -> None:
@@ -357,7 +352,7 @@ def test_patience_counts_validations_since_the_best(validations: Script) -> None
 def test_an_interruption_ends_the_step_and_saves(validations: Script) -> None:
     backend, log = FakeBackend(), Log()
     config = TrainConfig(max_steps=100, eval_every=40)
-    made = Trainer(config, backend, STREAMS, VALIDATION, V, log, log, str, lambda: backend.network() == 13)
+    made = Trainer(config, backend, STREAMS, VALIDATION, V, [log], str, lambda: backend.network() == 13)
     assert made.run() == "interrupted"
     assert [step for step, _ in log.of("checkpoint")] == [13]
     assert log.of("model") == [13]
@@ -390,8 +385,8 @@ def test_a_run_that_diverges_goes_back_and_halves_the_rate(validations: Script, 
         f"the loss exploded at step 26 ({bad:.4g}): back to step 20, learning rate now 0.25 of what was asked"
     )
     assert made.progress.smooth_loss_nats < math.log(V)
-    assert [r.step for r in log.of("metrics") if r.val_loss_nats is not None] == [10, 20, 30, 40]
-    assert made.progress.reports == len(log.of("metrics"))
+    assert [r.step for r in log.reports if r.val_loss_nats is not None] == [10, 20, 30, 40]
+    assert made.progress.reports == len(log.reports)
 
 
 def test_a_loss_that_creeps_up_is_an_explosion(validations: Script) -> None:
@@ -461,7 +456,7 @@ def test_a_validation_without_a_value_is_a_divergence(validations: Script, eval_
     assert made.progress.step == backend.network() == steps
     assert backend.rates[-1] == 0.5
     assert len(log.of("note")) == 1
-    assert [r.val_loss_nats for r in log.of("metrics") if r.val_loss_nats] == [2.0] * 3
+    assert [r.val_loss_nats for r in log.reports if r.val_loss_nats] == [2.0] * 3
     assert log.of("checkpoint")[-1][0] == steps
 
 
@@ -505,11 +500,11 @@ def test_real_networks_diverge_and_recover(tmp_path: Any, cell: str) -> None:
     settings = {"cell": cell, "optimizer": "sgd", "clip_value": 0.0, "max_steps": 40, "nonlinearity": "relu"}
     notes: list[str] = []
 
-    class Notes(Quiet):
+    class Notes(Observer):
         def note(self, message: str) -> None:
             notes.append(message)
 
-    result = run(corpus, tmp_path / "out", lr=50.0, warmup_steps=0, listener=Notes(), **settings)
+    result = run(corpus, tmp_path / "out", lr=50.0, warmup_steps=0, observers=[Notes()], **settings)
     assert result.steps == 40
     halved = sum("the loss exploded" in note for note in notes)
     assert halved >= 3
@@ -545,16 +540,18 @@ def test_a_run_bounded_by_the_clock_alone_is_validated_at_each_eighth(
     def validated(**settings: Any) -> list[int]:
         clock.now, log = 0.0, Log()
         Trainer(
-            TrainConfig(max_minutes=1, **settings), FakeBackend(step), long, VALIDATION, V, log, log, str
+            TrainConfig(max_minutes=1, **settings), FakeBackend(step), long, VALIDATION, V, [log], str
         ).run()
-        return [r.step for r in log.of("metrics") if r.val_loss_nats is not None]
+        return [r.step for r in log.reports if r.val_loss_nats is not None]
 
     assert validated() == [15, 30, 45, 60, 75, 90, 105, 120]  # seven, and the closing one
     assert validated(eval_every=50) == [50, 100, 120]
     assert validated(max_steps=110) == [110]
 
 
-def test_a_long_validation_text_is_read_in_part_and_always_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_validation_text_is_read_in_part_and_always_the_same(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read: list[np.ndarray] = []
 
     def mean_loss(network: Any, ids: np.ndarray) -> float:
@@ -562,18 +559,19 @@ def test_a_long_validation_text_is_read_in_part_and_always_the_same(monkeypatch:
         return 2.0
 
     monkeypatch.setattr(loop, "scoring", SimpleNamespace(mean_loss=mean_loss))
-    monkeypatch.setattr(loop, "VALIDATION_PART", 640)
-    validation = np.arange(10_000)
-    trainer(FakeBackend(), Log(), validation, max_steps=25, eval_every=10).run()
-    assert [len(ids) for ids in read] == [640] * 3
-    assert all(np.array_equal(ids, spread_part(validation, 640)) for ids in read)
+    monkeypatch.setattr(plan, "VALIDATION_PART", 64)
+    corpus = write_text(tmp_path / "text.txt", words=1000)
+    run(corpus, tmp_path / "out", max_steps=25, eval_every=10)
+    part = spread_part(split(read_corpus(corpus).ids, 0.1, 0.0).validation, 64)
+    assert [len(ids) for ids in read] == [64] * 3
+    assert all(np.array_equal(ids, part) for ids in read)
 
 
 def test_the_closing_loss_is_of_the_whole_text_as_eval_finds_it(tmp_path: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(loop, "VALIDATION_PART", 64)
+    monkeypatch.setattr(plan, "VALIDATION_PART", 64)
     corpus, out = write_text(tmp_path / "text.txt", words=1000), tmp_path / "out"
     recorder = Recorder()
-    result = run(corpus, out, max_steps=20, listener=recorder)
+    result = run(corpus, out, max_steps=20, observers=[recorder])
     assert any("losses are of 64 symbols" in note for note in recorder.notes)
     model, ids = load_model(result.model), read_corpus(corpus).ids
     _, validation, _ = split(ids, 0.1, 0.0)

@@ -19,7 +19,8 @@ from charrnn.runs.card import read_info
 from charrnn.runs.folder import RunFolder
 from charrnn.text.corpus import read_corpus
 from charrnn.training import loop, session
-from charrnn.training.session import TrainResult, train
+from charrnn.training.result import TrainResult
+from charrnn.training.session import train
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,7 @@ def resume(out: Path, **settings: Any) -> TrainResult:
 def interrupt(corpus: Path, out: Path, step: int, **settings: Any) -> None:
     """Train until `step`, with all else as for the whole run."""
     with pytest.raises(Interrupted) as stopped:
-        run(corpus, out, listener=Recorder(interrupt_after=step), **settings)
+        run(corpus, out, observers=[Recorder(interrupt_after=step)], **settings)
     assert stopped.value.exit_code == 130
     assert checkpoint.load(out / "checkpoint.safetensors")[0]["progress"]["step"] == step
 
@@ -128,7 +129,7 @@ def test_a_finished_run_is_left_as_it_is(corpus: Path, tmp_path: Path) -> None:
     before, content = outcome(tmp_path / "out"), file.read_bytes()
     assert [record["val_loss_nats"] is not None for record in before["metrics"]][-2:] == [False, True]
     recorder = Recorder()
-    again = resume(tmp_path / "out", listener=recorder)
+    again = resume(tmp_path / "out", observers=[recorder])
     assert without_times(vars(again)) == without_times(vars(first))
     assert file.read_bytes() == content
     assert outcome(tmp_path / "out") == before
@@ -166,7 +167,7 @@ def test_another_text_is_refused_without_force(corpus: Path, tmp_path: Path) -> 
         assert part in str(refused.value)
     assert outcome(out) == before
     recorder = Recorder()
-    assert resume(out, max_steps=10, force=True, listener=recorder).steps == 10
+    assert resume(out, max_steps=10, force=True, observers=[recorder]).steps == 10
     assert any(f"the corpus has changed since {out} was trained on it" in note for note in recorder.notes)
     assert resume(out, max_steps=12).steps == 12  # the new text is now the run's own
 
@@ -232,7 +233,7 @@ def test_what_the_arrays_depend_on_never_changes(
 def test_naming_the_settings_as_they_are_is_no_change(corpus: Path, tmp_path: Path) -> None:
     run(corpus, tmp_path / "out", max_steps=5)
     recorder = Recorder()
-    resume(tmp_path / "out", max_steps=6, hidden=6, lr=0.1, seq_length=5, listener=recorder)
+    resume(tmp_path / "out", max_steps=6, hidden=6, lr=0.1, seq_length=5, observers=[recorder])
     assert not [note for note in recorder.notes if "changed" in note]
 
 
@@ -240,7 +241,7 @@ def test_budgets_may_change(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert run(corpus, out, epochs=0.5).stopped_because == "epochs"
     recorder = Recorder()
-    result = resume(out, epochs=1, patience=50, max_minutes=5, checkpoint_every=1, listener=recorder)
+    result = resume(out, epochs=1, patience=50, max_minutes=5, checkpoint_every=1, observers=[recorder])
     assert (result.stopped_because, result.epochs) == ("epochs", 1)
     assert load_model(out / "model.safetensors").training["changes"] == []
     assert not [note for note in recorder.notes if "changed" in note]
@@ -251,7 +252,7 @@ def test_learning_may_be_tuned_and_the_card_tells(corpus: Path, tmp_path: Path) 
     out = tmp_path / "out"
     run(corpus, out, max_steps=5)
     recorder = Recorder()
-    resume(out, max_steps=10, lr=0.05, dropout=0.1, listener=recorder)
+    resume(out, max_steps=10, lr=0.05, dropout=0.1, observers=[recorder])
     assert "changed at this resume: --lr 0.1 -> 0.05; --dropout 0.3 -> 0.1" in recorder.notes
     assert {report.lr for report in recorder.reports} == {0.05}
     resume(out, max_steps=15, clip_value=1.0, schedule="step", l2=0.001)
@@ -286,9 +287,9 @@ def test_the_number_of_threads_is_kept(corpus: Path, tmp_path: Path, monkeypatch
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     for steps, named, used in ((6, None, 2), (7, 3, 3), (8, None, 3)):
         recorder = Recorder()
-        resume(out, max_steps=steps, threads=named, listener=recorder)
-        assert recorder.about is not None
-        assert recorder.about.threads == used
+        resume(out, max_steps=steps, threads=named, observers=[recorder])
+        assert recorder.plan is not None
+        assert recorder.plan.threads == used
 
 
 # ------------------------------------------------------------------------------------------------
@@ -313,9 +314,9 @@ def test_a_schedule_over_a_time_budget_follows_the_clock(
     monkeypatch.setattr(loop, "time", Clock(1))
     stopped, resumed = Recorder(interrupt_after=20), Recorder()
     with pytest.raises(Interrupted):
-        run(corpus, tmp_path / "out", listener=stopped, **settings)
+        run(corpus, tmp_path / "out", observers=[stopped], **settings)
     monkeypatch.setattr(loop, "time", Clock(1))  # as in another process, whose clock begins elsewhere
-    result = resume(tmp_path / "out", listener=resumed)
+    result = resume(tmp_path / "out", observers=[resumed])
     assert result.stopped_because == "max_minutes"
     assert 60 <= result.seconds < 70
     reports = stopped.reports + resumed.reports
@@ -413,7 +414,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_anew(
     assert not (tmp_path / "killed" / "checkpoint.safetensors").exists()
     assert len(RunFolder(tmp_path / "killed").read_metrics()) == 20
     recorder = Recorder()
-    assert resume(tmp_path / "killed", listener=recorder).steps == 20
+    assert resume(tmp_path / "killed", observers=[recorder]).steps == 20
     assert f"{tmp_path / 'killed'} was stopped before its first checkpoint: it starts anew" in recorder.notes
     assert_same(tmp_path / "whole", tmp_path / "killed")
 
@@ -426,7 +427,7 @@ def test_a_run_killed_before_its_first_step_starts_anew(
             raise SystemExit
 
     with pytest.raises(SystemExit):
-        run(corpus, tmp_path / "killed", max_steps=20, listener=Killed())
+        run(corpus, tmp_path / "killed", max_steps=20, observers=[Killed()])
     with pytest.raises(UsageError, match="--preset cannot be given with --resume"):
         resume(tmp_path / "killed", preset="quick")
     corpus.rename(tmp_path / "moved.txt")
@@ -507,7 +508,7 @@ def test_a_resume_knows_the_closing_validation_before_it(corpus: Path, tmp_path:
     eyes = Eyes()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "TICK_SECONDS", 0.0)
-        second = resume(out, max_steps=70, lr=3.0, listener=eyes)
+        second = resume(out, max_steps=70, lr=3.0, observers=[eyes])
     validated = [report.step for report in eyes.reports if report.val_loss_nats is not None]
     assert validated == [45, 60, 70]
     assert set(eyes.best) == {(first.val_loss_nats, 38)}
@@ -545,7 +546,7 @@ def test_a_sorted_list_is_told_before_the_first_step_and_at_the_end(tmp_path: Pa
     corpus = tmp_path / "sorted.txt"
     corpus.write_text("\n".join(words))
     recorder = Recorder()
-    result = run(corpus, tmp_path / "run", max_steps=6, listener=recorder)
+    result = run(corpus, tmp_path / "run", max_steps=6, observers=[recorder])
     assert result.verdict.kind == "unlike validation"
     assert [note for note in recorder.notes if "unlike the rest" in note and "shuf text.txt" in note]
     assert read_info(tmp_path / "run/model.safetensors").verdict == result.verdict

@@ -46,10 +46,10 @@ def moments(folder: Path, steps: int, every: int) -> list[int]:
 
 def test_the_last_moments_before_it_gets_no_better_are_kept(text: Path, tmp_path: Path) -> None:
     steps = 5 * EVERY + 4
-    listener = Recorder()
-    run(text, tmp_path / "run", max_steps=steps, snapshots=3, listener=listener)
-    assert listener.about is not None
-    every = listener.about.chunks // 3
+    recorder = Recorder()
+    run(text, tmp_path / "run", max_steps=steps, snapshots=3, observers=[recorder])
+    assert recorder.plan is not None
+    every = recorder.plan.streams().chunks // 3
     expected = moments(tmp_path / "run", steps, every)
     assert 3 < len(expected) < steps // every  # some moments came after a validation that was not the best
     assert list(weights(tmp_path / "run")) == [f"{step:09d}.safetensors" for step in expected[-3:]]
@@ -59,9 +59,9 @@ def test_the_last_moments_before_it_gets_no_better_are_kept(text: Path, tmp_path
 
 
 def test_a_snapshot_is_the_model_of_its_step(text: Path, tmp_path: Path) -> None:
-    listener = Recorder()
-    run(text, tmp_path / "run", max_steps=2 * EVERY, snapshots=3, listener=listener)
-    every = listener.about.chunks // 3  # type: ignore[union-attr]
+    recorder = Recorder()
+    run(text, tmp_path / "run", max_steps=2 * EVERY, snapshots=3, observers=[recorder])
+    every = recorder.plan.streams().chunks // 3  # type: ignore[union-attr]
     stopped = run(text, tmp_path / "stopped", max_steps=every)  # its closing validation keeps the model
     assert weights(tmp_path / "run")[f"{every:09d}.safetensors"] == {
         name: tensor.tobytes() for name, tensor in load_model(stopped.model).weights.items()
@@ -74,7 +74,7 @@ def test_a_resumed_run_has_the_same_bit_for_bit(stop_after: int, text: Path, tmp
     settings = {"max_steps": 5 * EVERY, "snapshots": 3, "checkpoint_every": 0.01}
     run(text, tmp_path / "whole", **settings)
     with pytest.raises(Interrupted):
-        run(text, tmp_path / "parts", **settings, listener=Recorder(interrupt_after=stop_after))
+        run(text, tmp_path / "parts", **settings, observers=[Recorder(interrupt_after=stop_after)])
     run(text, tmp_path / "parts", resume=True)
     assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
     assert len(weights(tmp_path / "parts")) == 3
@@ -165,8 +165,8 @@ def test_a_dry_run_keeps_none(text: Path, tmp_path: Path) -> None:
 
 
 def test_without_validation_text_all_moments_count(text: Path, tmp_path: Path) -> None:
-    listener = Recorder()
-    run(text, tmp_path / "run", max_steps=60, snapshots=4, val_fraction=0.0, listener=listener)
-    every = listener.about.chunks // 4  # type: ignore[union-attr]
+    recorder = Recorder()
+    run(text, tmp_path / "run", max_steps=60, snapshots=4, val_fraction=0.0, observers=[recorder])
+    every = recorder.plan.streams().chunks // 4  # type: ignore[union-attr]
     steps = list(range(every, 61, every))[-4:]
     assert list(weights(tmp_path / "run")) == [f"{step:09d}.safetensors" for step in steps]

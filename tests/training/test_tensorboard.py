@@ -12,7 +12,7 @@ import pytest
 from charrnn.errors import CharRNNError, Interrupted, UsageError
 from charrnn.extras import how_to_install
 from charrnn.training import session
-from charrnn.training.session import Quiet
+from charrnn.training.observers import Observer
 from charrnn.training.tensorboard import tensorboard
 
 event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
@@ -20,7 +20,7 @@ event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
 SMALL = {"layers": 1, "hidden": 4, "batch_size": 2, "seq_length": 5, "threads": 1, "eval_every": 20}
 
 
-class Notes(Quiet):
+class Notes(Observer):
     def __init__(self):
         self.notes = []
 
@@ -33,10 +33,12 @@ def train(tmp_path):
     text = tmp_path / "text.txt"
     text.write_text("".join(random.Random(1).choices("abc \n", k=600)))
 
-    def run(name, follow=True, listener=None, resume=False, **settings):
+    def run(name, follow=True, observer=None, resume=False, **settings):
         settings = settings if resume else SMALL | settings
-        with tensorboard(listener or Quiet(), follow) as told:
-            session.train([str(text)], out=tmp_path / name, listener=told, resume=resume, **settings)
+        observer = observer or Observer()
+        with tensorboard(observer.note, follow) as more:
+            observers = [observer, *more]
+            session.train([str(text)], out=tmp_path / name, observers=observers, resume=resume, **settings)
         return tmp_path / name
 
     return run
@@ -110,13 +112,13 @@ def test_training_is_the_same_with_and_without(train):
 
 
 def test_an_interrupted_run_has_what_was_reported(train, tmp_path):
-    class Stopping(Quiet):
+    class Stopping(Observer):
         def report(self, report, is_best):
             if report.step == 10:
                 raise Interrupted("stopped", 2)
 
     with pytest.raises(Interrupted):
-        train("a", listener=Stopping(), max_steps=60)
+        train("a", observer=Stopping(), max_steps=60)
     assert scalars(tmp_path / "a") == metrics(tmp_path / "a")
     assert scalars(tmp_path / "a")[-1][0] == 10
 
@@ -133,34 +135,37 @@ def test_a_disk_that_refuses_does_not_stop_training(train, tmp_path, monkeypatch
     if when == "later":  # the first event, which names the version, is written by the constructor
         monkeypatch.setattr(EventsWriter, "__init__", lambda self, prefix: None)
         monkeypatch.setattr(EventsWriter, "close", lambda self: None)
-    run = train("a", listener=notes, max_steps=60)
+    run = train("a", observer=notes, max_steps=60)
     assert metrics(run)[-1][0] == 60
     assert [note for note in notes.notes if "TensorBoard" in note] == [
         "TensorBoard's file cannot be written (No space left on device); training goes on"
     ]
 
 
-def test_everything_is_passed_on(train, tmp_path):
+def test_the_others_hear_everything_too(train, tmp_path):
     heard = {}
 
-    class Hearing(Quiet):
-        def begin(self, about, vocabulary):
-            heard["begin"] = about.folder
+    class Hearing(Observer):
+        def begin(self, plan, engine):
+            heard["begin"] = plan.folder.path
 
         def report(self, report, is_best):
             heard["report"] = asdict(report)["step"]
 
-        def sample(self, text):
-            heard["sample"] = len(text)
+        def sample(self, sample):
+            heard["sample"] = len(sample.text)
 
-    train("a", listener=Hearing(), max_steps=60)
-    assert heard == {"begin": tmp_path / "a", "report": 60, "sample": session.SAMPLE_LENGTH}
+        def end(self, result):
+            heard["end"] = result.steps
+
+    train("a", observer=Hearing(), max_steps=60)
+    assert heard == {"begin": tmp_path / "a", "report": 60, "sample": session.SAMPLE_LENGTH, "end": 60}
 
 
 def test_without_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX.event_file_writer", None)
     with (
         pytest.raises(UsageError, match=re.escape(how_to_install("tensorboard"))),
-        tensorboard(Quiet(), True),
+        tensorboard(print, True),
     ):
         raise CharRNNError("training began")

@@ -7,9 +7,12 @@ import random
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyte
 import pytest
 from helpers.patience import PATIENCE
@@ -19,36 +22,28 @@ from rich.live import Live
 
 import charrnn
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.errors import UsageError
-from charrnn.runs.records import Progress, Report
+from charrnn.runs.folder import RunFolder
+from charrnn.runs.records import Progress, Report, Sample
 from charrnn.runs.verdict import Verdict
+from charrnn.text.corpus import Corpus
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.session import About, TrainResult
+from charrnn.training.plan import Plan
+from charrnn.training.result import TrainResult
 from charrnn.ui.terminal import training
 from charrnn.ui.terminal.training import LiveView, PlainView, Silent, duration, losses
 
-VOCABULARY = Vocabulary("char", tuple(sorted("\n\x1b ab[]/")))
+VOCABULARY = Vocabulary("char", tuple(sorted("\n\x1b" + "".join(map(chr, range(32, 95))))))
 SAMPLE = "[bold]a[/bold] [/nothing] b\x1b[31mred\x07 über 海\n" + "long " * 60
 
 
-def about(**changes: object) -> About:
-    values: dict[str, object] = {
-        "folder": Path("runs/[red]sea[/red]-1"),
-        "corpus": "[red]sea\x1b[2J",
-        "characters": 1_234_567,
-        "training_characters": 1_111_110,
-        "validation_characters": 123_457,
-        "vocabulary": 65,
-        "parameters": 240_000,
-        "model": ModelConfig(),
-        "config": TrainConfig(),
-        "batch_size": 16,
-        "threads": 1,
-        "chunks": 2777,
-        "resumed_at": None,
-        "engine": "numpy 9.8.7, float32",
-    }
-    return About(**(values | changes))  # type: ignore[arg-type]
+def about(resumed_at: int | None = None, **changes: Any) -> tuple[Plan, str]:
+    """What a view is told when a run begins: 1,234,567 characters on their way to a network of 239,297 numbers."""
+    corpus = Corpus("[red]sea\x1b[2J", np.zeros(1_234_567, np.uint8), VOCABULARY, "", ("sea.txt",), ())
+    folder = RunFolder("runs/[red]sea[/red]-1")
+    plan = Plan(folder, corpus, ModelConfig(), TrainConfig(), batch_size=16, threads=1)
+    if resumed_at is not None:
+        plan = replace(plan, saved=({"progress": {"step": resumed_at}}, {}))
+    return replace(plan, **changes), "numpy 9.8.7, float32"
 
 
 def report(step: int, train: float, validation: float | None = None) -> Report:
@@ -105,12 +100,12 @@ class Terminal:
 def live_view(terminal: Terminal, sample: str = SAMPLE) -> LiveView:
     """The view after a few reports, as `render` draws it."""
     view = LiveView(terminal.console, Live(console=Console(file=io.StringIO()), auto_refresh=False))
-    view.begin(about(), VOCABULARY)
+    view.begin(*about())
     view.report(report(277, 2.5), False)
     view.report(report(2777, 1.9, 1.95), True)
     view.report(report(3054, 1.8), False)
     view.report(report(5554, 1.6, 1.7), True)
-    view.sample(sample)
+    view.sample(Sample(5554, 1.7, sample))
     progress = Progress(
         step=5554,
         seconds=125,
@@ -128,20 +123,21 @@ def live_view(terminal: Terminal, sample: str = SAMPLE) -> LiveView:
 # Plain lines
 
 
-def test_plain_lines_are_these() -> None:
+def test_plain_lines_are_these(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal(width=40, terminal=False)
     view = PlainView(terminal.console)
-    view.begin(about(threads=2, resumed_at=277, why="the extra is [here]"), VOCABULARY)
+    monkeypatch.setattr(training, "why", lambda config: "the extra is [here]")
+    view.begin(*about(threads=2, resumed_at=277))
     view.note("the text is short: [3] streams [/x]")
     view.report(report(554, 2.0), False)
     view.tick(Progress(), 1.0, 0.5)
-    view.sample("shown to nobody")
+    view.sample(Sample(554, None, "shown to nobody"))
     view.report(report(2777, 1.5, 1.6), True)
     view.report(report(5554, 1.4, 1.7), False)
     view.end(RESULT)
     assert terminal.text == (
         "[red]sea\\x1b[2J: 1,234,567 characters (1,111,110 train, 123,457 validate), vocabulary 65\n"
-        "LSTM 2×128, 240,000 parameters; adagrad, lr 0.1, constant; 16 streams × 25 characters, "
+        "LSTM 2×128, 239,297 parameters; adagrad, lr 0.1, constant; 16 streams × 25 characters, "
         "resumed at step 277\n"
         "numpy 9.8.7, float32; 2 threads: the extra is [here]\n"
         "run folder runs/[red]sea[/red]-1\n"
@@ -190,14 +186,12 @@ def test_python_shows_progress_where_it_is_asked_for(
         assert err.startswith("text: 400 characters")
         assert "\nstep       3 " in err
         assert result.verdict.sentence in err
-        with pytest.raises(UsageError, match="progress=True cannot be combined with a listener"):
-            charrnn.train(tmp_path / "text.txt", progress=True, listener=Silent(Console()))
 
 
 def test_quiet_tells_notes_alone() -> None:
     terminal = Terminal(terminal=False)
     view = Silent(terminal.console)
-    view.begin(about(), VOCABULARY)
+    view.begin(*about())
     view.report(report(554, 2.0), True)
     view.note("the loss exploded")
     view.end(RESULT)
@@ -262,7 +256,7 @@ def test_the_live_view_at_80_columns() -> None:
     assert lines == [
         "[red]sea\\x1b[2J: 1,234,567 characters (1,111,110 train, 123,457 validate),",
         "vocabulary 65",
-        "LSTM 2×128, 240,000 parameters; adagrad, lr 0.1, constant; 16 streams × 25",
+        "LSTM 2×128, 239,297 parameters; adagrad, lr 0.1, constant; 16 streams × 25",
         "characters",
         "numpy 9.8.7, float32; 1 thread",
         "run folder runs/[red]sea[/red]-1",
@@ -284,7 +278,7 @@ def test_an_ascii_terminal_gets_ascii_in_the_right_places() -> None:
     terminal = Terminal(80, "ascii")
     live_view(terminal)
     lines = terminal.text.splitlines()
-    assert any(line.startswith("LSTM 2x128, 240,000 parameters") for line in lines)
+    assert any(line.startswith("LSTM 2x128, 239,297 parameters") for line in lines)
     assert any(line.startswith("train") and line.rstrip().endswith("#--_") for line in lines)
     (sample,) = (line for line in lines if "[bold]" in line)
     assert sample == "| " + r"[bold]a[/bold] [/nothing] b\x1b[31mred\x07 \xfcber \u6d77".ljust(76) + " |"
@@ -293,7 +287,7 @@ def test_an_ascii_terminal_gets_ascii_in_the_right_places() -> None:
 def test_before_the_first_step_nothing_is_made_up() -> None:
     terminal = Terminal(80)
     view = LiveView(terminal.console, Live(console=Console(file=io.StringIO()), auto_refresh=False))
-    view.begin(about(), VOCABULARY)
+    view.begin(*about())
     terminal.console.print(view.render())
     assert terminal.text.count("–") == 4  # the time left, and three losses
     assert "sample" not in terminal.text
@@ -319,7 +313,7 @@ def test_the_time_left_is_that_of_this_run() -> None:
     """A run resumed at half its budget: a tenth of it took 20 seconds of training, and four tenths are left."""
     terminal = Terminal(80)
     view = LiveView(terminal.console, Live(console=Console(file=io.StringIO()), auto_refresh=False))
-    view.begin(about(resumed_at=50), VOCABULARY)
+    view.begin(*about(resumed_at=50))
     view.tick(Progress(step=50, seconds=1000.0), 1.0, 0.5)
     view.tick(Progress(step=60, seconds=1020.0), 1.0, 0.6)
     terminal.console.print(view.render())
@@ -334,7 +328,7 @@ def test_the_time_left_is_that_of_this_run() -> None:
 def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     for quiet, kind in ((False, PlainView), (True, Silent)):
-        with training.training_listener(quiet=quiet) as view:
+        with training.training_view(quiet=quiet) as view:
             assert type(view) is kind
 
 

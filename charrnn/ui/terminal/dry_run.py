@@ -21,22 +21,23 @@ def view(run: DryRun, console: Console) -> Group:
 
 def rows(run: DryRun) -> Iterator[tuple[str, str]]:
     """The estimates, named."""
-    config = run.config
+    plan, config = run.plan, run.plan.config
+    training = len(plan.parts.training)
     symbols = "bytes" if config.level == "byte" else "characters"
-    yield "text", f"{run.corpus}: {run.characters:,} {symbols}"
-    yield "split", f"{run.training_characters:,} train · {run.validation_characters:,} validation"
-    yield "vocabulary", f"{run.vocabulary:,}"
-    yield "model", architecture(run.model)
-    yield "parameters", f"{run.parameters:,}, {run.parameters / run.training_characters:,.2f} per character"
+    yield "text", f"{plan.corpus.name}: {len(plan.corpus.ids):,} {symbols}"
+    yield "split", f"{training:,} train · {len(plan.parts.validation):,} validation"
+    yield "vocabulary", f"{len(plan.corpus.vocabulary):,}"
+    yield "model", architecture(plan.model)
+    yield "parameters", f"{plan.parameters:,}, {plan.parameters / training:,.2f} per character"
     yield "memory", f"about {memory(run.memory_bytes)}"
     yield (
         "speed",
         (
-            f"{run.chars_per_second:,.0f} characters/s: {run.batch_size} streams × {config.seq_length} characters, "
-            f"{run.threads} thread{'s' * (run.threads > 1)}"
+            f"{run.chars_per_second:,.0f} characters/s: {plan.batch_size} streams × {config.seq_length} characters, "
+            f"{plan.threads} thread{'s' * (plan.threads > 1)}"
         ),
     )
-    yield "an epoch", f"{run.chunks:,} steps, about {duration(run.seconds_per_epoch)}"
+    yield "an epoch", f"{plan.streams().chunks:,} steps, about {duration(run.seconds_per_epoch)}"
     if math.isfinite(run.seconds):
         steps = "" if run.steps is None else f"at most {run.steps:,} steps, "
         yield "the run", f"{steps}about {duration(run.seconds)}"

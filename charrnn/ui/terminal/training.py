@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.console import Group
 from rich.live import Live
@@ -14,11 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from charrnn.config import ModelConfig
-from charrnn.runs.records import Progress, Report
-from charrnn.text.vocabulary import Vocabulary
-from charrnn.training.listeners import About, Quiet, RunListener
+from charrnn.engines.choice import why
+from charrnn.runs.records import Progress, Report, Sample
 from charrnn.training.loop import TICK_SECONDS
-from charrnn.training.session import TrainResult
+from charrnn.training.observers import Observer
+from charrnn.training.plan import Plan
+from charrnn.training.result import TrainResult
 from charrnn.ui.terminal.colours import TRAIN, VALIDATION
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.glyphs import glyphs_of
@@ -33,14 +33,8 @@ LOG_SECONDS = 1.0, 60.0  # and the least and the most that this may be
 NARROW = 62  # columns; below this there is no room for both units of a loss
 
 
-class View(RunListener, Protocol):
-    """A listener that also shows how the run ended."""
-
-    def end(self, result: TrainResult) -> None: ...
-
-
 @contextmanager
-def training_listener(*, quiet: bool) -> Iterator[View]:
+def training_view(*, quiet: bool) -> Iterator[Observer]:
     """The view that suits where stderr goes."""
     console = Console(stderr=True, highlight=False)
     if quiet:
@@ -73,23 +67,23 @@ def architecture(model: ModelConfig) -> str:
     return f"{cell} {model.layers}×{model.hidden}{embedding}"
 
 
-def describe(about: About) -> str:
-    """The run in a few lines."""
-    config = about.config
-    threads = f"{about.threads} thread{'s' * (about.threads > 1)}"
-    why = f": {about.why}" if about.why else ""
-    start = "" if about.resumed_at is None else f", resumed at step {about.resumed_at:,}"
+def describe(plan: Plan, engine: str) -> str:
+    """The run in a few lines; `engine` says what computes and how."""
+    config, parts = plan.config, plan.parts
+    threads = f"{plan.threads} thread{'s' * (plan.threads > 1)}"
+    reason = f": {why(config)}" if why(config) else ""
+    start = "" if plan.resumed_at is None else f", resumed at step {plan.resumed_at:,}"
     return (
-        f"{about.corpus}: {about.characters:,} characters ({about.training_characters:,} train, "
-        f"{about.validation_characters:,} validate), vocabulary {about.vocabulary}\n"
-        f"{architecture(about.model)}, {about.parameters:,} parameters; {config.optimizer}, "
-        f"lr {config.learning_rate:g}, {config.schedule}; {about.batch_size} streams × {config.seq_length} "
-        f"characters{start}\n{about.engine}; {threads}{why}"
+        f"{plan.corpus.name}: {len(plan.corpus.ids):,} characters ({len(parts.training):,} train, "
+        f"{len(parts.validation):,} validate), vocabulary {len(plan.corpus.vocabulary)}\n"
+        f"{architecture(plan.model)}, {plan.parameters:,} parameters; {config.optimizer}, "
+        f"lr {config.learning_rate:g}, {config.schedule}; {plan.batch_size} streams × {config.seq_length} "
+        f"characters{start}\n{engine}; {threads}{reason}"
     )
 
 
-class Silent(Quiet):
-    """Tells only what the user should know."""
+class Silent(Observer):
+    """Shows only what the user should know."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -101,8 +95,6 @@ class Silent(Quiet):
         """`content` as this console can show it, never as markup."""
         return Text(plain(content, self.console), style)
 
-    def end(self, result: TrainResult) -> None: ...
-
 
 class PlainView(Silent):
     """For logs and pipes: a line for every validation, and some in between, ever rarer."""
@@ -111,8 +103,8 @@ class PlainView(Silent):
         super().__init__(console)
         self._told: float | None = None  # seconds of training at the last line
 
-    def begin(self, about: About, vocabulary: Vocabulary) -> None:
-        self.note(f"{describe(about)}\nrun folder {about.folder}")
+    def begin(self, plan: Plan, engine: str) -> None:
+        self.note(f"{describe(plan, engine)}\nrun folder {plan.folder.path}")
 
     def report(self, report: Report, is_best: bool) -> None:
         least, most = LOG_SECONDS
@@ -137,7 +129,8 @@ class LiveView(Silent):
     def __init__(self, console: Console, live: Live) -> None:
         super().__init__(console)
         self._live = live
-        self._about: About | None = None
+        self._opening, self._folder = "", ""  # what the run is, and where
+        self._chunks = 1  # in an epoch
         self._progress = Progress()
         self._speed, self._used = 0.0, 0.0
         self._train: list[float] = []
@@ -154,9 +147,10 @@ class LiveView(Silent):
             self._read = now
             self._live.update(reading_bar(done, total, self.console.width), refresh=True)
 
-    def begin(self, about: About, vocabulary: Vocabulary) -> None:
+    def begin(self, plan: Plan, engine: str) -> None:
         self._live.transient = False  # from here on what is shown is to stay
-        self._about = about
+        self._opening, self._folder = describe(plan, engine), f"run folder {plan.folder.path}"
+        self._chunks = plan.streams().chunks
         self._draw()
 
     def tick(self, progress: Progress, chars_per_second: float, used: float) -> None:
@@ -170,8 +164,8 @@ class LiveView(Silent):
         if report.val_loss_nats is not None:
             self._validation.append(report.val_loss_nats)
 
-    def sample(self, text: str) -> None:
-        self._sample = text
+    def sample(self, sample: Sample) -> None:
+        self._sample = sample.text
 
     def end(self, result: TrainResult) -> None:
         self._used = 1.0
@@ -184,7 +178,6 @@ class LiveView(Silent):
 
     def render(self) -> Group:
         """The display as it is now."""
-        assert self._about is not None
         progress = self._progress
         bars = glyphs_of(self.console).bars
         brief = self.console.width < NARROW
@@ -201,7 +194,7 @@ class LiveView(Silent):
         pace = Table.grid(padding=(0, 2))
         pace.add_column(min_width=len("validate"))
         pace.add_row(
-            Text("step", "dim"), Text(f"{progress.step:,}, epoch {progress.step / self._about.chunks:.2f}")
+            Text("step", "dim"), Text(f"{progress.step:,}, epoch {progress.step / self._chunks:.2f}")
         )
         pace.add_row(Text("speed", "dim"), Text(f"{self._speed:,.0f} characters/s"))
         rows = Table.grid(padding=(0, 2))
@@ -221,8 +214,8 @@ class LiveView(Silent):
             Text(f"at step {progress.best_step:,}" if progress.best_step else "", "dim"),
         )
         parts: list[Text | Table | Panel] = [
-            self.text(describe(self._about)),
-            self.text(f"run folder {self._about.folder}", "dim"),
+            self.text(self._opening),
+            self.text(self._folder, "dim"),
             Text(""),
             head,
             pace,

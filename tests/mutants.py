@@ -84,6 +84,9 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "interpret/cause": {
         "BATCH = 480  ->  BATCH = 481": "how many windows run side by side; each has a column of its own",
+        "distance = np.sum(((features - features[:, [cell]]) / np.where(scale > 0, scale, 1)) ** 2, axis=0)  ->  "
+        "distance = np.sum(((features - features[:, [cell]]) / np.where(scale > 0, scale, 2)) ** 2, axis=0)": "of a "
+        "constant feature all differences are 0",
     },
 }
 

@@ -128,6 +128,7 @@ def test_controls_are_alike_in_spread_and_weight(quote_case, monkeypatch):
         ({"p_value": 0.06}, False),
         ({"others": {"a": -1.1}}, False),
         ({"others": {"a": -1.0}}, False),
+        ({"others": {"a": -0.5, "b": 1.1}}, False),
         ({"others": {}, "effect": 0.5}, True),
         ({"p_value": 0.05}, True),
         ({"effect": 0.0, "others": {}}, False),
@@ -240,3 +241,28 @@ def test_the_numbers_that_the_pages_speak_of():
     label = BUILT_IN["quote"].label(recording.text)
     experiment = Experiment(model, recording, label, watched_places(recording, label))
     assert experiment.symbols.shape == (20, 48)
+    count = BUILT_IN["line_pos"].label(recording.text)
+    assert Experiment(model, recording, count, watched_places(recording, count)).symbols.shape == (20, 48)
+
+
+def test_controls_of_a_count_move_between_its_first_and_last_tenth(quote_case, monkeypatch):
+    model, recording, _ = quote_case
+    label, asked = BUILT_IN["line_pos"].label(recording.text), []
+
+    def respond(experiment, layer, conditions, sets):
+        asked.extend(conditions)
+        return np.arange(len(conditions))[:, None] * np.ones(len(sets))
+
+    monkeypatch.setattr(Experiment, "respond", respond)
+    test = causal_test(model, recording, label, 0, 5, [5])
+    part = recording.select
+    levels = dose_levels(recording.signals[9], label, part)
+    assert (len(levels), len(test.doses), test.effect) == (10, 10, 9 * label.direction)
+    asked.clear()
+    causal_test(model, recording, label, 0, 9, [9])
+    assert [one[9] for one in asked[:10]] == pytest.approx(levels)
+    x = recording.signals[9, part]
+    shares = [(np.mean(x < value) + np.mean(x <= value)) / 2 for value in (levels[0], levels[-1])]
+    control = next(iter(asked[12]))
+    held = [asked[12][control], asked[13][control]]
+    assert held == pytest.approx(np.quantile(recording.signals[control, part], shares), abs=1e-5)

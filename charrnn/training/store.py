@@ -18,7 +18,7 @@ from charrnn.model import model_file
 from charrnn.model.model import Model, load_model
 from charrnn.nn.network import Network
 from charrnn.runs import checkpoint as checkpoints
-from charrnn.runs.folder import CHECKPOINT, RESCUE
+from charrnn.runs.folder import CHECKPOINT, MODEL, RESCUE
 from charrnn.runs.records import Progress, Report, Sample
 from charrnn.runs.yardstick import Yardstick
 from charrnn.score.scoring import mean_loss
@@ -133,11 +133,12 @@ class RunStore(Observer):
 
     def measure_whole(self) -> float:
         """The kept model's loss on the whole validation text, put into its card beside that on a part of it."""
-        model = load_model(self._plan.folder.model)
+        folder = self._plan.folder
+        model = load_model(folder.place / MODEL)
         loss = mean_loss(model.network, self._plan.parts.validation)
         if math.isfinite(loss):
             card = {**model.training, "val_loss_nats": loss}
-            Model.of_network(model.network, model.vocab, card).save(self._plan.folder.model)
+            Model.of_network(model.network, model.vocab, card).save(folder.model, folder=folder.held)
         return loss
 
     def report(self, report: Report, is_best: bool) -> None:

@@ -11,6 +11,7 @@ from charrnn.files import Folder, atomic_write, atomic_write_named
 from charrnn.model.model import load_model
 from charrnn.runs.folder import RunFolder
 from charrnn.text import library
+from charrnn.training import plan, store
 from charrnn.training.session import train
 from charrnn.training.tensorboard import tensorboard
 
@@ -231,3 +232,21 @@ def test_an_open_folder_stays_that_folder_whatever_takes_its_path(tmp_path: Path
             assert folder.where() == moved
     assert (moved / "file").read_bytes() == b"whole"
     assert list(path.iterdir()) == []
+
+
+def test_the_closing_loss_of_a_long_text_is_written_to_no_link(
+    corpus: Path, precious: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "run" / "model.safetensors"
+
+    def plant(network: object, ids: object) -> float:
+        model.unlink()
+        model.symlink_to(precious)
+        return 1.5
+
+    monkeypatch.setattr(plan, "VALIDATION_PART", 64)
+    monkeypatch.setattr(store, "mean_loss", plant)
+    train(corpus, out=tmp_path / "run", max_steps=5, **SMALL)
+    assert_untouched(precious)
+    assert not model.is_symlink()
+    assert load_model(model).training["val_loss_nats"] == 1.5

@@ -107,7 +107,8 @@ def test_networks_that_this_machine_cannot_train() -> None:
 def test_the_least_that_a_run_takes_is_no_more_than_it_does(tmp_path: Path) -> None:
     """Otherwise a run would be refused that could be trained."""
     (tmp_path / "t.txt").write_text("abcdefgh " * 4000)
-    told = dry_run(tmp_path / "t.txt", hidden=128, backend="numpy", max_steps=3)
+    found = dry_run(tmp_path / "t.txt", hidden=128, backend="numpy", max_steps=3)
+    sizes = found.plan.model, found.plan.config, len(found.plan.corpus.vocabulary), found.plan.batch_size
     with pytest.raises(UsageError):
-        bounds.check_size(told.model, told.config, told.vocabulary, told.batch_size, memory=1)
-    bounds.check_size(told.model, told.config, told.vocabulary, told.batch_size, memory=told.memory_bytes)
+        bounds.check_size(*sizes, memory=1)
+    bounds.check_size(*sizes, memory=found.memory_bytes)

@@ -37,7 +37,7 @@ from helpers.small_runs import outcome, write_text
 import charrnn.cli.app
 import charrnn.ui.terminal.training
 from charrnn.errors import ModelError
-from charrnn.files import TEMPORARY
+from charrnn.files.writing import TEMPORARY
 from charrnn.model.model import load_model
 from charrnn.runs import checkpoint
 from charrnn.text import corpus

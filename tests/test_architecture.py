@@ -168,4 +168,4 @@ def test_importing_charrnn_is_light() -> None:
 def test_help_imports_no_torch_and_no_compiler(arguments: tuple[str, ...]) -> None:
     loaded = loaded_by(*arguments)
     assert "charrnn.cli.app" in loaded
-    assert not loaded & {"torch", "llvmlite"}
+    assert not loaded & {"torch", "llvmlite", "charrnn.install.extras"}

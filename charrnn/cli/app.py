@@ -23,8 +23,8 @@ from charrnn.cli.sample import sample
 from charrnn.cli.train import train
 from charrnn.cli.tune import tune
 from charrnn.errors import CharRNNError, UsageError
+from charrnn.install.version import __version__
 from charrnn.ui.terminal.text import put, say
-from charrnn.version import __version__
 
 app = App(
     name="charrnn",

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from charrnn.errors import DataError, UsageError
-from charrnn.reading import check_file
+from charrnn.files.reading import check_file
 from charrnn.ui.terminal.text import say
 
 if TYPE_CHECKING:

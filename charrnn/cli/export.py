@@ -39,7 +39,7 @@ def export(
       charrnn export --to onnx --out model.onnx --graph both
       charrnn export --to keras --out model.weights.npz
     """
-    from charrnn.files import atomic_write_named
+    from charrnn.files.writing import atomic_write_named
     from charrnn.model.model import load_model
     from charrnn.runs.folder import find_model
 

@@ -12,7 +12,7 @@ import typer
 from charrnn.cli.origin import LINES, commands_of, options
 from charrnn.cli.toml_types import alternatives, fits, in_words
 from charrnn.errors import UsageError
-from charrnn.reading import MOST_SETTINGS, read_file
+from charrnn.files.reading import MOST_SETTINGS, read_file
 
 ConfigOption = Annotated[
     str | None,

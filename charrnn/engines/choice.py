@@ -7,7 +7,7 @@ from dataclasses import replace
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.engines.threads import available_cores, blas_threads, choose_shards, given_threads
 from charrnn.errors import UsageError
-from charrnn.extras import how_to_install
+from charrnn.install.extras import how_to_install
 from charrnn.nn.network import Network
 
 

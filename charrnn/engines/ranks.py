@@ -25,7 +25,7 @@ import numpy as np
 from charrnn.engines.backend import Backend
 from charrnn.engines.signals import stop_on_signals
 from charrnn.errors import CharRNNError
-from charrnn.extras import require
+from charrnn.install.extras import require
 from charrnn.text.batches import Streams
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.engines.backend import generator_state, set_generator_state
 from charrnn.engines.ranks import ALONE, Ranks
 from charrnn.errors import UsageError
-from charrnn.extras import require
+from charrnn.install.extras import require
 from charrnn.nn import optimizers
 from charrnn.nn.init import initialise
 from charrnn.nn.network import Network

@@ -18,7 +18,7 @@ import numpy as np
 from charrnn.config import as_dict
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.exchange.gate_order import reordered
-from charrnn.extras import require
+from charrnn.install.extras import require
 from charrnn.model.model import Model
 
 OPSET = 17  # of 2022: what current and older runtimes read alike

@@ -3,7 +3,7 @@
 import json
 
 from charrnn.errors import DataError
-from charrnn.reading import read_file
+from charrnn.files.reading import read_file
 
 MOST_BYTES = 1 << 28  # of a text whose characters are the symbols
 

@@ -1,7 +1,7 @@
 """A model file is what `torch.nn.RNN/GRU/LSTM` load as it is: the lines of Python that do it."""
 
 from charrnn.config import ModelConfig
-from charrnn.files import StrPath
+from charrnn.files.writing import StrPath
 
 MODULES = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM"}
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.errors import ModelError, UsageError
-from charrnn.files import StrPath
+from charrnn.files.writing import StrPath
 from charrnn.model import torch_layout
 from charrnn.model.model import Model
 from charrnn.model.model_file import load_foreign

@@ -22,7 +22,7 @@ import numpy as np
 
 from charrnn.errors import CharRNNError
 from charrnn.fast.ir import Kernel, Target
-from charrnn.files import Folder, atomic_write, sweep
+from charrnn.files.writing import Folder, atomic_write, sweep
 from charrnn.nn.buffers import flat
 from charrnn.text.cache import NoCache, open_own, private_folder
 

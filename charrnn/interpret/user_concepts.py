@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from charrnn.errors import DataError, UsageError
+from charrnn.files.reading import read_file
 from charrnn.interpret.concepts import BUILT_IN, DEEPEST
 from charrnn.interpret.labels import Concept, Kind, Marked
 from charrnn.interpret.regex import find_spans
-from charrnn.reading import read_file
 from charrnn.text.escapes import unescape
 
 MOST_BYTES = 1 << 31  # of a file of labels

@@ -10,7 +10,7 @@ import numpy as np
 from charrnn.config import ModelConfig, as_dict
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import ModelError, UsageError
-from charrnn.files import Folder
+from charrnn.files.writing import Folder
 from charrnn.model import model_file, torch_layout
 from charrnn.nn.loss import cross_entropy
 from charrnn.nn.network import Clamp, Network

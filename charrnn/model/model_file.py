@@ -28,8 +28,8 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from charrnn.errors import CharRNNError, ModelError
-from charrnn.files import Folder, StrPath, atomic_write, atomic_write_named
-from charrnn.reading import open_file, parse_json
+from charrnn.files.reading import open_file, parse_json
+from charrnn.files.writing import Folder, StrPath, atomic_write, atomic_write_named
 
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 16 * 2**30

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from charrnn.errors import DataError
-from charrnn.files import Folder
+from charrnn.files.writing import Folder
 from charrnn.text.cache import NoCache, open_own, private_folder, write_ids
 
 BLOCK = 1 << 20  # suffixes sorted at once, unless a group of equal ones is larger

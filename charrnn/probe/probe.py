@@ -23,11 +23,11 @@ import numpy as np
 
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError, ModelError
-from charrnn.extras import require
-from charrnn.files import atomic_write
+from charrnn.files.reading import why_not_claimed
+from charrnn.files.writing import atomic_write
+from charrnn.install.extras import require
 from charrnn.model import model_file
 from charrnn.model.model import Model, load_model
-from charrnn.reading import why_not_claimed
 from charrnn.text.table import Row, csv_text
 from charrnn.text.unknown import encode
 from charrnn.text.vocabulary import Vocabulary, silent_symbol

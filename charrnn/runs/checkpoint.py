@@ -8,7 +8,7 @@ import numpy as np
 
 from charrnn.config import TrainConfig, has_type
 from charrnn.errors import ModelError, UsageError
-from charrnn.files import Folder, StrPath
+from charrnn.files.writing import Folder, StrPath
 from charrnn.model import model_file
 from charrnn.model.model import config_of
 from charrnn.nn.network import Network

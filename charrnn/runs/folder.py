@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.errors import CharRNNError, ModelError, UsageError
-from charrnn.files import DescriptorFile, Folder, StrPath, atomic_write, sweep, sync_folder, telling
-from charrnn.reading import open_file, parse_json, read_file
+from charrnn.files.reading import open_file, parse_json, read_file
+from charrnn.files.writing import DescriptorFile, Folder, StrPath, atomic_write, sweep, sync_folder, telling
 
 MODEL = "model.safetensors"
 CHECKPOINT = "checkpoint.safetensors"

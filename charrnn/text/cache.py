@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.errors import CharRNNError, DataError
-from charrnn.files import Folder, atomic_write, sweep, telling
+from charrnn.files.writing import Folder, atomic_write, sweep, telling
 
 _BLOCK = 1 << 18  # ids checked at a time
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from charrnn.errors import CharRNNError, DataError, UsageError
-from charrnn.files import atomic_write, atomic_write_named
+from charrnn.files.writing import atomic_write, atomic_write_named
 
 _BLOCK = 1 << 18
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from charrnn.errors import DataError, UsageError
-from charrnn.reading import open_file, why_not_claimed
+from charrnn.files.reading import open_file, why_not_claimed
 from charrnn.text.vocabulary import listing
 
 BLOCK = 1 << 18  # bytes per read; the arrays made of them fit in a processor's cache

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from charrnn.errors import DataError, UsageError
-from charrnn.reading import read_file, read_stdin
+from charrnn.files.reading import read_file, read_stdin
 from charrnn.text.vocabulary import listing
 
 MOST_BYTES = 1 << 28  # largest table, which is held in memory

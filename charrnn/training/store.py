@@ -13,7 +13,8 @@ import numpy as np
 
 from charrnn.config import as_dict
 from charrnn.errors import CharRNNError, ModelError
-from charrnn.files import Folder
+from charrnn.files.writing import Folder
+from charrnn.install.version import __version__
 from charrnn.model import model_file
 from charrnn.model.model import Model, load_model
 from charrnn.nn.network import Network
@@ -25,7 +26,6 @@ from charrnn.score.scoring import mean_loss
 from charrnn.training.bounds import corpus_card
 from charrnn.training.observers import Observer
 from charrnn.training.plan import Plan
-from charrnn.version import __version__
 
 LONGEST_COMMAND = 1 << 14  # characters of it that a model's card tells; a shell's pattern may name all files
 

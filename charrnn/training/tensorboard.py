@@ -17,8 +17,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from charrnn.extras import require
-from charrnn.files import Folder
+from charrnn.files.writing import Folder
+from charrnn.install.extras import require
 from charrnn.runs.records import Report
 from charrnn.training.observers import Observer
 from charrnn.training.plan import Plan

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.errors import ModelError, UsageError
-from charrnn.files import atomic_write
-from charrnn.reading import MOST_SETTINGS, read_file
+from charrnn.files.reading import MOST_SETTINGS, read_file
+from charrnn.files.writing import atomic_write
 from charrnn.runs.folder import MOST_CONFIG, RunFolder
 from charrnn.text.sources import claimed
 from charrnn.tune.config import TuneConfig

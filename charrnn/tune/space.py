@@ -22,7 +22,7 @@ from typing import Any
 
 from charrnn.config import ModelConfig, TrainConfig, check_value
 from charrnn.errors import UsageError
-from charrnn.reading import MOST_SETTINGS, read_file
+from charrnn.files.reading import MOST_SETTINGS, read_file
 
 DEFAULT = Path(__file__).with_name("default_space.toml")
 FIELDS = {f.name: f for settings in (ModelConfig, TrainConfig) for f in fields(settings)}

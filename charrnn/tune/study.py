@@ -29,7 +29,7 @@ import numpy as np
 from charrnn.config import ModelConfig
 from charrnn.engines.signals import StopRequest, children_wait_for_their_handlers, stop_on_signals
 from charrnn.errors import CharRNNError, DataError, Interrupted, ModelError, UsageError
-from charrnn.extras import require
+from charrnn.install.extras import require
 from charrnn.runs.folder import RunFolder, to_toml
 from charrnn.training.bounds import corpus_card
 from charrnn.training.plan import named, plan_new

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.errors import CharRNNError
-from charrnn.files import Folder, atomic_write, atomic_write_named
+from charrnn.files.writing import Folder, atomic_write, atomic_write_named
 from charrnn.model.model import load_model
 from charrnn.runs.folder import RunFolder
 from charrnn.text import library

@@ -11,8 +11,8 @@ import pytest
 import safetensors.numpy
 from helpers.victims import charrnn, run_folder, small_model
 
-from charrnn import reading
 from charrnn.cli import arguments
+from charrnn.files import reading
 
 HANG = 20.0  # seconds after which a test is stopped; none comes near it
 

@@ -11,7 +11,7 @@ import pytest
 
 from charrnn.cli import app as app_module
 from charrnn.config import ModelConfig
-from charrnn.extras import how_to_install
+from charrnn.install.extras import how_to_install
 from charrnn.model import torch_layout
 from charrnn.model.model import Model, load_model
 

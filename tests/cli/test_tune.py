@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.cli import app as app_module
-from charrnn.extras import how_to_install
+from charrnn.install.extras import how_to_install
 from charrnn.tune.space import parse_space
 
 SPACE = "layers = 1\nhidden = [4, 8]\nbatch_size = 2\nseq_length = 5\n"

@@ -17,7 +17,7 @@ from charrnn.config import PRESETS, TrainConfig, configs
 from charrnn.engines.choice import limited, settle, threads_for
 from charrnn.engines.threads import VARIABLES
 from charrnn.errors import UsageError
-from charrnn.extras import how_to_install
+from charrnn.install.extras import how_to_install
 from charrnn.runs.folder import RunFolder
 from charrnn.training import session
 from charrnn.training.session import train

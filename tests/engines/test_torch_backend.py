@@ -14,7 +14,7 @@ from helpers.small_runs import SETTINGS, Recorder, outcome, run, write_text
 from charrnn.config import CELLS, OPTIMIZERS, TrainConfig, configs
 from charrnn.engines.backend import NumpyBackend
 from charrnn.errors import Interrupted, UsageError
-from charrnn.extras import how_to_install
+from charrnn.install.extras import how_to_install
 from charrnn.model.model import load_model
 from charrnn.score.scoring import mean_loss
 from charrnn.text.batches import Streams

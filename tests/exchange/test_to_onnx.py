@@ -10,7 +10,7 @@ from helpers.exchanged import SHAPES, VOCAB, B, T, random_model, random_reading
 
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.exchange import onnx as exchange
-from charrnn.extras import how_to_install
+from charrnn.install.extras import how_to_install
 from charrnn.text.vocabulary import Vocabulary
 
 onnx = pytest.importorskip("onnx")

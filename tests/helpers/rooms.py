@@ -30,11 +30,9 @@ ROOMS = [
     "text",
     "nn",
     "config",
-    "reading",
     "files",
-    "extras",
+    "install",
     "errors",
-    "version",
 ]
 
 BEGIN, END = "<!-- rooms: written by tests/helpers/rooms.py -->", "<!-- end of the rooms -->"

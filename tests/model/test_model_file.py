@@ -27,7 +27,7 @@ from hypothesis.extra import numpy as hnp
 
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, ModelError
-from charrnn.files import Folder, sweep
+from charrnn.files.writing import Folder, sweep
 from charrnn.model import model_file, torch_layout
 from charrnn.model.model import Model, load_model
 from charrnn.model.model_file import load, read_metadata, save

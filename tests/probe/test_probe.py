@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from charrnn.cli.app import app
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
-from charrnn.extras import how_to_install
+from charrnn.install.extras import how_to_install
 from charrnn.model import torch_layout
 from charrnn.model.model import Model
 from charrnn.model.model_file import read_metadata

@@ -18,7 +18,7 @@ import pytest
 from helpers.processes import start, waiting
 from helpers.small_runs import outcome, write_text
 
-from charrnn.files import TEMPORARY
+from charrnn.files.writing import TEMPORARY
 from charrnn.runs import checkpoint
 from charrnn.runs.folder import RunFolder
 

@@ -10,7 +10,7 @@ from dataclasses import asdict
 import pytest
 
 from charrnn.errors import CharRNNError, Interrupted, UsageError
-from charrnn.extras import how_to_install
+from charrnn.install.extras import how_to_install
 from charrnn.training import session
 from charrnn.training.observers import Observer
 from charrnn.training.tensorboard import tensorboard

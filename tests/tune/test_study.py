@@ -23,7 +23,7 @@ optuna = pytest.importorskip("optuna")
 sqlalchemy = pytest.importorskip("sqlalchemy")
 
 from charrnn.errors import CharRNNError, DataError, Interrupted, ModelError, UsageError  # noqa: E402
-from charrnn.extras import how_to_install  # noqa: E402
+from charrnn.install.extras import how_to_install  # noqa: E402
 from charrnn.tune import study  # noqa: E402
 from charrnn.tune.board import Board, Trial, TuneResult  # noqa: E402
 from charrnn.tune.study import tune  # noqa: E402

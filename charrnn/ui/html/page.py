@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.errors import UsageError
-from charrnn.files import atomic_write_named
+from charrnn.files.writing import atomic_write_named
 
 MOST_BYTES = 5_000_000  # of a page: mail and chat programs carry it
 MISSING = -128  # the int8 that stands for a value that is not finite

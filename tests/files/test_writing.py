@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from charrnn.errors import CharRNNError
-from charrnn.files import TEMPORARY, Folder, atomic_write, atomic_write_named, sweep, sync_folder
+from charrnn.files.writing import TEMPORARY, Folder, atomic_write, atomic_write_named, sweep, sync_folder
 
 OLD, NEW = b"old content", b"the new content, which is longer"
 
@@ -203,7 +203,7 @@ def test_sweep_removes_what_dead_processes_left_and_nothing_else(tmp_path):
 
 KILLED = """
 import os, signal, sys
-from charrnn.files import atomic_write
+from charrnn.files.writing import atomic_write
 with atomic_write(sys.argv[1]) as file:
     file.write(b"half of it")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from helpers.project_files import ROOT, project_files
 
-from charrnn import extras
 from charrnn.errors import UsageError
-from charrnn.extras import EXTRAS, how_to_install, require
-from charrnn.version import __version__
+from charrnn.install import extras
+from charrnn.install.extras import EXTRAS, how_to_install, require
+from charrnn.install.version import __version__
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 

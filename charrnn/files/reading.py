@@ -12,7 +12,7 @@ import stat
 import sys
 from typing import Any, BinaryIO, NoReturn
 
-from charrnn.files import StrPath
+from charrnn.files.writing import StrPath
 
 MOST_SETTINGS = 1 << 20  # largest settings file, in bytes
 HANDED_OVER = "/dev/"  # /dev/stdin, /dev/fd/63: files opened for us by the user's shell

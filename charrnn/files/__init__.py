@@ -1,0 +1,1 @@
+"""Files: durable, atomic writing, and reading of untrusted files with limits."""

@@ -155,6 +155,20 @@ def plan_new(
     return plan
 
 
+def plan_resume(
+    folder: RunFolder,
+    sources: Sequence[str],
+    given: Mapping[str, Any],
+    force: bool,
+    reading: Reading,
+    ranks: Ranks,
+) -> Plan:
+    """What the run in `folder` does when it goes on: from its checkpoint, or anew where it has none yet."""
+    if folder.checkpoint.exists():
+        return resumed(folder, sources, given, force, reading, ranks)
+    return restarted(folder, sources, given, reading, ranks)
+
+
 def restarted(
     folder: RunFolder, sources: Sequence[str], given: Mapping[str, Any], reading: Reading, ranks: Ranks
 ) -> Plan:

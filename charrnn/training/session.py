@@ -3,7 +3,7 @@
 import math
 import shlex
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -36,9 +36,8 @@ from charrnn.training.plan import (
     named,
     notes,
     plan_new,
+    plan_resume,
     read_text,
-    restarted,
-    resumed,
 )
 from charrnn.training.result import TrainResult
 from charrnn.training.store import RunStore
@@ -74,55 +73,43 @@ def train(
     Raises UsageError, DataError, ModelError, DivergedError; Interrupted after a signal that ends (see
     charrnn.engines.signals), when everything has been saved; RankLostError when another process died.
     """
+    given = {name: value for name, value in settings.items() if value is not None}
+    reading = partial(_reading, observers)
     with joined() as ranks:
         if ranks.rank > 0:
             obey(ranks, partial(_part, ranks))
             raise SystemExit(0)
-        given = {name: value for name, value in settings.items() if value is not None}
-        result = _train(corpus, preset, out, resume, force, init_from, observers, command_line, given, ranks)
+        if resume:
+            _check_resumable(preset, init_from)
+            folder = RunFolder.find(out) if out is not None else RunFolder.newest()
+            with folder.lock():
+                plan = plan_resume(folder, named(corpus), given, force, reading, ranks)
+                _check_engine(plan, ranks)
+                result = _run(plan, ranks, observers, command_line)
+        else:
+            plan = plan_new(named(corpus), preset, given, init_from, reading=reading, ranks=ranks)
+            _check_engine(plan, ranks)
+            plan = replace(plan, folder=RunFolder.create(out, plan.corpus.name, force=force))
+            with plan.folder.lock():
+                result = _run(plan, ranks, observers, command_line)
         for observer in observers:
             observer.end(result)
         return result
 
 
-def _train(
-    corpus: str | Path | Sequence[str | Path],
-    preset: str | None,
-    out: str | Path | None,
-    resume: bool,
-    force: bool,
-    init_from: str | Path | None,
-    observers: Sequence[Observer],
-    command_line: Sequence[str],
-    given: Mapping[str, Any],
-    ranks: Ranks,
-) -> TrainResult:
-    def reading(done: int, total: int) -> None:
-        for observer in observers:
-            observer.reading(done, total)
+def _reading(observers: Sequence[Observer], done: int, total: int) -> None:
+    for observer in observers:
+        observer.reading(done, total)
 
-    if resume:
-        if preset is not None:
-            raise UsageError(
-                "--preset cannot be given with --resume: a run goes on with the settings it began with"
-            )
-        if init_from is not None:
-            raise UsageError(
-                "--init-from cannot be given with --resume: a run goes on with the weights it has"
-            )
-        folder = RunFolder.find(out) if out is not None else RunFolder.newest()
-        with folder.lock():
-            if folder.checkpoint.exists():
-                plan = resumed(folder, named(corpus), given, force, reading, ranks)
-            else:
-                plan = restarted(folder, named(corpus), given, reading, ranks)
-            _check_engine(plan, ranks)
-            return _run(plan, ranks, observers, command_line)
-    plan = plan_new(named(corpus), preset, given, init_from, reading=reading, ranks=ranks)
-    _check_engine(plan, ranks)
-    plan = replace(plan, folder=RunFolder.create(out, plan.corpus.name, force=force))
-    with plan.folder.lock():
-        return _run(plan, ranks, observers, command_line)
+
+def _check_resumable(preset: str | None, init_from: str | Path | None) -> None:
+    """Raise UsageError for what only a new run can be given."""
+    if preset is not None:
+        raise UsageError(
+            "--preset cannot be given with --resume: a run goes on with the settings it began with"
+        )
+    if init_from is not None:
+        raise UsageError("--init-from cannot be given with --resume: a run goes on with the weights it has")
 
 
 def _check_engine(plan: Plan, ranks: Ranks) -> None:

@@ -41,10 +41,11 @@ TESTS = {
     "nn/init": "tests/nn/test_init.py",
     "nn/gradcheck": "tests/nn/test_gradients.py",
     "nn/sigmoid": NN,
+    "nn/buffers": f"tests/nn/test_buffers.py {NN}",
     "nn/optimizers": "tests/nn/test_optimizers.py",
     "nn/clipping": "tests/nn/test_clipping.py",
-    "interpret/scores": "tests/interpret/test_scores.py tests/interpret/test_findings.py",
-    "interpret/cause": "tests/interpret/test_cause.py tests/interpret/test_findings.py",
+    "interpret/scores": "tests/interpret/test_scores.py",
+    "interpret/cause": "tests/interpret/test_cause.py",
 }
 
 OPERATORS: dict[type[ast.AST], type[ast.AST]] = {

@@ -1,1 +1,1 @@
-"""What of a text is copied from the training text."""
+"""The parts of a text that are copied from the training text."""

@@ -1,8 +1,8 @@
-"""What of a text stands verbatim in the training text, and how much of it is new.
+"""The runs of a text that occur verbatim in the training text, and the share of its n-grams that are new.
 
-For each place i of the text, L(i) is the length of the longest beginning of text[i:] that stands in the
-training text. All else follows from L: the n-gram at i is new when L(i) < n, and [i, i + L(i)) is a
-copied run, as long as it can be, unless the run that begins before it reaches as far.
+For each place i of the text, L(i) is the length of the longest beginning of text[i:] that occurs in the
+training text. Everything else follows from L: the n-gram at i is new if L(i) < n, and [i, i + L(i)) is a
+copied run of maximal length, unless a run that begins earlier reaches as far.
 """
 
 from collections.abc import Sequence
@@ -21,16 +21,16 @@ from charrnn.text.corpus import read_corpus
 from charrnn.text.vocabulary import Vocabulary
 
 NGRAMS = (4, 8, 12, 16, 20, 24)
-HELD_OUT = 20_000  # symbols of the validation text that are compared too, at most
-PLACES = 10  # copied runs of a text whose places are looked up, the longest
+HELD_OUT = 20_000  # most symbols of the validation text that are also compared
+PLACES = 10  # longest copied runs of a text whose places are looked up
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A run text[start:stop] that stands in the training text, `times` times.
+    """A run text[start:stop] that occurs `times` times in the training text.
 
-    first : the number of the symbol it begins at there, the first time; place : where in the files that is,
-        looked up for the longest runs only
+    first : number of the symbol at which its first occurrence begins; place : where in the files that is,
+        for the longest runs only
     """
 
     start: int
@@ -47,15 +47,15 @@ class Copy:
 
 
 def longest_first(copies: Sequence[Copy]) -> list[Copy]:
-    """Sorted by length; of equally long ones those that begin first come first."""
+    """Sorted by length, longest first; equally long ones by their start."""
     return sorted(copies, key=len, reverse=True)
 
 
 @dataclass(frozen=True)
 class Novelty:
-    """Of one text: the copied runs in their order, and n -> share of its n-grams that are new.
+    """The copied runs of a text in order, and n -> share of its n-grams that are new.
 
-    A text shorter than n has no share for n.
+    There is no entry for an n longer than the text.
     """
 
     text: str
@@ -64,7 +64,7 @@ class Novelty:
 
     @property
     def copied_share(self) -> float:
-        """Share of the characters that lie in a run."""
+        """Share of the characters that are in a copied run."""
         inside = np.zeros(len(self.text), bool)
         for copy in self.copies:
             inside[copy.start : copy.stop] = True
@@ -83,8 +83,8 @@ class Novelty:
 class TrainingText:
     """The text that a model was trained on, with an index over it.
 
-    held_out_ngrams : n -> share of new n-grams in the text by the same hands that the model was validated
-        on, as far as there is one: what a writer who copies nothing comes to
+    held_out_ngrams : n -> share of new n-grams in the validation text, empty without one: the value for text by
+        the same authors that copies nothing
     """
 
     def __init__(
@@ -100,12 +100,14 @@ class TrainingText:
     def of(cls, model: Model, file: str | None = None) -> "TrainingText":
         """The training part of the text that the model's card names, or all of `file`.
 
-        Raises DataError when the text is not there any more, or another one.
+        Raises DataError if the text is missing or has changed.
         """
         form = form_of(model)
         if file is not None:
             if not Path(file).exists() or Path(file).is_fifo():
-                raise UsageError(f"--novelty-corpus {file}: it must be a file or folder, which is read twice")
+                raise UsageError(
+                    f"--novelty-corpus {file} must be a file or folder, because it is read twice"
+                )
             corpus = read_corpus(file, **form, vocabulary=model.vocab, grow=True, options=())
             return cls(corpus.ids, corpus.vocabulary, corpus.sources, form)
         parts, why_not = splits_of(model)
@@ -122,7 +124,7 @@ class TrainingText:
     def compare(self, text: str, least: int) -> Novelty:
         """The copied runs of at least `least` characters in a text, and its new n-grams.
 
-        At byte level n-grams are of bytes, and runs end at whole characters.
+        At byte level, n-grams consist of bytes, and runs begin and end at whole characters.
         """
         ids = self.index.encode(self.vocab.encode(text))
         lengths = self._matches(ids)
@@ -145,7 +147,7 @@ class TrainingText:
         return np.array([self.index.longest(ids, i) for i in range(count)], int)
 
     def _characters(self, text: str, begins: np.ndarray, ends: np.ndarray) -> tuple[list[int], list[int]]:
-        """From places among symbols to places among characters, none of which is cut."""
+        """Convert places in symbols to places in characters, without cutting a character."""
         if self.vocab.level == "byte":
             sizes = [len(character.encode("utf-8", "surrogateescape")) for character in text]
             edges = np.r_[0, np.cumsum(sizes, dtype=int)]
@@ -155,5 +157,5 @@ class TrainingText:
 
 
 def new_ngrams(lengths: np.ndarray) -> dict[int, float]:
-    """n -> share of the n-grams that stand nowhere in the training text, from L (N,)."""
+    """n -> share of the n-grams that do not occur in the training text, from L (N,)."""
     return {n: float((lengths[: len(lengths) - n + 1] < n).mean()) for n in NGRAMS if n <= len(lengths)}

@@ -1,4 +1,4 @@
-"""Where in the files of a corpus a symbol of it stands."""
+"""The file and line of a symbol of the corpus."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -14,7 +14,7 @@ BYTE_ORDER_MARK = "\ufeff"
 
 @dataclass(frozen=True)
 class Place:
-    """A symbol of a file: its number from 0, in characters (bytes at byte level), and its line from 1."""
+    """A symbol's place in a file: its offset in characters (bytes at byte level), and its line, from 1."""
 
     file: str
     offset: int
@@ -27,13 +27,13 @@ class Place:
 def places(
     sources: Sequence[str], offsets: Sequence[int], *, level: str, encoding: str, newlines: str
 ) -> list[Place]:
-    """The places of symbols numbered from the beginning of a corpus, as `read_corpus` reads these sources.
+    """The places of symbols, by their numbers in the corpus that `read_corpus` makes of these sources.
 
-    Raises DataError when a source cannot be read or the corpus has become too short.
+    Raises DataError if a source cannot be read or the corpus has become too short.
     """
     waiting = sorted(range(len(offsets)), key=lambda k: -offsets[k])  # the next one last
     found: dict[int, Place] = {}
-    before = 0  # symbols in the files before
+    before = 0  # symbols in earlier files
     with ExitStack() as stack:
         for source in find_sources(sources, stack, lambda _: None)[0]:
             start, lines = before, 1

@@ -1,11 +1,11 @@
-"""A suffix array: where in a text any other text stands, by binary search.
+"""A suffix array: finds any string in a text by binary search.
 
-The suffixes of the text are put in order by prefix doubling (Manber and Myers 1993, with the groups of
-Larsson and Sadakane 2007): once suffixes are in order by their first h symbols, the order of those h
-further on puts them in order by 2h, and only groups still equal are sorted again.
+The suffixes are sorted by prefix doubling (Manber and Myers 1993, with the groups of Larsson and
+Sadakane 2007): once they are sorted by their first h symbols, the ranks of the suffixes h further on
+sort them by 2h symbols, and only groups that are still equal are sorted again.
 
-An index takes 4 bytes a symbol, and making it about 10 and a few hundred megabytes. It is made once and
-kept in the cache under the name of the text's content.
+An index takes 4 bytes per symbol; making it takes about 10 bytes per symbol and a few hundred megabytes. It is
+made once and kept in the cache under the hash of the text.
 """
 
 import hashlib
@@ -20,31 +20,29 @@ from charrnn.files.writing import Folder
 from charrnn.text.cache import NoCache, open_own, private_folder, write_ids
 
 BLOCK = 1 << 20  # suffixes sorted at once, unless a group of equal ones is larger
-FIRST_LOOK = 32  # symbols compared before a longer match is looked for
-LARGEST = 2**31 - 1  # symbols that 32-bit places can number
+FIRST_LOOK = 32  # symbols compared before looking for a longer match
+LARGEST = 2**31 - 1  # most symbols that can be numbered with 32 bits
 
 
 class SuffixIndex:
-    """The places of a text in the order of the suffixes that begin there.
+    """The places of a text, sorted by the suffixes that begin there.
 
-    ids : (N,) unsigned integers, perhaps memory-mapped; suffixes : (N,) int32
+    ids : (N,) unsigned integers, may be memory-mapped; suffixes : (N,) int32
     """
 
     def __init__(self, ids: np.ndarray, suffixes: np.ndarray) -> None:
         self.symbols = len(ids)
-        self.width = (
-            ids.dtype.itemsize
-        )  # bytes of a symbol; with the high one first they compare as numbers do
+        self.width = ids.dtype.itemsize  # bytes of a symbol; big-endian, so that they sort like the numbers
         self._text = np.ascontiguousarray(ids, ids.dtype.newbyteorder(">")).view(np.uint8).data
         self._suffixes = suffixes
         self._places = suffixes.data
 
     def encode(self, ids: np.ndarray) -> bytes:
-        """Ids as `longest` and `find` want them."""
+        """Ids in the form that `longest` and `find` take."""
         return ids.astype(f">u{self.width}").tobytes()
 
     def longest(self, text: bytes, start: int) -> int:
-        """Symbols of the longest beginning of text[start:] that stands somewhere in the indexed text."""
+        """Length in symbols of the longest beginning of text[start:] that occurs in the indexed text."""
         look, found = FIRST_LOOK, 0
         while True:
             wanted = self._piece(text, start, look)
@@ -56,7 +54,7 @@ class SuffixIndex:
             look *= 4
 
     def find(self, wanted: bytes) -> tuple[int, int]:
-        """How often a text stands in the indexed one, and the place of the first."""
+        """The number of occurrences in the indexed text, and the place of the first."""
         size = len(wanted) // self.width
 
         def beginning(place: int) -> bytes:
@@ -71,7 +69,7 @@ class SuffixIndex:
 
 
 def _common(one: bytes, other: bytes) -> int:
-    """Bytes that two texts begin with in common."""
+    """Number of bytes at the start that two texts share."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -83,16 +81,16 @@ def _common(one: bytes, other: bytes) -> int:
 
 
 def indexed(ids: np.ndarray) -> SuffixIndex:
-    """The index of a text, from the cache or made now. ids : (N,) unsigned integers, perhaps memory-mapped.
+    """The index of a text, from the cache or made now. ids : (N,) unsigned integers, may be memory-mapped.
 
-    Without a cache that can be used it is made anew each time.
+    Without a usable cache it is made each time.
 
-    Raises DataError for a text too large for it, CharRNNError when the cache cannot be written.
+    Raises DataError if the text is too large, CharRNNError if the cache cannot be written.
     """
     if len(ids) > LARGEST:
         raise DataError(
-            f"the training text has {len(ids):,} symbols; an index over it can number {LARGEST:,}. "
-            "Name a part of it with --novelty-corpus"
+            f"the training text has {len(ids):,} symbols; the limit of an index is {LARGEST:,}. "
+            "Name a part of the text with --novelty-corpus"
         )
     content = hashlib.sha256(ids.dtype.str.encode())
     for begin in range(0, len(ids), BLOCK):
@@ -110,7 +108,7 @@ def indexed(ids: np.ndarray) -> SuffixIndex:
 
 
 def _read(folder: Folder, name: str, symbols: int) -> np.ndarray | None:
-    """The suffixes in a file of the cache; None when it is missing or not as it was written."""
+    """The suffixes in a file of the cache; None if it is missing or damaged."""
     try:
         with open(open_own(folder, name), "rb") as file:
             if os.fstat(file.fileno()).st_size != 4 * symbols + hashlib.sha256().digest_size:
@@ -127,9 +125,9 @@ def _digest(suffixes: np.ndarray) -> np.ndarray:
 
 
 def sort_suffixes(ids: np.ndarray) -> np.ndarray:
-    """The places of `ids` (N,) in the order of the suffixes that begin there, int32 of shape (N,).
+    """The places of `ids` (N,), sorted by the suffixes that begin there, int32 of shape (N,).
 
-    A suffix that is the beginning of another comes before it.
+    A suffix that is a prefix of another comes before it.
     """
     suffixes, rank = _by_first_symbol(ids)
     V = int(ids.max(initial=0)) + 1
@@ -145,7 +143,7 @@ def sort_suffixes(ids: np.ndarray) -> np.ndarray:
         return keys
 
     def order_further_on(places: np.ndarray) -> np.ndarray:
-        """Group of a suffix and, within it, the place in the order of what follows after `looked` symbols."""
+        """Sort key: the group of a suffix, then the rank of the suffix `looked` symbols further on."""
         keys = rank[places] * np.int64(len(ids) + 1)
         inside = places + looked < len(ids)
         keys[inside] += rank[places[inside] + looked] + 1
@@ -159,7 +157,7 @@ def sort_suffixes(ids: np.ndarray) -> np.ndarray:
 
 
 def _by_first_symbol(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The suffixes in order of their first symbol, and the rank of each: where the group of its equals begins."""
+    """The suffixes sorted by their first symbol, and the rank of each: the start of its group of equals."""
     suffixes, rank = np.empty(len(ids), np.int32), np.empty(len(ids), np.int32)
     blocks = [slice(begin, begin + BLOCK) for begin in range(0, len(ids), BLOCK)]
     V = int(ids.max(initial=0)) + 1
@@ -182,7 +180,7 @@ def _refine(
     unsorted: np.ndarray,
     keys_of: Callable[[np.ndarray], np.ndarray],
 ) -> None:
-    """Sort the suffixes that are still `unsorted` by a key that keeps each within its group; renew their ranks.
+    """Sort the suffixes that are still `unsorted` by a key that keeps each within its group; update their ranks.
 
     unsorted : (N,) bool, for each place in `suffixes`
     """
@@ -201,15 +199,15 @@ def _refine(
 
 
 def _slices(suffixes: np.ndarray, rank: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Parts of the order, about BLOCK long, that cut no group in two."""
+    """Slices of `suffixes`, about BLOCK long, that cut no group in two."""
     begin, N = 0, len(suffixes)
     while begin < N:
         stop = min(begin + BLOCK, N)
         if stop < N:
-            first = int(rank[suffixes[stop]])  # where the group begins that the cut would go through
+            first = int(rank[suffixes[stop]])  # start of the group that the cut would split
             if first > begin:
                 stop = first
-            else:  # it is larger than a block: take all of it
+            else:  # it is larger than a block: take the whole group
                 stop = begin + bisect_right(range(begin, N), first, key=lambda slot: rank[suffixes[slot]])
         yield begin, stop
         begin = stop

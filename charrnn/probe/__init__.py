@@ -1,1 +1,1 @@
-"""What a model's state knows of whole texts."""
+"""Probes: linear classifiers of whole texts, fitted on a model's state."""

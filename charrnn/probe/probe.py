@@ -1,14 +1,14 @@
-"""What a model's state knows of whole texts: a linear classifier on the state after the last character.
+"""A probe: a linear classifier of texts, on a model's state after the last character.
 
     p(class k | text) = softmax(W x + b)_k      x (F,): the states of all cells of all layers, c of the LSTM
                                                 and h of the others, after the text's last symbol
 
-(c and not tanh(c), in which cells that count are all alike at ±1: benchmarks/LOG.md has the difference.)
+(c rather than tanh(c), where all counting cells saturate at ±1: benchmarks/LOG.md has the difference.)
 
-Each text is read from the zero state after a newline. The network stays as it is: only W and b are fitted, by
-logistic regression with an L2 penalty whose strength cross-validation chooses on the training texts.
+Each text is read from the zero state after a newline. The network does not change: only W and b are fitted, by
+logistic regression with an L2 penalty, whose strength is chosen by cross-validation on the training texts.
 Radford, Jozefowicz and Sutskever, "Learning to Generate Reviews and Discovering Sentiment" (2017), did
-so and found a single cell that does nearly as well; `best_cell` looks for one.
+this and found a single cell that does nearly as well; `best_cell` looks for one.
 """
 
 import io
@@ -33,10 +33,10 @@ from charrnn.text.unknown import encode
 from charrnn.text.vocabulary import Vocabulary, silent_symbol
 
 ROWS = 64  # texts read side by side
-STEPS = 32  # symbols of them at once: always, as the network keeps buffers for each shape it meets
-STRENGTHS = [10.0**k for k in range(-4, 3)]  # C of scikit-learn: large is a weak penalty
+STEPS = 32  # symbols per pass; always the same, because the network keeps buffers for each shape it meets
+STRENGTHS = [10.0**k for k in range(-4, 3)]  # C of scikit-learn: a large C is a weak penalty
 FOLDS = 5
-FEWEST = 5  # texts of each label
+FEWEST = 5  # fewest texts per label
 NGRAM_RANGE = (1, 5)  # characters of the n-grams that the baseline counts
 PERMUTATIONS = 9999
 Z_95 = 1.959963984540054
@@ -44,7 +44,7 @@ Z_95 = 1.959963984540054
 
 @blas_threads()
 def features(model: Model, texts: Sequence[np.ndarray]) -> np.ndarray:
-    """The states (N, L·H) after the last symbol of each text: ids (n,), not empty, of the model's vocabulary."""
+    """The states (N, L·H) after the last symbol of each text. texts : ids (n,) each, not empty."""
     L, H = model.config.layers, model.config.hidden
     found = np.empty((len(texts), L * H), model.network.theta.dtype)
     first = silent_symbol(model.vocab)
@@ -53,7 +53,7 @@ def features(model: Model, texts: Sequence[np.ndarray]) -> np.ndarray:
     for begin in range(0, len(order), ROWS):  # texts of about the same length side by side
         rows = order[begin : begin + ROWS]
         steps = -(-(1 + int(lengths[rows].max())) // STEPS) * STEPS
-        x = np.full((steps, len(rows)), first, np.intp)  # what follows a text's end is not looked at
+        x = np.full((steps, len(rows)), first, np.intp)  # symbols after a text's end have no effect
         for column, row in enumerate(rows):
             x[1 : 1 + lengths[row], column] = texts[row]
         state = model.network.zero_state(len(rows))
@@ -68,9 +68,9 @@ def features(model: Model, texts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def encode_rows(rows: Sequence[Row], vocab: Vocabulary, unknown: str = "error") -> list[np.ndarray]:
-    """The symbols of each row's text, with unknown characters as `unknown` says.
+    """The symbols of each row's text. unknown : how to treat unknown characters, as in `text.unknown.encode`.
 
-    Raises DataError naming the line of a text with unknown characters, or with no known ones.
+    Raises DataError naming the line of a text with refused characters, or without known ones.
     """
     found = []
     for row in rows:
@@ -79,7 +79,9 @@ def encode_rows(rows: Sequence[Row], vocab: Vocabulary, unknown: str = "error") 
         except DataError as error:
             raise DataError(f"line {row.line}: {error}") from None
         if not len(ids):
-            raise DataError(f"line {row.line}: the model knows no character of this text. Leave the row out")
+            raise DataError(
+                f"line {row.line}: the model knows none of this text's characters. Remove that row"
+            )
         found.append(ids)
     return found
 
@@ -87,16 +89,16 @@ def encode_rows(rows: Sequence[Row], vocab: Vocabulary, unknown: str = "error") 
 def save_features(
     path: str | Path, states: np.ndarray, lines: Sequence[int], labels: Sequence[str] | None, hidden: int
 ) -> None:
-    """Write the states (N, L·H) after N texts, durably: arrays in .npz, or .csv with a column LAYER:CELL each.
+    """Write the states (N, L·H) after N texts durably: arrays in .npz, or .csv with one column per LAYER:CELL.
 
-    lines : of the table that the texts came from
+    lines : the texts' lines in the table that they came from
     """
     if Path(path).suffix == ".npz":
         arrays = {"states": states, "lines": np.array(lines)}
         if labels is not None:
             arrays["labels"] = np.array(labels, str)
         content = io.BytesIO()
-        np.savez(content, **arrays)  # type: ignore[arg-type]  # its stub takes them for allow_pickle
+        np.savez(content, **arrays)  # type: ignore[arg-type]  # numpy's stub mistakes them for allow_pickle
         data: bytes | memoryview = content.getbuffer()
     else:
         cells = [f"{layer}:{cell}" for layer, cell in (divmod(k, hidden) for k in range(states.shape[1]))]
@@ -110,7 +112,7 @@ def save_features(
 
 @dataclass(frozen=True)
 class Share:
-    """How many of how many texts were told right, with Wilson's 95 % interval (1927)."""
+    """The share of texts classified correctly, with Wilson's 95 % interval (1927)."""
 
     right: int
     texts: int
@@ -132,11 +134,11 @@ class Share:
 
 @dataclass(frozen=True)
 class Cell:
-    """The cell that alone tells the labels best, by one threshold, chosen on the training texts.
+    """The single cell that predicts the labels best with one threshold, chosen on the training texts.
 
-    above, below : the label told when its state is above the threshold, and when it is not
-    held_out : on the texts it was not chosen on; chance : what permuted labels of these come to, in the mean;
-    p_value : the share of permutations that come to as much
+    above, below : the predicted label for states above the threshold, and for the others
+    held_out : its share on the held-out texts; chance : the mean share for permuted labels of these;
+    p_value : the share of permutations that reach at least `held_out`
     """
 
     layer: int
@@ -155,9 +157,9 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """The classifier, W (K, F) and b (K,) in float64, and the model whose states it takes.
+    """The classifier, W (K, F) and b (K,) in float64, and the model whose states it reads.
 
-    model_sha256 : of the model's tensors; model : where its file was; report : a ProbeResult as JSON
+    model_sha256 : of the model's tensors; model : the path of its file; report : a ProbeResult as JSON
     """
 
     labels: tuple[str, ...]
@@ -169,13 +171,13 @@ class Probe:
 
     @blas_threads()
     def probabilities(self, x: np.ndarray) -> np.ndarray:
-        """(N, K), from the states (N, F)."""
+        """The labels' probabilities (N, K) for states x (N, F)."""
         a = x.astype(np.float64) @ self.weight.T + self.bias
         p = np.exp(a - a.max(axis=1, keepdims=True))
         return p / p.sum(axis=1, keepdims=True)
 
     def save(self, path: str | Path) -> None:
-        """Write it durably, as the model file is: safetensors, never pickle."""
+        """Write it durably, in the format of the model file: safetensors, never pickle."""
         card = {
             "labels": list(self.labels),
             "cells": self.weight.shape[1],
@@ -187,13 +189,13 @@ class Probe:
 
 
 def load_probe(path: str | Path) -> Probe:
-    """Read a probe. Raises ModelError when it is missing, damaged or something else."""
+    """Read a probe. Raises ModelError if the file is missing, damaged or not a probe."""
 
     def layout(metadata: dict[str, Any]) -> model_file.Layout:
         card = metadata["probe"]
         labels, texts = card["labels"], [card["model"], card["model_sha256"]]
         if not isinstance(labels, list) or len(set(labels)) < max(2, len(labels)):
-            raise ModelError("a probe has at least two labels, all different")
+            raise ModelError("its labels must be at least two, all different")
         if not all(isinstance(text, str) for text in [*labels, *texts]) or type(card["cells"]) is not int:
             raise ModelError("its labels or its model are of the wrong type")
         return {
@@ -209,30 +211,30 @@ def load_probe(path: str | Path) -> Probe:
 
 
 def model_of(probe: Probe, probe_path: str | Path, path: str | Path | None = None) -> Model:
-    """The model a probe was fitted on: at `path`, or beside the probe, or where it was then.
+    """The model that a probe was fitted on: at `path`, beside the probe, or at its old path.
 
-    Raises ModelError when it is not found, or is another one.
+    Raises ModelError if it is missing or a different model.
     """
     if path is None:
         beside = Path(probe_path).parent / Path(probe.model).name
         path = beside if os.path.exists(beside) else Path(probe.model)
         if path != beside and (reason := why_not_claimed(probe.model)):
             raise ModelError(
-                f"the model of {probe_path}, {path}, is not there ({reason}). Name it with --model"
+                f"the model of {probe_path}, {path}, cannot be read ({reason}). Name it with --model"
             )
     model = load_model(path)
     if model_file.read_metadata(path)["sha256"] != probe.model_sha256:
         raise ModelError(
-            f"{probe_path} was fitted on another model than {path}. Name that one, or fit a probe anew"
+            f"{probe_path} was not fitted on {path}. Name the model it was fitted on, or fit a new probe"
         )
     return model
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What `charrnn probe` found. All shares are of the same held-out texts.
+    """The result of `charrnn probe`. All shares are on the same held-out texts.
 
-    repeated_texts : drawn to be held out, but left out since they stand word for word among those fitted on
+    repeated_texts : held-out texts that were left out because they also occur among the training texts
     majority : always the commonest label of the training texts; ngrams : logistic regression on the TF-IDF of
     the texts' character 1- to 5-grams, regularised in the same way; strengths : the C chosen for each
     """
@@ -264,17 +266,17 @@ def fit(
     held_out: float = 0.2,
     seed: int = 1,
 ) -> tuple[Probe, ProbeResult]:
-    """Fit a probe on a part of the texts, measure it on the rest.
+    """Fit a probe on a part of the texts and measure it on the rest.
 
     texts, ids : each text and its symbols; held_out : share of each label's texts to measure on
 
-    Raises DataError for fewer than two labels or too few different texts of one, UsageError where
-    scikit-learn is missing.
+    Raises DataError for fewer than two labels or too few different texts of a label, UsageError if
+    scikit-learn is not installed.
     """
     names, y = np.unique(np.array(labels, dtype=object).astype(str), return_inverse=True)
     counts = np.bincount(y, minlength=len(names))
     check_labels(names.tolist(), counts)
-    _sklearn("linear_model")  # before the work that would be in vain without it
+    _sklearn("linear_model")  # fail before the long work
     training, confirm = split(y, held_out, seed)
     left = np.bincount(y[training], minlength=len(names))
     if left.min() < 2 or (left == counts).any():
@@ -286,7 +288,7 @@ def fit(
     fitted_on = {texts[k] for k in training}
     new = np.array([texts[k] not in fitted_on for k in confirm])
     if not new.any():
-        raise DataError("all held-out texts stand among those fitted on too. Give texts that differ")
+        raise DataError("all held-out texts also occur among the training texts. Give more different texts")
     repeated, confirm = int((~new).sum()), confirm[new]
     x = features(model, ids)
     weight, bias, strength = fit_linear(x[training], y[training], seed)
@@ -316,7 +318,7 @@ def fit(
 
 
 def split(y: np.ndarray, held_out: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which texts to fit on and which to hold out: of each class y (N,) the same share, drawn at random."""
+    """The texts to fit on and those to hold out: the same random share of each class y (N,)."""
     rng = np.random.default_rng(seed)
     classes = [rng.permutation(np.flatnonzero(y == k)) for k in range(y.max() + 1)]
     cuts = [round(held_out * len(places)) for places in classes]
@@ -325,20 +327,20 @@ def split(y: np.ndarray, held_out: float, seed: int) -> tuple[np.ndarray, np.nda
 
 
 def check_labels(names: Sequence[str], counts: np.ndarray) -> None:
-    """Raise DataError unless there are two labels or more, with enough texts each."""
+    """Raise DataError unless there are at least two labels with enough texts each."""
     if len(names) < 2:
         have = f"all are {names[0]!r}" if len(names) else "there are none"
         raise DataError(f"the texts need at least two different labels; {have}")
     rarest = int(counts.argmin())
     if counts[rarest] < FEWEST:
         raise DataError(
-            f"there are {counts[rarest]} texts labelled {names[rarest]!r}; it takes at least {FEWEST} of each label to "
-            "fit and to measure. Give more, or leave that label out"
+            f"there are {counts[rarest]} texts labelled {names[rarest]!r}; each label needs at least {FEWEST}. "
+            "Give more, or leave that label out"
         )
 
 
 def fit_linear(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """W (K, F) and b (K,) in float64 for states x (N, F), classes y (N,) of 0…K-1; and the C chosen."""
+    """W (K, F) and b (K,) in float64 for states x (N, F) and classes y (N,) in 0…K-1, and the chosen C."""
     x = x.astype(np.float64)
     mean, scale = x.mean(axis=0), x.std(axis=0)
     scale[scale == 0] = 1
@@ -351,7 +353,7 @@ def fit_linear(x: np.ndarray, y: np.ndarray, seed: int) -> tuple[np.ndarray, np.
 
 
 def _choose_strength(x: Any, y: np.ndarray, seed: int) -> Any:
-    """Logistic regression on x, (N, F) perhaps sparse, with the C that cross-validation finds best."""
+    """Logistic regression on x (N, F), which may be sparse, with the C that is best in cross-validation."""
     selection = _sklearn("model_selection")
     folds = selection.StratifiedKFold(min(FOLDS, int(np.bincount(y).min())), shuffle=True, random_state=seed)
     regression = _sklearn("linear_model").LogisticRegression(max_iter=10_000)
@@ -361,7 +363,7 @@ def _choose_strength(x: Any, y: np.ndarray, seed: int) -> Any:
 def _ngram_baseline(
     training: Sequence[str], held_out: Sequence[str], y: np.ndarray, seed: int
 ) -> tuple[np.ndarray, float]:
-    """Classes of the held-out texts by their character n-grams, and the C chosen."""
+    """Classes of the held-out texts predicted from their character n-grams, and the chosen C."""
     vectorizer = _sklearn("feature_extraction.text").TfidfVectorizer(
         analyzer="char", ngram_range=NGRAM_RANGE, lowercase=False, sublinear_tf=True
     )
@@ -378,9 +380,9 @@ def best_cell(
     hidden: int,
     seed: int,
 ) -> Cell:
-    """The cell and threshold that tell the most of the training texts right, and what they do on the others.
+    """The cell and threshold that classify most training texts correctly, and their share on the others.
 
-    x : states (N, F); y : classes (N,); training, confirm : which texts to choose on and to measure on
+    x : states (N, F); y : classes (N,); training, confirm : the texts to choose on and to measure on
     """
     stumps = [best_threshold(x[training, k], y[training], len(labels)) for k in range(x.shape[1])]
     k = max(range(len(stumps)), key=lambda k: stumps[k][0])
@@ -402,23 +404,23 @@ def best_cell(
 
 
 def best_threshold(signal: np.ndarray, y: np.ndarray, classes: int) -> tuple[int, float, int, int]:
-    """The threshold on one signal (N,) that tells most classes y (N,) right when each side tells its commonest.
+    """The threshold on a signal (N,) that gets most classes y (N,) right if each side predicts its commonest.
 
-    Returns how many, the threshold, the class below (up to the threshold) and the class above.
+    Returns the number it gets right, the threshold, the class up to the threshold and the class above it.
     """
     order = np.argsort(signal, kind="stable")
     values = signal[order].astype(np.float64)
     upto = np.cumsum(y[order][:, None] == np.arange(classes), axis=0)
     beyond = upto[-1] - upto
     right = upto.max(axis=1) + beyond.max(axis=1)
-    right[:-1][values[1:] == values[:-1]] = -1  # equal values cannot be told apart
+    right[:-1][values[1:] == values[:-1]] = -1  # no threshold lies between equal values
     k = int(right.argmax())
     threshold = values[k] if k + 1 == len(values) else (values[k] + values[k + 1]) / 2
     return int(right[k]), float(threshold), int(upto[k].argmax()), int(beyond[k].argmax())
 
 
 def _sklearn(module: str) -> Any:
-    """A part of scikit-learn. Raises UsageError where it is not installed."""
+    """A module of scikit-learn. Raises UsageError if it is not installed."""
     import importlib
 
     with require("probe", "charrnn probe"):

@@ -1,4 +1,4 @@
-"""Beam search: the likeliest continuation that keeping the `width` best beginnings finds."""
+"""Beam search: the likeliest continuation found by keeping only the `width` best beginnings."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from charrnn.sampling.stepper import Stepper
 
 
 def likeliest(sampler: Sampler, width: int) -> SampledText:
-    """The text after a sampler's prime, of its length and under its clamps, that a search with `width` beams finds."""
+    """The text found by a search with `width` beams, with the prime, length and clamps of `sampler`."""
     symbols, log_p = beam_search(
         sampler.models, sampler.prime_ids, sampler.config.length, width, sampler.clamps
     )
@@ -25,12 +25,12 @@ def likeliest(sampler: Sampler, width: int) -> SampledText:
 def beam_search(
     models: Sequence[Model], prime: Sequence[int], length: int, width: int, clamps: Sequence[Clamp] = ()
 ) -> tuple[np.ndarray, float]:
-    """The symbols (length,) that follow `prime`, and the log of their probability in nats.
+    """The symbols (length,) that follow `prime`, and their log probability in nats.
 
         score(s_1 … s_n) = Σ log p(s_k | prime, s_1 … s_{k-1})
 
     After each symbol the `width` best of all width·V continuations are kept; width 1 is argmax.
-    Unlike a sampled text this one is the same every time, and often repeats itself.
+    The result is deterministic, and often repetitive.
 
     Raises ModelError when the model's outputs are not finite.
     """
@@ -39,7 +39,7 @@ def beam_search(
         logits = average([s.step(_all(s, symbol)).reshape(-1, width) for s in steppers])
     texts = np.zeros((width, 0), np.intp)
     scores = np.full(width, -np.inf)
-    scores[0] = 0  # all beams are the same as yet: only one may go on
+    scores[0] = 0  # all beams are still the same: only one may continue
     for _ in range(length):
         candidates = (scores + log_softmax(logits.T).T).T.ravel()
         if np.isnan(candidates).any():

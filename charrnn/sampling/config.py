@@ -12,7 +12,7 @@ NOVELTY_MIN = 20
 
 @dataclass(frozen=True)
 class DrawingConfig:
-    """How much text is sampled, and from which symbols."""
+    """How many characters and texts to sample, and which symbols may be drawn."""
 
     length: int = option(
         500, "Characters to generate (bytes for a byte-level model).", at_least=0, at_most=10**9
@@ -45,7 +45,7 @@ class DrawingConfig:
 
 @dataclass(frozen=True)
 class SamplingConfig(DrawingConfig):
-    """How a text is sampled. prime : the text to continue; temperature : 0 always takes the most likely symbol."""
+    """All sampling settings. prime : the text to continue; temperature : 0 always takes the most likely symbol."""
 
     temperature: float = option(
         0.8,

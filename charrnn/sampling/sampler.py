@@ -3,8 +3,8 @@
     p(s) ∝ exp((a_s - max a) / T)       a the logits, T the temperature; T = 0 means argmax
 
 top-k, top-p and min-p each keep a prefix of the symbols ranked by p: the k best, the fewest whose sum
-reaches top-p (Holtzman et al. 2020), those with p ≥ min-p · max p (Nguyen et al. 2024). All three look
-at the same p, so their order does not matter: the shortest prefix counts, scaled to sum 1.
+reaches top-p (Holtzman et al. 2020), those with p ≥ min-p · max p (Nguyen et al. 2024). All three use
+the same p, so their order does not matter: the shortest prefix is kept and scaled to sum 1.
 """
 
 import math
@@ -32,10 +32,10 @@ from charrnn.text.unknown import encode
 from charrnn.text.vocabulary import Decoder, Vocabulary, silent_symbol
 
 UNIFORMS_AT_ONCE = 1024
-GROUP = 32  # texts drawn by one thread: with fewer at once a product uses less of a core
-BLOCK = 32  # symbols of each of several texts drawn before they are made into text
-NOT_FINITE = "the model's outputs are not finite numbers: its state overflowed. Train a model anew"
-COLDEST = 1e-6  # of the temperatures that need no care to be divided by
+GROUP = 32  # texts drawn by one thread: with fewer, matrix products use less of a core
+BLOCK = 32  # symbols drawn per text before they are decoded, if there are several texts
+NOT_FINITE = "the model's outputs are not finite numbers: its state overflowed. Train a new model"
+COLDEST = 1e-6  # lowest temperature that logits can be divided by without care
 
 
 def next_distribution(
@@ -45,15 +45,15 @@ def next_distribution(
     top_p: float = 1.0,
     min_p: float = 0.0,
 ) -> np.ndarray:
-    """Probabilities of the next symbol, float64; no temperature overflows.
+    """Probabilities (…, V) of the next symbol, float64; no temperature overflows.
 
-    logits : (…, V); temperature : a number, or one for each row (…)
-    Of equally likely symbols those that come first in the vocabulary rank first.
+    logits : (…, V); temperature : one number, or one per row (…)
+    Equally likely symbols rank in the order of the vocabulary.
     """
     logits = np.asarray(logits, np.float64)
     T = np.asarray(temperature, np.float64)[..., None]
     p = logits - logits.max(axis=-1, keepdims=True)
-    with np.errstate(over="ignore"):  # at the smallest of temperatures: exp(-∞) = 0 is right
+    with np.errstate(over="ignore"):  # at very low temperatures: exp(-∞) = 0 is right
         p /= np.where(T > 0, T, 1)
     np.exp(p, out=p)
     p /= p.sum(axis=-1, keepdims=True)
@@ -74,10 +74,10 @@ def next_distribution(
 
 @dataclass(frozen=True)
 class SampledText:
-    """A text from a model, and where it came from.
+    """A text from a model, and how it was made.
 
-    seed, temperature : that it was drawn with; None for a text of `beam.likeliest`, which draws nothing
-    log_probability_nats : of a text of `beam.likeliest`; None for a drawn one
+    seed, temperature : of the draw; None for a text from `beam.likeliest`, which draws nothing
+    log_probability_nats : of a text from `beam.likeliest`; None for a drawn one
     """
 
     text: str
@@ -93,21 +93,20 @@ def _nothing(k: int, piece: str) -> None:
 class Sampler:
     """Texts drawn side by side from one model, or from several whose probabilities are averaged.
 
-    Iterating gives pieces (k, text) as they come: text k goes on with `text`. A text ends after
-    `length` symbols, or before the first of the `stop` texts. Text k is drawn with seed + k, its own
-    generator, so that it can be had again alone; only where two symbols lie within rounding of
-    a draw could the number of texts beside it matter. The prime is neither given back nor counted.
-    Without a prime the model reads one newline (or, if it has none, the first symbol of its
-    vocabulary) from the zero state, silently.
+    Iterating yields pieces (k, text) as they are drawn: text k continues with `text`. A text ends after
+    `length` symbols, or before the first of the `stop` texts. Text k has its own generator, with seed + k,
+    so it can be drawn again alone; the number of texts beside it could matter only if two symbols lie within
+    rounding of a draw. The prime is neither returned nor counted. Without a prime the model first reads one
+    newline (or, if it has none, the first symbol of its vocabulary) from the zero state.
 
-    temperatures : compared side by side with the same seeds; `count` texts of each, in this order
-    stop : a text, or several; characters the model lacks are taken as those of the prime are
+    temperatures : compared side by side with the same seeds; `count` texts each, in this order
+    stop : one or several texts; characters that the model lacks are treated as in the prime
     clamps : cells held at a value, "layer:cell=value" or Clamp, one or several; the value is the cell's
         signal, tanh(c) for the LSTM, h for the others
 
-    `notes` has what a user should be told: characters skipped or replaced, stop texts that cannot come.
+    `notes` : messages for the user about characters skipped or replaced and stop texts that cannot occur
 
-    Raises UsageError for a value out of its limits and for clamps of models that differ in architecture,
+    Raises UsageError for a value out of its limits and for clamps on models of different architectures,
     DataError for unknown characters in the prime.
     """
 
@@ -125,7 +124,7 @@ class Sampler:
         self.vocab = same_vocabulary(self.models)
         clamps = [clamps] if isinstance(clamps, str | Clamp) else clamps
         if clamps and any(other.config != self.models[0].config for other in self.models):
-            raise UsageError("a clamp names a cell: it goes only with models of one architecture")
+            raise UsageError("clamps need models of one architecture, since a clamp names a cell")
         self.clamps = [parse_clamp(c, self.models[0]) if isinstance(c, str) else c for c in clamps]
         ids, note = encode(config.prime, self.vocab, config.unknown)
         self.notes = [note] if note else []
@@ -139,7 +138,7 @@ class Sampler:
         self.temperatures = [t for t in temperatures for _ in range(config.count)]
 
     def _stop_text(self, text: str) -> str:
-        """A stop text as the model can write it; one that it cannot is told."""
+        """A stop text in the model's symbols; `notes` says so if the model cannot write it."""
         if not text:
             raise UsageError("stop is an empty text; it must be the text to stop before")
         try:
@@ -147,7 +146,9 @@ class Sampler:
         except DataError:
             ids, note = np.empty(0, int), None
         if not len(ids):
-            self.notes.append(f"the stop text {text!r} can never come: the model lacks characters of it")
+            self.notes.append(
+                f"the stop text {text!r} can never occur: the model lacks some of its characters"
+            )
         elif note:
             text = self.vocab.decode(ids)
             self.notes.append(f"stopping before {text!r}; {note}")
@@ -169,7 +170,7 @@ class Sampler:
                 yield k, piece
 
     def draw(self, heard: Callable[[int, str], None] = _nothing) -> list[SampledText]:
-        """The texts, whole. heard : called with each piece (k, text) as it comes."""
+        """The complete texts. heard : called with each piece (k, text) as it is drawn."""
         pieces: list[list[str]] = [[] for _ in self.seeds]
         for k, piece in self:
             heard(k, piece)
@@ -183,17 +184,17 @@ class Sampler:
         return [SampledText("", seed, t) for seed, t in zip(self.seeds, self.temperatures, strict=True)]
 
     def going_on(self, prime: str, seed: int) -> "Sampler":
-        """A sampler of one text after another prime, with everything else as here."""
+        """A sampler of one text with this prime and seed, and all other settings unchanged."""
         config = replace(self.config, prime=prime, seed=seed, count=1)
         return Sampler(
             self.models, config, temperatures=self.temperatures[:1], stop=self.stop, clamps=self.clamps
         )
 
     def blocks(self) -> Iterator[Sequence[Sequence[int]]]:
-        """The next symbols of each text, at most BLOCK at a time, `length` in all.
+        """The next symbols of each text, at most BLOCK at a time, `length` in total.
 
-        Texts are drawn in groups of at most GROUP, each in a thread of its own. How many threads run at once
-        changes no text, since the groups depend on the number of texts alone.
+        Texts are drawn in groups of at most GROUP, each in its own thread. The number of threads changes no
+        text, since the groups depend only on the number of texts.
         """
         with blas_threads():
             yield from self._blocks()
@@ -209,7 +210,7 @@ class Sampler:
         if groups == 1:
             yield from (block.tolist() for block in drawn[0])
             return
-        # numpy keeps what is to become of overflows in the context, which a new thread does not have.
+        # numpy keeps its error settings in the context, which a new thread does not inherit.
         contexts = [copy_context() for _ in drawn]
         with ThreadPoolExecutor(min(groups, available_cores())) as pool:
             left = -(-self.config.length // BLOCK)
@@ -220,13 +221,13 @@ class Sampler:
 
     @property
     def _is_plain(self) -> bool:
-        """Whether symbols are drawn from all there are, by their probabilities alone."""
+        """Whether any symbol may be drawn, by its probability alone."""
         c = self.config
         filtered = c.top_k or c.top_p < 1 or c.min_p or c.repetition_penalty != 1
         return not filtered and min(self.temperatures) >= COLDEST
 
     def _one_by_one(self) -> Iterator[Sequence[Sequence[int]]]:
-        """The symbols of a single text, as they come."""
+        """The symbols of a single text, one at a time."""
         step = reader(self.models, self.prime_ids[:-1], 1, self.clamps)
         draw_one = _quick_drawer(len(self.vocab), self.temperatures[0], self.seeds[0])
         symbol = self.prime_ids[-1]
@@ -235,7 +236,7 @@ class Sampler:
             yield ((symbol,),)
 
     def _group(self, which: slice) -> Iterator[np.ndarray]:
-        """The symbols of some of the texts, in blocks (B, n)."""
+        """The symbols of the texts `which`, in blocks (B, n)."""
         config, V, seeds = self.config, len(self.vocab), self.seeds[which]
         temperatures, streams = np.array(self.temperatures[which]), len(seeds)
         step = reader(self.models, self.prime_ids[:-1], streams, self.clamps)
@@ -261,7 +262,7 @@ def sample(model: Model | Sequence[Model], *, count: int, **settings: Any) -> st
 
 
 def sample(model: Model | Sequence[Model], *, count: int = 1, **settings: Any) -> str | list[str]:
-    """A text from a model or, with a `count` of more than one, the list of as many, with seed, seed + 1, …
+    """A text from a model; with `count` > 1, a list of that many texts, with seed, seed + 1, …
 
     settings : fields of SamplingConfig, or `stop` and `clamps` of Sampler
     """
@@ -274,9 +275,9 @@ def sample(model: Model | Sequence[Model], *, count: int = 1, **settings: Any) -
 def reader(
     models: Sequence[Model], symbols: Sequence[int], streams: int = 1, clamps: Sequence[Clamp] = ()
 ) -> Callable[[Any], np.ndarray]:
-    """A function that reads the next symbol in each stream and returns logits, as `Stepper.step` does.
+    """A function like `Stepper.step`: it reads the next symbol of each stream and returns logits.
 
-    It has read `symbols` already, from the zero state. Of several models the logits are log of the mean p.
+    It has already read `symbols` from the zero state. For several models the logits are the log of the mean p.
     """
     steppers = []
     for model in models:
@@ -292,7 +293,7 @@ def reader(
 
 
 def average(logits: Sequence[np.ndarray], axis: int = 0) -> np.ndarray:
-    """log of the mean of several models' probabilities; symbols along `axis` of each."""
+    """log of the mean of several models' probabilities; `axis` is that of the symbols."""
     each = np.stack(
         [np.moveaxis(log_softmax(np.moveaxis(a, axis, -1).astype(np.float64)), -1, axis) for a in logits]
     )
@@ -300,18 +301,18 @@ def average(logits: Sequence[np.ndarray], axis: int = 0) -> np.ndarray:
 
 
 def same_vocabulary(models: Sequence[Model]) -> Vocabulary:
-    """The vocabulary that all the models have. Raises UsageError when they differ."""
+    """The vocabulary shared by all models. Raises UsageError if they differ."""
     if any(model.vocab != models[0].vocab for model in models):
         raise UsageError(
-            "the models have different vocabularies: only models trained on the same symbols go together"
+            "the models have different vocabularies: only models trained on the same symbols can be combined"
         )
     return models[0].vocab
 
 
 def parse_clamp(text: str, model: Model, name: str = "clamp") -> Clamp:
-    """The clamp that "1:137=0.9" means: layer 1, cell 137, counted from 0, held at 0.9.
+    """Parse a clamp: "1:137=0.9" holds cell 137 of layer 1 (both counted from 0) at 0.9.
 
-    name : what messages call it. Raises UsageError for what means no cell or no value.
+    name : its name in messages. Raises UsageError if it is malformed, or has no such cell or value.
     """
     match = re.fullmatch(r"(\d+):(\d+)=([-+.\deE]+)", text.strip())
     try:
@@ -325,13 +326,13 @@ def parse_clamp(text: str, model: Model, name: str = "clamp") -> Clamp:
         raise UsageError(f"{name} {text}: the model has layers 0 to {L - 1} of cells 0 to {H - 1}")
     if not math.isfinite(value) or (model.config.cell == "lstm" and abs(value) >= 1):
         raise UsageError(
-            f"{name} {text}: the signal of this model's cells lies between -1 and 1, both excluded"
+            f"{name} {text}: the value must be greater than -1 and less than 1, as this model's signals are"
         )
     return Clamp(layer, np.arange(H)[None] == cell, np.full((1, H), value))
 
 
 def _uniforms(seeds: Sequence[int]) -> Iterator[np.ndarray]:
-    """Blocks (UNIFORMS_AT_ONCE, B) of numbers in (0, 1]: those of a seed do not depend on the other seeds."""
+    """Blocks (UNIFORMS_AT_ONCE, B) of numbers in (0, 1]; a seed's numbers do not depend on the other seeds."""
     rngs = [np.random.default_rng(seed) for seed in seeds]
     while True:
         yield 1 - np.stack([rng.random(UNIFORMS_AT_ONCE) for rng in rngs], axis=1)
@@ -340,7 +341,7 @@ def _uniforms(seeds: Sequence[int]) -> Iterator[np.ndarray]:
 def _quick_drawer(vocab_size: int, temperature: float, seed: int) -> Callable[[np.ndarray], int]:
     """A function from the logits (V,) of one stream to its next symbol, without filters.
 
-    The inverse of the distribution function at u: the first s with p(0) + … + p(s) ≥ u Σp. As u > 0, a
+    The inverse of the distribution function at u: the first s with p(0) + … + p(s) ≥ u Σp. Since u > 0, a
     symbol of probability 0 is never drawn.
     """
     p, cdf, T = np.empty(vocab_size), np.empty(vocab_size), np.array(temperature)
@@ -352,7 +353,7 @@ def _quick_drawer(vocab_size: int, temperature: float, seed: int) -> Callable[[n
         np.exp(p, p)
         np.add.accumulate(p, 0, None, cdf)
         total = cdf[-1]
-        if not total >= 1:  # the likeliest alone has e⁰
+        if not total >= 1:  # the likeliest symbol alone contributes e⁰ = 1
             raise _not_finite()
         return int(cdf.searchsorted(next(draws) * total))
 
@@ -408,7 +409,7 @@ def _not_finite() -> ModelError:
 
 
 class _Text:
-    """Symbols into text; holds back what may turn out to be the beginning of a stop string."""
+    """Decodes symbols to text, and holds back any possible beginning of a stop text."""
 
     def __init__(self, decoder: Decoder, stop: tuple[str, ...]) -> None:
         self._decoder = decoder
@@ -425,10 +426,10 @@ class _Text:
         return piece if self.ended else piece + self._held
 
     def _release(self, piece: str) -> str:
-        """What of the held text and this piece can be no part of a stop string."""
+        """The part of the held text and this piece that cannot belong to a stop text."""
         text = self._held + piece
         found = [(place + len(stop), place) for stop in self._stop if (place := text.find(stop)) >= 0]
-        if found:  # the first to be complete, as if the symbols had come one by one
+        if found:  # the first that is complete, as if the symbols had been drawn one by one
             self.ended = True
             return text[: min(found)[1]]
         longest = max((len(stop) - 1 for stop in self._stop), default=0)

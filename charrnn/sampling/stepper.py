@@ -1,16 +1,16 @@
 """One symbol at a time: the forward pass of `network.py`, prepared for sampling.
 
-A chunk is fast because its input product is hoisted out of the time loop; one symbol has no such
-loop, so here all that does not change from symbol to symbol is worked out once:
+A chunk is fast because its input product is hoisted out of the time loop. A single symbol has no such loop, so
+everything that does not depend on the symbol is computed once:
 
     table[s] = W_ih x(s) + b                       layer 0's input product, embedding included
-    a = [W_ih | b | W_hh] [h_{l-1}; 1; h_l]        the other layers', as one product
+    a = [W_ih | b | W_hh] [h_{l-1}; 1; h_l]        the other layers' pre-activations, as one product
     logits = [W | b] [h_{L-1}; 1]
 
-The states lie in one array as h_0, 1, h_1, 1, …, so that each of these vectors is a slice of it and
-none is ever copied; a layer overwrites its own h in place. Letters and numbers of equations are those
-of rnn.py, gru.py and lstm.py. Streams are the last axis here; a single stream has no such axis, and
-its products are of a matrix and a vector.
+The states lie in one array as h_0, 1, h_1, 1, …, so each of these vectors is a slice of it and
+none is ever copied; a layer overwrites its own h in place. The letters and numbers of equations are those
+of rnn.py, gru.py and lstm.py. Streams are the last axis here; for a single stream there is no such axis,
+and the products are matrix times vector.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,12 +24,12 @@ Layer = Callable[[Symbols], None]
 
 
 class Stepper:
-    """Reads the next symbol of each of B streams, gives the logits of the one after it, keeps the state.
+    """Reads one symbol of each of B streams at a time, returns the logits of the next one, keeps the state.
 
-    Weights are copied: training the network later does not change a stepper. Results are those of
-    `Network.forward` to rounding.
+    Weights are copied: training the network later does not change a stepper. The results equal those of
+    `Network.forward` up to rounding.
 
-    clamps : cells whose signal is held, in any number of layers; masks and values (1, H) or (B, H)
+    clamps : cells whose signal is held, in any layers; masks and values (1, H) or (B, H)
     """
 
     def __init__(self, network: Network, streams: int = 1, clamps: Sequence[Clamp] = ()) -> None:
@@ -39,16 +39,16 @@ class Stepper:
         L, H, V = network.config.layers, network.config.hidden, network.vocab_size
         self._h = self._zeros(L, H + 1)
         self._h[:, H] = 1
-        self._gates = self._zeros(L, 5 * H)  # of the LSTM: i, f, o, g, and c behind them
+        self._gates = self._zeros(L, 5 * H)  # for the LSTM: i, f, o, g, followed by c
         make = {"rnn": self._rnn, "gru": self._gru, "lstm": self._lstm}[network.config.cell]
         self._layers: list[Layer] = [make(layer) for layer in range(L)]
         self._head = self._matrix(np.c_[network.params["head.weight"], network.params["head.bias"]])
         self._top, self._logits = self._h[-1], self._zeros(V)
 
     def step(self, symbols: Symbols) -> np.ndarray:
-        """Read a symbol: an int, or for several streams an array (B,).
+        """Read a symbol: an int, or an array (B,) for several streams.
 
-        Returns the logits, (V,) or for several streams (V, B): a buffer, overwritten by the next call.
+        Returns the logits, (V,) or (V, B) for several streams, in a buffer that the next call overwrites.
         """
         for layer in self._layers:
             layer(symbols)
@@ -56,7 +56,7 @@ class Stepper:
 
     @property
     def state(self) -> np.ndarray:
-        """The state after the last symbol, (L, S, B, H): a copy. One of B = 1 can be set for all streams."""
+        """A copy of the state after the last symbol, (L, S, B, H). Setting one with B = 1 sets all streams."""
         return np.stack([self._with_streams(array).swapaxes(1, 2) for array in self._state_arrays()], axis=1)
 
     @state.setter
@@ -72,11 +72,11 @@ class Stepper:
         return array[..., None] if self.streams == 1 else array
 
     def _zeros(self, *shape: int) -> np.ndarray:
-        """A buffer with, for several streams, one axis more."""
+        """A buffer, with one more axis for several streams."""
         return np.zeros(shape if self.streams == 1 else (*shape, self.streams), self.network.theta.dtype)
 
     def _matrix(self, weight: np.ndarray) -> np.ndarray:
-        """A copy in the memory order that BLAS is quickest with: columns for a vector, rows for a matrix."""
+        """A copy in BLAS's fastest memory order: columns for a vector, rows for a matrix."""
         return np.array(weight, self.network.theta.dtype, order="F" if self.streams == 1 else "C")
 
     def _lookup(self, layer: int, weight_ih: np.ndarray, bias: np.ndarray) -> Callable | None:
@@ -175,7 +175,7 @@ class Stepper:
         lookup, hold = self._lookup(layer, w["weight_ih"], w["bias"]), self._hold(layer)
         matrix = self._matrix(w["weight_hh"] if lookup else np.c_[w["weight_ih"], w["bias"], w["weight_hh"]])
         inputs, h = self._inputs(layer), self._h[layer, :-1]
-        # With c right behind the gates, one product of two slices is both i ∘ g and f ∘ c.
+        # With c directly after the gates, one product of two slices is both i ∘ g and f ∘ c.
         gates, ig_fc, tanh_c = self._gates[layer], self._zeros(2 * H), self._zeros(H)
         a, i_f_o, i_f, o, g_c = (
             gates[: 4 * H],

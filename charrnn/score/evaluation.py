@@ -1,4 +1,4 @@
-"""A model's loss on a text beside that of simple models, and what it expected where."""
+"""A model's loss on a text beside that of simple models, and its predictions for single symbols."""
 
 import math
 import sys
@@ -17,7 +17,7 @@ from charrnn.text.batches import split
 from charrnn.text.corpus import read_corpus
 from charrnn.text.sources import claimed
 
-CONTEXT = 1024  # symbols read before a place to find what the model expected there
+CONTEXT = 1024  # symbols read before a place to find the model's prediction there
 GUESSES = 5
 
 
@@ -27,9 +27,9 @@ def _nothing(symbols: int) -> None:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Loss on a text of `chars` symbols (bytes at byte level): the mean over all but the first of them.
+    """Mean loss over all symbols of a text but the first; `chars` is their number (bytes at byte level).
 
-    baselines : name -> mean loss in nats of simple models on the same predictions
+    baselines : name -> mean loss in nats per symbol of simple models on the same predictions
     """
 
     chars: int
@@ -42,7 +42,7 @@ class Evaluation:
 
     @property
     def perplexity(self) -> float:
-        """e^loss: the number of equally likely symbols that would be as hard to guess among."""
+        """e^loss: a choice between this many equally likely symbols has the same loss."""
         return _exp(self.loss_nats)
 
     def to_json(self) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class Evaluation:
         return measured | {"baselines": named}
 
     def in_words(self) -> str:
-        """A small table, the best first."""
+        """A small table, lowest loss first."""
         rows = sorted([("model", self.loss_nats), *self.baselines.items()], key=lambda row: row[1])
         lines = [f"{self.chars:,} characters", "             nats/char  bits/char  perplexity"]
         lines += [f"{name:<12} {n:9.4f}  {n / math.log(2):9.4f}  {_exp(n):10.3f}" for name, n in rows]
@@ -74,12 +74,12 @@ def evaluate(
     training: np.ndarray | None = None,
     progress: Callable[[int], None] = _nothing,
 ) -> Evaluation:
-    """Score a text, read from the zero state with the state carried to its end.
+    """The loss on a text that is read from the zero state, with the state carried to its end.
 
-    Probabilities of several models are averaged.
+    The probabilities of several models are averaged.
 
-    ids : (N,) of the model's vocabulary, perhaps memory-mapped; memory does not grow with N
-    training : the text the model was trained on, to fit baselines on; without it there is only "uniform"
+    ids : (N,) of the model's vocabulary, may be memory-mapped; memory does not grow with N
+    training : the model's training text, to fit the baselines; without it the only baseline is "uniform"
     progress : called with the number of symbols just scored
 
     Raises DataError for a text of fewer than two symbols, ModelError for outputs that are not finite.
@@ -87,7 +87,9 @@ def evaluate(
     models = [model] if isinstance(model, Model) else list(model)
     vocab = same_vocabulary(models)
     if len(ids) < 2:
-        raise DataError(f"the text has {len(ids)} symbols; it takes two to predict one. Give a longer text")
+        raise DataError(
+            f"the text has {len(ids)} symbols, but evaluation needs at least 2. Give a longer text"
+        )
     total = 0.0
     for losses in surprises(models, ids, progress):
         total += float(losses.sum(dtype=np.float64))
@@ -103,7 +105,7 @@ def evaluate(
 def surprises(
     models: Sequence[Model], ids: np.ndarray, progress: Callable[[int], None] = _nothing
 ) -> Iterator[np.ndarray]:
-    """-log p of ids[1], ids[2], … in nats, in windows, read as `evaluate` does; progress as there.
+    """-log p of ids[1], ids[2], … in nats, in windows. The text is read as by `evaluate`.
 
     Raises ModelError for outputs that are not finite.
     """
@@ -116,9 +118,9 @@ def surprises(
 
 
 def form_of(model: Model) -> dict[str, Any]:
-    """How the training text was read, as `read_corpus` takes it: level, encoding, newlines.
+    """How the training text was read: the arguments level, encoding and newlines of `read_corpus`.
 
-    What the model's card does not tell is as it is by default.
+    Values missing from the model's card are the defaults.
     """
     settings = model.training.get("settings")
     settings = settings if isinstance(settings, dict) else {}
@@ -129,9 +131,9 @@ def form_of(model: Model) -> dict[str, Any]:
 
 
 def splits_of(model: Model) -> tuple[dict[str, np.ndarray] | None, str]:
-    """The training, validation and test text of a model, when its corpus is at hand unchanged.
+    """The training, validation and test text of a model, if its corpus still exists unchanged.
 
-    Returns {"train", "validation", "test"} -> ids, or None and why not.
+    Returns {"train", "validation", "test"} -> ids, or None and the reason.
     """
     card = model.training
     try:
@@ -145,13 +147,13 @@ def splits_of(model: Model) -> tuple[dict[str, np.ndarray] | None, str]:
     except CharRNNError as error:
         return None, f"the model's corpus cannot be read: {error}"
     if corpus.sha256 != sha256:
-        return None, f"the model's corpus ({', '.join(sources)}) has changed since"
+        return None, f"the model's corpus ({', '.join(sources)}) has changed since training"
     return dict(zip(("train", "validation", "test"), parts, strict=True)), ""
 
 
 @dataclass(frozen=True)
 class Surprise:
-    """A symbol the model did not see coming, and what it held likeliest in its place."""
+    """A symbol that the model did not expect, and the symbols it expected instead."""
 
     place: int
     nats: float
@@ -164,8 +166,8 @@ def worst_places(
 ) -> list[Surprise]:
     """The `most` places with the largest losses, worst first.
 
-    losses : of ids[1], ids[2], … in windows
-    The guesses are those after the CONTEXT symbols before the place, read from the zero state.
+    losses : -log p of ids[1], ids[2], … in windows
+    To find the guesses, the model reads the CONTEXT symbols before the place from the zero state.
     """
     nats, places, done = np.empty(0), np.empty(0, int), 1
     for window in losses:
@@ -182,9 +184,9 @@ def worst_places(
 
 @dataclass(frozen=True)
 class Prediction:
-    """A symbol of a text, its -log p in nats and what was held likeliest, best first.
+    """A symbol of a text, its -log p in nats, and the likeliest symbols there, best first.
 
-    The first symbol is not predicted; after the last comes one more prediction, of no symbol.
+    The first symbol is not predicted. One more prediction, without a symbol, follows the last one.
     """
 
     symbol: int | None
@@ -195,7 +197,7 @@ class Prediction:
 def predictions(
     models: Sequence[Model], ids: np.ndarray, progress: Callable[[int], None] = _nothing
 ) -> Iterator[Prediction]:
-    """What was expected at each symbol of a text, read as `evaluate` does, and after its end.
+    """The prediction for each symbol of a text and for the one after its end. The text is read as by `evaluate`.
 
     Raises ModelError for outputs that are not finite.
     """
@@ -219,5 +221,5 @@ def predictions(
 
 
 def _likeliest(p: np.ndarray) -> list[tuple[int, float]]:
-    """The GUESSES symbols with the largest of p (V,), and their probabilities, best first."""
+    """The GUESSES likeliest symbols by p (V,), and their probabilities, best first."""
     return [(s, float(p[s])) for s in np.argsort(-p, kind="stable")[:GUESSES].tolist()]

@@ -1,16 +1,16 @@
 """How surprising each line of a text is, beyond what its length explains.
 
-Each line is read on its own, from the zero state after a newline, so that neither the lines around it nor
-their order matter. Its total loss in nats is compared with what lines of its length come to:
+Each line is read on its own, from the zero state after a newline, so neither the lines around it nor
+their order matter. Its total loss in nats is compared with the loss expected for its length:
 
-    nats ≈ a + b n          n the predictions of a line, its newline among them; a what its start costs beyond
-                            the rest, b what each further symbol costs, in these lines
+    nats ≈ a + b n          n the number of predictions of a line, including its newline; a the extra cost of
+                            its start, b the cost of each symbol, both fitted to these lines
     surprise = (nats - a - b n) / (s √n)
 
-The losses of n symbols vary as √n, so the fit weighs each line with 1/n, and s is the standard deviation of what
-the fit leaves, per √symbol. Short lines, whose mean losses vary most, are thus neither first nor last for it.
-A weak pull of a towards 0 (as if its standard deviation were START s) decides where lengths hardly vary: a
-single line of another length is then not explained by itself.
+The losses of n symbols vary as √n, so the fit weighs each line by 1/n, and s is the standard deviation of the
+residuals, per √symbol. So short lines, whose mean losses vary most, do not fill both ends of the ranking.
+A weak prior pulls a towards 0 (standard deviation START s). It matters where lengths hardly vary: without it,
+the fit would explain a single line of a different length completely.
 """
 
 import math
@@ -31,10 +31,10 @@ from charrnn.text.spool import Spool
 from charrnn.text.vocabulary import Vocabulary, silent_symbol
 
 ROWS = 64  # lines read side by side
-STEPS = 32  # symbols of them at once: always, as the network keeps buffers for each shape it meets
-RANKED = 1_000_000  # lines, at most, that are put in order of surprise: as many are held in memory
-AT_ONCE = 1024  # of them made into objects
-START = 3.0  # standard deviations of the loss of one symbol
+STEPS = 32  # symbols per pass; always the same, because the network keeps buffers for each shape it meets
+RANKED = 1_000_000  # most lines that are sorted by surprise, and so held in memory
+AT_ONCE = 1024  # lines made into objects at a time
+START = 3.0  # standard deviation of a, in standard deviations of the loss of one symbol
 RECORD = np.dtype([("number", "i8"), ("start", "i8"), ("stop", "i8"), ("n", "i8"), ("nats", "f8")])
 
 
@@ -46,16 +46,17 @@ def _nothing(symbols: int) -> None:
 class Line:
     """A line of a text: -log p(line and the newline that ends it | newline).
 
-    exp(-total_nats) over all lines sums to 1. (A model that knows no newline reads what `silent_symbol` says,
-    and the end of the line is not predicted.)
+    exp(-total_nats) over all lines sums to 1. (A model without a newline reads `silent_symbol` instead, and the
+    end of the line is not predicted.)
 
-    expected_nats : what lines of its length come to; surprise : how far total_nats lies above, in standard
-    deviations of lines of its length; None for fewer than three lines, or where all are as expected
+    expected_nats : the fitted loss of a line of this length
+    surprise : total_nats - expected_nats, in standard deviations for this length; None if there are fewer than
+        three lines or the fit leaves no residuals
     """
 
     number: int  # from 1
-    start: int  # of its symbols in the text
-    stop: int  # the newline, or the end of the text
+    start: int  # place of its first symbol in the text
+    stop: int  # place of its newline, or the end of the text
     predictions: int
     total_nats: float
     expected_nats: float
@@ -63,7 +64,7 @@ class Line:
 
     @property
     def loss_nats(self) -> float:
-        """The mean over its predictions."""
+        """Mean loss per prediction."""
         return self.total_nats / self.predictions
 
     def to_json(self) -> dict[str, Any]:
@@ -79,18 +80,18 @@ class Line:
 
 
 class LengthFit:
-    """What lines of a length come to, from sums over lines, so that no line need be kept."""
+    """The expected loss of a line by its length, fitted from sums over lines, so no line is kept."""
 
     def __init__(self) -> None:
         self._sums = np.zeros(6)
 
     def add(self, n: np.ndarray, nats: np.ndarray) -> None:
-        """Lines (k,) of n predictions each and their total losses."""
+        """Add lines: their numbers of predictions n (k,) and total losses (k,)."""
         sums = [len(n), (1 / n).sum(), n.sum(), (nats / n).sum(), nats.sum(), (nats**2 / n).sum()]
         self._sums += np.array(sums, np.float64)
 
     def coefficients(self) -> tuple[float, float, float]:
-        """a, b and s; s is 0 where it cannot be told."""
+        """a, b and s; s is 0 if it cannot be estimated."""
         N, w, n, yw, y, yyw = self._sums.tolist()
         if not N:
             return 0.0, 0.0, 0.0
@@ -103,7 +104,7 @@ class LengthFit:
 
 
 class LineScores:
-    """The scores of a text's lines, blank ones left out; on disk where they are many. To be closed."""
+    """The scores of a text's non-blank lines, on disk if there are many. Use it in a `with` block."""
 
     def __init__(self) -> None:
         self.lines = 0
@@ -124,12 +125,12 @@ class LineScores:
         self._fit.add(records["n"], records["nats"])
 
     def in_order(self) -> Iterator[Line]:
-        """As they stand in the text."""
+        """The lines in the order of the text."""
         for block in self._spool.blocks():
             yield from self._made(block)
 
     def ranked(self) -> Iterator[Line]:
-        """The most surprising first, at most RANKED; of equally surprising ones as they stand in the text."""
+        """The most surprising lines first, at most RANKED; equally surprising ones in the order of the text."""
         best = np.empty(0, RECORD)
         for block in self._spool.blocks():
             best = np.concatenate([best, block])
@@ -156,12 +157,12 @@ class LineScores:
 def score_lines(
     models: Sequence[Model], ids: np.ndarray, progress: Callable[[int], None] = _nothing
 ) -> LineScores:
-    """Score the lines of a text, but for blank ones; probabilities of several models are averaged.
+    """Score the non-blank lines of a text; the probabilities of several models are averaged.
 
-    ids : (N,) perhaps memory-mapped; memory does not grow with N
+    ids : (N,) may be memory-mapped; memory does not grow with N
     progress : called with the number of symbols just scored
 
-    Raises ModelError for outputs that are not finite, CharRNNError where temporary files have no room.
+    Raises ModelError for outputs that are not finite, CharRNNError if there is no space for temporary files.
     """
     vocab = same_vocabulary(models)
     first = silent_symbol(vocab)
@@ -179,7 +180,7 @@ def score_lines(
             order = np.argsort(records["n"], kind="stable")
             for at in range(0, len(order), ROWS):  # lines of about the same length side by side
                 rows = order[at : at + ROWS]
-                # Of few shapes, as the network keeps buffers for each: some lines are read more than once.
+                # The network keeps buffers for each shape, so use few shapes: some lines are read more than once.
                 filled = rows[np.minimum(np.arange(1 << (len(rows) - 1).bit_length()), len(rows) - 1)]
                 totals = _totals(models, ids, records[filled], first, progress, len(rows))
                 records["nats"][rows] = totals[: len(rows)]
@@ -198,7 +199,7 @@ def _blank(vocab: Vocabulary) -> np.ndarray:
 
 
 def _line_blocks(ids: np.ndarray, newline: int | None) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """The lines that end within each WINDOW of a text: number of the first, starts and stops (k,)."""
+    """The lines that end in each WINDOW of a text: number of the first, starts and stops (k,)."""
     begin, number = 0, 1
     for start in range(0, len(ids), scoring.WINDOW):
         stops = start + np.flatnonzero(ids[start : start + scoring.WINDOW] == newline)
@@ -217,7 +218,7 @@ def _totals(
     progress: Callable[[int], None],
     counted: int,
 ) -> np.ndarray:
-    """Total loss of each line (B,); `first` is read before it and ends it. The first `counted` are told."""
+    """Total losses of the first `counted` lines; the symbol `first` is read before each line and ends it."""
     starts, n = records["start"], records["n"]
     total = np.zeros(len(starts))
     states = [model.network.zero_state(len(starts)) for model in models]
@@ -225,7 +226,7 @@ def _totals(
     for begin in range(0, int(n.max()), STEPS):
         t = np.arange(begin, begin + STEPS)[:, None]
         targets = ids[np.minimum(starts + t, len(ids) - 1)].astype(np.intp)
-        targets[starts + t >= len(ids)] = first  # the last line may lack its newline
+        targets[starts + t >= len(ids)] = first  # the last line may have no newline
         losses = []
         with np.errstate(over="ignore", invalid="ignore"):
             for k, model in enumerate(models):

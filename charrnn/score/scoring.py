@@ -1,15 +1,14 @@
 """How well a model predicts a text: the surprise -log p of each symbol, in nats.
 
-A text is read in one pass with the state carried from its first symbol to its last, from the zero
-state, each symbol predicting the next. One stream at a time would use a fraction of the machine, so
-the text is cut into segments that run side by side, each from a guess of the state it would have been
-handed; the guess is then compared with the state that the segment before really ended in, and
-segments whose guess was wrong run again. Should guesses still be wrong after a few passes, the model
-remembers for longer than a segment, and the rest is read as one stream. The result is that of the one pass;
-at worst it takes the time of that pass and of the few side by side.
+The result is that of one pass from the zero state, with the state carried from the first symbol to the last.
+A single stream would use a fraction of the machine, so the text is cut into segments that run side by side,
+each from a guess of its first state. Each guess is then compared with the final state of the segment before,
+and segments with a wrong guess run again. If guesses are still wrong after a few passes, the model
+remembers for longer than a segment, and the rest is read as one stream. The worst case takes the time of that
+one pass and of the few parallel ones.
 
-Where only the sum is wanted, less will do: a pass that corrects the states tells by how much that moves the
-losses, and so how much what is left of the error still can (`_left_to_move`).
+If only the sum is needed, fewer passes suffice: a pass that corrects the states shows how far the correction
+moves the losses, which bounds the effect of the remaining error (`_left_to_move`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,16 +19,16 @@ from charrnn.nn.loss import cross_entropy
 from charrnn.nn.network import Network
 
 WINDOW = 2**20  # symbols whose losses are held at once
-SEGMENTS = 64  # at most, side by side
+SEGMENTS = 64  # most segments side by side
 SHORTEST_SEGMENT = 1024  # symbols
-WARM_UP = 256  # symbols read to guess the state a segment begins in
-PASSES = 3  # before the rest is read as one stream
-NUMBERS_AT_ONCE = 2**25  # of activations and logits: 128 MB in float32
-# Error of a state handed over, relative to 1 + |value|, that counts as none: above the rounding of the
-# arithmetic, and small enough that a memory which fades slowly moves the mean loss by less than 1e-6.
+WARM_UP = 256  # symbols read to guess the first state of a segment
+PASSES = 3  # parallel passes before the rest is read as one stream
+NUMBERS_AT_ONCE = 2**25  # activations and logits held at once: 128 MB in float32
+# Error of a segment's first state, relative to 1 + |value|, that counts as zero: above rounding errors, and small
+# enough that a slowly fading memory moves the mean loss by less than 1e-6.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
-SMALL = 0.01  # error of a state up to which what it does to the loss is in proportion to it
-NEGLIGIBLE = 5e-7  # nats a symbol that a sum of losses may be off by
+SMALL = 0.01  # error of a state up to which its effect on the loss is proportional to it
+NEGLIGIBLE = 5e-7  # accepted error of a sum of losses, in nats per symbol
 
 
 def total_loss(network: Network, ids: np.ndarray, state: np.ndarray | None = None) -> float:
@@ -42,7 +41,7 @@ def total_loss(network: Network, ids: np.ndarray, state: np.ndarray | None = Non
 
 
 def mean_loss(network: Network, ids: np.ndarray) -> float:
-    """Mean cross-entropy of a text in nats a symbol; NaN for a text with nothing to predict."""
+    """Mean cross-entropy of a text in nats per symbol; NaN for a text with nothing to predict."""
     return total_loss(network, ids) / (len(ids) - 1) if len(ids) > 1 else float("nan")
 
 
@@ -81,7 +80,7 @@ def _window(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Losses (N - 1,) of ids (N,) read from the state `first`, and the state after ids[N-2].
 
-    negligible : nats a symbol that the sum of the losses may be off by
+    negligible : accepted error of the sum of the losses, in nats per symbol
     """
     predictions = len(ids) - 1
     count = max(1, min(SEGMENTS, predictions // SHORTEST_SEGMENT))
@@ -94,11 +93,11 @@ def _window(
     ends = np.empty_like(begins)
     tolerance = TOLERANCE[begins.dtype.name]
     wrong = np.arange(count)
-    error = np.zeros_like(begins)  # of the states that segments begin in
-    total: np.ndarray | None = None  # of the losses of each segment
+    error = np.zeros_like(begins)  # of the first states of the segments
+    total: np.ndarray | None = None  # summed losses of each segment
     for _ in range(PASSES):
-        # The network keeps buffers for each number of streams it has met, so let there be few: some
-        # segments run more than once to fill up to a power of two.
+        # The network keeps buffers for each number of streams, so use few numbers: some segments run more than
+        # once to fill up to a power of two.
         wrong = wrong[np.minimum(np.arange(min(count, 1 << (wrong.size - 1).bit_length())), wrong.size - 1)]
         ends[:, :, wrong] = _run(network, ids, starts[wrong], stops[wrong], begins[:, :, wrong], losses)
         error_before, total_before = error, total
@@ -118,12 +117,12 @@ def _window(
 
 
 def _left_to_move(moved: np.ndarray, before: np.ndarray, error: np.ndarray, tolerance: float) -> float:
-    """How much the sum of the losses can still move, in nats; infinite when that cannot be told.
+    """How far the sum of the losses can still move, in nats; infinite if that is unknown.
 
-    A segment whose states were off by `before` moved by `moved` when they were put right. They are off by
-    `error` now, in each cell at most ρ < 1 times as much, and so on from pass to pass: Σ moved ρ / (1 - ρ).
+    Correcting an error of `before` in the first states moved the losses by `moved`. The error left is `error`,
+    in each cell at most ρ < 1 times as large, and each pass repeats this: Σ moved ρ / (1 - ρ).
 
-    moved : (S,) of each segment; before, error : (L, 2 or 1, S, H)
+    moved : (S,) one per segment; before, error : (L, 2 or 1, S, H)
     """
     wrong = error > tolerance
     if not error.max() <= SMALL or (wrong & (error >= before)).any():
@@ -143,13 +142,13 @@ def _run(
     """Read segments ids[start:stop] side by side and put the loss of each ids[n + 1] into losses[n].
 
     starts, stops : (B,), lengths equal or one apart; state : (L, S, B, H)
-    Returns the states at the ends.
+    Returns the states at the ends, (L, S, B, H).
     """
     if not len(starts):
         return state
     lengths = stops - starts
     shortest = int(lengths.min())
-    # A layer's buffers hold about 12 numbers a cell and step.
+    # A layer's buffers hold about 12 numbers per cell and step.
     numbers = len(starts) * (network.vocab_size + 12 * network.config.layers * network.config.hidden)
     step = max(1, min(256, NUMBERS_AT_ONCE // numbers))
     if step > network.steps_at_once:

@@ -1,12 +1,12 @@
-"""What models without a network make of a text: the yardstick for a loss.
+"""Losses of models without a network, as a yardstick for a network's loss.
 
-    uniform    every symbol is as likely: ln V nats
+    uniform    all symbols are equally likely: ln V nats per symbol
     unigram    how often each symbol occurs in the training text
     order-5    the five symbols before, by interpolated Witten-Bell smoothing
     xz         a general compressor that has seen the training text
 
-The first three predict the same symbols as the network does, ids[1:], and can be no better on a text
-they were fitted on than they deserve: they are fitted on the model's training split only.
+The first three predict the same symbols as the network, ids[1:]. They are fitted on the model's training split
+only, so they have seen nothing that the network has not.
 """
 
 import lzma
@@ -20,15 +20,17 @@ from charrnn.text.batches import spread_part
 from charrnn.text.vocabulary import Vocabulary
 
 ORDER = 5
-FIT_AT_MOST = 20_000_000  # symbols of the training text, its last: tables of more would not fit in memory
+FIT_AT_MOST = (
+    20_000_000  # last symbols of the training text that are used, since the tables must fit in memory
+)
 BLOCK = 2**20  # symbols looked up, or compressed, at once
 ODD = 0x9E3779B97F4A7C15  # multiplier of the hash for vocabularies too large for exact keys
 
-# What the yardstick of a run costs at most: about a second. Of longer texts it reads parts from evenly over them.
+# These sizes limit the cost of a run's yardstick to about a second. Longer texts are sampled evenly.
 YARDSTICK_FIT = 2**20  # symbols of the training text
 YARDSTICK_SCORED = 2**17  # symbols of the validation text
-HELD_OUT = 0.1  # of the training text, in
-HELD_OUT_PIECES = 20  # pieces
+HELD_OUT = 0.1  # share of the training text that is held out,
+HELD_OUT_PIECES = 20  # in this many pieces
 SHORTEST_COMPARED = 1000  # symbols of either side
 
 
@@ -37,8 +39,8 @@ class NGrams:
 
         p_k(s | c) = (n(c s) + t(c) p_{k-1}(s | c')) / (n(c) + t(c))
 
-    c the k symbols before s, c' the last k - 1 of them; n counts in the training text, t(c) the number
-    of different symbols seen after c; p_{-1} = 1/V, and p_k = p_{k-1} where c was never seen.
+    c the k symbols before s, c' the last k - 1 of them; n(·) counts in the training text, t(c) the number
+    of different symbols seen after c; p_{-1} = 1/V, and p_k = p_{k-1} if c was never seen.
     """
 
     def __init__(self, training: np.ndarray, vocab_size: int, order: int = ORDER) -> None:
@@ -56,7 +58,7 @@ class NGrams:
     def _keys(self, ids: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """A number for the k symbols before each of ids[k:], and one for these and the symbol itself.
 
-        Two different ones never share a number while V^(order+1) fits in 64 bits; beyond, hardly ever.
+        Numbers are unique if V^(order+1) fits in 64 bits, and almost always otherwise.
         """
         exact = self.vocab_size ** (self.order + 1) < 2**64
         multiplier = np.uint64(self.vocab_size if exact else ODD)
@@ -89,7 +91,7 @@ class NGrams:
 
 
 def _looked_up(keys: np.ndarray, wanted: np.ndarray, *values: np.ndarray) -> list[np.ndarray]:
-    """The values that belong to the wanted keys; 0 where there is no such key."""
+    """The values of the wanted keys; 0 for a missing key."""
     if not len(keys):
         return [np.zeros(len(wanted)) for _ in values]
     place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
@@ -98,7 +100,7 @@ def _looked_up(keys: np.ndarray, wanted: np.ndarray, *values: np.ndarray) -> lis
 
 
 def xz_loss(training: np.ndarray, ids: np.ndarray, vocab: Vocabulary) -> float:
-    """Nats a symbol by which the xz file of the training text grows when `ids` follow it."""
+    """Growth of the training text's xz file, in nats per symbol, when `ids` are appended to the text."""
     bits = 8 * (_xz_bytes(vocab, training, ids) - _xz_bytes(vocab, training))
     return bits * float(np.log(2)) / len(ids)
 
@@ -119,7 +121,7 @@ def _bytes(vocab: Vocabulary, ids: np.ndarray) -> Iterator[bytes]:
 
 
 def yardstick_of(training: np.ndarray, validation: np.ndarray, vocab_size: int) -> Yardstick:
-    """What simple models, fitted to a training text, make of a validation text of two symbols or more."""
+    """Losses on a validation text (at least two symbols) of simple models fitted to a training text."""
     training = np.asarray(spread_part(training, YARDSTICK_FIT))
     validation = np.asarray(spread_part(validation, YARDSTICK_SCORED))
     whole = NGrams(training, vocab_size)

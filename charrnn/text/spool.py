@@ -39,7 +39,7 @@ class Spool:
             ) from error
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """All numbers, in order, BLOCK at a time."""
+        """All numbers in order, BLOCK at a time."""
         self._file.seek(0)
         while block := self._file.read(BLOCK * self.dtype.itemsize):
             yield np.frombuffer(block, self.dtype)

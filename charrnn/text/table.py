@@ -25,11 +25,11 @@ class Row:
 def read_table(file: str, text_column: str | None = None, label_column: str | None = None) -> list[Row]:
     """The rows of a CSV file in UTF-8, or of stdin for "-".
 
-    text_column, label_column : names in the first row; None means "text" and "label" if they are there, and
-        otherwise the first column and the second, of a file without a header. A label_column of "" means
-        that there are no labels to read
+    text_column, label_column : names in the first row; None means "text" and "label" if the file has them, and
+        otherwise the first and second column of a file without a header. A label_column of "" means that no
+        labels are read
 
-    Raises DataError naming the line for what is no such table, UsageError for a column that is not there.
+    Raises DataError naming the line if the table is malformed, UsageError for a missing column.
     """
     name = "stdin" if file == "-" else file
     rows = _rows(file, name)

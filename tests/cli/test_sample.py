@@ -161,7 +161,7 @@ def test_escapes_in_a_stop_text(model: Model) -> None:
     assert run(*given, "--stop", r"\n").stdout == expected
     never = run(*given, "--stop", "@")
     assert never.stdout == sample(model, **settings)
-    assert "the stop text '@' can never come" in never.stderr
+    assert "the stop text '@' can never occur" in never.stderr
 
 
 @pytest.mark.parametrize(

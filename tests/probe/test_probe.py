@@ -147,7 +147,7 @@ def test_texts_that_were_fitted_on_are_not_measured_on() -> None:
     assert 0 < twice.held_out_texts < 12  # only where both copies were drawn
     assert f"measured on {twice.held_out_texts} different ones" in " ".join(report(twice))
     few = [text for text in texts[:2] for _ in range(10)]
-    with pytest.raises(DataError, match="Give texts that differ"):
+    with pytest.raises(DataError, match="Give more different texts"):
         fit(model, few, encoded(model, few), ["a"] * 10 + ["b"] * 10)
 
 

@@ -272,7 +272,7 @@ def test_a_stop_text_that_cannot_come_is_told() -> None:
     config = SamplingConfig(length=50, seed=4)
     assert Sampler(model, config, stop=["ab", "\n"]).notes == []
     never = Sampler(model, config, stop=["ab", "aX"])
-    assert never.notes == ["the stop text 'aX' can never come: the model lacks characters of it"]
+    assert never.notes == ["the stop text 'aX' can never occur: the model lacks some of its characters"]
     assert texts(never) == texts(Sampler(model, config, stop="ab"))
     skipping = replace(config, unknown="skip")
     assert Sampler(model, skipping, stop="X").notes == [never.notes[0].replace("aX", "X")]

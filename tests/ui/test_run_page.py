@@ -182,7 +182,7 @@ def test_a_short_text_is_read_from_its_first_character() -> None:
         [-np.log2(row[k]) for row, k in zip(p, model.vocab.encode("o it was."), strict=True)],
         rtol=1e-4,
     )
-    with pytest.raises(DataError, match="it takes two to predict one"):
+    with pytest.raises(DataError, match="evaluation needs at least 2"):
         surprises_of(model, "S")
 
 

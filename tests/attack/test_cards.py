@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.victims import TEXT, card_of, charrnn, run_folder, small_model
+from helpers.random_models import random_model
+from helpers.victims import TEXT, card_of, charrnn, run_folder
 
 from charrnn.errors import DataError
 from charrnn.model.model import load_model
@@ -25,7 +26,7 @@ def forged(folder: Path, **corpus: Any) -> Path:
     """The run's model with other words about its text in its card."""
     card = card_of(folder.with_suffix(".txt"))
     card["corpus"] |= corpus
-    small_model(TEXT, card).save(folder / "model.safetensors")
+    random_model(TEXT, card).save(folder / "model.safetensors")
     return folder
 
 

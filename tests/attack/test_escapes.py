@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
-from helpers.victims import TEXT, Outcome, card_of, charrnn, commands, run_folder, small_model
+from helpers.random_models import random_model
+from helpers.victims import TEXT, Outcome, card_of, charrnn, commands, run_folder
 
 from charrnn.model.model_file import read_metadata
 from charrnn.probe.probe import Probe
@@ -49,7 +50,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = run_folder(tmp_path / f"run{EVIL}", (TEXT + LINE) * 3)
     corpus = tmp_path / f"run{EVIL}.txt"
     card = evil(card_of(corpus)) | {"changes": [EVIL], "init_from": {"path": EVIL}, "versions": {EVIL: EVIL}}
-    small_model(corpus.read_text(encoding="utf-8"), card).save(folder / "model.safetensors")
+    random_model(corpus.read_text(encoding="utf-8"), card).save(folder / "model.safetensors")
     with open(folder / "samples.jsonl", "w") as file:
         file.write(json.dumps({"step": 1, "text": EVIL}) + "\n")
     rows = "".join(f'"{LINE.strip()} {"ab"[k % 2] * k}","{EVIL}{k % 2}"\n' for k in range(40))
@@ -131,7 +132,7 @@ def test_json_is_still_json_when_it_is_escaped() -> None:
 
 
 def test_a_pipe_gets_the_data_as_it_is(tmp_path: Path) -> None:
-    model = small_model(Vocabulary("char", ("\x1b", "\x9b")))
+    model = random_model(Vocabulary("char", ("\x1b", "\x9b")))
     model.save(tmp_path / "m.safetensors")
     told = charrnn("sample", "--model", tmp_path / "m.safetensors", "--length", 50, "--seed", 1)
     assert set(told.out) == {"\x1b", "\x9b"}

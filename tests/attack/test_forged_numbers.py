@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.victims import REPORTS, TEXT, card_of, charrnn, run_folder, small_model, write_lines
+from helpers.random_models import random_model
+from helpers.victims import REPORTS, TEXT, card_of, charrnn, run_folder, write_lines
 
 from charrnn.config import TrainConfig
 from charrnn.errors import UsageError
@@ -39,7 +40,7 @@ def test_cards(run: Path) -> None:
             parent[place[-1]] = number
             if not isinstance(forged["corpus"], dict) and place != ("corpus",):
                 continue
-            small_model(TEXT, forged).save(run / "model.safetensors")
+            random_model(TEXT, forged).save(run / "model.safetensors")
             told = charrnn("info", "--model", run)
             assert told.exit_code == 0, (place, number, told.err)
 
@@ -68,7 +69,7 @@ def test_numbers_that_are_none_of_json(run: Path, number: str) -> None:
 def test_splits_that_overflow(run: Path) -> None:
     card = card_of(run.with_suffix(".txt"))
     card["settings"]["val_fraction"] = -1e308
-    small_model(TEXT, card).save(run / "model.safetensors")
+    random_model(TEXT, card).save(run / "model.safetensors")
     told = charrnn("eval", run.with_suffix(".txt"), "--model", run)
     assert told.exit_code == 0
     assert "does not name its training text" in told.err

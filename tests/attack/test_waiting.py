@@ -9,7 +9,8 @@ from types import FrameType
 import numpy as np
 import pytest
 import safetensors.numpy
-from helpers.victims import charrnn, run_folder, small_model
+from helpers.random_models import random_model
+from helpers.victims import charrnn, run_folder
 
 from charrnn.cli import arguments
 from charrnn.files import reading
@@ -33,7 +34,7 @@ def stopped_when_it_hangs() -> Iterator[None]:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe")
-    small_model("abc").save("m.safetensors")
+    random_model("abc").save("m.safetensors")
     safetensors.numpy.save_file({"a": np.ones(3, np.float32)}, "net.safetensors")
     return tmp_path
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from helpers.random_models import random_model
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
@@ -36,13 +37,6 @@ SYMBOLS = "\n\x1b /[]abcdefgh"
 TEXT = "abc def\n\nbad cab\nh\nface [a] fad\nabc def\n" * 3 + "each"
 app = typer.Typer(rich_markup_mode=None)
 app.command()(command)
-
-
-def random_model(seed: int = 1, vocab: str | Vocabulary = SYMBOLS, training: Any = None) -> Model:
-    config = ModelConfig(hidden=8, layers=2)
-    rng = np.random.default_rng(seed)
-    shapes = torch_layout.shapes(config, len(vocab))
-    return Model(config, vocab, {n: rng.normal(0, 0.6, shape) for n, shape in shapes.items()}, training)
 
 
 def log_probabilities(model: Model, text: str) -> np.ndarray:
@@ -77,7 +71,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
         "sha256": hashlib.sha256(corpus.encode()).hexdigest(),
         "symbols": len(corpus),
     }
-    made = random_model(training={"corpus": about, "settings": settings})
+    made = random_model(SYMBOLS, training={"corpus": about, "settings": settings})
     made.save("m.safetensors")
     return made
 
@@ -123,7 +117,7 @@ def test_a_changed_corpus_gives_no_baselines(model: Model) -> None:
 
 
 def test_several_models_are_averaged(model: Model) -> None:
-    other = random_model(2)
+    other = random_model(SYMBOLS, seed=2)
     other.save("other.safetensors")
     result = run("text.txt", "--model", "m.safetensors", "--model", "other.safetensors", "--json")
     p = (np.exp(log_probabilities(model, TEXT)) + np.exp(log_probabilities(other, TEXT))) / 2
@@ -161,7 +155,7 @@ def test_long_lines_and_a_final_newline(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("charrnn.score.lines.STEPS", 3)
     monkeypatch.setattr("charrnn.score.lines.ROWS", 2)
     monkeypatch.setattr("charrnn.score.scoring.WINDOW", 17)
-    models = [random_model(1), random_model(2)]
+    models = [random_model(SYMBOLS, seed=1), random_model(SYMBOLS, seed=2)]
     text = "abcdefgh" * 4 + "\n\nab\n  \nbad cab\n\n"
     found = lines_of(models, text)
     assert [line.number for line in found] == [1, 3, 5]
@@ -173,7 +167,7 @@ def test_long_lines_and_a_final_newline(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_lines_without_newlines() -> None:
-    model = random_model(vocab="abc")
+    model = random_model("abc")
     (line,) = lines_of([model], "cab")
     assert line.total_nats == pytest.approx(-log_probabilities(model, "acab").sum())
     assert line.surprise is None
@@ -195,7 +189,7 @@ def test_a_text_of_blank_lines(model: Model) -> None:
 
 
 def test_guesses_at_the_worst_places() -> None:
-    model = random_model()
+    model = random_model(SYMBOLS)
     log_p = log_probabilities(model, TEXT)
     ids = model.vocab.encode(TEXT)
     worst = worst_places([model], ids, [-log_p[:40], -log_p[40:]], 3)
@@ -273,7 +267,7 @@ def test_highlight_of_bytes_and_the_command(model: Model) -> None:
 
 
 def test_probabilities_as_data(model: Model) -> None:
-    other = random_model(2)
+    other = random_model(SYMBOLS, seed=2)
     other.save("other.safetensors")
     text = "abc def\nc"
     Path("short.txt").write_text(text)
@@ -293,12 +287,12 @@ def test_probabilities_as_data(model: Model) -> None:
 
 
 def test_a_model_tells_how_probable_a_text_is() -> None:
-    model = random_model()
+    model = random_model(SYMBOLS)
     found = model.score("abc def", prime="bad ")
     expected = log_probabilities(model, "bad abc def")[3:]
     assert found.symbols_nats == pytest.approx(expected)
     assert found.log_probability_nats == pytest.approx(expected.sum())
-    for known in (model, random_model(vocab="xyz"), random_model(vocab=Vocabulary("byte", (9, 10, 200)))):
+    for known in (model, random_model("xyz"), random_model(Vocabulary("byte", (9, 10, 200)))):
         pairs = [known.vocab.symbols[k] for k in range(len(known.vocab))]
         texts = [bytes([a, b]) if isinstance(a, int) else a + b for a in pairs for b in pairs]
         assert sum(math.exp(known.score(text).log_probability_nats) for text in texts) == pytest.approx(1)
@@ -325,11 +319,11 @@ def test_a_text_is_read_as_the_text_of_the_model_was(model: Model) -> None:
         ({"encoding": "utf-16-le"}, "abc\nd".encode("utf-16-le"), ("--encoding", "utf-8")),
     ):
         Path("odd.txt").write_bytes(content)
-        random_model(training={"settings": settings}).save("odd.safetensors")
+        random_model(SYMBOLS, training={"settings": settings}).save("odd.safetensors")
         assert loss() == expected
         with pytest.raises(DataError):
             loss(*otherwise)
-        random_model().save("odd.safetensors")
+        random_model(SYMBOLS).save("odd.safetensors")
         with pytest.raises(
             DataError, match=next(iter(settings))
         ):  # and the option to name is one that it has
@@ -375,7 +369,7 @@ def test_errors(model: Model, args: list[str], error: type[CharRNNError], messag
 
 
 def test_the_api_takes_one_model_or_several() -> None:
-    model = random_model()
+    model = random_model(SYMBOLS)
     ids = model.vocab.encode(TEXT)
     assert evaluate(model, ids) == evaluate([model], ids)
     seen: list[int] = []
@@ -401,7 +395,7 @@ def test_the_validation_part_scores_as_training_said(tmp_path: Path, monkeypatch
 
 def test_memory_does_not_grow_with_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "WINDOW", 256)
-    model = random_model()
+    model = random_model(SYMBOLS)
     peaks = []
     for symbols in (1025, 1025, 4097):  # the first fills the buffers
         path = tmp_path / f"{symbols}"
@@ -416,7 +410,7 @@ def test_memory_does_not_grow_with_the_text(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize("form", ["eval --per-line", "eval --highlight", "inspect-cells --cell 0:1 --csv"])
 def test_a_stdout_that_is_not_utf8(model: Model, form: str) -> None:
-    random_model(vocab="".join(sorted(SYMBOLS + "❤😀é"))).save("wide.safetensors")
+    random_model("".join(sorted(SYMBOLS + "❤😀é"))).save("wide.safetensors")
     Path("wide.txt").write_text("abc ❤\nd😀\né\n", encoding="utf-8")
     command, *options = form.split()
     text = ["wide.txt"] if command == "eval" else ["--text", "wide.txt"]

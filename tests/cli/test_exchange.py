@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from helpers.random_models import random_model
 
 from charrnn.cli import app as app_module
-from charrnn.config import ModelConfig
 from charrnn.install.extras import how_to_install
-from charrnn.model import torch_layout
-from charrnn.model.model import Model, load_model
+from charrnn.model.model import load_model
 
 VOCAB = "\n abc"
 
@@ -28,12 +27,7 @@ class Done(NamedTuple):
 def charrnn(tmp_path, monkeypatch, capsys):
     """Runs the command line in this process, in a folder with a GRU in m.safetensors."""
     monkeypatch.chdir(tmp_path)
-    config = ModelConfig(cell="gru", layers=2, hidden=4)
-    rng = np.random.default_rng(8)
-    shapes = torch_layout.shapes(config, len(VOCAB))
-    Model(config, VOCAB, {n: rng.normal(size=s).astype(np.float32) for n, s in shapes.items()}).save(
-        "m.safetensors"
-    )
+    random_model(VOCAB, dtype=np.float32, cell="gru", hidden=4).save("m.safetensors")
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["charrnn", *arguments])

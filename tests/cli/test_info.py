@@ -10,14 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.patience import PATIENCE
+from helpers.random_models import random_model
 from rich.console import Console
 from typer.testing import CliRunner
 
 from charrnn.cli.app import app
-from charrnn.config import ModelConfig
 from charrnn.errors import ModelError
-from charrnn.model import torch_layout
-from charrnn.model.model import Model
 from charrnn.runs.card import read_info
 from charrnn.training import session
 from charrnn.ui.terminal.info import view
@@ -113,9 +111,7 @@ def test_without_a_model_named_it_takes_the_newest_and_says_which(
 
 
 def save_model(path: Path, training: dict) -> Path:
-    config = ModelConfig(cell="rnn", layers=1, hidden=2)
-    weights = {n: np.zeros(s, np.float32) for n, s in torch_layout.shapes(config, 2).items()}
-    Model(config, "ab", weights, training).save(path)
+    random_model("ab", training, dtype=np.float32, cell="rnn", layers=1, hidden=2).save(path)
     return path
 
 

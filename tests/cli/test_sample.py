@@ -7,15 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import typer
+from helpers.random_models import random_model
 from typer.testing import CliRunner, Result
 
 from charrnn.cli.sample import sample as command
-from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
-from charrnn.model import torch_layout
 from charrnn.model.model import Model
 from charrnn.sampling.beam import likeliest
 from charrnn.sampling.sampler import SampledText, Sampler, SamplingConfig, sample
@@ -26,19 +24,11 @@ app = typer.Typer(rich_markup_mode=None)
 app.command()(command)
 
 
-def random_model(seed: int = 1, vocab: str = SYMBOLS, training: Any = None) -> Model:
-    config = ModelConfig(hidden=8, layers=2)
-    rng = np.random.default_rng(seed)
-    shapes = torch_layout.shapes(config, len(vocab))
-    weights = {name: rng.normal(0, 1, shape) for name, shape in shapes.items()}
-    return Model(config, vocab, weights, training)
-
-
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
     """A model saved as the newest run of a folder that is now the current one."""
     monkeypatch.chdir(tmp_path)
-    made = random_model()
+    made = random_model(SYMBOLS)
     folder = Path("runs/tale-1")
     folder.mkdir(parents=True)
     made.save(folder / "model.safetensors")
@@ -117,7 +107,7 @@ def test_primes_from_a_file_and_from_stdin(model: Model) -> None:
 
 
 def test_stop_clamp_beam_and_ensemble(model: Model) -> None:
-    other = random_model(2)
+    other = random_model(SYMBOLS, seed=2)
     other.save("other.safetensors")
     settings = {"seed": 5, "length": 100}
     given = ("--seed", "5", "--length", "100")
@@ -140,7 +130,7 @@ def test_files_are_read_as_the_text_of_the_model_was(model: Model) -> None:
         ({"newlines": "lf"}, b"ab\r\ncd\r"),
         ({"encoding": "utf-16-le"}, "ab\ncd\n".encode("utf-16-le")),
     ):
-        random_model(training={"settings": settings}).save("m.safetensors")
+        random_model(SYMBOLS, training={"settings": settings}).save("m.safetensors")
         Path("start.txt").write_bytes(content)
         for name, stdin in (("@start.txt", None), ("-", content)):
             result = run("--model", "m.safetensors", "--prime", name, "--seed", "1", stdin=stdin)
@@ -212,7 +202,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(model: Model) -> None:
 
 
 def test_writing_together() -> None:
-    model = random_model()
+    model = random_model(SYMBOLS)
     sampler = Sampler(model, SamplingConfig(prime="ab", seed=4, length=10))
     went_on = sample(model, prime="ab", seed=4, length=10)
     third = sample(model, prime="ab" + went_on + "cab", seed=5, length=10)

@@ -9,7 +9,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers.exchanged import SHAPES, VOCAB, B, E, H, random_model, random_reading
+from helpers.exchanged import SHAPES, VOCAB, B, E, H, exchanged_model, random_reading
 
 from charrnn.exchange.keras import keras_weights, to_keras
 
@@ -60,7 +60,7 @@ def keras_logits(arrays, cell, nonlinearity, layers, ids, state):
 
 @pytest.mark.parametrize(("cell", "nonlinearity", "layers", "embedding"), SHAPES)
 def test_keras_equations_give_our_logits(cell, nonlinearity, layers, embedding):
-    model = random_model(cell, nonlinearity, layers, embedding)
+    model = exchanged_model(cell, nonlinearity, layers, embedding)
     ids, state = random_reading(model)
     expected, _ = model.logits(ids, state)
     arrays = dict(np.load(io.BytesIO(to_keras(model)), allow_pickle=False))
@@ -71,7 +71,9 @@ def test_keras_equations_give_our_logits(cell, nonlinearity, layers, embedding):
 
 def test_shapes_are_what_set_weights_takes():
     V = len(VOCAB)
-    shapes = {name: a.shape for name, a in keras_weights(random_model("gru", layers=2, embedding=E)).items()}
+    shapes = {
+        name: a.shape for name, a in keras_weights(exchanged_model("gru", layers=2, embedding=E)).items()
+    }
     assert shapes == {
         "embedding/embeddings": (V, E),
         "gru_0/kernel": (E, 3 * H),
@@ -83,13 +85,13 @@ def test_shapes_are_what_set_weights_takes():
         "head/kernel": (H, V),
         "head/bias": (V,),
     }
-    shapes = {name: a.shape for name, a in keras_weights(random_model("lstm")).items()}
+    shapes = {name: a.shape for name, a in keras_weights(exchanged_model("lstm")).items()}
     assert shapes["lstm_0/kernel"] == (V, 4 * H)
     assert shapes["lstm_0/bias"] == (4 * H,)
 
 
 def test_the_file_knows_its_vocabulary():
-    model = random_model("lstm")
+    model = exchanged_model("lstm")
     card = json.loads(str(np.load(io.BytesIO(to_keras(model)), allow_pickle=False)["charrnn"]))
     assert card["vocab"] == {"level": "char", "symbols": list(VOCAB)}
     assert card["config"]["cell"] == "lstm"

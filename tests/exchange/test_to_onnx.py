@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from helpers.exchanged import SHAPES, VOCAB, B, T, random_model, random_reading
+from helpers.exchanged import SHAPES, VOCAB, B, T, exchanged_model, random_reading
 
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.exchange import onnx as exchange
@@ -23,7 +23,7 @@ def session_of(content):
 
 @pytest.mark.parametrize(("cell", "nonlinearity", "layers", "embedding"), SHAPES)
 def test_a_whole_sequence(cell, nonlinearity, layers, embedding):
-    model = random_model(cell, nonlinearity, layers, embedding)
+    model = exchanged_model(cell, nonlinearity, layers, embedding)
     ids, state = random_reading(model)
     expected, expected_state = model.logits(ids, state)
     session = session_of(exchange.to_onnx(model, "sequence"))
@@ -37,7 +37,7 @@ def test_a_whole_sequence(cell, nonlinearity, layers, embedding):
 
 @pytest.mark.parametrize(("cell", "nonlinearity", "layers", "embedding"), SHAPES)
 def test_step_by_step(cell, nonlinearity, layers, embedding):
-    model = random_model(cell, nonlinearity, layers, embedding)
+    model = exchanged_model(cell, nonlinearity, layers, embedding)
     ids, state = random_reading(model)
     expected, expected_state = model.logits(ids, state)
     session = session_of(exchange.to_onnx(model, "step"))
@@ -49,7 +49,7 @@ def test_step_by_step(cell, nonlinearity, layers, embedding):
 
 
 def test_float64_becomes_float32():
-    model = random_model("lstm", layers=2, dtype=np.float64)
+    model = exchanged_model("lstm", layers=2, dtype=np.float64)
     ids, state = random_reading(model)
     expected, _ = model.logits(ids, state.astype(np.float64))
     logits, _ = session_of(exchange.to_onnx(model)).run(None, {"ids": ids, "state": state})
@@ -58,7 +58,7 @@ def test_float64_becomes_float32():
 
 
 def test_what_the_file_says_of_itself():
-    model = random_model("gru", embedding=4)
+    model = exchanged_model("gru", embedding=4)
     proto = onnx.load_from_string(exchange.to_onnx(model, "step"))
     onnx.checker.check_model(proto, full_check=True)
     assert [(o.domain, o.version) for o in proto.opset_import] == [("", 17)]
@@ -78,10 +78,10 @@ def test_what_the_file_says_of_itself():
 
 @pytest.mark.parametrize("graph", exchange.GRAPHS)
 def test_the_check_after_an_export_tells_another_model_apart(graph, monkeypatch):
-    model = random_model("gru", layers=2)
+    model = exchanged_model("gru", layers=2)
     content = exchange.checked_onnx(model, graph)
     assert exchange.largest_difference(content, model, graph)[0] < 1e-5
-    other = random_model("gru", layers=2)
+    other = exchanged_model("gru", layers=2)
     other.network.params["gru.bias_hn_l1"][0] += 0.5
     assert exchange.largest_difference(content, other, graph)[0] > 1e-3
     monkeypatch.setattr(exchange, "to_onnx", lambda *_: content)
@@ -94,12 +94,12 @@ def test_the_check_after_an_export_tells_another_model_apart(graph, monkeypatch)
 def test_a_model_too_large_for_the_format(monkeypatch):
     monkeypatch.setattr(exchange, "MAX_BYTES", 1000)
     with pytest.raises(UsageError, match=r"parameters; an ONNX file holds 250 at most.*--to torch"):
-        exchange.to_onnx(random_model("lstm"))
+        exchange.to_onnx(exchanged_model("lstm"))
 
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
 def test_without_the_extra(missing, monkeypatch):
-    model = random_model("rnn")
+    model = exchanged_model("rnn")
     content = exchange.to_onnx(model)
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(UsageError, match=re.escape(how_to_install("onnx"))):

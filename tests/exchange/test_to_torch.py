@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from helpers.exchanged import SHAPES, random_model, random_reading
+from helpers.exchanged import SHAPES, exchanged_model, random_reading
 
 from charrnn.exchange.torch import loading_lines
 
@@ -30,8 +30,8 @@ for lines, reading in zip(sys.argv[1::2], sys.argv[2::2]):
 
 @pytest.mark.slow
 def test_the_printed_lines_run_as_they_are(tmp_path):
-    models = [random_model(*shape) for shape in SHAPES]
-    models += [random_model("lstm", dtype=np.float64)]
+    models = [exchanged_model(*shape) for shape in SHAPES]
+    models += [exchanged_model("lstm", dtype=np.float64)]
     arguments = []
     for number, model in enumerate(models):
         path, lines, reading = (tmp_path / f"{number}'{end}" for end in (".safetensors", ".py", ".npz"))

@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from charrnn.config import ModelConfig
-from charrnn.model import torch_layout
-from charrnn.model.model import Model
+from helpers.random_models import random_model
 
 VOCAB = "\n !abcde"
 T, B, H, E = 9, 3, 5, 4
@@ -18,12 +16,10 @@ SHAPES = [
 ]
 
 
-def random_model(cell, nonlinearity="tanh", layers=1, embedding=0, dtype=np.float32):
-    """Every tensor random, both biases too."""
-    config = ModelConfig(cell=cell, nonlinearity=nonlinearity, layers=layers, hidden=H, embedding=embedding)
-    rng = np.random.default_rng(3)
-    shapes = torch_layout.shapes(config, len(VOCAB))
-    return Model(config, VOCAB, {n: rng.normal(0, 0.5, s).astype(dtype) for n, s in shapes.items()})
+def exchanged_model(cell, nonlinearity="tanh", layers=1, embedding=0, dtype=np.float32):
+    return random_model(
+        VOCAB, dtype=dtype, cell=cell, nonlinearity=nonlinearity, layers=layers, hidden=H, embedding=embedding
+    )
 
 
 def random_reading(model):

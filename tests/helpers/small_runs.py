@@ -13,7 +13,7 @@ from charrnn.training.plan import Plan
 from charrnn.training.result import TrainResult
 from charrnn.training.session import train
 
-WORDS = (
+WORDS = [
     "sea",
     "lay",
     "flat",
@@ -28,7 +28,7 @@ WORDS = (
     "even",
     "their",
     "dog",
-)
+]
 TIMES = {"seconds", "validation_seconds", "chars_per_second"}
 
 # 3 streams of 5 characters and a text of about 600: an epoch is some 35 steps.

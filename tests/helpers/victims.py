@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 
 from charrnn.cli.app import main
-from charrnn.config import ModelConfig, TrainConfig, as_dict
-from charrnn.model import torch_layout
-from charrnn.model.model import Model
+from charrnn.config import TrainConfig, as_dict
 from charrnn.text.corpus import read_corpus
-from charrnn.text.vocabulary import Vocabulary
+from helpers.random_models import random_model
 
 TEXT = "abc def\n\nbad cab\nh\nface [a] fad\nabc def\n" * 20
 
@@ -60,16 +58,6 @@ def charrnn(
             main()
     code = end.value.code
     return Outcome(code if isinstance(code, int) else 0 if code is None else 1, out.written(), err.written())
-
-
-def small_model(
-    vocab: str | Vocabulary, training: dict[str, Any] | None = None, seed: int = 1, hidden: int = 4
-) -> Model:
-    vocabulary = vocab if isinstance(vocab, Vocabulary) else Vocabulary.of(vocab)
-    config, rng = ModelConfig(hidden=hidden, layers=1), np.random.default_rng(seed)
-    shapes = torch_layout.shapes(config, len(vocabulary))
-    weights = {name: rng.normal(0, 0.6, shape).astype(np.float32) for name, shape in shapes.items()}
-    return Model(config, vocabulary, weights, training)
 
 
 def card_of(corpus: Path) -> dict[str, Any]:
@@ -122,7 +110,7 @@ def run_folder(folder: Path, text: str = TEXT, card: dict[str, Any] | None = Non
     corpus = folder.with_suffix(".txt")
     corpus.write_text(text, encoding="utf-8")
     folder.mkdir()
-    small_model(text, card_of(corpus) | (card or {})).save(folder / "model.safetensors")
+    random_model(text, card_of(corpus) | (card or {})).save(folder / "model.safetensors")
     write_lines(folder / "metrics.jsonl", REPORTS)
     write_lines(folder / "samples.jsonl", SAMPLES)
     return folder

@@ -3,21 +3,12 @@
 import numpy as np
 import pytest
 from helpers import handmade
+from helpers.random_models import random_model
 
-from charrnn.config import ModelConfig
 from charrnn.errors import DataError
 from charrnn.interpret import recording
 from charrnn.interpret.recording import GAP, WARM_UP, check_length, fresh_starts, halves, record
-from charrnn.model.model import Model
 from charrnn.text.vocabulary import Vocabulary
-
-
-def small_model(cell, layers=2, hidden=5, vocab=handmade.VOCAB, seed=1):
-    rng = np.random.default_rng(seed)
-    config = ModelConfig(cell=cell, layers=layers, hidden=hidden)
-    model = Model(config, vocab, zero_weights(config, vocab))
-    model.network.theta[:] = rng.normal(size=model.network.theta.shape) * 0.4
-    return model
 
 
 def zero_weights(config, vocab):
@@ -35,7 +26,7 @@ def plain_signals(model, text, which):
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 @pytest.mark.parametrize("which", ["cell", "hidden"])
 def test_a_short_text_is_one_pass_from_zero(cell, which):
-    model, text = small_model(cell), handmade.dialogue(700)
+    model, text = random_model(handmade.VOCAB, scale=0.4, hidden=5, cell=cell), handmade.dialogue(700)
     found = record(model, text, signal=which)
     np.testing.assert_allclose(found.signals, plain_signals(model, text, which), atol=1e-6)
     assert found.place(7) == (1, 2)
@@ -43,13 +34,13 @@ def test_a_short_text_is_one_pass_from_zero(cell, which):
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
 def test_segments_agree_with_one_pass_once_warm(cell):
-    model, text = small_model(cell), handmade.dialogue(6_543)
+    model, text = random_model(handmade.VOCAB, scale=0.4, hidden=5, cell=cell), handmade.dialogue(6_543)
     found = record(model, text)
     np.testing.assert_allclose(found.signals, plain_signals(model, text, "cell"), atol=2e-3)
 
 
 def test_every_place_is_recorded_once():
-    model, text = small_model("rnn"), handmade.dialogue(9_000)
+    model, text = random_model(handmade.VOCAB, scale=0.4, hidden=5, cell="rnn"), handmade.dialogue(9_000)
     ids = model.vocab.encode(text)
     count = np.zeros(len(ids), int)
     for places, recorded, _ in recording.read_side_by_side(model, ids, fresh_starts(text)):
@@ -82,7 +73,7 @@ def test_halves_leave_warm_up_and_gap_out():
 
 
 def test_bytes_are_recorded_where_characters_end():
-    model = small_model("gru", vocab=Vocabulary.all_bytes())
+    model = random_model(Vocabulary.all_bytes(), cell="gru")
     text = "naïve — “yes”\udcff\n" * 30
     found = record(model, text)
     ids = model.vocab.encode(text)
@@ -100,5 +91,5 @@ def test_texts_that_cannot_be_judged():
         check_length("a" * 1999)
     check_length("a" * 2000)
     with pytest.raises(DataError, match="does not know"):
-        record(small_model("rnn"), "é" * 3000)
-    assert record(small_model("rnn"), "").signals.shape == (10, 0)
+        record(random_model(handmade.VOCAB, scale=0.4, hidden=5, cell="rnn"), "é" * 3000)
+    assert record(random_model(handmade.VOCAB, scale=0.4, hidden=5, cell="rnn"), "").signals.shape == (10, 0)

@@ -5,14 +5,12 @@ import io
 import numpy as np
 import pytest
 from helpers import handmade
+from helpers.random_models import random_model
 from rich.console import Console
 
-from charrnn.config import ModelConfig
 from charrnn.errors import DataError, UsageError
 from charrnn.interpret.recording import WARM_UP
 from charrnn.interpret.saturation import GateSaturation, gate_saturation
-from charrnn.model import torch_layout
-from charrnn.model.model import Model
 from charrnn.ui.terminal.gates import gates_view
 from charrnn.ui.terminal.glyphs import ASCII
 
@@ -51,16 +49,9 @@ def gates_one_by_one(model, text):
     return {key: np.array(values) for key, values in seen.items()}
 
 
-def random_model(cell):
-    rng = np.random.default_rng(4)
-    config = ModelConfig(cell=cell, layers=2, hidden=6)
-    shapes = torch_layout.shapes(config, len(handmade.VOCAB))
-    return Model(config, handmade.VOCAB, {n: rng.normal(0, 2, shape) for n, shape in shapes.items()})
-
-
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_saturation_equals_direct_counting(cell):
-    model, text = random_model(cell), handmade.dialogue(1_500)
+    model, text = random_model(handmade.VOCAB, scale=1, cell=cell), handmade.dialogue(1_500)
     expected = gates_one_by_one(model, text)
     found = gate_saturation(model, text)
     assert [(one.layer, one.gate) for one in found] == list(expected)
@@ -89,7 +80,7 @@ def test_what_has_no_gates_or_no_text():
     with pytest.raises(UsageError, match="rnn cells has no gates"):
         gate_saturation(handmade.model_of("rnn", handmade.random_weights("rnn")), "a" * 500)
     with pytest.raises(DataError, match="200 symbols"):
-        gate_saturation(random_model("gru"), "a" * 200)
+        gate_saturation(random_model(handmade.VOCAB, cell="gru"), "a" * 200)
 
 
 def shown(gates, width=80, **options):

@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.random_models import random_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from charrnn.cli.app import app
-from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, DataError, UsageError
-from charrnn.model import torch_layout
 from charrnn.model.model import Model
 from charrnn.novelty.copies import NGRAMS, TrainingText
 from charrnn.novelty.places import Place
@@ -26,13 +25,6 @@ from charrnn.text.vocabulary import Vocabulary
 from charrnn.ui.terminal import novelty as view
 
 SYMBOLS = "\n\x1b [ab"
-
-
-def random_model(vocab: str | Vocabulary = SYMBOLS, training: Any = None, scale: float = 0.3) -> Model:
-    config = ModelConfig(hidden=4, layers=1)
-    rng = np.random.default_rng(1)
-    shapes = torch_layout.shapes(config, len(vocab))
-    return Model(config, vocab, {n: rng.normal(0, scale, shape) for n, shape in shapes.items()}, training)
 
 
 def card(file: Path, content: bytes) -> dict[str, Any]:
@@ -67,7 +59,7 @@ def corpus(cache: None) -> str:
 
 @pytest.fixture
 def model(corpus: str) -> Model:
-    made = random_model(training=card(Path("corpus.txt"), corpus.encode()))
+    made = random_model(SYMBOLS, card(Path("corpus.txt"), corpus.encode()))
     made.save("m.safetensors")
     return made
 

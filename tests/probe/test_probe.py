@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.random_models import random_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
@@ -16,7 +17,6 @@ from charrnn.cli.app import app
 from charrnn.config import ModelConfig
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
 from charrnn.install.extras import how_to_install
-from charrnn.model import torch_layout
 from charrnn.model.model import Model
 from charrnn.model.model_file import read_metadata
 from charrnn.probe.probe import (
@@ -38,16 +38,9 @@ SYMBOLS = "\n abcdexy"
 H, LATCH = 8, 5
 
 
-def random_model(cell: str = "rnn", layers: int = 1, scale: float = 0.5, vocab: str = SYMBOLS) -> Model:
-    config = ModelConfig(cell=cell, layers=layers, hidden=H)
-    rng = np.random.default_rng(1)
-    shapes = torch_layout.shapes(config, len(vocab))
-    return Model(config, vocab, {n: rng.normal(0, scale, shape) for n, shape in shapes.items()})
-
-
 def latch_model() -> Model:
     """Cell 5 is high after an x and low after a y, however long ago; all else forgets within a few symbols."""
-    weights = random_model().weights
+    weights = random_model(SYMBOLS, cell="rnn", layers=1).weights
     weights["rnn.weight_hh_l0"][...] *= 0.3
     weights["rnn.weight_hh_l0"][LATCH] = weights["rnn.weight_hh_l0"][:, LATCH] = 0
     weights["rnn.weight_hh_l0"][LATCH, LATCH] = 2
@@ -77,7 +70,7 @@ def encoded(model: Model, texts: list[str]) -> list[np.ndarray]:
 
 @pytest.mark.parametrize(("cell", "layers"), [("lstm", 2), ("gru", 1), ("rnn", 1)])
 def test_side_by_side_is_one_by_one(cell: str, layers: int) -> None:
-    model = random_model(cell, layers)
+    model = random_model(SYMBOLS, cell=cell, layers=layers)
     rng = np.random.default_rng(2)
     lengths = [1, 2, 30, 31, 32, 33, 62, 63, 64, 65, 200, *rng.integers(1, 90, 70)]
     texts = ["".join(rng.choice(list(SYMBOLS), length)) for length in lengths]
@@ -268,7 +261,7 @@ def test_where_the_model_of_a_probe_is_looked_for(model: Model) -> None:
     assert isinstance(missing, ModelError)
     assert "--model" in str(missing)
     assert run(*given, "--model", "other.safetensors", stdin="x\n").exit_code == 0
-    random_model().save("m.safetensors")
+    random_model(SYMBOLS, cell="rnn", layers=1).save("m.safetensors")
     another = run(*given, stdin="x\n").exception
     assert isinstance(another, ModelError)
     assert "another model" in str(another)

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.random_models import random_model
 
-from charrnn.config import ModelConfig
-from charrnn.model import torch_layout
-from charrnn.model.model import Model
 from charrnn.score import lines as line_scores
 from charrnn.score.lines import RECORD, LineScores, score_lines
 
@@ -89,10 +87,7 @@ def test_memory_does_not_grow_with_the_text(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("charrnn.text.spool.IN_MEMORY", 1024)
     monkeypatch.setattr("charrnn.text.spool.BLOCK", 64)
     monkeypatch.setattr(line_scores, "RANKED", 32)
-    config = ModelConfig(hidden=4, layers=1)
-    rng = np.random.default_rng(1)
-    shapes = torch_layout.shapes(config, 3)
-    model = Model(config, "\nab", {n: rng.normal(0, 0.6, shape) for n, shape in shapes.items()})
+    model, rng = random_model("\nab", hidden=4, layers=1), np.random.default_rng(1)
     peaks = []
     for lines in (300, 1200, 300, 1200):  # the first two fill the buffers
         path = tmp_path / f"{lines}"

@@ -12,8 +12,8 @@ import time
 
 import numpy as np
 
-from charrnn.interpret.baselines import probe_score
 from charrnn.interpret.chance import chance
+from charrnn.interpret.comparisons import probe_score
 from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.scores import score_cells
 

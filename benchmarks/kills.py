@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from helpers.small_runs import outcome, write_text
 
 import charrnn.cli.app
-import charrnn.ui.terminal.training
+import charrnn.ui.terminal.training_view
 from charrnn.errors import ModelError
 from charrnn.files.writing import TEMPORARY
 from charrnn.model.model import load_model

@@ -39,8 +39,8 @@ def weights(hidden: int) -> dict[str, np.ndarray]:
 def charrnn_rate(hidden: int, seconds: float, texts: int) -> float:
     from charrnn.config import ModelConfig
     from charrnn.model.model import Model
-    from charrnn.sampling.config import SamplingConfig
     from charrnn.sampling.sampler import Sampler
+    from charrnn.sampling.sampling_config import SamplingConfig
 
     symbols = "".join(map(chr, range(32, 32 + VOCAB)))
     model = Model(ModelConfig(cell="lstm", layers=2, hidden=hidden), symbols, weights(hidden))

@@ -47,7 +47,7 @@ def train(*args: "Any", progress: bool = False, **kwargs: "Any") -> "Any":
 
     if not progress:
         return session.train(*args, **kwargs)
-    from charrnn.ui.terminal.training import training_view
+    from charrnn.ui.terminal.training_view import training_view
 
     with training_view(quiet=False) as shown:
         return session.train(*args, **{**kwargs, "observers": [shown, *kwargs.get("observers", ())]})

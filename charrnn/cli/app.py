@@ -24,7 +24,7 @@ from charrnn.cli.train import train
 from charrnn.cli.tune import tune
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.install.version import __version__
-from charrnn.ui.terminal.text import put, say
+from charrnn.ui.terminal.output import put, say
 
 app = App(
     name="charrnn",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from charrnn.errors import DataError, UsageError
 from charrnn.files.reading import check_file
-from charrnn.ui.terminal.text import say
+from charrnn.ui.terminal.output import say
 
 if TYPE_CHECKING:
     from charrnn.model.model import Model

@@ -7,7 +7,7 @@ import typer
 
 from charrnn.cli.options import JsonOption
 from charrnn.errors import UsageError
-from charrnn.ui.terminal.text import json_text, put
+from charrnn.ui.terminal.output import json_text, put
 
 
 def corpus(

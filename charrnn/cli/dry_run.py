@@ -4,15 +4,15 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from charrnn.ui.terminal.text import json_text, put, say
+from charrnn.ui.terminal.output import json_text, put, say
 
 
 def dry_run(corpus: Sequence[str], as_json: bool, quiet: bool, **settings: Any) -> None:
     """Print what the run would be."""
     from charrnn.training.dry_run import dry_run as measure
-    from charrnn.ui.terminal.card import stdout_console
-    from charrnn.ui.terminal.dry_run import view
-    from charrnn.ui.terminal.training import training_view
+    from charrnn.ui.terminal.card_view import stdout_console
+    from charrnn.ui.terminal.dry_run_view import view
+    from charrnn.ui.terminal.training_view import training_view
 
     if not quiet:
         say("measuring a few seconds of training")

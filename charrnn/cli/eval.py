@@ -8,7 +8,7 @@ import typer
 from charrnn.cli.models import ModelsOption, open_models
 from charrnn.cli.options import JsonOption
 from charrnn.errors import DataError, UsageError
-from charrnn.ui.terminal.text import json_text, put, say
+from charrnn.ui.terminal.output import json_text, put, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -132,7 +132,7 @@ def evaluate(
 def _show_lines(models: list["Model"], ids: "np.ndarray", order: str, as_json: bool) -> None:
     from charrnn.score.lines import RANKED, score_lines
     from charrnn.ui.terminal.console import Console
-    from charrnn.ui.terminal.lines import HEADER, row
+    from charrnn.ui.terminal.lines_view import HEADER, row
     from charrnn.ui.terminal.progress import progress_bar
 
     vocab = models[0].vocab

@@ -8,7 +8,7 @@ import typer
 
 from charrnn.cli.options import JsonOption, ModelOption
 from charrnn.errors import UsageError
-from charrnn.ui.terminal.text import json_text, put, say
+from charrnn.ui.terminal.output import json_text, put, say
 
 
 def export(
@@ -58,7 +58,7 @@ def export(
     told = {"model": str(file), "to": to}
 
     if to == "torch":
-        from charrnn.exchange.torch import loading_lines
+        from charrnn.exchange.to_torch import loading_lines
 
         lines = loading_lines(loaded.config, len(loaded.vocab), loaded.network.theta.dtype.name, file)
         put(json_text(told | {"code": lines}) if as_json else lines, end="\n" if as_json else "")
@@ -66,11 +66,11 @@ def export(
 
     assert out is not None
     if to == "keras":
-        from charrnn.exchange.keras import to_keras
+        from charrnn.exchange.to_keras import to_keras
 
         files = {out: to_keras(loaded)}
     else:
-        from charrnn.exchange.onnx import GRAPHS, checked_onnx
+        from charrnn.exchange.to_onnx import GRAPHS, checked_onnx
 
         if graph == "both":
             files = {

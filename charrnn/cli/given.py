@@ -7,7 +7,7 @@ import typer
 
 from charrnn.cli.origin import origin
 from charrnn.errors import UsageError
-from charrnn.ui.terminal.text import say
+from charrnn.ui.terminal.output import say
 
 
 def of_a_resume(ctx: typer.Context, given: dict[str, Any], limits: Collection[str]) -> dict[str, Any]:

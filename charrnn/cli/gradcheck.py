@@ -7,7 +7,7 @@ import typer
 from charrnn.cli.given import refuse
 from charrnn.cli.options import JsonOption, with_settings
 from charrnn.config import ModelConfig
-from charrnn.ui.terminal.text import json_text, put
+from charrnn.ui.terminal.output import json_text, put
 
 
 @with_settings(Network=ModelConfig)
@@ -47,13 +47,13 @@ def gradcheck(
     import numpy as np
 
     from charrnn.engines.threads import blas_threads
-    from charrnn.interpret.gradient_check import check_network, made_up_network
+    from charrnn.interpret.tensor_checks import check_network, made_up_network
     from charrnn.model.model import load_model
     from charrnn.nn.network import Network
     from charrnn.runs.folder import find_model
-    from charrnn.ui.terminal import gradcheck as ui
-    from charrnn.ui.terminal.card import stdout_console
-    from charrnn.ui.terminal.training import architecture
+    from charrnn.ui.terminal import gradcheck_view as ui
+    from charrnn.ui.terminal.card_view import stdout_console
+    from charrnn.ui.terminal.training_view import architecture
 
     given = {name: value for name, value in settings.items() if value is not None}
     rng = np.random.default_rng(seed)

@@ -6,7 +6,7 @@ import typer
 
 from charrnn.cli.given import refuse
 from charrnn.cli.options import JsonOption
-from charrnn.ui.terminal.text import json_text, put
+from charrnn.ui.terminal.output import json_text, put
 
 
 def gradient_flow(
@@ -51,13 +51,13 @@ def gradient_flow(
       charrnn gradient-flow --model runs/harbour-20250101-120000
       charrnn gradient-flow --text corpora/harbour.txt --json
     """
-    from charrnn.interpret import gradient_flow as flow
+    from charrnn.interpret import network_flow as flow
     from charrnn.interpret.texts import held_out_text, text_of
     from charrnn.model.model import load_model
     from charrnn.runs.folder import find_model
     from charrnn.text.corpus import read_corpus
-    from charrnn.ui.terminal import gradient_flow as ui
-    from charrnn.ui.terminal.card import stdout_console
+    from charrnn.ui.terminal import gradient_flow_view as ui
+    from charrnn.ui.terminal.card_view import stdout_console
 
     if model is not None:
         refuse(ctx, ("cell", "layers", "hidden"), "cannot be combined with --model, whose network is fixed")

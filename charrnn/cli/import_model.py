@@ -9,7 +9,7 @@ import typer
 from charrnn.cli.options import JsonOption
 from charrnn.config import CELLS, LEVELS, NONLINEARITIES, as_dict
 from charrnn.errors import UsageError
-from charrnn.ui.terminal.text import json_text, put, say
+from charrnn.ui.terminal.output import json_text, put, say
 
 
 def import_model(
@@ -54,8 +54,8 @@ def import_model(
       charrnn import net.safetensors --vocab @corpora/harbour.txt --out net-charrnn.safetensors
       charrnn import bytes.safetensors --level byte --out bytes-charrnn.safetensors
     """
+    from charrnn.exchange.from_torch import from_torch_file
     from charrnn.exchange.symbols import read_symbols
-    from charrnn.exchange.torch_import import from_torch_file
 
     if (vocab is None) == (level == "char"):
         raise UsageError("--level char needs --vocab, the characters of the ids; --level byte has none")

@@ -1,7 +1,7 @@
 """charrnn info: what is known of a model, and how its loss fell."""
 
 from charrnn.cli.options import JsonOption, ModelOption
-from charrnn.ui.terminal.text import json_text, put, say
+from charrnn.ui.terminal.output import json_text, put, say
 
 
 def info(model: ModelOption = None, as_json: JsonOption = False) -> None:
@@ -17,8 +17,8 @@ def info(model: ModelOption = None, as_json: JsonOption = False) -> None:
     """
     from charrnn.runs.card import read_info
     from charrnn.runs.folder import find_model
-    from charrnn.ui.terminal import info as ui
-    from charrnn.ui.terminal.card import stdout_console
+    from charrnn.ui.terminal import info_view as ui
+    from charrnn.ui.terminal.card_view import stdout_console
 
     file = find_model(model)
     if model is None:

@@ -11,13 +11,13 @@ import typer
 from charrnn.cli.models import open_models
 from charrnn.cli.options import JsonOption, ModelOption
 from charrnn.errors import UsageError
-from charrnn.ui.terminal.text import json_text, put, say
+from charrnn.ui.terminal.output import json_text, put, say
 
 if TYPE_CHECKING:
     from charrnn.interpret.labels import Concept
     from charrnn.model.model import Model
     from charrnn.ui.terminal.console import Console
-    from charrnn.ui.terminal.findings import Look
+    from charrnn.ui.terminal.findings_view import Look
 
 Style = Literal["auto", "colour", "bars", "digits"]
 
@@ -83,8 +83,8 @@ def inspect_cells(
     """
     from charrnn.interpret import texts
     from charrnn.interpret.user_concepts import parse_concepts
-    from charrnn.ui.html.findings import check_target
-    from charrnn.ui.terminal import findings as view
+    from charrnn.ui.html.findings_page import check_target
+    from charrnn.ui.terminal import findings_view as view
 
     if as_json + as_csv > 1 or (as_csv and gates) or (cell and gates):
         raise UsageError("--json cannot be combined with --csv, nor --gates with --cell or --csv")
@@ -119,13 +119,13 @@ class _Output:
 
     @cached_property
     def console(self) -> "Console":
-        from charrnn.ui.terminal.findings import console_for
+        from charrnn.ui.terminal.findings_view import console_for
 
         return console_for(self.style)
 
     @property
     def look(self) -> "Look":
-        from charrnn.ui.terminal.findings import Look
+        from charrnn.ui.terminal.findings_view import Look
 
         return Look.of(self.console, self.style)
 
@@ -136,8 +136,8 @@ def _one_cell(
     """Show one cell's value at each character."""
     from charrnn.interpret import passages
     from charrnn.text.table import csv_text
-    from charrnn.ui.html.findings import write_cell
-    from charrnn.ui.terminal.findings import single_cell
+    from charrnn.ui.html.findings_page import write_cell
+    from charrnn.ui.terminal.findings_view import single_cell
 
     layer, index = passages.parse_cell(cell, model)
     if out.html is not None:
@@ -158,7 +158,7 @@ def _one_cell(
 def _gates(out: _Output, path: Path, model: "Model", text: str) -> None:
     """Show how often the gates are saturated."""
     from charrnn.interpret.saturation import gate_saturation
-    from charrnn.ui.terminal.gates import gates_view
+    from charrnn.ui.terminal.saturation_view import gates_view
 
     found = gate_saturation(model, text)
     if out.form == "json":
@@ -179,8 +179,8 @@ def _findings(
     """Find the cells that follow the concepts, and show them."""
     from charrnn.interpret.findings import inspect_cells
     from charrnn.interpret.passages import of_findings
-    from charrnn.ui.html.findings import write_findings
-    from charrnn.ui.terminal import findings as view
+    from charrnn.ui.html.findings_page import write_findings
+    from charrnn.ui.terminal import findings_view as view
 
     talk = view.console_for(stderr=True)
     found = inspect_cells(model, text, concepts, top=top, causal=causal)

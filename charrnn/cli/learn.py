@@ -29,7 +29,7 @@ def learn(
     from charrnn.engines.threads import blas_threads
     from charrnn.learn.chapter import chapters
     from charrnn.ui.lesson.screens import Lesson
-    from charrnn.ui.terminal.card import stdout_console
+    from charrnn.ui.terminal.card_view import stdout_console
 
     course = chapters()
     if chapter is not None and not 1 <= chapter <= len(course):

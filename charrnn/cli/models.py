@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from charrnn.ui.terminal.text import say
+from charrnn.ui.terminal.output import say
 
 if TYPE_CHECKING:
     from charrnn.model.model import Model

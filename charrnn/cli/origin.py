@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from charrnn.errors import UsageError
-from charrnn.ui.terminal.text import say
+from charrnn.ui.terminal.output import say
 
 PREFIX = "CHARRNN_"
 OTHERS = {"CHARRNN_CACHE", "CHARRNN_DEBUG"}  # variables that stand for no option of a command

@@ -10,7 +10,7 @@ import typer
 
 from charrnn.cli.options import JsonOption, ModelOption
 from charrnn.errors import UsageError
-from charrnn.ui.terminal.text import json_text, put, say
+from charrnn.ui.terminal.output import json_text, put, say
 
 Unknown = Literal["error", "skip", "nearest"]
 
@@ -73,8 +73,8 @@ def probe(
     from charrnn.probe import probe as probes
     from charrnn.runs.folder import find_model
     from charrnn.text.table import read_table
-    from charrnn.ui.terminal.probe import predictions, report
-    from charrnn.ui.terminal.text import writer
+    from charrnn.ui.terminal.output import writer
+    from charrnn.ui.terminal.probe_view import predictions, report
 
     if features is not None:
         if labels is None or predict is not None or probe_file is not None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from charrnn.ui.terminal.text import say
+from charrnn.ui.terminal.output import say
 
 STAGES = {
     "evaluation": "scoring the text",
@@ -45,7 +45,7 @@ def report(
     from charrnn.interpret.run_report import gather
     from charrnn.model.model import load_model
     from charrnn.runs.folder import MODEL, RunFolder, find_model
-    from charrnn.ui.html.run import check_target, write_run
+    from charrnn.ui.html.run_page import check_target, write_run
 
     check_target(html)
     folder = RunFolder.newest(holding=MODEL) if run is None else RunFolder.find(run)

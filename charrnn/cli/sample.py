@@ -11,8 +11,8 @@ from charrnn.cli.arguments import prime_of, stop_of, temperatures
 from charrnn.cli.models import ModelsOption, open_models
 from charrnn.cli.options import JsonOption, with_settings
 from charrnn.errors import UsageError
-from charrnn.sampling.config import NOVELTY_MIN, DrawingConfig, SamplingConfig
-from charrnn.ui.terminal.text import json_text, put, say
+from charrnn.sampling.sampling_config import NOVELTY_MIN, DrawingConfig, SamplingConfig
+from charrnn.ui.terminal.output import json_text, put, say
 
 if TYPE_CHECKING:
     from charrnn.model.model import Model
@@ -80,7 +80,7 @@ def sample(
       charrnn sample --length 2000 --novelty
     """
     from charrnn.ui.terminal.interactive import converse
-    from charrnn.ui.terminal.text import writer
+    from charrnn.ui.terminal.output import writer
 
     one_text = {"several temperatures": "," in temp, "--count": (settings["count"] or 1) > 1}
     if interactive:
@@ -106,7 +106,7 @@ def sample(
         name = str(files[0]) if len(files) == 1 else [str(file) for file in files]
         put(json_text({"samples": _as_json(texts, copied, training), "model": name}))
     elif training:
-        from charrnn.ui.terminal.novelty import show
+        from charrnn.ui.terminal.novelty_view import show
         from charrnn.ui.terminal.samples import headers
 
         show(headers(texts), copied, training.held_out_ngrams, novelty_min, sys.stdout)

@@ -7,7 +7,7 @@ import typer
 from charrnn.cli.origin import Origin, origin
 from charrnn.config import DEFAULT_EPOCHS, PRESETS, as_dict, configs
 from charrnn.errors import UsageError
-from charrnn.ui.terminal.text import json_text, put
+from charrnn.ui.terminal.output import json_text, put
 
 
 def show_config(

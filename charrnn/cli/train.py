@@ -13,7 +13,7 @@ from charrnn.cli.options import JsonOption, with_settings
 from charrnn.cli.show_config import show_config as settings_of
 from charrnn.config import PRESETS, ModelConfig, TrainConfig
 from charrnn.errors import UsageError
-from charrnn.ui.terminal.text import json_text, put, say
+from charrnn.ui.terminal.output import json_text, put, say
 
 
 @with_settings(Model=ModelConfig, Training=TrainConfig)
@@ -77,7 +77,7 @@ def train(
     from charrnn.training import session
     from charrnn.training.plan import LIMITS
     from charrnn.training.tensorboard import tensorboard
-    from charrnn.ui.terminal.training import training_view
+    from charrnn.ui.terminal.training_view import training_view
 
     if resume:
         settings = of_a_resume(ctx, {"preset": preset, "init_from": init_from, **settings}, LIMITS)

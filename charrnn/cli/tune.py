@@ -8,8 +8,8 @@ import typer
 
 from charrnn.cli.given import of_a_resume
 from charrnn.cli.options import JsonOption, with_settings
-from charrnn.tune.config import TuneConfig
-from charrnn.ui.terminal.text import json_text, put, say
+from charrnn.tune.tune_config import TuneConfig
+from charrnn.ui.terminal.output import json_text, put, say
 
 
 @with_settings(Search=TuneConfig)
@@ -47,10 +47,10 @@ def tune(
       charrnn tune --resume --out search --trials 6
       charrnn train corpora/harbour.txt --config search/best.toml --max-steps 100
     """
-    from charrnn.tune.folder import LIMITS
+    from charrnn.tune.search_folder import LIMITS
     from charrnn.tune.space import DEFAULT
     from charrnn.tune.study import tune as search
-    from charrnn.ui.terminal.tune import tune_listener
+    from charrnn.ui.terminal.tune_view import tune_listener
 
     if show_space:
         put(DEFAULT.read_text(encoding="utf-8"), end="")

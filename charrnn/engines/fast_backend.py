@@ -13,7 +13,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.engines import fast_update as update
 from charrnn.engines.backend import NumpyBackend
 from charrnn.fast.compiler import Program, instruction_set, zeros
-from charrnn.fast.network import FastNetwork, Threads, shares
+from charrnn.fast.fast_network import FastNetwork, Threads, shares
 from charrnn.fast.shard import Shard, programs_by_streams
 from charrnn.nn.buffers import flat, whole
 from charrnn.nn.clipping import gradient_norm

@@ -20,9 +20,9 @@ import numpy as np
 
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import UsageError
-from charrnn.interpret.baselines import character_table, probe_score
 from charrnn.interpret.cause import CausalTest, causal_test
 from charrnn.interpret.chance import Chance, chance
+from charrnn.interpret.comparisons import character_table, probe_score
 from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.labels import Concept, Kind, Label, examples, runs
 from charrnn.interpret.recording import Recording, check_length, record

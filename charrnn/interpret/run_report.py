@@ -10,7 +10,7 @@ import numpy as np
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import CharRNNError, DataError
 from charrnn.interpret.findings import MOST_CHARACTERS, Inspection, inspect_cells
-from charrnn.interpret.gradient_flow import NetworkFlow, of_model
+from charrnn.interpret.network_flow import NetworkFlow, of_model
 from charrnn.interpret.passages import Passage, of_findings
 from charrnn.interpret.recording import encode
 from charrnn.interpret.saturation import SIGMOIDS, GateSaturation, gate_saturation

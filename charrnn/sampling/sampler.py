@@ -26,7 +26,7 @@ from charrnn.errors import DataError, ModelError, UsageError
 from charrnn.model.model import Model
 from charrnn.nn.loss import log_softmax
 from charrnn.nn.network import Clamp
-from charrnn.sampling.config import REPETITION_WINDOW, SamplingConfig
+from charrnn.sampling.sampling_config import REPETITION_WINDOW, SamplingConfig
 from charrnn.sampling.stepper import Stepper
 from charrnn.text.unknown import encode
 from charrnn.text.vocabulary import Decoder, Vocabulary, silent_symbol

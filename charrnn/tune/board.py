@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from charrnn.tune.config import TuneConfig
+from charrnn.tune.tune_config import TuneConfig
 
 
 @dataclass

@@ -33,11 +33,11 @@ from charrnn.install.extras import require
 from charrnn.runs.folder import RunFolder, to_toml
 from charrnn.training.bounds import corpus_card
 from charrnn.training.plan import named, plan_new
-from charrnn.tune import folder as files
+from charrnn.tune import search_folder as files
 from charrnn.tune.board import Board, Listener, Trial, TuneResult
-from charrnn.tune.config import TuneConfig
 from charrnn.tune.space import Choice, Dimension, Space, parse_space, read_space
 from charrnn.tune.trial import RUNGS, Failed, Job, Measured, work
+from charrnn.tune.tune_config import TuneConfig
 
 COARSE = 0.5  # the share of the budget that coarse-to-fine spends anywhere in the space
 ATTEMPTS = 50  # draws before the space, or the neighbourhood of the best, counts as tried out

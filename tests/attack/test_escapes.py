@@ -16,7 +16,7 @@ from helpers.victims import TEXT, Outcome, card_of, charrnn, commands, run_folde
 from charrnn.model.model_file import read_metadata
 from charrnn.probe.probe import Probe
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.ui.terminal.text import json_text
+from charrnn.ui.terminal.output import json_text
 
 PACKAGE = Path(__file__).parents[2] / "charrnn"
 ESC, CSI, RIGHT_TO_LEFT, DELETE = "\x1b", "\x9b", "\u202e", "\x7f"
@@ -141,7 +141,7 @@ def test_a_pipe_gets_the_data_as_it_is(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------
 # One way to the terminal
 
-SPEAKS = {"ui/terminal/text.py", "ui/terminal/console.py"}
+SPEAKS = {"ui/terminal/output.py", "ui/terminal/console.py"}
 ECHOES = {
     "typer.echo",
     "typer.secho",

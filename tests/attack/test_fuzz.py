@@ -25,7 +25,7 @@ from helpers.victims import REPORTS, SAMPLES, TEXT, card_of, run_folder
 from charrnn.config import TrainConfig, as_dict
 from charrnn.engines.ranks import ALONE
 from charrnn.errors import CharRNNError, DataError, ModelError
-from charrnn.exchange.torch_import import from_torch_file
+from charrnn.exchange.from_torch import from_torch_file
 from charrnn.model import model_file
 from charrnn.model.model import load_model
 from charrnn.nn.network import Network
@@ -39,9 +39,9 @@ from charrnn.text.corpus import read_corpus
 from charrnn.text.sources import claimed, is_stream
 from charrnn.text.table import read_table
 from charrnn.training.plan import restarted, unheard
-from charrnn.tune import folder as searches
-from charrnn.tune.config import TuneConfig
+from charrnn.tune import search_folder as searches
 from charrnn.tune.space import DEFAULT, parse_space
+from charrnn.tune.tune_config import TuneConfig
 
 SECONDS = 5  # of this process, for one case
 MOST_BYTES = 500_000_000  # that this process may grow by

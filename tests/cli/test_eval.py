@@ -30,7 +30,7 @@ from charrnn.score.evaluation import Evaluation, Surprise, evaluate, predictions
 from charrnn.score.lines import Line, score_lines
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.session import train
-from charrnn.ui.terminal import lines as table
+from charrnn.ui.terminal import lines_view as table
 from charrnn.ui.terminal import surprise
 
 SYMBOLS = "\n\x1b /[]abcdefgh"

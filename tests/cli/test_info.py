@@ -18,7 +18,7 @@ from charrnn.cli.app import app
 from charrnn.errors import ModelError
 from charrnn.runs.card import read_info
 from charrnn.training import session
-from charrnn.ui.terminal.info import view
+from charrnn.ui.terminal.info_view import view
 
 COMMAND = ["charrnn", "train", "[red]text[/red].txt", "--lr", "0.2"]
 

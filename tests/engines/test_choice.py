@@ -21,7 +21,7 @@ from charrnn.install.extras import how_to_install
 from charrnn.runs.folder import RunFolder
 from charrnn.training import session
 from charrnn.training.session import train
-from charrnn.ui.terminal.training import describe
+from charrnn.ui.terminal.training_view import describe
 
 installed = pytest.mark.skipif(not importlib.util.find_spec("llvmlite"), reason="llvmlite is not installed")
 

@@ -16,7 +16,7 @@ from charrnn.config import ModelConfig
 from charrnn.engines import threads
 from charrnn.engines.threads import VARIABLES, blas_threads, choose_shards, given_threads
 from charrnn.interpret.excerpt import read_excerpt
-from charrnn.interpret.gradient_flow import of_fresh, of_model
+from charrnn.interpret.network_flow import of_fresh, of_model
 from charrnn.interpret.passages import top_guesses
 from charrnn.interpret.recording import record
 from charrnn.interpret.run_report import surprises_of

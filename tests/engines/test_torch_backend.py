@@ -21,7 +21,7 @@ from charrnn.text.batches import Streams
 from charrnn.training import session
 from charrnn.training.dry_run import dry_run
 from charrnn.training.session import train
-from charrnn.ui.terminal.training import describe
+from charrnn.ui.terminal.training_view import describe
 
 torch = pytest.importorskip("torch")
 torch_backend = pytest.importorskip("charrnn.engines.torch_backend")

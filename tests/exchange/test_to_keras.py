@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers.exchanged import SHAPES, VOCAB, B, E, H, exchanged_model, random_reading
 
-from charrnn.exchange.keras import keras_weights, to_keras
+from charrnn.exchange.to_keras import keras_weights, to_keras
 
 
 def sigmoid(x):

@@ -9,7 +9,7 @@ import pytest
 from helpers.exchanged import SHAPES, VOCAB, B, T, exchanged_model, random_reading
 
 from charrnn.errors import CharRNNError, UsageError
-from charrnn.exchange import onnx as exchange
+from charrnn.exchange import to_onnx as exchange
 from charrnn.install.extras import how_to_install
 from charrnn.text.vocabulary import Vocabulary
 

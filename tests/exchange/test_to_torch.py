@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers.exchanged import SHAPES, exchanged_model, random_reading
 
-from charrnn.exchange.torch import loading_lines
+from charrnn.exchange.to_torch import loading_lines
 
 pytest.importorskip("torch")
 

@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from charrnn.config import ModelConfig
-from charrnn.fast.network import FEWEST_STREAMS, STEPS, FastNetwork, Threads
+from charrnn.fast.fast_network import FEWEST_STREAMS, STEPS, FastNetwork, Threads
 from charrnn.nn.gradcheck import relative_error
 from charrnn.nn.network import Network
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from charrnn.errors import DataError, UsageError
 from charrnn.interpret.recording import WARM_UP
 from charrnn.interpret.saturation import GateSaturation, gate_saturation
-from charrnn.ui.terminal.gates import gates_view
 from charrnn.ui.terminal.glyphs import ASCII
+from charrnn.ui.terminal.saturation_view import gates_view
 
 
 def sigmoid(x):

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn.interpret import baselines
-from charrnn.interpret.baselines import character_table, probe_score
+from charrnn.interpret import comparisons
 from charrnn.interpret.chance import Chance, chance, smooth_length
+from charrnn.interpret.comparisons import character_table, probe_score
 from charrnn.interpret.labels import Label
 from charrnn.interpret.scores import (
     STEADY,
@@ -387,7 +387,7 @@ def test_probe_equals_least_squares_with_a_penalty(monkeypatch):
     rng = np.random.default_rng(11)
     signals, on = rng.normal(size=(5, 600)), rng.random(600) < 0.4
     half = slice(0, 300), slice(300, 600)
-    monkeypatch.setattr(baselines, "RIDGES", (0.2,))
+    monkeypatch.setattr(comparisons, "RIDGES", (0.2,))
     x = signals[:, half[0]].T
     z = (x - x.mean(0)) / x.std(0)
     y = on[half[0]] - on[half[0]].mean()

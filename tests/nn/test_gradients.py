@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers.chunks import CELLS, make_chunk, make_network
 
-from charrnn.interpret.gradient_check import check_tensors
+from charrnn.interpret.tensor_checks import check_tensors
 from charrnn.nn.gradcheck import numeric_gradient, relative_error
 from charrnn.nn.loss import cross_entropy_gradient
 

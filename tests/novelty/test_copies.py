@@ -22,7 +22,7 @@ from charrnn.novelty.copies import NGRAMS, TrainingText
 from charrnn.novelty.places import Place
 from charrnn.sampling.sampler import sample
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.ui.terminal import novelty as view
+from charrnn.ui.terminal import novelty_view as view
 
 SYMBOLS = "\n\x1b [ab"
 

@@ -30,7 +30,7 @@ from charrnn.probe.probe import (
     fit_linear,
     load_probe,
 )
-from charrnn.ui.terminal.probe import report
+from charrnn.ui.terminal.probe_view import report
 
 pytest.importorskip("sklearn")
 

@@ -13,9 +13,9 @@ from rich.console import Console
 from charrnn.interpret.cause import CausalTest
 from charrnn.interpret.findings import Finding, Inspection, Refusal
 from charrnn.interpret.passages import Passage
-from charrnn.ui.terminal import findings as view
+from charrnn.ui.terminal import findings_view as view
 from charrnn.ui.terminal.colours import BLUES, ORANGES, luminance, step_of, step_style
-from charrnn.ui.terminal.findings import (
+from charrnn.ui.terminal.findings_view import (
     Look,
     legend,
     passage_view,

@@ -9,11 +9,11 @@ from rich.console import Console
 
 from charrnn.config import ModelConfig
 from charrnn.interpret.flow import Flow
-from charrnn.interpret.gradient_check import TensorCheck
-from charrnn.interpret.gradient_flow import Clipping, NetworkFlow, of_fresh
-from charrnn.ui.terminal import gradcheck
+from charrnn.interpret.network_flow import Clipping, NetworkFlow, of_fresh
+from charrnn.interpret.tensor_checks import TensorCheck
+from charrnn.ui.terminal import gradcheck_view
 from charrnn.ui.terminal.glyphs import ASCII, UNICODE
-from charrnn.ui.terminal.gradient_flow import clipping_in_words, title_of, view
+from charrnn.ui.terminal.gradient_flow_view import clipping_in_words, title_of, view
 from charrnn.ui.terminal.letters import STAND_INS, spelled
 from charrnn.ui.terminal.log_chart import Line, log_chart
 
@@ -154,7 +154,7 @@ def test_what_failed_is_named_and_what_rounding_did_is_told():
     ]
     assert [check.passed for check in checks] == [True, True, False]
     console = console_of(100)
-    text = printed(gradcheck.view("[b]title[/b]", checks, console), console)
+    text = printed(gradcheck_view.view("[b]title[/b]", checks, console), console)
     assert "[b]title[/b]" in text
     assert "FAILED: bad." in text
     lines = {line.split()[0]: line.rstrip() for line in text.splitlines() if line.strip()}
@@ -162,14 +162,14 @@ def test_what_failed_is_named_and_what_rounding_did_is_told():
     assert lines["tiny"].endswith("✓ pass, to rounding")
     assert "100 of 400" in lines["tiny"]
     assert lines["bad"].endswith("✗ FAIL")
-    assert gradcheck.as_json(ModelConfig(), 9, checks)["passed"] is False
+    assert gradcheck_view.as_json(ModelConfig(), 9, checks)["passed"] is False
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_a_narrow_table_has_every_verdict_whole(encoding):
     console = console_of(40, encoding)
     checks = [TensorCheck("gru.weight_ih_l0", (18, 12), 100, 1.0, 3.2e-9, 0.0)]
-    text = printed(gradcheck.view("title", checks, console), console)
+    text = printed(gradcheck_view.view("title", checks, console), console)
     mark = "✓ pass" if encoding == "utf-8" else "pass"
     assert f"gru.weight_ih_l0  3.2e-09  {mark}" in text
 

@@ -18,13 +18,13 @@ from typer.testing import CliRunner
 
 from charrnn.cli.app import app
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
-from charrnn.interpret.gradient_flow import of_model
+from charrnn.interpret.network_flow import of_model
 from charrnn.interpret.run_report import LEAD, SHOWN, RunReport, gather, surprises_of
 from charrnn.interpret.texts import held_out_text
 from charrnn.model.model import Model, load_model
 from charrnn.runs.folder import RunFolder
 from charrnn.training.session import train
-from charrnn.ui.html import run as page_of_run
+from charrnn.ui.html import run_page as page_of_run
 from charrnn.ui.html.page import MOST_BYTES
 
 HOSTILE = (

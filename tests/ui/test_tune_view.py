@@ -10,8 +10,8 @@ pytest.importorskip("optuna")
 from rich.console import Console
 
 from charrnn.tune.board import Board, Trial, TuneResult
-from charrnn.tune.config import TuneConfig
-from charrnn.ui.terminal.tune import PlainView, leaderboard, summary
+from charrnn.tune.tune_config import TuneConfig
+from charrnn.ui.terminal.tune_view import PlainView, leaderboard, summary
 
 TRIALS = [
     Trial(0, "done", {"cell": "gru", "lr": 0.0123456, "batch_size": 8}, 1.91234, 9, 900, 60.0),

@@ -24,7 +24,7 @@ from charrnn.learn.unrolling import Unrolling
 from charrnn.learn.vanishing import Vanishing
 from charrnn.ui.terminal.colours import step_of, step_style
 from charrnn.ui.terminal.console import Console
-from charrnn.ui.terminal.findings import Look
+from charrnn.ui.terminal.findings_view import Look
 from charrnn.ui.terminal.glyphs import ASCII
 from charrnn.ui.terminal.letters import spelled
 from charrnn.ui.terminal.log_chart import Line, log_chart

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import rich.console
 from rich.segment import Segment
 
-from charrnn.ui.terminal.text import escape
+from charrnn.ui.terminal.output import escape
 
 
 class Console(rich.console.Console):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError
 from charrnn.sampling.sampler import Sampler, next_distribution, reader
-from charrnn.ui.terminal.text import escaped
+from charrnn.ui.terminal.output import escaped
 
 CHOICES = 9
 

@@ -6,7 +6,7 @@ files, is `plain`: its punctuation has stand-ins. Formulas and the lesson are `s
 
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.glyphs import has_unicode
-from charrnn.ui.terminal.text import escape
+from charrnn.ui.terminal.output import escape
 
 _PUNCTUATION = "× x     – -     … ...   → ->    · -"
 _LETTERS = """

@@ -13,7 +13,7 @@ from charrnn.score.evaluation import Surprise
 from charrnn.text.vocabulary import Vocabulary, silent_symbol
 from charrnn.ui.terminal.colours import SURPRISE
 from charrnn.ui.terminal.console import Console
-from charrnn.ui.terminal.text import escape, escaped
+from charrnn.ui.terminal.output import escape, escaped
 
 LEAST = SURPRISE[0][0]
 DIGITS = "0123456789"  # without colour: whole bits below each character, + from 10

@@ -6,7 +6,7 @@ import pytest
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import DataError
 from charrnn.interpret.flow import state_gradients
-from charrnn.interpret.gradient_flow import PLACES, WARM_UP, Clipping, clipping, of_fresh, of_model, over_text
+from charrnn.interpret.network_flow import PLACES, WARM_UP, Clipping, clipping, of_fresh, of_model, over_text
 from charrnn.model.model import Model
 from charrnn.nn.init import initialise
 from charrnn.nn.network import Network

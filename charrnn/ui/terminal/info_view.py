@@ -12,13 +12,13 @@ from charrnn.config import TrainConfig, as_dict
 from charrnn.runs.card import Info, at
 from charrnn.runs.records import curve_loss
 from charrnn.runs.verdict import Verdict
-from charrnn.ui.terminal.card import card
+from charrnn.ui.terminal.card_view import card
 from charrnn.ui.terminal.colours import BEST, TRAIN, VALIDATION
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.glyphs import glyphs_of
 from charrnn.ui.terminal.letters import plain
 from charrnn.ui.terminal.loss_chart import loss_chart
-from charrnn.ui.terminal.training import architecture, duration, losses
+from charrnn.ui.terminal.training_view import architecture, duration, losses
 
 CHART_ROWS = 12, 20  # at least and at most
 NUMBER = (int, float)

@@ -27,7 +27,7 @@ from charrnn.interpret.findings import Finding, Inspection, inspect_cells
 from charrnn.interpret.recording import record
 from charrnn.model.model import Model
 from charrnn.text.vocabulary import Vocabulary
-from charrnn.ui.html import findings as report
+from charrnn.ui.html import findings_page as report
 from charrnn.ui.html.page import (
     LEVELS,
     MISSING,

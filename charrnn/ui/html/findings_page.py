@@ -26,9 +26,9 @@ from charrnn.ui.html.page import (
     symbol_text,
     write_page,
 )
-from charrnn.ui.terminal.findings import explain
-from charrnn.ui.terminal.gates import ROLES
-from charrnn.ui.terminal.info import rows
+from charrnn.ui.terminal.findings_view import explain
+from charrnn.ui.terminal.info_view import rows
+from charrnn.ui.terminal.saturation_view import ROLES
 
 __all__ = ["check_target", "write_cell", "write_findings"]
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from charrnn.probe.probe import ProbeResult, Share
 from charrnn.text.table import Row
+from charrnn.ui.terminal.output import json_text
 from charrnn.ui.terminal.tables import lines
-from charrnn.ui.terminal.text import json_text
 
 
 def report(result: ProbeResult) -> Iterator[str]:

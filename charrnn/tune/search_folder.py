@@ -11,7 +11,7 @@ from charrnn.files.reading import MOST_SETTINGS, read_file
 from charrnn.files.writing import atomic_write
 from charrnn.runs.folder import MOST_CONFIG, RunFolder
 from charrnn.text.sources import claimed
-from charrnn.tune.config import TuneConfig
+from charrnn.tune.tune_config import TuneConfig
 
 ROOT = "tuning"
 STORAGE, STUDY, SPACE, BEST, TRIALS = "study.db", "study.toml", "space.toml", "best.toml", "trials"

@@ -6,14 +6,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from charrnn.interpret.gradient_flow import Clipping, NetworkFlow
+from charrnn.interpret.network_flow import Clipping, NetworkFlow
 from charrnn.ui.terminal import tables
-from charrnn.ui.terminal.card import card
+from charrnn.ui.terminal.card_view import card
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.glyphs import glyphs_of
 from charrnn.ui.terminal.letters import spelled
 from charrnn.ui.terminal.log_chart import MARKS, Line, log_chart
-from charrnn.ui.terminal.training import architecture
+from charrnn.ui.terminal.training_view import architecture
 
 WIDEST = 100
 CHART_ROWS = 10, 18  # at least and at most

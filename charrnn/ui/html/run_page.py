@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.interpret.findings import Inspection
-from charrnn.interpret.gradient_flow import NetworkFlow
+from charrnn.interpret.network_flow import NetworkFlow
 from charrnn.interpret.passages import Passage
 from charrnn.interpret.run_report import RunReport, Surprises
 from charrnn.interpret.saturation import LEFT, RIGHT, GateSaturation
@@ -17,11 +17,11 @@ from charrnn.runs.card import settings
 from charrnn.runs.verdict import validations
 from charrnn.score.evaluation import Evaluation
 from charrnn.ui.html.page import build_page, check_target, packed, quantised, symbol_text, write_page
-from charrnn.ui.terminal.findings import explain
-from charrnn.ui.terminal.gates import ROLES
-from charrnn.ui.terminal.gradient_flow import clipping_in_words
-from charrnn.ui.terminal.info import rows
-from charrnn.ui.terminal.training import architecture, duration
+from charrnn.ui.terminal.findings_view import explain
+from charrnn.ui.terminal.gradient_flow_view import clipping_in_words
+from charrnn.ui.terminal.info_view import rows
+from charrnn.ui.terminal.saturation_view import ROLES
+from charrnn.ui.terminal.training_view import architecture, duration
 
 __all__ = ["check_target", "write_run"]
 

@@ -5,7 +5,7 @@ import math
 from rich.cells import cell_len, set_cell_size
 
 from charrnn.score.lines import Line
-from charrnn.ui.terminal.text import escape
+from charrnn.ui.terminal.output import escape
 
 COLUMNS = "{:>8}  {:>8}  {:>7}  {:>9}  {}"
 HEADER = COLUMNS.format("surprise", "line", "chars", "bits/char", "text")

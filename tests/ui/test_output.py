@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from charrnn.ui.terminal.text import escape, writer
+from charrnn.ui.terminal.output import escape, writer
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from charrnn.tune.board import Board, Listener, Trial, TuneResult
 from charrnn.tune.trial import RUNGS
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.letters import plain
-from charrnn.ui.terminal.training import duration
+from charrnn.ui.terminal.training_view import duration
 
 SHOWN = 15  # trials on the leaderboard
 STYLES = {"done": "green", "running": "cyan", "failed": "red"}

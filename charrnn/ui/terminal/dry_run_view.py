@@ -7,10 +7,10 @@ from rich.console import Group
 from rich.text import Text
 
 from charrnn.training.dry_run import DryRun
-from charrnn.ui.terminal.card import card
+from charrnn.ui.terminal.card_view import card
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.letters import plain
-from charrnn.ui.terminal.training import architecture, duration
+from charrnn.ui.terminal.training_view import architecture, duration
 
 
 def view(run: DryRun, console: Console) -> Group:

@@ -29,8 +29,8 @@ from charrnn.text.corpus import Corpus
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.plan import Plan
 from charrnn.training.result import TrainResult
-from charrnn.ui.terminal import training
-from charrnn.ui.terminal.training import LiveView, PlainView, Silent, duration, losses
+from charrnn.ui.terminal import training_view
+from charrnn.ui.terminal.training_view import LiveView, PlainView, Silent, duration, losses
 
 VOCABULARY = Vocabulary("char", tuple(sorted("\n\x1b" + "".join(map(chr, range(32, 95))))))
 SAMPLE = "[bold]a[/bold] [/nothing] b\x1b[31mred\x07 über 海\n" + "long " * 60
@@ -126,7 +126,7 @@ def live_view(terminal: Terminal, sample: str = SAMPLE) -> LiveView:
 def test_plain_lines_are_these(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal(width=40, terminal=False)
     view = PlainView(terminal.console)
-    monkeypatch.setattr(training, "why", lambda config: "the extra is [here]")
+    monkeypatch.setattr(training_view, "why", lambda config: "the extra is [here]")
     view.begin(*about(threads=2, resumed_at=277))
     view.note("the text is short: [3] streams [/x]")
     view.report(report(554, 2.0), False)
@@ -201,7 +201,7 @@ def test_quiet_tells_notes_alone() -> None:
 @pytest.mark.parametrize("reason", ["epochs", "max_steps", "max_minutes", "patience"])
 def test_each_end_has_its_words(reason: str) -> None:
     result = TrainResult(**{**vars(RESULT), "stopped_because": reason, "val_loss_nats": None})
-    first = training.summary(result).splitlines()[0]
+    first = training_view.summary(result).splitlines()[0]
     assert first.endswith(" after 5,554 steps, 1:02:05, 54,321 characters/s")
     assert len(first) > len(" after 5,554 steps, 1:02:05, 54,321 characters/s") + 5
 
@@ -295,7 +295,7 @@ def test_before_the_first_step_nothing_is_made_up() -> None:
 
 def test_reading_a_large_text_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr(training.time, "perf_counter", lambda: now)
+    monkeypatch.setattr(training_view.time, "perf_counter", lambda: now)
     terminal = Terminal(60)
     with Live(console=terminal.console, auto_refresh=False, transient=True) as live:
         view = LiveView(terminal.console, live)
@@ -328,7 +328,7 @@ def test_the_time_left_is_that_of_this_run() -> None:
 def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     for quiet, kind in ((False, PlainView), (True, Silent)):
-        with training.training_view(quiet=quiet) as view:
+        with training_view.training_view(quiet=quiet) as view:
             assert type(view) is kind
 
 
@@ -364,7 +364,7 @@ def test_a_run_on_a_terminal(tmp_path: Path, variables: dict[str, str]) -> None:
 def test_the_bar_of_reading_vanishes(tmp_path: Path, more: list[str]) -> None:
     """Also when the text turns out to be none; then the one message is all that is left."""
     (tmp_path / "text.txt").write_bytes(b"text " * 200_000 + b"\0")
-    eager = "from charrnn.ui.terminal import training\ntraining.TICK_SECONDS = 0"
+    eager = "from charrnn.ui.terminal import training_view\ntraining.TICK_SECONDS = 0"
     raw = on_terminal(["train", "text.txt", "--threads", "1", *more], tmp_path, {}, eager, 3)
     assert b"reading the text" in raw
     screen = pyte.Screen(80, 40)

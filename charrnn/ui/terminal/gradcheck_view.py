@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from charrnn.config import ModelConfig, as_dict
-from charrnn.interpret.gradient_check import LIMIT, TensorCheck
+from charrnn.interpret.tensor_checks import LIMIT, TensorCheck
 from charrnn.nn.gradcheck import EPSILON
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.glyphs import has_unicode

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from charrnn.errors import DataError, ModelError
+from charrnn.exchange.from_torch import from_torch_file, read_shapes
 from charrnn.exchange.symbols import read_symbols
-from charrnn.exchange.torch_import import from_torch_file, read_shapes
 from charrnn.model.model import load_model
 
 VOCAB = list("helo wrd")  # h e l o ' ' w r d: not in ascending order

@@ -70,31 +70,33 @@ def squote(text: str) -> Marked:
     blank = ends_paragraph(text)
     opened, doubt = -1, False  # doubt: the last mark may have been an apostrophe
     for t, ch in enumerate(text):
-        if ch == "\n" and blank[t]:
+        if ch == "'":
+            opened, doubt = _after_mark(text, t, opened, doubt)
+        elif blank[t]:
             if opened >= 0:
                 sure[opened:t] = bytes(t - opened)
             opened, doubt = -1, False
-        elif ch == "'":
-            before, after = text[t - 1 : t], text[t + 1 : t + 2]
-            may_open = (
-                (not before or before.isspace() or before in '([{—-"“')
-                and after != ""
-                and not after.isspace()
-            )
-            may_close = before != "" and not before.isspace() and not after.isalnum()
-            if may_close and (opened >= 0 or doubt or not may_open):
-                # dogs' may end a quotation or be a plural's apostrophe
-                doubt = (opened >= 0 or doubt) and before in "sS" and (not after or after.isspace())
-                opened = -1
-            elif may_open:
-                elided = _ELIDED.match(text, t + 1, t + 9) is not None
-                if opened < 0 or doubt:
-                    opened, doubt = (t if opened < 0 or not elided else opened), elided
         inside[t] = opened >= 0
-        sure[t] = sure[t] and not doubt
+        sure[t] = not doubt
     if opened >= 0:
         sure[opened:] = bytes(n - opened)
     return np.frombuffer(inside, np.uint8), np.frombuffer(sure, np.uint8)
+
+
+def _after_mark(text: str, t: int, opened: int, doubt: bool) -> tuple[int, bool]:
+    """Where a single quotation is open since (-1: it is not) and whether that is in doubt, after the ' at ``t``."""
+    before, after = text[t - 1 : t], text[t + 1 : t + 2]
+    starts_word = after != "" and not after.isspace()
+    may_open = starts_word and (not before or before.isspace() or before in '([{—-"“')
+    may_close = before != "" and not before.isspace() and not after.isalnum()
+    within = opened >= 0 or doubt
+    if may_close and (within or not may_open):
+        # dogs' may end a quotation or be a plural's apostrophe
+        return -1, within and before in "sS" and not starts_word
+    if may_open and (opened < 0 or doubt):
+        elided = _ELIDED.match(text, t + 1, t + 9) is not None
+        return (opened if elided and opened >= 0 else t), elided
+    return opened, doubt
 
 
 def string(text: str) -> Marked:

@@ -14,6 +14,27 @@ _PYTHON_LINE = re.compile(
 )
 _C_LINE = re.compile(r"#\s*(?:include|define|if|ifdef|ifndef|endif|else|undef|pragma)\b|//|/\*|\*/")
 
+# A string or comment, as far as it reaches. Possessive repeats (*+) keep nothing to go back to: memory stays bounded.
+_TOKEN = {
+    "python": re.compile(
+        r"""
+        (?P<quote> (?P<triple> \"{3} | '{3} ) | ["'] )
+            (?: (?! (?P=quote) ) (?(triple) [^\\] | [^\\\n] ) | \\.? )*+  (?P<closed> (?P=quote) )?
+        | \# [^\n]*
+        """,
+        re.X | re.S,
+    ),
+    "c": re.compile(
+        r"""
+        (?: (?P<quote> ["'] ) (?: (?! (?P=quote) ) [^\\\n] | \\.? )*+
+            | /\* (?: (?! \*/ ) . )*+ )
+            (?P<closed> (?(quote) (?P=quote) | \*/ ) )?
+        | // (?: [^\\\n] | \\\n? )*+
+        """,
+        re.X | re.S,
+    ),
+}
+
 
 def guess_language(text: str) -> Language:
     """Which rules a text asks for, by the share of its lines that only code would have.
@@ -50,52 +71,26 @@ def scan(text: str, language: Language | None = None) -> tuple[np.ndarray, np.nd
     certain : ndarray of shape (N,), bool
     """
     language = language or guess_language(text)
-    n = len(text)
-    states, certain = np.full(n, CODE, np.uint8), np.ones(n, bool)
-    if language == "prose":
-        return states, certain
-    python = language == "python"
-    state, opened, delimiter, t = CODE, 0, "", 0
-    while t < n:
-        ch, step = text[t], 1
-        if state == CODE:
-            opened = t
-            if ch in "\"'":
-                state, delimiter = STRING, ch
-                if python and text.startswith(ch, t + 1):
-                    states[t], certain[t + 1] = STRING, False
-                    if text.startswith(ch, t + 2):
-                        delimiter, step = ch * 3, 3
-                    else:
-                        state, step = CODE, 2
-            elif python and ch == "#":
-                state = LINE_COMMENT
-            elif not python and text.startswith(("//", "/*"), t):
-                state, step = (LINE_COMMENT if text[t + 1] == "/" else BLOCK_COMMENT), 2
-        elif state == STRING:
-            if ch == "\\":
-                step = 2
-                states[t : t + 1] = STRING
-            elif text.startswith(delimiter, t):
-                step = len(delimiter)
-                states[t : t + step] = STRING
-                state = CODE
-            elif ch == "\n" and len(delimiter) == 1:
-                state = CODE
-                certain[opened:t] = False
-        elif state == LINE_COMMENT:
-            if not python and text.startswith("\\\n", t):
-                step = 2
-                states[t] = LINE_COMMENT
-            elif ch == "\n":
-                state = CODE
-        elif text.startswith("*/", t):
-            step = 2
-            states[t] = BLOCK_COMMENT
-            state = CODE
-        t += step
-        if t <= n:
-            states[t - 1] = state
-    if state in (STRING, BLOCK_COMMENT):
-        certain[opened:] = False
+    states, certain = np.full(len(text), CODE, np.uint8), np.ones(len(text), bool)
+    for token in _TOKEN[language].finditer(text) if language != "prose" else ():
+        begin, end = token.span()
+        first, state = _state_of(token[0])
+        states[begin + first : end] = state
+        if state == LINE_COMMENT:
+            continue
+        if token["closed"]:
+            states[end - 1] = CODE
+        else:
+            certain[begin:end] = False
+        if language == "python" and token[0][1:2] == token[0][0]:
+            states[begin + 1], certain[begin + 1] = CODE, False
     return states, certain
+
+
+def _state_of(token: str) -> tuple[int, int]:
+    """At which character of a string or comment its inside begins, and the state there."""
+    if token[0] in "\"'":
+        return 0, STRING
+    if token[0] == "#":
+        return 0, LINE_COMMENT
+    return 1, LINE_COMMENT if token[1] == "/" else BLOCK_COMMENT

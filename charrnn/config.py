@@ -29,8 +29,8 @@ DEFAULT_LR = {"adagrad": 0.1, "sgd": 0.1, "momentum": 0.01, "nesterov": 0.01, "r
 DEFAULT_EPOCHS = 10.0
 
 
-LARGEST = 2**63 - 1  # the largest whole number in files and in numpy
-LONGEST = 1e9  # epochs, minutes or seconds; more is a mistake, and products with it could overflow
+LARGEST_INT = 2**63 - 1  # the largest whole number in files and in numpy
+LONGEST_TIME = 1e9  # epochs, minutes or seconds; more is a mistake, and products with it could overflow
 
 
 def option(
@@ -54,7 +54,7 @@ def option(
 
 def shortened(value: int) -> str:
     """A whole number for a message; one with too many digits is described instead."""
-    return str(value) if abs(value) <= LARGEST else f"{'-' * (value < 0)}a number of more than 18 digits"
+    return str(value) if abs(value) <= LARGEST_INT else f"{'-' * (value < 0)}a number of more than 18 digits"
 
 
 def has_type(value: object, wanted: Any) -> bool:
@@ -85,8 +85,8 @@ def check_value(f: Field[Any], value: object, name: str) -> None:
         return
     if isinstance(value, float) and not math.isfinite(value):
         raise UsageError(f"{name} is {value}; it must be a finite number")
-    if abs(value) > LARGEST and isinstance(value, int):
-        raise UsageError(f"{name} is {shortened(value)}; it must be at most {LARGEST}")
+    if abs(value) > LARGEST_INT and isinstance(value, int):
+        raise UsageError(f"{name} is {shortened(value)}; it must be at most {LARGEST_INT}")
     if rule["at_least"] is not None and value < rule["at_least"]:
         raise UsageError(f"{name} is {value}; it must be at least {rule['at_least']}")
     if rule["above"] is not None and value <= rule["above"]:
@@ -132,7 +132,7 @@ class TrainConfig:
         at_most=1,
     )
     decay_every: float = option(
-        2.0, "Epochs between drops of the learning rate (schedule step).", above=0, at_most=LONGEST
+        2.0, "Epochs between drops of the learning rate (schedule step).", above=0, at_most=LONGEST_TIME
     )
     final_lr: float = option(
         0.01, "Final learning rate as a fraction of --lr (schedule cosine).", at_least=0, at_most=1
@@ -156,11 +156,11 @@ class TrainConfig:
         None,
         f"Passes over the training text; {DEFAULT_EPOCHS:g} if no limit on steps or minutes is given.",
         above=0,
-        at_most=LONGEST,
+        at_most=LONGEST_TIME,
     )
     max_steps: int | None = option(None, "Stop after this many training steps.", at_least=1)
     max_minutes: float | None = option(
-        None, "Stop after this many minutes of training.", above=0, at_most=LONGEST
+        None, "Stop after this many minutes of training.", above=0, at_most=LONGEST_TIME
     )
     patience: int = option(
         0, "Stop after this many validations in a row without a new best loss; 0 turns it off.", at_least=0
@@ -182,7 +182,7 @@ class TrainConfig:
         "Steps between validations; by default one epoch, but at least 100 steps and at most one million characters.",
         at_least=1,
     )
-    checkpoint_every: float = option(60.0, "Seconds between checkpoints.", above=0, at_most=LONGEST)
+    checkpoint_every: float = option(60.0, "Seconds between checkpoints.", above=0, at_most=LONGEST_TIME)
     snapshots: int = option(
         0,
         "Save K models per epoch and keep the last K; stop when validation stops improving. 0 turns it off.",

@@ -8,7 +8,7 @@ from charrnn.fast.compiler import Program, Shapes
 from charrnn.fast.ir import Kernel, Vector
 from charrnn.nn.optimizers import Adam, Momentum, RMSProp
 
-BLOCK = 64  # vectors summed in single precision before the sum is put down
+PER_SUM = 64  # vectors summed in single precision before the sum is put down
 SCALARS = ("clip_scale", "lr", "root_scale")
 
 Memory = dict[str, Vector]
@@ -18,8 +18,8 @@ Rule = Callable[[Kernel, Vector, Memory, Mapping[str, Vector]], Vector]
 def blocks_of(size: int, lanes: int) -> list[tuple[int, int, int]]:
     """(first vector, blocks, vectors a block) that cover `size` numbers, a multiple of the lanes."""
     vectors = size // lanes
-    full, rest = divmod(vectors, BLOCK)
-    return [part for part in ((0, full, BLOCK), (full * BLOCK, 1, rest)) if part[1] and part[2]]
+    full, rest = divmod(vectors, PER_SUM)
+    return [part for part in ((0, full, PER_SUM), (full * PER_SUM, 1, rest)) if part[1] and part[2]]
 
 
 def partial_sums(size: int, lanes: int) -> int:

@@ -29,15 +29,15 @@ from charrnn.nn.network import Network
 with require("torch", "--backend torch"):
     import torch
 
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
-CELLS: dict[str, Callable[..., torch.nn.RNNBase]] = {
+TORCH_DTYPES = {"float32": torch.float32, "float64": torch.float64}
+TORCH_CELLS: dict[str, Callable[..., torch.nn.RNNBase]] = {
     "rnn": torch.nn.RNN,
     "gru": torch.nn.GRU,
     "lstm": torch.nn.LSTM,
 }
 
 # torch's rule, its settings, and what it calls the arrays of the rule in optimizers.py, which is the same.
-RULES: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any], dict[str, str]]] = {
+TORCH_RULES: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any], dict[str, str]]] = {
     "adagrad": (torch.optim.Adagrad, {"eps": 0.0}, {"square_sum": "sum"}),
     "sgd": (torch.optim.SGD, {}, {}),
     "momentum": (torch.optim.SGD, {"momentum": optimizers.Momentum.mu}, {"velocity": "momentum_buffer"}),
@@ -115,7 +115,7 @@ class TorchBackend:
         # in all engines: dropout can go on from a checkpoint on another device and on other ranks.
         self._generator = torch.Generator(self._device)
 
-        dtype = DTYPES[config.dtype]
+        dtype = TORCH_DTYPES[config.dtype]
         self._layers = Layers(model, vocab_size, one_by_one=config.dropout > 0).to(self._device, dtype)
         self._network = TorchNetwork(model, vocab_size, config.dtype, self._layers)
         initialise(self._network, init_rng, config.init)
@@ -140,7 +140,7 @@ class TorchBackend:
             self._sums[start:stop] for name, (start, stop) in spans.items() if name.endswith(frozen)
         ]
 
-        rule, settings, self._memory_names = RULES[config.optimizer]
+        rule, settings, self._memory_names = TORCH_RULES[config.optimizer]
         self._optimizer = rule([self._theta], lr=config.learning_rate, **settings)
         ours = optimizers.OPTIMIZERS[config.optimizer](size, config.dtype)
         self._memory = {name: torch.from_numpy(array).to(self._device) for name, array in ours.memory.items()}
@@ -313,7 +313,9 @@ class Layers(torch.nn.Module):
         for first in range(config.layers if one_by_one else 1):
             depth = 1 if one_by_one else config.layers
             self.recurrent.append(
-                CELLS[config.cell](inputs if first == 0 else config.hidden, config.hidden, depth, **options)
+                TORCH_CELLS[config.cell](
+                    inputs if first == 0 else config.hidden, config.hidden, depth, **options
+                )
             )
         self.head = torch.nn.Linear(config.hidden, vocab_size)
         for name, parameter in self.named_parameters():

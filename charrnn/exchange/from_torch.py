@@ -25,7 +25,7 @@ from charrnn.text.vocabulary import Vocabulary, listing
 Symbols = Sequence[str] | Sequence[int]
 Shapes = Mapping[str, tuple[int, ...]]
 
-GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+GATE_COUNTS = {"lstm": 4, "gru": 3, "rnn": 1}
 RECURRENT = re.compile(r"((?:.*\.)?)(weight|bias)_(ih|hh|hr)_l(\d{1,2})(_reverse)?")
 EMBEDDINGS = ("embedding", "embeddings", "embed", "emb", "encoder", "wte")
 HEADS = ("head", "decoder", "fc", "linear", "out", "output", "proj", "lm_head", "classifier", "h2o")
@@ -160,7 +160,7 @@ def _recurrent(
             f"tensor {show(missing[0])} is missing: there are {layers} layers by the other names"
         )
     rows, hidden = _shape(shapes, f"{prefix}weight_hh_l0")
-    of_shape = next((name for name, gates in GATES.items() if hidden and rows == gates * hidden), None)
+    of_shape = next((name for name, gates in GATE_COUNTS.items() if hidden and rows == gates * hidden), None)
     if of_shape is None:
         raise ModelError(
             f"tensor {show(prefix + 'weight_hh_l0')} has shape {[rows, hidden]}; it must have 4 times (LSTM), "

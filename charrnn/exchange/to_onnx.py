@@ -26,7 +26,7 @@ IR_VERSION = 8  # goes with it
 GRAPHS = ("step", "sequence")
 MAX_BYTES = 2**31 - 2**20  # protobuf's limit for a message, less room for the graph itself
 CHECKED_STEPS, CHECKED_STREAMS = 16, 2
-TOLERANCE = 1e-3  # of a logit, where rounding alone is about 1e-6
+LOGIT_TOLERANCE = 1e-3  # of a logit, where rounding alone is about 1e-6
 
 # Where the gates that ONNX wants next to each other stand among ours: i, o, f, c and z, r, h.
 GATE_ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
@@ -69,7 +69,7 @@ def checked_onnx(model: Model, graph: str) -> bytes:
     """The same, once onnxruntime was seen to compute what the model does. Raises CharRNNError when it does not."""
     content = to_onnx(model, graph)
     difference, scale = largest_difference(content, model, graph)
-    if not difference <= TOLERANCE * scale:
+    if not difference <= LOGIT_TOLERANCE * scale:
         raise CharRNNError(
             f"the {graph} graph and the model differ by {difference:.2g} in onnxruntime "
             f"{_library('onnxruntime').__version__}: nothing was written. Try another version of onnxruntime"

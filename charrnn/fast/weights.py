@@ -16,7 +16,7 @@ from charrnn.fast.compiler import Program, zeros
 from charrnn.fast.ir import Target
 from charrnn.nn.network import Network
 
-NEVER = -1e30
+NO_LOGIT = -1e30
 
 
 def whole_vectors(size: int, target: Target) -> int:
@@ -49,7 +49,7 @@ class Tensors:
                 continue
             copy = zeros(wide, array.dtype)
             if name == "head.bias":
-                copy[...] = NEVER
+                copy[...] = NO_LOGIT
             self._copied.append((narrow, copy[tuple(map(slice, narrow.shape))]))
             self.wide[name] = copy.reshape(-1, *wide[2:]) if len(wide) > array.ndim else copy
 

@@ -17,7 +17,7 @@ import numpy as np
 from charrnn.interpret.labels import Kind
 from charrnn.interpret.scores import has_signal, label_weights, midranks
 
-BLOCK = 16  # cells transformed at once
+CELLS_AT_ONCE = 16  # cells transformed at once
 NEAR = 200  # characters: shifts smaller than this leave the label where it was
 
 
@@ -79,8 +79,8 @@ def chance(signals: np.ndarray, labels: Sequence[tuple[np.ndarray, np.ndarray, K
     spectra = [np.conj(np.fft.rfft(w.astype(np.float32))) for w in weights]
     observed = np.full((len(weights), M), np.nan)
     highest = np.zeros((len(weights), n), np.float32)
-    for first in range(0, M, BLOCK):
-        cells = [m for m in range(first, min(first + BLOCK, M)) if has_signal(signals[m, :n])]
+    for first in range(0, M, CELLS_AT_ONCE):
+        cells = [m for m in range(first, min(first + CELLS_AT_ONCE, M)) if has_signal(signals[m, :n])]
         if not cells:
             continue
         ranks = np.stack([midranks(signals[m, :n]) for m in cells]) - (n + 1) / 2

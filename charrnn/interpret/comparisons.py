@@ -7,13 +7,13 @@ import numpy as np
 from charrnn.interpret.labels import Kind
 from charrnn.interpret.scores import FLAT, midranks, score
 
-ORDER = 3
+TABLE_ORDER = 3
 PROBE_PLACES = 8192
 RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 
 
 def character_table(
-    characters: np.ndarray, values: np.ndarray, mask: np.ndarray, fit: slice, order: int = ORDER
+    characters: np.ndarray, values: np.ndarray, mask: np.ndarray, fit: slice, order: int = TABLE_ORDER
 ) -> np.ndarray:
     """The mean label after the last ``order`` characters, learnt over ``fit``: the best memoryless guess.
 

@@ -17,7 +17,7 @@ from charrnn.errors import DataError
 from charrnn.model.model import Model
 
 WARM_UP = 200  # symbols read before a segment's first one is recorded
-GAP = 200  # characters between SELECT and CONFIRM: what one half ends with is forgotten
+HALVES_GAP = 200  # characters between SELECT and CONFIRM: what one half ends with is forgotten
 STEP = 100  # time steps read at once
 SEGMENTS = 32  # read side by side, at most
 SEGMENT = 2000  # symbols of a segment, at least
@@ -82,7 +82,7 @@ def read_side_by_side(
 def halves(n: int) -> tuple[slice, slice]:
     """SELECT and CONFIRM of n characters: contiguous, after the warm-up, with a gap between them."""
     middle = (WARM_UP + n) // 2
-    return slice(WARM_UP, middle - GAP // 2), slice(middle + GAP // 2, n)
+    return slice(WARM_UP, middle - HALVES_GAP // 2), slice(middle + HALVES_GAP // 2, n)
 
 
 def encode(model: Model, text: str) -> tuple[np.ndarray, np.ndarray]:

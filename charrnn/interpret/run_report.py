@@ -22,8 +22,8 @@ from charrnn.runs.folder import RunFolder
 from charrnn.score.evaluation import GUESSES, Evaluation, evaluate, splits_of
 
 LEAD = 1000  # characters read before a passage, so that the network knows where it is
-SHOWN = 2400  # characters of a passage
-WINDOW = 256  # symbols of it whose logits are held at once
+PASSAGE_LENGTH = 2400  # characters of a passage
+SYMBOLS_AT_ONCE = 256  # symbols of it whose logits are held at once
 DISTANCE = 50  # steps that gradients go back, at most
 CELLS_SHOWN = 6  # findings with a passage of their own
 
@@ -138,17 +138,17 @@ def gather(
 
 @blas_threads()
 def surprises_of(model: Model, text: str) -> Surprises:
-    """What a model makes of a passage: SHOWN characters from the first line that begins after LEAD of them.
+    """What a model makes of a passage: PASSAGE_LENGTH characters from the first line that begins after LEAD of them.
 
     A shorter text is read from its beginning. Raises DataError where it has fewer than two characters.
     """
     if len(text) < 2:
         raise DataError(f"the text has {len(text)} characters; it takes two to predict one")
     start = 0
-    if len(text) >= LEAD + SHOWN:
-        newline = text.find("\n", LEAD - 1, min(2 * LEAD, len(text) - SHOWN))
+    if len(text) >= LEAD + PASSAGE_LENGTH:
+        newline = text.find("\n", LEAD - 1, min(2 * LEAD, len(text) - PASSAGE_LENGTH))
         start = LEAD if newline < 0 else newline + 1
-    shown = text[start : start + SHOWN]
+    shown = text[start : start + PASSAGE_LENGTH]
     ids, ends = encode(model, text[: start + len(shown)])
     symbols = ids.astype(np.intp)
     begins = np.r_[0, ends[:-1] + 1][start:]  # of each character shown, in ids
@@ -156,8 +156,8 @@ def surprises_of(model: Model, text: str) -> Surprises:
     best = min(GUESSES, len(model.vocab))
     guesses, probabilities = np.zeros((len(ids), best), int), np.zeros((len(ids), best))
     state = model.network.zero_state(1)
-    for first in range(0, len(ids) - 1, WINDOW):
-        targets = symbols[first + 1 : first + 1 + WINDOW]
+    for first in range(0, len(ids) - 1, SYMBOLS_AT_ONCE):
+        targets = symbols[first + 1 : first + 1 + SYMBOLS_AT_ONCE]
         logits, state = model.network.read(symbols[first : first + len(targets), None], state)
         log_p = log_softmax(logits[:, 0].astype(np.float64))
         here, mine = slice(first + 1, first + 1 + len(targets)), log_p[np.arange(len(targets)), targets]

@@ -38,7 +38,7 @@ MOST_METADATA = MAX_HEADER_BYTES // 2  # quotes and backslashes double when the 
 MAX_CONTAINERS = 100_000  # arrays and objects in a JSON text; parsed, an empty one takes 30 times its length
 MAX_DEPTH = 32
 MAX_DIMENSIONS = 8
-DTYPES: dict[str, np.dtype] = {
+FILE_DTYPES: dict[str, np.dtype] = {
     "F32": np.dtype(np.float32),
     "F64": np.dtype(np.float64),
     "I64": np.dtype(np.int64),
@@ -46,7 +46,7 @@ DTYPES: dict[str, np.dtype] = {
 }
 
 FOREIGN_DTYPES = {"F16": np.dtype(np.float16), "BF16": np.dtype(np.uint16)}  # BF16 as raw bits
-FOREIGN_DTYPES |= {name: dtype for name, dtype in DTYPES.items() if name.startswith("F")}
+FOREIGN_DTYPES |= {name: dtype for name, dtype in FILE_DTYPES.items() if name.startswith("F")}
 
 Layout = Mapping[str, tuple[tuple[int, ...], Any]]  # tensor name -> shape and anything np.dtype() accepts
 Choice = TypeVar("Choice")
@@ -77,7 +77,7 @@ def save(
         name: np.asarray(array, array.dtype.newbyteorder("<"), order="C") for name, array in tensors.items()
     }
     for name, array in arrays.items():
-        if array.dtype not in DTYPES.values():
+        if array.dtype not in FILE_DTYPES.values():
             raise TypeError(f"tensor {name} is {array.dtype}; it must be float32, float64, int64 or uint8")
         if not _is_finite(array):
             raise ModelError(f"cannot write {path}: tensor {name} holds NaN or infinite values")
@@ -280,7 +280,7 @@ def _check_table(
     table: dict[str, Any],
     expected: Layout | None,
     data_bytes: int,
-    dtypes: Mapping[str, np.dtype] = DTYPES,
+    dtypes: Mapping[str, np.dtype] = FILE_DTYPES,
 ) -> None:
     """Check that names, shapes and dtypes are the expected ones, and that the tensors fill the data exactly."""
     if expected is not None:
@@ -302,9 +302,9 @@ def _check_table(
             raise _Damaged(f"{tensor} has offsets {reprlib.repr(offsets)}")
         if expected is not None:
             right_shape, right_dtype = expected[name]
-            if tuple(shape) != tuple(right_shape) or DTYPES[dtype] != np.dtype(right_dtype):
+            if tuple(shape) != tuple(right_shape) or FILE_DTYPES[dtype] != np.dtype(right_dtype):
                 raise _Damaged(
-                    f"{tensor} is {DTYPES[dtype]} of shape {shape}; "
+                    f"{tensor} is {FILE_DTYPES[dtype]} of shape {shape}; "
                     f"it must be {np.dtype(right_dtype)} of shape {list(right_shape)}"
                 )
         begin, end = offsets

@@ -21,8 +21,8 @@ from charrnn.text.corpus import read_corpus
 from charrnn.text.vocabulary import Vocabulary
 
 NGRAMS = (4, 8, 12, 16, 20, 24)
-HELD_OUT = 20_000  # most symbols of the validation text that are also compared
-PLACES = 10  # longest copied runs of a text whose places are looked up
+MOST_HELD_OUT = 20_000  # most symbols of the validation text that are also compared
+RUNS_LOOKED_UP = 10  # longest copied runs of a text whose places are looked up
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class TrainingText:
                 "Name that text with --novelty-corpus FILE"
             )
         text = cls(parts["train"], model.vocab, model.training["corpus"]["sources"], form)
-        lengths = text._matches(text.index.encode(parts["validation"][:HELD_OUT]))
+        lengths = text._matches(text.index.encode(parts["validation"][:MOST_HELD_OUT]))
         text.held_out_ngrams = new_ngrams(lengths)
         return text
 
@@ -135,7 +135,7 @@ class TrainingText:
             if stop - start >= least:
                 run = self.index.encode(self.vocab.encode(text[start:stop]))
                 copies.append(Copy(start, stop, *self.index.find(run)))
-        longest = longest_first(copies)[:PLACES]
+        longest = longest_first(copies)[:RUNS_LOOKED_UP]
         found = places(self.sources, [copy.first for copy in longest], **self.form)
         place = dict(zip(longest, found, strict=True))
         copies = [replace(copy, place=place.get(copy)) for copy in copies]

@@ -19,9 +19,9 @@ from charrnn.errors import DataError
 from charrnn.files.writing import Folder
 from charrnn.text.cache import NoCache, open_own, private_folder, write_ids
 
-BLOCK = 1 << 20  # suffixes sorted at once, unless a group of equal ones is larger
+SUFFIXES_AT_ONCE = 1 << 20  # suffixes sorted at once, unless a group of equal ones is larger
 FIRST_LOOK = 32  # symbols compared before looking for a longer match
-LARGEST = 2**31 - 1  # most symbols that can be numbered with 32 bits
+MOST_SYMBOLS = 2**31 - 1  # most symbols that can be numbered with 32 bits
 
 
 class SuffixIndex:
@@ -87,14 +87,14 @@ def indexed(ids: np.ndarray) -> SuffixIndex:
 
     Raises DataError if the text is too large, CharRNNError if the cache cannot be written.
     """
-    if len(ids) > LARGEST:
+    if len(ids) > MOST_SYMBOLS:
         raise DataError(
-            f"the training text has {len(ids):,} symbols; the limit of an index is {LARGEST:,}. "
+            f"the training text has {len(ids):,} symbols; the limit of an index is {MOST_SYMBOLS:,}. "
             "Name a part of the text with --novelty-corpus"
         )
     content = hashlib.sha256(ids.dtype.str.encode())
-    for begin in range(0, len(ids), BLOCK):
-        content.update(np.ascontiguousarray(ids[begin : begin + BLOCK]).data)
+    for begin in range(0, len(ids), SUFFIXES_AT_ONCE):
+        content.update(np.ascontiguousarray(ids[begin : begin + SUFFIXES_AT_ONCE]).data)
     name = f"{content.hexdigest()}.suffixes"
     try:
         with private_folder() as folder:
@@ -159,7 +159,7 @@ def sort_suffixes(ids: np.ndarray) -> np.ndarray:
 def _by_first_symbol(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The suffixes sorted by their first symbol, and the rank of each: the start of its group of equals."""
     suffixes, rank = np.empty(len(ids), np.int32), np.empty(len(ids), np.int32)
-    blocks = [slice(begin, begin + BLOCK) for begin in range(0, len(ids), BLOCK)]
+    blocks = [slice(begin, begin + SUFFIXES_AT_ONCE) for begin in range(0, len(ids), SUFFIXES_AT_ONCE)]
     V = int(ids.max(initial=0)) + 1
     counts = [np.bincount(ids[block], minlength=V) for block in blocks]
     first = np.cumsum(total := np.sum(counts, axis=0, initial=0)) - total if blocks else np.zeros(V, int)
@@ -199,10 +199,10 @@ def _refine(
 
 
 def _slices(suffixes: np.ndarray, rank: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Slices of `suffixes`, about BLOCK long, that cut no group in two."""
+    """Slices of `suffixes`, about SUFFIXES_AT_ONCE long, that cut no group in two."""
     begin, N = 0, len(suffixes)
     while begin < N:
-        stop = min(begin + BLOCK, N)
+        stop = min(begin + SUFFIXES_AT_ONCE, N)
         if stop < N:
             first = int(rank[suffixes[stop]])  # start of the group that the cut would split
             if first > begin:

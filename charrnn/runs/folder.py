@@ -27,7 +27,7 @@ LOCK = "lock"
 SNAPSHOTS = "snapshots"
 SNAPSHOT = re.compile(r"\d{1,18}\.safetensors")
 OF_A_RUN = (MODEL, CHECKPOINT, METRICS, SAMPLES, CONFIG)
-ROOT = "runs"
+RUNS_ROOT = "runs"
 LONGEST_RECORD = 1 << 16  # bytes of a line of metrics.jsonl or samples.jsonl; ours have some hundreds
 MOST_RECORDS = 1 << 28  # bytes of such a file
 MOST_CONFIG = 1 << 22  # bytes of config.toml: it names the files of the corpus, as the model's card does
@@ -78,7 +78,7 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, path: StrPath | None, corpus_name: str, *, root: StrPath = ROOT, force: bool = False
+        cls, path: StrPath | None, corpus_name: str, *, root: StrPath = RUNS_ROOT, force: bool = False
     ) -> "RunFolder":
         """A folder for a new run: `path`, or `root`/<corpus>-<time> with a number where that is taken.
 
@@ -108,7 +108,7 @@ class RunFolder:
         return folder
 
     @classmethod
-    def newest(cls, root: StrPath = ROOT, *, holding: str | None = None) -> "RunFolder":
+    def newest(cls, root: StrPath = RUNS_ROOT, *, holding: str | None = None) -> "RunFolder":
         """The run under `root` whose files were written last; with `holding`, of those that have that file.
 
         Raises ModelError when there is none.
@@ -314,7 +314,7 @@ def _step_of(snapshot: str) -> int:
     return int(Path(snapshot).stem)
 
 
-def find_models(path: StrPath | None = None, root: StrPath = ROOT) -> list[Path]:
+def find_models(path: StrPath | None = None, root: StrPath = RUNS_ROOT) -> list[Path]:
     """The model files that `--model` means where several will do: a folder of snapshots is all of them.
 
     Raises ModelError when there is none.
@@ -324,7 +324,7 @@ def find_models(path: StrPath | None = None, root: StrPath = ROOT) -> list[Path]
     return [find_model(path, root)]
 
 
-def find_model(path: StrPath | None = None, root: StrPath = ROOT) -> Path:
+def find_model(path: StrPath | None = None, root: StrPath = RUNS_ROOT) -> Path:
     """The model file that `--model` means: a file, a run folder, or (None) the newest run with a model.
 
     Raises ModelError when there is none.

@@ -13,8 +13,8 @@ from charrnn.config import DEFAULT_LR, ModelConfig, TrainConfig
 from charrnn.runs.records import curve_loss
 from charrnn.runs.yardstick import LIKENESS_ORDER, Yardstick
 
-FLAT = 0.005  # a loss that changed by less, relatively, has not moved
-GAP = 0.1  # validation loss over train loss, relatively, from which the text is being learnt by heart
+UNMOVED = 0.005  # a loss that changed by less, relatively, has not moved
+LEARNT_BY_HEART = 0.1  # from this excess of the validation loss over the train loss, as a share of it
 FAR = 10  # parameters for each character: "the same order of magnitude" is what char-rnn's readme advises
 LATE = 0.75  # the last quarter of a run shows whether it still learns
 LOW = 1 / 3  # of the optimiser's default: a learning rate below it may be why little was learnt
@@ -88,7 +88,7 @@ def judge(
     yardstick : losses of simple models on the validation text, where they are known
     """
     run = _Run(records, validations(records), parameters, characters, model, config, yardstick)
-    return next(filter(None, (rule(run) for rule in RULES)))
+    return next(filter(None, (rule(run) for rule in VERDICTS)))
 
 
 @dataclass(frozen=True)
@@ -119,17 +119,17 @@ class _Run:
     @property
     def improved(self) -> bool:
         """Whether the last quarter brought the best validation down."""
-        return self.best.validation < (1 - FLAT) * min(point.validation for point in self.until_late)
+        return self.best.validation < (1 - UNMOVED) * min(point.validation for point in self.until_late)
 
     @property
     def train_moves(self) -> bool:
         """Whether the last quarter brought the train loss down."""
-        return self.last.train < (1 - FLAT) * self.until_late[-1].train
+        return self.last.train < (1 - UNMOVED) * self.until_late[-1].train
 
     @property
     def rose(self) -> bool:
         """Whether validation has risen since its best, and for long enough."""
-        risen = self.last.validation > (1 + FLAT) * self.best.validation
+        risen = self.last.validation > (1 + UNMOVED) * self.best.validation
         return risen and self.best.step <= EARLY * self.last.step
 
     @property
@@ -139,7 +139,7 @@ class _Run:
 
     def reached(self, loss: float) -> bool:
         """Whether a simple model's loss was undercut, in training or on new text."""
-        return min(self.best.validation, self.last.train) < (1 - FLAT) * loss
+        return min(self.best.validation, self.last.train) < (1 - UNMOVED) * loss
 
     @property
     def beaten(self) -> str:
@@ -217,7 +217,7 @@ def _learnt_nothing(run: _Run) -> Verdict | None:
 
 
 def _too_little_data(run: _Run) -> Verdict | None:
-    if not (run.parameters > FAR * run.characters and run.gap > GAP and not run.improved):
+    if not (run.parameters > FAR * run.characters and run.gap > LEARNT_BY_HEART and not run.improved):
         return None
     return Verdict(
         "too little data",
@@ -230,7 +230,7 @@ def _too_little_data(run: _Run) -> Verdict | None:
 
 
 def _overfitting(run: _Run) -> Verdict | None:
-    if not (run.rose and run.last.train < (1 - FLAT) * run.best.train):
+    if not (run.rose and run.last.train < (1 - UNMOVED) * run.best.train):
         return None
     return Verdict(
         "overfitting",
@@ -243,7 +243,7 @@ def _overfitting(run: _Run) -> Verdict | None:
 
 
 def _unstable(run: _Run) -> Verdict | None:
-    if not (run.rose and run.last.train > (1 + FLAT) * run.best.train):
+    if not (run.rose and run.last.train > (1 + UNMOVED) * run.best.train):
         return None
     return Verdict(
         "unstable",
@@ -266,7 +266,7 @@ def _still_improving(run: _Run) -> Verdict | None:
 
 
 def _learning_slowly(run: _Run) -> Verdict | None:
-    if not (run.beaten and run.slow and run.gap < GAP):
+    if not (run.beaten and run.slow and run.gap < LEARNT_BY_HEART):
         return None
     return Verdict(
         "learning slowly",
@@ -276,7 +276,7 @@ def _learning_slowly(run: _Run) -> Verdict | None:
 
 
 def _underfitting(run: _Run) -> Verdict | None:
-    if not (run.gap < FLAT and not run.train_moves and run.parameters < run.characters):
+    if not (run.gap < UNMOVED and not run.train_moves and run.parameters < run.characters):
         return None
     larger = f"--hidden {2 * run.model.hidden}"
     return Verdict(
@@ -291,7 +291,7 @@ def _underfitting(run: _Run) -> Verdict | None:
 
 
 def _levelled_off(run: _Run) -> Verdict:
-    if run.gap > GAP:
+    if run.gap > LEARNT_BY_HEART:
         remedy = _regularise(run.model, run.config)
     elif run.config.frozen_layers:
         remedy = "Training all layers (no --freeze-layers)"
@@ -307,7 +307,7 @@ def _levelled_off(run: _Run) -> Verdict:
     )
 
 
-RULES: tuple[Callable[[_Run], Verdict | None], ...] = (
+VERDICTS: tuple[Callable[[_Run], Verdict | None], ...] = (
     _unlike_validation,
     _no_validation,
     _too_early,

@@ -33,7 +33,7 @@ from charrnn.text.vocabulary import Decoder, Vocabulary, silent_symbol
 
 UNIFORMS_AT_ONCE = 1024
 GROUP = 32  # texts drawn by one thread: with fewer, matrix products use less of a core
-BLOCK = 32  # symbols drawn per text before they are decoded, if there are several texts
+SYMBOLS_AT_ONCE = 32  # symbols drawn per text before they are decoded, if there are several texts
 NOT_FINITE = "the model's outputs are not finite numbers: its state overflowed. Train a new model"
 COLDEST = 1e-6  # lowest temperature that logits can be divided by without care
 
@@ -191,7 +191,7 @@ class Sampler:
         )
 
     def blocks(self) -> Iterator[Sequence[Sequence[int]]]:
-        """The next symbols of each text, at most BLOCK at a time, `length` in total.
+        """The next symbols of each text, at most SYMBOLS_AT_ONCE at a time, `length` in total.
 
         Texts are drawn in groups of at most GROUP, each in its own thread. The number of threads changes no
         text, since the groups depend only on the number of texts.
@@ -213,7 +213,7 @@ class Sampler:
         # numpy keeps its error settings in the context, which a new thread does not inherit.
         contexts = [copy_context() for _ in drawn]
         with ThreadPoolExecutor(min(groups, available_cores())) as pool:
-            left = -(-self.config.length // BLOCK)
+            left = -(-self.config.length // SYMBOLS_AT_ONCE)
             while left:
                 parts = [pool.submit(c.run, next, g) for c, g in zip(contexts, drawn, strict=True)]
                 left -= 1
@@ -245,8 +245,8 @@ class Sampler:
         else:
             draw = _drawer(config, temperatures, seeds, self.prime_ids)
         symbols = np.full(streams, self.prime_ids[-1])
-        for begin in range(0, config.length, BLOCK):
-            block = np.empty((min(BLOCK, config.length - begin), streams), np.intp)
+        for begin in range(0, config.length, SYMBOLS_AT_ONCE):
+            block = np.empty((min(SYMBOLS_AT_ONCE, config.length - begin), streams), np.intp)
             for t in range(len(block)):
                 logits = step(symbols if streams > 1 else int(symbols[0]))
                 symbols = block[t] = draw(logits.reshape(V, streams))

@@ -19,17 +19,17 @@ from charrnn.runs.yardstick import LIKENESS_ORDER, Yardstick
 from charrnn.text.batches import spread_part
 from charrnn.text.vocabulary import Vocabulary
 
-ORDER = 5
+NGRAM_ORDER = 5
 FIT_AT_MOST = (
     20_000_000  # last symbols of the training text that are used, since the tables must fit in memory
 )
-BLOCK = 2**20  # symbols looked up, or compressed, at once
+SYMBOLS_AT_ONCE = 2**20  # symbols looked up, or compressed, at once
 ODD = 0x9E3779B97F4A7C15  # multiplier of the hash for vocabularies too large for exact keys
 
 # These sizes limit the cost of a run's yardstick to about a second. Longer texts are sampled evenly.
 YARDSTICK_FIT = 2**20  # symbols of the training text
 YARDSTICK_SCORED = 2**17  # symbols of the validation text
-HELD_OUT = 0.1  # share of the training text that is held out,
+HELD_OUT_SHARE = 0.1  # share of the training text that is held out,
 HELD_OUT_PIECES = 20  # in this many pieces
 SHORTEST_COMPARED = 1000  # symbols of either side
 
@@ -43,7 +43,7 @@ class NGrams:
     of different symbols seen after c; p_{-1} = 1/V, and p_k = p_{k-1} if c was never seen.
     """
 
-    def __init__(self, training: np.ndarray, vocab_size: int, order: int = ORDER) -> None:
+    def __init__(self, training: np.ndarray, vocab_size: int, order: int = NGRAM_ORDER) -> None:
         self.vocab_size = vocab_size
         self.order = order
         training = training[-FIT_AT_MOST:]
@@ -84,9 +84,9 @@ class NGrams:
     def mean_loss(self, ids: np.ndarray, order: int | None = None) -> float:
         """The mean of `losses` over ids[1:]."""
         total = 0.0
-        for start in range(1, len(ids), BLOCK):
+        for start in range(1, len(ids), SYMBOLS_AT_ONCE):
             before = min(start, self.order)
-            total += float(self.losses(ids[start - before : start + BLOCK], order)[before:].sum())
+            total += float(self.losses(ids[start - before : start + SYMBOLS_AT_ONCE], order)[before:].sum())
         return total / (len(ids) - 1)
 
 
@@ -112,8 +112,8 @@ def _xz_bytes(vocab: Vocabulary, *texts: np.ndarray) -> int:
 
 
 def _bytes(vocab: Vocabulary, ids: np.ndarray) -> Iterator[bytes]:
-    for start in range(0, len(ids), BLOCK):
-        block = np.asarray(ids[start : start + BLOCK])
+    for start in range(0, len(ids), SYMBOLS_AT_ONCE):
+        block = np.asarray(ids[start : start + SYMBOLS_AT_ONCE])
         if vocab.level == "byte":
             yield vocab.codes[block].astype(np.uint8).tobytes()
         else:
@@ -126,7 +126,7 @@ def yardstick_of(training: np.ndarray, validation: np.ndarray, vocab_size: int) 
     validation = np.asarray(spread_part(validation, YARDSTICK_SCORED))
     whole = NGrams(training, vocab_size)
     losses = math.log(vocab_size), whole.mean_loss(validation, 0), whole.mean_loss(validation)
-    size = int(HELD_OUT * len(training) / HELD_OUT_PIECES)
+    size = int(HELD_OUT_SHARE * len(training) / HELD_OUT_PIECES)
     if min(size * HELD_OUT_PIECES, len(validation)) < SHORTEST_COMPARED:
         return Yardstick(*losses)
     middles = (2 * np.arange(HELD_OUT_PIECES) + 1) * len(training) // (2 * HELD_OUT_PIECES)

@@ -20,7 +20,7 @@ import numpy as np
 from charrnn.errors import CharRNNError, DataError
 from charrnn.files.writing import Folder, atomic_write, sweep, telling
 
-_BLOCK = 1 << 18  # ids checked at a time
+_IDS_AT_ONCE = 1 << 18  # ids checked at a time
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _WAY_OUT = "set CHARRNN_CACHE to a folder of your own"
 
@@ -131,7 +131,7 @@ def map_ids(folder: Folder, name: str, dtype: np.dtype[Any], counts: np.ndarray)
                 return None
             seen = np.zeros_like(counts)
             # Unlike access through the map, reading leaves no pages in our memory.
-            while (block := np.fromfile(file, dtype, _BLOCK)).size:
+            while (block := np.fromfile(file, dtype, _IDS_AT_ONCE)).size:
                 if block.max() >= len(counts):
                     return None
                 seen += np.bincount(block, minlength=len(counts))

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.config import UNKNOWN
+from charrnn.config import NEWLINES, UNKNOWN
 from charrnn.errors import DataError, UsageError
 from charrnn.text.cache import NoCache, map_ids, private_folder, unnamed_ids, write_ids
-from charrnn.text.decode import NEWLINES, NotTextError, decode
+from charrnn.text.decode import NotTextError, decode
 from charrnn.text.sources import IN_MEMORY, Source, StrPath, find_sources
 from charrnn.text.unknown import replacement
 from charrnn.text.vocabulary import REPLACEMENT, Vocabulary, code_points, describe, listing

@@ -8,8 +8,6 @@ from itertools import chain
 
 from charrnn.errors import DataError
 
-NEWLINES = ("keep", "lf")
-
 _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),

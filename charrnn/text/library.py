@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from charrnn.errors import CharRNNError, DataError, UsageError
 from charrnn.files.writing import atomic_write, atomic_write_named
 
-_BLOCK = 1 << 18
+_READ_BYTES = 1 << 18
 
 
 class Text(Protocol):
@@ -120,7 +120,7 @@ class Download:
         try:
             request = urllib.request.Request(self.source, headers={"User-Agent": "charrnn"})
             with urllib.request.urlopen(request, timeout=self.timeout) as response:
-                while block := response.read(_BLOCK):
+                while block := response.read(_READ_BYTES):
                     came += len(block)
                     if came > self.size:
                         raise self._wrong(f"more than {self.size:,} bytes", head or block)

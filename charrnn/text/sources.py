@@ -16,10 +16,10 @@ from charrnn.errors import DataError, UsageError
 from charrnn.files.reading import open_file, why_not_claimed
 from charrnn.text.vocabulary import listing
 
-BLOCK = 1 << 18  # bytes per read; the arrays made of them fit in a processor's cache
+READ_BYTES = 1 << 18  # bytes per read; the arrays made of them fit in a processor's cache
 IN_MEMORY = 1 << 24  # below this many bytes a text is kept in memory
 MOST_CLAIMED = 1 << 32  # largest text that is read only because a model's card names it, in bytes
-WIDEST = 16  # most bytes per character in any encoding, with its escape sequences
+MOST_BYTES_PER_CHARACTER = 16  # most bytes per character in any encoding, with its escape sequences
 
 StrPath = str | os.PathLike[str]
 
@@ -56,7 +56,7 @@ class Source:
                 size = os.fstat(stream.fileno()).st_size if isinstance(self.origin, Path) else math.inf
                 stream.seek(0)
                 done = 0
-                while block := stream.read(BLOCK):
+                while block := stream.read(READ_BYTES):
                     yield block
                     done += len(block)
                     if done > size + IN_MEMORY:
@@ -98,7 +98,7 @@ def claimed(names: Any, symbols: int | None = None) -> list[str]:
         if reason := why_not_claimed(name):
             raise DataError(f"{name}: {reason}")
     size = sum(os.stat(name).st_size for name in names)
-    if symbols is not None and not symbols <= size <= WIDEST * (symbols + len(names)):
+    if symbols is not None and not symbols <= size <= MOST_BYTES_PER_CHARACTER * (symbols + len(names)):
         raise DataError(
             f"{listing(names)} has changed: its {size:,} bytes cannot hold {symbols:,} characters"
         )
@@ -189,7 +189,7 @@ def _add(
 def _copied(name: str, stream: IO[bytes], stack: ExitStack, copied: Callable[[int], None]) -> Source:
     copy = stack.enter_context(tempfile.SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115
     try:
-        while block := stream.read(BLOCK):
+        while block := stream.read(READ_BYTES):
             copy.write(block)
             copied(len(block))
     except OSError as error:

@@ -10,7 +10,7 @@ import numpy as np
 from charrnn.errors import CharRNNError
 from charrnn.text.sources import IN_MEMORY
 
-BLOCK = 1 << 14  # numbers, or records, read at a time
+RECORDS_AT_ONCE = 1 << 14  # numbers, or records, read at a time
 
 
 class Spool:
@@ -39,7 +39,7 @@ class Spool:
             ) from error
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """All numbers in order, BLOCK at a time."""
+        """All numbers in order, RECORDS_AT_ONCE at a time."""
         self._file.seek(0)
-        while block := self._file.read(BLOCK * self.dtype.itemsize):
+        while block := self._file.read(RECORDS_AT_ONCE * self.dtype.itemsize):
             yield np.frombuffer(block, self.dtype)

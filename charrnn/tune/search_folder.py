@@ -13,7 +13,7 @@ from charrnn.runs.folder import MOST_CONFIG, RunFolder
 from charrnn.text.sources import claimed
 from charrnn.tune.tune_config import TuneConfig
 
-ROOT = "tuning"
+SEARCHES_ROOT = "tuning"
 STORAGE, STUDY, SPACE, BEST, TRIALS = "study.db", "study.toml", "space.toml", "best.toml", "trials"
 LIMITS = {"trials", "max_minutes"}
 MAY_CHANGE = LIMITS | {"jobs"}  # at a resume
@@ -28,7 +28,7 @@ def create(out: str | Path | None, corpus: str) -> Path:
         raise UsageError(
             f"--out {out} holds a search already. Go on with it by --resume, or name another folder"
         )
-    return RunFolder.create(out, corpus, root=ROOT).path
+    return RunFolder.create(out, corpus, root=SEARCHES_ROOT).path
 
 
 def find(out: str | Path | None) -> Path:
@@ -37,9 +37,9 @@ def find(out: str | Path | None) -> Path:
         if not (Path(out) / STUDY).exists():  # it is written before the storage, which may not be there yet
             raise ModelError(f"--out {out} holds no search. Start one with `charrnn tune CORPUS`")
         return Path(out)
-    storages = sorted(Path(ROOT).glob(f"*/{STORAGE}"), key=lambda path: path.stat().st_mtime_ns)
+    storages = sorted(Path(SEARCHES_ROOT).glob(f"*/{STORAGE}"), key=lambda path: path.stat().st_mtime_ns)
     if not storages:
-        raise ModelError(f"there is no search under {ROOT}. Start one with `charrnn tune CORPUS`")
+        raise ModelError(f"there is no search under {SEARCHES_ROOT}. Start one with `charrnn tune CORPUS`")
     return storages[-1].parent
 
 

@@ -41,7 +41,7 @@ from charrnn.tune.tune_config import TuneConfig
 
 COARSE = 0.5  # the share of the budget that coarse-to-fine spends anywhere in the space
 ATTEMPTS = 50  # draws before the space, or the neighbourhood of the best, counts as tried out
-TICK_SECONDS = 0.25
+POLL_SECONDS = 0.25
 
 
 def tune(
@@ -198,7 +198,7 @@ class _Search:
                     pass
                 if not self.running:
                     break
-                for ready in wait(list(self.running), TICK_SECONDS):
+                for ready in wait(list(self.running), POLL_SECONDS):
                     assert isinstance(ready, Connection)
                     self._hear(ready, leaving or self.stop())  # a signal to the whole group came to it first
                 self.listener.tick(self.board)

@@ -22,7 +22,7 @@ from charrnn.training.store import RunStore
 
 RUNGS = 9  # measurements in a trial, evenly over its budget
 WAIT_SECONDS = 0.1  # between two tries to be alone in a folder
-NEVER = 2**31 - 1  # steps: validations are asked for, not left to the loop
+NEVER_STEPS = 2**31 - 1  # steps: validations are asked for, not left to the loop
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def work(talk: Connection, job: Job) -> None:
 
 
 def _train(talk: Connection, job: Job, stop: StopRequest) -> None:
-    settings = {"threads": 1, "eval_every": NEVER, "checkpoint_every": 1e9, **job.settings}
+    settings = {"threads": 1, "eval_every": NEVER_STEPS, "checkpoint_every": 1e9, **job.settings}
     plan = replace(plan_new(job.sources, None, settings), folder=RunFolder(job.folder))
     plan.folder.path.mkdir(parents=True, exist_ok=True)
     with _alone(plan.folder, talk, stop):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from charrnn.config import LONGEST, check, option
+from charrnn.config import LONGEST_TIME, check, option
 from charrnn.errors import UsageError
 
 SEARCHES = ("coarse-to-fine", "random", "grid")
@@ -23,10 +23,13 @@ class TuneConfig:
         None, f"Number of trials; {DEFAULT_TRIALS} if --max-minutes is not given either.", at_least=1
     )
     max_minutes: float | None = option(
-        None, "Stop the whole search after this many minutes.", above=0, at_most=LONGEST
+        None, "Stop the whole search after this many minutes.", above=0, at_most=LONGEST_TIME
     )
     trial_minutes: float | None = option(
-        None, f"Training minutes per trial; by default {DEFAULT_TRIAL_MINUTES:g}.", above=0, at_most=LONGEST
+        None,
+        f"Training minutes per trial; by default {DEFAULT_TRIAL_MINUTES:g}.",
+        above=0,
+        at_most=LONGEST_TIME,
     )
     trial_steps: int | None = option(
         None, "Training steps per trial, instead of --trial-minutes.", at_least=9

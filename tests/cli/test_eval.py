@@ -230,7 +230,7 @@ def test_highlight_where_the_encoding_lacks_characters() -> None:
 
 
 def test_highlight_of_a_long_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(surprise, "LONGEST", 4)
+    monkeypatch.setattr(surprise, "LONGEST_PIECE", 4)
     vocab = Vocabulary.of(SYMBOLS)
     stream = io.StringIO()
     nats = np.full(10, 3 * math.log(2))

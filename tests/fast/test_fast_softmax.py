@@ -6,7 +6,7 @@ from helpers.kernels import PROCESSORS, aligned, choose_processor
 
 from charrnn.fast.compiler import Program
 from charrnn.fast.softmax import add_cross_entropy
-from charrnn.fast.weights import NEVER, whole_vectors
+from charrnn.fast.weights import NO_LOGIT, whole_vectors
 from charrnn.nn.loss import cross_entropy, cross_entropy_gradient
 
 DTYPES = [np.float32, np.float64]
@@ -25,7 +25,7 @@ class Answer:
         (N, V), scale = logits.shape, 1 / batch
         program = Program(batch, dtype=dtype)
         width = whole_vectors(V, program.target)
-        rows, wide_bias = aligned(np.zeros((N, width)), dtype), aligned(np.full(width, NEVER), dtype)
+        rows, wide_bias = aligned(np.zeros((N, width)), dtype), aligned(np.full(width, NO_LOGIT), dtype)
         rows[:, :V], wide_bias[:V] = logits, bias
         losses, d_bias = aligned(np.full(N, np.nan), dtype), aligned(np.full(width, np.nan), dtype)
         add_cross_entropy(program, N, width, scale)

@@ -7,7 +7,7 @@ from helpers.random_models import random_model
 
 from charrnn.errors import DataError
 from charrnn.interpret import recording
-from charrnn.interpret.recording import GAP, WARM_UP, check_length, fresh_starts, halves, record
+from charrnn.interpret.recording import HALVES_GAP, WARM_UP, check_length, fresh_starts, halves, record
 from charrnn.text.vocabulary import Vocabulary
 
 
@@ -68,7 +68,7 @@ def test_fresh_starts():
 def test_halves_leave_warm_up_and_gap_out():
     select, confirm = halves(10_001)
     assert (select.start, confirm.stop) == (WARM_UP, 10_001)
-    assert confirm.start - select.stop == GAP
+    assert confirm.start - select.stop == HALVES_GAP
     assert abs((select.stop - select.start) - (confirm.stop - confirm.start)) <= 1
 
 

@@ -16,7 +16,7 @@ from charrnn.text.corpus import read_corpus
 def test_every_symbol_of_several_files(
     newlines: str, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "BLOCK", block)
+    monkeypatch.setattr(sources, "READ_BYTES", block)
     contents = ["\ufeffé one\r\ntwo\n\nthree", "", "four\r\nfive é\n", "\nsix"]
     names = []
     for k, content in enumerate(contents):

@@ -19,7 +19,7 @@ IDS = st.builds(
 
 @pytest.fixture(params=[3, 1 << 20], ids=lambda size: f"blocks of {size}")
 def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suffixes, "BLOCK", request.param)
+    monkeypatch.setattr(suffixes, "SUFFIXES_AT_ONCE", request.param)
 
 
 @pytest.mark.usefixtures("block")

@@ -155,7 +155,7 @@ def test_neither_groups_nor_blocks_nor_threads_change_a_text(
     ]
     for group, block, cores in ((2, 8, 1), (3, 7, 4), (1, 50, 2), (32, 1, 1)):
         monkeypatch.setattr(sampling, "GROUP", group)
-        monkeypatch.setattr(sampling, "BLOCK", block)
+        monkeypatch.setattr(sampling, "SYMBOLS_AT_ONCE", block)
         monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
         assert texts(Sampler(model, config)) == whole
         assert texts(Sampler(model, config, stop=stop)) == stopped

@@ -77,7 +77,7 @@ def test_many_lines_are_ranked_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
     with scored(n, usual(n, 7)) as scores:
         whole = list(scores.ranked())
         monkeypatch.setattr(line_scores, "RANKED", 20)
-        monkeypatch.setattr("charrnn.text.spool.BLOCK", 30)
+        monkeypatch.setattr("charrnn.text.spool.RECORDS_AT_ONCE", 30)
         assert list(scores.ranked()) == whole[:20]
         assert sorted(whole, key=lambda line: line.number) == list(scores.in_order())
 
@@ -85,7 +85,7 @@ def test_many_lines_are_ranked_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_memory_does_not_grow_with_the_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("charrnn.score.scoring.WINDOW", 1024)
     monkeypatch.setattr("charrnn.text.spool.IN_MEMORY", 1024)
-    monkeypatch.setattr("charrnn.text.spool.BLOCK", 64)
+    monkeypatch.setattr("charrnn.text.spool.RECORDS_AT_ONCE", 64)
     monkeypatch.setattr(line_scores, "RANKED", 32)
     model, rng = random_model("\nab", hidden=4, layers=1), np.random.default_rng(1)
     peaks = []

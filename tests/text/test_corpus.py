@@ -47,7 +47,7 @@ def write(tmp_path):
 def everything_is_large(monkeypatch):
     monkeypatch.setattr("charrnn.text.corpus.IN_MEMORY", 0)
     monkeypatch.setattr("charrnn.text.sources.IN_MEMORY", 1)
-    monkeypatch.setattr("charrnn.text.sources.BLOCK", 5)
+    monkeypatch.setattr("charrnn.text.sources.READ_BYTES", 5)
 
 
 def text_of(corpus):
@@ -268,7 +268,7 @@ def test_blocks_of_any_size_give_the_text_that_decoding_at_once_gives(
     if newlines == "lf":
         expected = expected.replace("\r\n", "\n").replace("\r", "\n")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("charrnn.text.sources.BLOCK", block)
+        patch.setattr("charrnn.text.sources.READ_BYTES", block)
         if not expected:
             with pytest.raises(DataError, match="empty"):
                 read_corpus([path], encoding=encoding, newlines=newlines)
@@ -331,7 +331,7 @@ def test_invalid_utf8_is_placed_by_byte_and_line(tmp_path_factory, before, bad, 
     except UnicodeDecodeError as error:
         offset = error.start
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("charrnn.text.sources.BLOCK", block)
+        patch.setattr("charrnn.text.sources.READ_BYTES", block)
         with pytest.raises(DataError) as caught:
             read_corpus([path])
     line = 1 + data[:offset].count(b"\n")
@@ -585,7 +585,7 @@ def test_a_large_text_is_read_like_a_small_one(tmp_path_factory, text, options):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CHARRNN_CACHE", str(tmp_path_factory.getbasetemp() / "property"))
         patch.setattr("charrnn.text.corpus.IN_MEMORY", 0)
-        patch.setattr("charrnn.text.sources.BLOCK", 3)
+        patch.setattr("charrnn.text.sources.READ_BYTES", 3)
         large = read_corpus([path], **options)
         assert isinstance(large.ids, np.memmap)
         assert not large.ids.flags.writeable

@@ -29,7 +29,7 @@ from charrnn.model.model import Model
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.ui.html import findings_page as report
 from charrnn.ui.html.page import (
-    LEVELS,
+    INT8_STEPS,
     MISSING,
     MOST_BYTES,
     build_page,
@@ -115,11 +115,11 @@ def test_rounding_is_bounded_and_keeps_what_is_missing_apart() -> None:
     steps = quantised(values, scales)
     assert steps.dtype == np.int8
     assert steps[0, :3].tolist() == [MISSING] * 3
-    assert steps[1, :2].tolist() == [LEVELS, -LEVELS]
+    assert steps[1, :2].tolist() == [INT8_STEPS, -INT8_STEPS]
     size = np.where(np.isfinite(scales) & (scales > 0), scales, 1)[:, None]
     seen = np.isfinite(values)
-    errors = np.where(seen, np.abs(steps * size / LEVELS - np.where(seen, values, 0)), 0)
-    assert (errors <= size / (2 * LEVELS) * 1.0001).all()
+    errors = np.where(seen, np.abs(steps * size / INT8_STEPS - np.where(seen, values, 0)), 0)
+    assert (errors <= size / (2 * INT8_STEPS) * 1.0001).all()
     assert (steps[seen] != MISSING).all()
 
 
@@ -307,7 +307,7 @@ class Report:
         return self.found.recording.signals[cell, self.places]
 
     def steps(self, cell: int) -> np.ndarray:
-        return np.rint(self.signal(cell) / np.abs(self.found.recording.signals[cell]).max() * LEVELS)
+        return np.rint(self.signal(cell) / np.abs(self.found.recording.signals[cell]).max() * INT8_STEPS)
 
     def label(self, concept: str) -> np.ndarray:
         """−1 where it does not count."""
@@ -341,10 +341,10 @@ def test_data_are_those_of_the_inspection(made: Report) -> None:
         made.found.recording.confirm.stop,
     )
     scales = np.array(data["cells"]["scales"])[:, None]
-    values = unpacked(data["cells"]["values"]).reshape(32, -1) * scales / LEVELS
+    values = unpacked(data["cells"]["values"]).reshape(32, -1) * scales / INT8_STEPS
     assert (
         np.abs(values - made.found.recording.signals[:, made.places]).max()
-        <= scales.max() / (2 * LEVELS) * 1.001
+        <= scales.max() / (2 * INT8_STEPS) * 1.001
     )
     for one, concept in zip(data["concepts"], CONCEPTS, strict=True):
         assert unpacked(one["values"]).tolist() == made.label(concept).tolist()
@@ -506,7 +506,7 @@ COLOURS = {f"{side}{k}" for side in "np" for k in range(1, 9)}
 
 
 def assert_coloured_by(browser: Browser, made: Report, cell: int) -> None:
-    expected = [class_of(step / LEVELS) for step in made.steps(cell)]
+    expected = [class_of(step / INT8_STEPS) for step in made.steps(cell)]
     assert [one & COLOURS for one in browser.classes()] == expected
 
 
@@ -862,8 +862,8 @@ def test_a_hostile_text_is_text(one_browser: Browser, tmp_path: Path) -> None:
             assert glyph in (chr(0x2400 + ord(ch)) if ord(ch) < 32 else "", "␡", "␠", "\ufffd")
             assert title.endswith(f"U+{ord(ch):04X}")
     signal = record(model, text).signals[3]
-    steps = np.rint(signal / np.abs(signal).max() * LEVELS)
-    assert [look & COLOURS for look in one_browser.classes()] == [class_of(s / LEVELS) for s in steps]
+    steps = np.rint(signal / np.abs(signal).max() * INT8_STEPS)
+    assert [look & COLOURS for look in one_browser.classes()] == [class_of(s / INT8_STEPS) for s in steps]
     lefts = one_browser.script(  # in reading order from left to right, in each line
         f"return [...document.querySelectorAll('{html_browser.LETTERS}')].map(e => {{"
         "const r = e.getBoundingClientRect(); return [Math.round(r.top), r.left, r.width]})"

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from charrnn.cli.app import app
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
 from charrnn.interpret.network_flow import of_model
-from charrnn.interpret.run_report import LEAD, SHOWN, RunReport, gather, surprises_of
+from charrnn.interpret.run_report import LEAD, PASSAGE_LENGTH, RunReport, gather, surprises_of
 from charrnn.interpret.texts import held_out_text
 from charrnn.model.model import Model, load_model
 from charrnn.runs.folder import RunFolder
@@ -151,10 +151,10 @@ def in_one_go(model: Model, ids: np.ndarray) -> np.ndarray:
 def test_surprise_is_the_log_of_the_probability_after_all_that_came_before(made: Made) -> None:
     model, text = made.report.model, held_out_text(made.report.model)
     part = surprises_of(model, text)
-    assert text[part.start : part.start + SHOWN] == part.text
+    assert text[part.start : part.start + PASSAGE_LENGTH] == part.text
     assert LEAD <= part.start < LEAD + 200
     assert text[part.start - 1] == "\n"
-    ids = model.vocab.encode(text[: part.start + SHOWN])
+    ids = model.vocab.encode(text[: part.start + PASSAGE_LENGTH])
     p = in_one_go(model, ids)[part.start - 1 :]
     right = ids[part.start :]
     mine = p[np.arange(len(right)), right]
@@ -437,7 +437,7 @@ def test_surprise_is_coloured_a_step_a_bit_and_told_by_keys(browser: Browser, ma
     bits = made.data["surprises"]["bits"]
     looks = browser.attributes("#text span", "class")
     found = [int((re.search(r"\bp(\d)", look or "") or [0, 0])[1]) for look in looks]
-    assert len(found) == SHOWN
+    assert len(found) == PASSAGE_LENGTH
     assert found == [min(8, math.floor(value + 0.5)) for value in bits]
     browser.script("document.querySelector('#text').focus()")
     browser.press(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
@@ -509,7 +509,7 @@ def test_a_hostile_run_is_text(one_browser: Browser, tmp_path: Path) -> None:
     text.write_bytes(readable.encode())
     page = tmp_path / "page.html"
     _, data = written(run, page, text=str(text))
-    assert data["surprises"]["text"] == readable[data["surprises"]["start"] :][:SHOWN]
+    assert data["surprises"]["text"] == readable[data["surprises"]["start"] :][:PASSAGE_LENGTH]
     one_browser.open(page)
     assert one_browser.logs("browser") == []
     assert one_browser.requests() == [page.as_uri()]

@@ -23,7 +23,7 @@ from charrnn.files.writing import atomic_write_named
 
 MOST_BYTES = 5_000_000  # of a page: mail and chat programs carry it
 MISSING = -128  # the int8 that stands for a value that is not finite
-LEVELS = 127  # int8 steps from 0 to the scale
+INT8_STEPS = 127  # int8 steps from 0 to the scale
 
 SHELL = """<!doctype html>
 <html lang="en">
@@ -101,13 +101,13 @@ def packed(values: np.ndarray) -> dict[str, Any]:
 
 
 def quantised(values: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    """Rows (M, N) in LEVELS steps of their scales (M,): value ≈ int8·scale/LEVELS; MISSING where not finite.
+    """Rows (M, N) in INT8_STEPS steps of their scales (M,): value ≈ int8·scale/INT8_STEPS; MISSING where not finite.
 
-    The error is at most scale/(2·LEVELS) for values within ±scale; others are cut off there.
+    The error is at most scale/(2·INT8_STEPS) for values within ±scale; others are cut off there.
     """
     size = np.where(np.isfinite(scales) & (scales > 0), scales, 1.0)[:, None]
     with np.errstate(invalid="ignore", over="ignore"):
-        steps = np.clip(np.rint(values / size * LEVELS), -LEVELS, LEVELS)
+        steps = np.clip(np.rint(values / size * INT8_STEPS), -INT8_STEPS, INT8_STEPS)
     return np.where(np.isfinite(values), steps, MISSING).astype(np.int8)
 
 

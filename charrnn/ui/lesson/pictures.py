@@ -31,8 +31,8 @@ from charrnn.ui.terminal.log_chart import Line, log_chart
 from charrnn.ui.terminal.sparkline import sparkline
 from charrnn.ui.terminal.tables import table
 
-WIDTH = 94  # at most, where the terminal has room
-LABEL = 6
+WIDEST_PICTURE = 94  # at most, where the terminal has room
+PICTURE_LABEL = 6
 EMPHASIS = "bold magenta"
 
 
@@ -49,7 +49,7 @@ class Pen:
 
     @property
     def width(self) -> int:
-        return min(WIDTH, self.console.width - 2)
+        return min(WIDEST_PICTURE, self.console.width - 2)
 
     def text(self, content: str, style: str = "") -> Text:
         return Text(spelled(content, self.console), style)
@@ -80,7 +80,7 @@ class Pen:
         """Lines of a label, a row and a remark."""
         lines = []
         for label, row, remark in rows:
-            line = Text().append(spelled(f"{label:>{LABEL}} ", self.console), "dim").append(row)
+            line = Text().append(spelled(f"{label:>{PICTURE_LABEL}} ", self.console), "dim").append(row)
             lines.append(line.append(spelled(f"  {remark}" if remark else "", self.console), "dim"))
         picture = Text("\n").join(lines)
         picture.no_wrap, picture.overflow = True, "crop"
@@ -179,7 +179,7 @@ def _around_zero(value: float, pen: Pen, width: int = 8) -> Text:
 
 def states(data: Unrolling, pen: Pen) -> RenderableType:
     """h of every unit at every step."""
-    wide = 2 if pen.width > LABEL + 2 * len(unrolling.READ) else 1
+    wide = 2 if pen.width > PICTURE_LABEL + 2 * len(unrolling.READ) else 1
     rows: list[tuple[str, Text | str, str]] = [("", pen.reading(unrolling.READ, wide), "")]
     rows += [(f"h{unit}", pen.heat(values, 1.0, wide), "") for unit, values in enumerate(data.h.T)]
     return Text("\n").join([pen.rows(rows), pen.rows([("scale", pen.legend(1.0), "")])])

@@ -12,7 +12,7 @@ from charrnn.ui.lesson.pictures import PICTURES, Pen
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.letters import spelled
 
-WIDTH = 78
+WIDEST_SCREEN = 78
 QUIT = ("q", "quit")
 Ask = Callable[[str], str]
 
@@ -30,7 +30,7 @@ class Lesson:
     def __init__(self, console: Console, chapters: Sequence[Chapter], ask: Ask | None) -> None:
         self.console, self.chapters, self._ask = console, chapters, ask
         self.pen = Pen.of(console)
-        self.width = min(WIDTH, console.width)
+        self.width = min(WIDEST_SCREEN, console.width)
         self.right = self.asked = 0
         self.reading = chapters[0]
 

@@ -1,12 +1,13 @@
 """The colours of views on a terminal. Ramps are of the 256-colour palette, so that plain terminals show the same."""
 
 TRAIN, VALIDATION, BEST = "yellow", "cyan", "bold magenta"
-LINES = ("yellow", "cyan", "magenta", "green", "red", "blue", "bright_black", "white")  # of a plot, in order
+# of a plot's lines, in order
+LINE_COLOURS = ("yellow", "cyan", "magenta", "green", "red", "blue", "bright_black", "white")
 
 # Blue for negative, orange for positive, four steps each and none near zero.
 BLUES = ("#afd7ff", "#87afd7", "#5f87d7", "#005faf")
 ORANGES = ("#ffd7af", "#ffaf5f", "#ff8700", "#af5f00")
-STEPS = 4
+COLOUR_STEPS = 4
 
 # Bits of surprise from which a style holds.
 SURPRISE = (
@@ -36,4 +37,4 @@ def step_of(value: float, scale: float) -> int:
     """The step of a signal whose largest size is ``scale``."""
     if not scale > 0 or value != value:
         return 0
-    return max(-STEPS, min(STEPS, round(STEPS * value / scale)))
+    return max(-COLOUR_STEPS, min(COLOUR_STEPS, round(COLOUR_STEPS * value / scale)))

@@ -19,7 +19,7 @@ from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.findings import Finding, Inspection, Preview
 from charrnn.interpret.passages import Passage
 from charrnn.ui.terminal import tables
-from charrnn.ui.terminal.colours import STEPS, step_of, step_style
+from charrnn.ui.terminal.colours import COLOUR_STEPS, step_of, step_style
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.glyphs import ASCII, DIGITS, UNICODE, Glyphs, has_unicode
 from charrnn.ui.terminal.sparkline import sparkline
@@ -151,7 +151,7 @@ def legend(passage: Passage, look: Look) -> Text:
     """The meaning of the colours or bars, and of the marks above the text."""
     text = Text(f"{'cell':<{GUTTER}}{-passage.scale:+.2f} ")
     if look.colour:
-        for step in range(-STEPS, STEPS + 1):
+        for step in range(-COLOUR_STEPS, COLOUR_STEPS + 1):
             text.append("  ", step_style(step))
     else:
         text.append(look.bars)
@@ -169,8 +169,8 @@ COLUMNS = (
     *("p", "cause", "controls", "local", "profile"),
 )
 LEAST_FIRST = ("profile", "local", "select", "controls", "cause", "p", "memory", "±")
-GAP = 2
-EMPHASIS = {"tracker": "bold", "none": "dim"}
+COLUMN_GAP = 2
+VERDICT_STYLES = {"tracker": "bold", "none": "dim"}
 
 
 def table(findings: Sequence[Finding], width: int, look: Look) -> RenderableType:
@@ -179,12 +179,12 @@ def table(findings: Sequence[Finding], width: int, look: Look) -> RenderableType
     widths = {name: max(cell_len(name), *(cell_len(line[name]) for line in lines)) for name in COLUMNS}
     shown = list(COLUMNS)
     for name in LEAST_FIRST:
-        if sum(widths[n] + GAP for n in shown) - GAP > width:
+        if sum(widths[n] + COLUMN_GAP for n in shown) - COLUMN_GAP > width:
             shown.remove(name)
     headers = ["+-" if name == "±" and look.glyphs is ASCII else name for name in shown]
-    grid = tables.table(headers, left=("concept", "verdict", "profile"), gap=GAP, header_style="bold")
+    grid = tables.table(headers, left=("concept", "verdict", "profile"), gap=COLUMN_GAP, header_style="bold")
     for f, line in zip(findings, lines, strict=True):
-        grid.add_row(*(Text(line[name], EMPHASIS.get(f.verdict, "")) for name in shown))
+        grid.add_row(*(Text(line[name], VERDICT_STYLES.get(f.verdict, "")) for name in shown))
     return grid
 
 

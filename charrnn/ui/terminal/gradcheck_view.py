@@ -16,13 +16,13 @@ from charrnn.ui.terminal.glyphs import has_unicode
 from charrnn.ui.terminal.letters import spelled
 from charrnn.ui.terminal.tables import table
 
-NARROW = 62  # columns; below this a row has its name, error and verdict alone
+WIDTH_OF_ALL_COLUMNS = 62  # columns; below this a row has its name, error and verdict alone
 
 
 def view(title: str, checks: Sequence[TensorCheck], console: Console) -> RenderableType:
     """A title, the table, and the verdict in one line."""
     headers = ("gradient of", "shape", "checked", "norm", "error", "")
-    shown = range(len(headers)) if console.width >= NARROW else (0, 4, 5)
+    shown = range(len(headers)) if console.width >= WIDTH_OF_ALL_COLUMNS else (0, 4, 5)
     grid = table([headers[k] for k in shown], left=("gradient of", "shape", ""))
     wide = console.width >= 80
     for check in checks:

@@ -15,7 +15,7 @@ from charrnn.ui.terminal.letters import spelled
 from charrnn.ui.terminal.log_chart import MARKS, Line, log_chart
 from charrnn.ui.terminal.training_view import architecture
 
-WIDEST = 100
+WIDEST_CHART = 100
 CHART_ROWS = 10, 18  # at least and at most
 DISTANCES = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 
@@ -31,7 +31,7 @@ def view(flows: Sequence[NetworkFlow], title: str, console: Console) -> Renderab
             spelled(f"mean norm of ∂loss(t)/∂h[t−k] by distance k, over {first.places} places t", console),
             "dim",
         ),
-        log_chart(lines, min(console.width, WIDEST), height, "k", glyphs_of(console)),
+        log_chart(lines, min(console.width, WIDEST_CHART), height, "k", glyphs_of(console)),
     ]
     if len(lines) > len(MARKS):
         parts.append(Text(f"the first {len(MARKS)} of {len(lines)} lines are drawn", "dim"))
@@ -56,7 +56,7 @@ def _name(flow: NetworkFlow, array: str, layer: int, *, many: bool) -> str:
 def table(flows: Sequence[NetworkFlow], console: Console) -> Table:
     """A row for each distance, a column for each line; last, the factor of one step."""
     lines = list(series(flows))
-    shown = lines[: max(1, (min(console.width, WIDEST) - 12) // 11)]
+    shown = lines[: max(1, (min(console.width, WIDEST_CHART) - 12) // 11)]
     last = flows[0].flow.distance
     names = (f"{line.name:>9}" for line in shown)
     grid = tables.table(["distance k", *names], left=(), header_style="bold")

@@ -7,16 +7,16 @@ from rich.cells import cell_len, set_cell_size
 from charrnn.score.lines import Line
 from charrnn.ui.terminal.output import escape
 
-COLUMNS = "{:>8}  {:>8}  {:>7}  {:>9}  {}"
-HEADER = COLUMNS.format("surprise", "line", "chars", "bits/char", "text")
-NARROWEST = 10  # columns of the text, at least
+LINE_FORMAT = "{:>8}  {:>8}  {:>7}  {:>9}  {}"
+HEADER = LINE_FORMAT.format("surprise", "line", "chars", "bits/char", "text")
+NARROWEST_TEXT = 10  # columns of the text, at least
 
 
 def row(line: Line, text: str, width: int) -> str:
     """A line of the table, cut to the width of the terminal."""
     surprise = "" if line.surprise is None else f"{line.surprise:.2f}"
     bits = f"{line.loss_nats / math.log(2):.3f}"
-    before = COLUMNS.format(surprise, line.number, line.predictions, bits, "")
+    before = LINE_FORMAT.format(surprise, line.number, line.predictions, bits, "")
     shown = escape(text).replace("\t", " ")
-    room = max(NARROWEST, width - cell_len(before))
+    room = max(NARROWEST_TEXT, width - cell_len(before))
     return before + (shown if cell_len(shown) <= room else set_cell_size(shown, room - 1) + "…")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from rich.text import Text
 
-from charrnn.ui.terminal.colours import LINES
+from charrnn.ui.terminal.colours import LINE_COLOURS
 from charrnn.ui.terminal.glyphs import UNICODE, Glyphs
-from charrnn.ui.terminal.plot import LABEL, Logarithmic, Plot, decades
+from charrnn.ui.terminal.plot import LABEL_WIDTH, Logarithmic, Plot, decades
 
 MARKS = "abcdefgh"
 DECADES = 16  # below the largest value: smaller ones leave the chart
@@ -36,11 +36,11 @@ def log_chart(lines: Sequence[Line], width: int, height: int, x_name: str, glyph
     low = max(math.floor(decades(min(known))), high - DECADES)
     scale = Logarithmic(low, high + (high == low))
     names = max(len(x_name), *(len(line.name) for line in lines)) + 3
-    plot = Plot(width - LABEL - 1 - names, height - 2, glyphs)
+    plot = Plot(width - LABEL_WIDTH - 1 - names, height - 2, glyphs)
     last = max(1, *(len(line.values) - 1 for line in lines))
 
     ends: dict[int, tuple[str, str]] = {}
-    for number, (line, letter, style) in enumerate(zip(lines, MARKS, LINES, strict=False), 1):
+    for number, (line, letter, style) in enumerate(zip(lines, MARKS, LINE_COLOURS, strict=False), 1):
         places = [(x / last, scale.share(v)) for x, v in enumerate(line.values) if 0 < v < math.inf]
         places = [(across, down) for across, down in places if 0 <= down <= 1]
         if not places:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from charrnn.ui.terminal.colours import BEST, TRAIN, VALIDATION
 from charrnn.ui.terminal.glyphs import UNICODE, Glyphs
-from charrnn.ui.terminal.plot import LABEL, Linear, Plot, thinned
+from charrnn.ui.terminal.plot import LABEL_WIDTH, Linear, Plot, thinned
 
 Points = Sequence[tuple[float, float]]  # (step, loss), in order of the steps
 
@@ -27,7 +27,7 @@ def loss_chart(train: Points, validation: Points, width: int, height: int, glyph
     margin = 0.03 * max(max(settled) - min(settled), 0.01)
     scale = Linear(min(settled) - margin, max(settled) + margin)
     bits = width >= BOTH_AXES
-    plot = Plot(width - LABEL - 1 - bits * (LABEL + 1), height - 2, glyphs)
+    plot = Plot(width - LABEL_WIDTH - 1 - bits * (LABEL_WIDTH + 1), height - 2, glyphs)
 
     dots = thinned(train, plot.columns * glyphs.columns)
     plot.line([(step / last, scale.share(loss)) for step, loss in dots], TRAIN)
@@ -43,4 +43,4 @@ def loss_chart(train: Points, validation: Points, width: int, height: int, glyph
     right = dict.fromkeys(range(plot.rows), (glyphs.vertical, "dim"))
     for row, nats in ticks.items():
         right[row] = f"{glyphs.right_tick}{nats / math.log(2):.{max(2, decimals)}f}", "dim"
-    return plot.text(left, right if bits else {}, plot.step_axis(last, beyond=LABEL if bits else 0))
+    return plot.text(left, right if bits else {}, plot.step_axis(last, beyond=LABEL_WIDTH if bits else 0))

@@ -13,7 +13,7 @@ from charrnn.ui.terminal.glyphs import glyphs_of
 from charrnn.ui.terminal.letters import plain, shown
 
 LISTED = 5  # copied runs, one by one
-SHOWN = 50  # characters of each
+CHARACTERS_SHOWN = 50  # characters of each
 
 
 def show(
@@ -71,7 +71,7 @@ def report(found: Novelty, held_out: dict[int, float], least: int) -> list[str]:
 
 def _where(copy: Copy, text: str) -> str:
     run = text[copy.start : copy.stop]
-    quoted = run if len(run) <= SHOWN else f"{run[: SHOWN - 1]}…"
+    quoted = run if len(run) <= CHARACTERS_SHOWN else f"{run[: CHARACTERS_SHOWN - 1]}…"
     quoted = quoted.replace("\n", "↵").replace("\t", " ")
     place = copy.place
     where = f"{place.file}, line {place.line:,}, offset {place.offset:,}" if place else ""

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from charrnn.ui.terminal.glyphs import Glyphs
 
-LABEL = 6  # columns of a number at the vertical axis
+LABEL_WIDTH = 6  # columns of a number at the vertical axis
 NARROWEST = 8  # columns of the plot itself: a narrower terminal cuts it off
 PER_NUMBER = 10  # columns below the horizontal axis
 
@@ -99,13 +99,13 @@ class Plot:
         for y, row in enumerate(self._cells):
             number = left.get(y, "")
             axis = self.glyphs.left_tick if number else self.glyphs.vertical
-            picture.append(f"{number:>{LABEL}}{axis}", "dim")
+            picture.append(f"{number:>{LABEL_WIDTH}}{axis}", "dim")
             for character, style in row:
                 picture.append(character, style)
             picture.append(*right.get(y, ("", ""))).append("\n")
         return picture.append_text(below)
 
-    def step_axis(self, last: float, name: str = "", beyond: int = LABEL) -> Text:
+    def step_axis(self, last: float, name: str = "", beyond: int = LABEL_WIDTH) -> Text:
         """The horizontal axis from 0 to `last`, whole numbers below it, and its name behind them.
 
         beyond : columns to the right of the plot that a number may reach into
@@ -121,7 +121,9 @@ class Plot:
                 numbers[begin : begin + len(number)] = number
                 taken = begin + len(number)
         below = "".join(numbers).rstrip() + (f"  {name}" if name else "")
-        return Text(f"{' ' * LABEL}{self.glyphs.corner}{''.join(line)}\n{' ' * (LABEL + 1)}{below}", "dim")
+        return Text(
+            f"{' ' * LABEL_WIDTH}{self.glyphs.corner}{''.join(line)}\n{' ' * (LABEL_WIDTH + 1)}{below}", "dim"
+        )
 
 
 def nice(spacing: float) -> float:

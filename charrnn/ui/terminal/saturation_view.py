@@ -11,7 +11,7 @@ from rich.text import Text
 from charrnn.interpret.saturation import LEFT, RIGHT, GateSaturation
 from charrnn.ui.terminal.glyphs import UNICODE, Glyphs
 
-COLUMNS, ROWS = 20, 10
+MAP_COLUMNS, MAP_ROWS = 20, 10
 EDGES = (1, 2, 4, 8, 16)  # units from which the next shade holds
 
 ROLES = {
@@ -25,24 +25,24 @@ ROLES = {
 
 def gate_map(gate: GateSaturation, glyphs: Glyphs) -> Text:
     """How many units of one gate lie where, and its mean share of open and shut."""
-    column = np.minimum((gate.left * COLUMNS).astype(int), COLUMNS - 1)
-    row = np.minimum((gate.right * ROWS).astype(int), ROWS - 1)
-    units = np.zeros((ROWS, COLUMNS), int)
+    column = np.minimum((gate.left * MAP_COLUMNS).astype(int), MAP_COLUMNS - 1)
+    row = np.minimum((gate.right * MAP_ROWS).astype(int), MAP_ROWS - 1)
+    units = np.zeros((MAP_ROWS, MAP_COLUMNS), int)
     np.add.at(units, (row, column), 1)
     text = Text(no_wrap=True, overflow="crop")
     text.append(f"{ROLES[gate.gate]}\n", "bold")
-    for r in reversed(range(ROWS)):
+    for r in reversed(range(MAP_ROWS)):
         line = "".join(glyphs.shades[np.searchsorted(EDGES, n, side="right")] for n in units[r])
-        text.append(f"{'1' if r == ROWS - 1 else ' '}{glyphs.vertical}{line}\n")
-    text.append(f"0{glyphs.corner}{glyphs.horizontal * COLUMNS}\n")
-    text.append(f" 0{'1':>{COLUMNS}}\n")
+        text.append(f"{'1' if r == MAP_ROWS - 1 else ' '}{glyphs.vertical}{line}\n")
+    text.append(f"0{glyphs.corner}{glyphs.horizontal * MAP_COLUMNS}\n")
+    text.append(f" 0{'1':>{MAP_COLUMNS}}\n")
     text.append(f"mean: open {gate.right.mean():.0%}, shut {gate.left.mean():.0%}", "dim")
     return text
 
 
 def gates_view(gates: Sequence[GateSaturation], width: int, glyphs: Glyphs = UNICODE) -> RenderableType:
     """The maps of each layer, as many side by side as fit the width, and a legend."""
-    beside = max(1, (width + 2) // (COLUMNS + 4))
+    beside = max(1, (width + 2) // (MAP_COLUMNS + 4))
     parts: list[RenderableType] = []
     for layer, group in groupby(gates, key=lambda gate: gate.layer):
         plots = [gate_map(gate, glyphs) for gate in group]

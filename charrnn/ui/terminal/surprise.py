@@ -13,11 +13,11 @@ from charrnn.score.evaluation import Surprise
 from charrnn.text.vocabulary import Vocabulary, silent_symbol
 from charrnn.ui.terminal.colours import SURPRISE
 from charrnn.ui.terminal.console import Console
+from charrnn.ui.terminal.glyphs import DIGITS
 from charrnn.ui.terminal.output import escape, escaped
 
 LEAST = SURPRISE[0][0]
-DIGITS = "0123456789"  # without colour: whole bits below each character, + from 10
-LONGEST = 4096  # symbols of a line shown in one piece
+LONGEST_PIECE = 4096  # symbols of a line shown in one piece
 
 
 def show(
@@ -76,7 +76,7 @@ def legend(coloured: bool) -> Text:
 def _lines(
     vocab: Vocabulary, ids: np.ndarray, losses: Iterable[np.ndarray]
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Where each line begins, and the bits of its symbols; a line longer than LONGEST in pieces."""
+    """Where each line begins, and the bits of its symbols; a line longer than LONGEST_PIECE in pieces."""
     newline = silent_symbol(vocab)
     known = vocab.decode([newline]) == "\n"
     begin, bits = 0, np.zeros(1)  # the first symbol is not predicted
@@ -86,8 +86,8 @@ def _lines(
         done = 0
         for end in [*ends.tolist(), len(bits)]:
             last = end == len(bits) and (not len(ends) or end != ends[-1])
-            while end - done > (LONGEST if last else 0):
-                piece = bits[done : min(end, done + LONGEST)]
+            while end - done > (LONGEST_PIECE if last else 0):
+                piece = bits[done : min(end, done + LONGEST_PIECE)]
                 yield begin + done, piece
                 done += len(piece)
         begin, bits = begin + done, bits[done:]
@@ -96,7 +96,7 @@ def _lines(
 
 
 def line(vocab: Vocabulary, ids: np.ndarray, bits: np.ndarray, look: Look) -> Text:
-    """One line of text, painted, or with a line of digits under it. A surprising newline is shown as ↵.
+    """One line of text, painted, or with its whole bits under it, + from 10. A surprising newline is ↵.
 
     A character that takes no column, such as an accent, shares the digit of the one before it: the larger.
     """

@@ -30,7 +30,7 @@ SAMPLE_LINES = 6
 SPARK_WIDTH = 40
 LOG_SHARE = 0.02  # of the training time so far, at least between two lines of a log that tell no validation
 LOG_SECONDS = 1.0, 60.0  # and the least and the most that this may be
-NARROW = 62  # columns; below this there is no room for both units of a loss
+WIDTH_OF_BOTH_UNITS = 62  # columns; below this there is no room for both units of a loss
 
 
 @contextmanager
@@ -180,7 +180,7 @@ class LiveView(Silent):
         """The display as it is now."""
         progress = self._progress
         bars = glyphs_of(self.console).bars
-        brief = self.console.width < NARROW
+        brief = self.console.width < WIDTH_OF_BOTH_UNITS
         width = min(SPARK_WIDTH, max(8, self.console.width - (32 if brief else 50)))
         passed = progress.seconds - self._seconds_at_begin
         done = self._used - self._used_at_begin

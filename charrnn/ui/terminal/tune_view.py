@@ -14,7 +14,7 @@ from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.letters import plain
 from charrnn.ui.terminal.training_view import duration
 
-SHOWN = 15  # trials on the leaderboard
+TRIALS_SHOWN = 15  # trials on the leaderboard
 STYLES = {"done": "green", "running": "cyan", "failed": "red"}
 
 
@@ -105,7 +105,7 @@ def leaderboard(board: Board, console: Console) -> Group:
     """The best trials, and those that run."""
     ranking = board.ranking
     shown = [t for t in ranking if t.state == "running"] + [t for t in ranking if t.state != "running"]
-    shown = sorted(shown[:SHOWN], key=ranking.index)
+    shown = sorted(shown[:TRIALS_SHOWN], key=ranking.index)
     names = list(dict.fromkeys(name for trial in ranking for name in trial.settings))
     table = Table(box=None, padding=(0, 1), pad_edge=False)
     for name in ("rank", "trial", "nats", "far"):

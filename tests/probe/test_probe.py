@@ -283,7 +283,7 @@ def test_where_the_model_of_a_probe_is_looked_for(model: Model) -> None:
         ("ax\n", [], DataError, "line 1: 1 columns, where 2"),
         ('ax,"A\n', [], DataError, "not CSV"),
         ("ax,A\nZ,B\n", [], DataError, "line 2: .*'Z'"),
-        ("Z,A\n", ["--unknown", "skip"], DataError, "line 1: the model knows no character"),
+        ("Z,A\n", ["--unknown", "skip"], DataError, "line 1: the model knows none of"),
         ("a,b\nax,A\n", ["--label-column", "mood"], UsageError, "no column 'text' or no column 'mood'"),
         (b"ax,A\n\xff,B\n", [], DataError, "line 2: not UTF-8"),
     ],

@@ -1,12 +1,12 @@
-"""Does the network use the cell? Hold it at what it shows inside and outside, and see what is predicted.
+"""Does the network use the cell? Hold it at its values inside and outside, and compare the predictions.
 
 On CONFIRM text the cell is clamped, in every step of short windows, to its own median for each class of the
-label (or each tenth of a count); all else runs on. The effect is the change of
+label (or each tenth of a count); everything else runs as usual. The effect is the change of
 
     logit P(target) = log P(target) − log(1 − P(target))
 
-from low to high, in nats, positive as the concept expects. Other cells of the layer with like spread and
-outgoing weight, moved between the same quantiles of their own values, tell what such a push does anyway:
+from low to high, in nats, positive in the direction the concept expects. The controls are other cells of the
+layer with similar spread and outgoing weight, moved between the same quantiles of their own values:
 
     p = (1 + #{controls whose effect is as large}) / (1 + #controls)
 """
@@ -25,18 +25,18 @@ from charrnn.nn.network import Clamp
 CONTROLS = 50
 OTHERS = 20
 WINDOWS = 48
-WINDOW = 20  # symbols over which the cell is held
+WINDOW = 20  # symbols for which the cell is held
 BATCH = 480  # windows run side by side
 DOSES = 10
-NEAREST_TO_ONE = 1 - 1e-6  # tanh(c) of a cell that is held: arctanh of ±1 has no end
+NEAREST_TO_ONE = 1 - 1e-6  # largest tanh(c) of a held cell: arctanh(±1) is infinite
 
 
 @dataclass(frozen=True)
 class CausalTest:
-    """What holding a cell does to the prediction of its target, in nats of logit P.
+    """The effect of holding a cell on the prediction of its target, in nats of logit P.
 
-    effect : from low to high, positive as expected; controls : |effect| of matched cells
-    others : the effect on other characters; together : that of the best three cells of the layer at once
+    effect : from low to high, positive if as expected; controls : |effect| of matched cells
+    others : the effect on other characters; together : the effect of the layer's best three cells held at once
     doses : logit P(target) at the cell's median for each tenth of a count (two values for a bool)
     """
 
@@ -50,12 +50,12 @@ class CausalTest:
 
     @property
     def specific(self) -> bool:
-        """More effect on the target than on each of the other characters."""
+        """Whether the effect on the target exceeds that on each of the other characters."""
         return self.effect > max(map(abs, self.others.values()), default=0.0)
 
     @property
     def graded(self) -> bool:
-        """The answer grows with the dose: Spearman's ρ of at least 0.5 in the expected direction."""
+        """Whether the response grows with the dose: Spearman's ρ of at least 0.5 in the expected direction."""
         doses = np.array(self.doses)
         if np.ptp(doses) == 0:
             return False
@@ -68,9 +68,9 @@ class CausalTest:
 
 
 class Experiment:
-    """Windows of text in which one label's target can be watched while cells are held.
+    """Windows of text in which the prediction of a label's target is measured while cells are held.
 
-    Reads WARM_UP symbols before each window once; every condition starts from there.
+    Reads WARM_UP symbols before each window once; every condition starts from the state after them.
     """
 
     def __init__(self, model: Model, recording: Recording, label: Label, watched: np.ndarray) -> None:
@@ -96,7 +96,10 @@ class Experiment:
         answers = np.empty((len(conditions), len(sets)))
         for first in range(0, len(conditions), at_once):
             group = conditions[first : first + at_once]
-            padded = [*group, *[{}] * (at_once - len(group))]  # one batch shape: its buffers are kept
+            padded = [
+                *group,
+                *[{}] * (at_once - len(group)),
+            ]  # one batch shape, so that its buffers are reused
             mask = np.zeros((at_once, P, network.config.hidden), bool)
             values = np.zeros(mask.shape, network.theta.dtype)
             for row, held in enumerate(padded):
@@ -112,10 +115,10 @@ class Experiment:
 
 
 def watched_places(recording: Recording, label: Label) -> np.ndarray:
-    """Where in CONFIRM the label's expectation can be watched, as truth values (N,)."""
+    """The places in CONFIRM where the label's expectation can be measured, bool (N,)."""
     watched = recording.ends >= WARM_UP + WINDOW
     watched[: recording.confirm.start] = False
-    if label.after:  # where the label itself may begin anew, and count for nothing
+    if label.after:  # here the label itself may start again, and be masked
         return watched & np.fromiter((ch in label.after for ch in recording.text), bool, len(recording.text))
     return watched & label.mask
 
@@ -129,7 +132,7 @@ def symbol_ids(model: Model, characters: Iterable[str]) -> dict[str, int]:
 
 
 def _spread(places: np.ndarray, label: Label) -> np.ndarray:
-    """Up to WINDOWS places evenly over the text; of a bool, half of them on."""
+    """Up to WINDOWS places, evenly over the text; for a bool, half of them on."""
     if label.kind == "bool":
         on = label.values[places]
         groups = [places[on], places[~on]]
@@ -143,7 +146,7 @@ def _spread(places: np.ndarray, label: Label) -> np.ndarray:
 def logits_of_sets(logits: np.ndarray, sets: Sequence[Sequence[int]]) -> np.ndarray:
     """log P − log(1 − P) of each set of symbols (…, sets), from unnormalised log-probabilities (…, V).
 
-    P counts as no nearer to 0 or 1 than the arithmetic can tell.
+    P is kept away from 0 and 1 by the resolution of the arithmetic.
     """
     weights = np.exp((logits - logits.max(axis=-1, keepdims=True)).astype(float))
     weights /= weights.sum(axis=-1, keepdims=True)
@@ -153,7 +156,7 @@ def logits_of_sets(logits: np.ndarray, sets: Sequence[Sequence[int]]) -> np.ndar
 
 
 def dose_levels(signal: np.ndarray, label: Label, part: slice) -> np.ndarray:
-    """The cell's median for each class of a bool, or each tenth of a count that has characters."""
+    """The cell's median for each class of a bool, or each non-empty tenth of a count."""
     mask, y = label.mask[part], label.values[part]
     x, y = signal[part][mask], y[mask].astype(float)
     edges = [0.5] if label.kind == "bool" else np.unique(np.quantile(y, np.linspace(0, 1, DOSES + 1))[1:-1])
@@ -162,7 +165,7 @@ def dose_levels(signal: np.ndarray, label: Label, part: slice) -> np.ndarray:
 
 
 def matched_controls(model: Model, recording: Recording, layer: int, cell: int) -> list[int]:
-    """The CONTROLS cells of the layer most like ``cell`` in spread and in outgoing weight, on a log scale."""
+    """The CONTROLS cells of the layer most similar to ``cell`` in spread and outgoing weight, on a log scale."""
     H = recording.hidden
     spread = recording.signals[layer * H : (layer + 1) * H, recording.select].std(axis=1)
     params = model.network.params
@@ -182,7 +185,7 @@ def causal_test(
 ) -> CausalTest | None:
     """Hold a cell, its matched controls, and the ``best`` cells of its layer together.
 
-    Returns None where there is nothing to expect: no target the model knows, no place to watch, one class.
+    Returns None if there is nothing to test: no target that the model knows, no place to measure, or one class.
     """
     watched, target = watched_places(recording, label), symbol_ids(model, label.target)
     H, select = recording.hidden, recording.select

@@ -1,8 +1,8 @@
-"""How high the best of many cells scores by chance: circular shifts of the label, all at once by FFT.
+"""The score that the best of many cells reaches by chance: circular shifts of the label, all at once by FFT.
 
 Text is not exchangeable: a label that stays on for sixty characters agrees with slow cells far more often
-than its shuffled letters would. Shifting the label around the text keeps its runs and breaks only its link
-with the signal. AUC and ρ are linear in Σ rank·label: the scores at all shifts are one circular correlation,
+than a shuffled label would. Shifting the label around the text keeps its runs and breaks only its link
+with the signal. AUC and ρ are linear in Σ rank·label, so the scores at all shifts are one circular correlation,
 
     s[k] = Σ_t rank[t] w[t − k] = irfft(rfft(rank) · conj(rfft(w)))[k]
 
@@ -23,7 +23,7 @@ NEAR = 200  # characters: shifts smaller than this leave the label where it was
 
 @dataclass(frozen=True)
 class Chance:
-    """The null of one label over all cells.
+    """The null distribution of one label over all cells.
 
     observed : ndarray (M,), each cell's score on the scale of ``excess``; NaN for no score
     highest : ndarray (shifts,), the largest |score| over all cells at each shift
@@ -33,19 +33,19 @@ class Chance:
     highest: np.ndarray
 
     def p_value(self, cell: int, sign: int) -> float:
-        """(1 + #{shifts whose best cell does as well}) / (1 + #shifts); 1 without a score."""
+        """(1 + #{shifts whose best cell scores at least as high}) / (1 + #shifts); 1 without a score."""
         seen = sign * self.observed[cell]
         if not np.isfinite(seen) or len(self.highest) == 0:
             return 1.0
         return float((1 + np.sum(self.highest >= seen)) / (1 + len(self.highest)))
 
     def level(self, quantile: float) -> float:
-        """The score that chance reaches in 1 − quantile of cases."""
+        """The score that chance reaches in a share 1 − quantile of cases."""
         return float(np.quantile(self.highest, quantile)) if len(self.highest) else float("nan")
 
 
 def smooth_length(n: int) -> int:
-    """The largest number up to n that has no prime factor over 5: what an FFT does fast."""
+    """The largest number up to n without a prime factor over 5: a fast length for an FFT."""
     best, two = min(n, 1), 1
     while two <= n:
         three = two
@@ -60,10 +60,10 @@ def smooth_length(n: int) -> int:
 
 
 def chance(signals: np.ndarray, labels: Sequence[tuple[np.ndarray, np.ndarray, Kind]]) -> list[Chance | None]:
-    """The null of each label (values, mask, kind) over all cells of ``signals`` (M, N).
+    """The null distribution of each label (values, mask, kind) over all cells of ``signals`` (M, N).
 
-    Ranks are taken over the whole text, masked places being left out by their weight alone. The last few
-    characters may be dropped for the sake of the FFT. None: a label of one class.
+    Ranks are taken over the whole text; masked places have weight 0. The last few
+    characters may be dropped to get a fast FFT length. None for a label of one class.
     """
     M, N = signals.shape
     n = smooth_length(N)
@@ -72,7 +72,7 @@ def chance(signals: np.ndarray, labels: Sequence[tuple[np.ndarray, np.ndarray, K
     for k, (values, mask, kind) in enumerate(labels):
         w = label_weights(values[:n], mask[:n], kind)
         if w is not None:
-            # ranks span the whole text, not only where the label counts
+            # ranks span the whole text, including masked places
             weights.append(2 * w * np.mean(mask[:n]) if kind == "bool" else w)
             kinds.append(kind)
             where.append(k)

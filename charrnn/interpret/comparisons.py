@@ -15,9 +15,9 @@ RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 def character_table(
     characters: np.ndarray, values: np.ndarray, mask: np.ndarray, fit: slice, order: int = TABLE_ORDER
 ) -> np.ndarray:
-    """The mean label after the last ``order`` characters, learnt over ``fit``: the best memoryless guess.
+    """The mean label after the last ``order`` characters, fitted on ``fit``: the best guess without memory.
 
-    characters : integer codes 0…V-1 (N,). A context not seen backs off to a shorter one.
+    characters : integer codes 0…V-1 (N,). An unseen context backs off to a shorter one.
     Returns the guess for every character, (N,).
     """
     n = len(characters)
@@ -38,13 +38,13 @@ def character_table(
 def probe_score(
     signals: np.ndarray, values: np.ndarray, mask: np.ndarray, kind: Kind, fit: slice, judge: slice
 ) -> float:
-    """The score over ``judge`` of a ridge regression of the label on all cells, learnt over ``fit``.
+    """The score on ``judge`` of a ridge regression of the label on all cells, fitted on ``fit``.
 
         w = (XᵀX/n + λI)⁻¹ Xᵀy/n,  X the standardised signals, y the label (ranks for a count)
 
-    learnt from at most PROBE_PLACES evenly spaced places; λ is the one of RIDGES that does best on the last
-    quarter of ``fit`` when learnt on the rest. It tells what all cells know together, so that a weak best
-    cell can be told from a fact that is spread over many.
+    fitted on at most PROBE_PLACES evenly spaced places; λ is the one of RIDGES that is best on the last
+    quarter of ``fit`` after fitting on the rest. The score measures what all cells know together: it
+    distinguishes an unknown fact from one that is spread over many cells.
     """
     with np.errstate(invalid="ignore"):
         usable = np.isfinite(signals[:, fit]).all(axis=1) & np.isfinite(signals[:, judge]).all(axis=1)
@@ -69,7 +69,7 @@ def probe_score(
     ]
     ridge = RIDGES[int(np.argmax(np.nan_to_num(trials)))]
     [weights] = _ridge(x, y, (ridge,))
-    judged = signals[:, judge] if usable.all() else signals[usable, judge]  # a view where it can be one
+    judged = signals[:, judge] if usable.all() else signals[usable, judge]  # a view if possible
     told = (weights / spread[:, 0]).astype(signals.dtype) @ judged
     return score(told, values[judge], mask[judge], kind)
 

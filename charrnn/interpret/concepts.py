@@ -1,7 +1,7 @@
 """The built-in concepts: each a rule that labels any text in one pass.
 
-Every rule reads the text once from left to right. An opening character is already inside, a closing one
-already outside. A blank line is a line of white space alone; it ends a paragraph.
+Every rule reads the text once from left to right. An opening character already counts as inside, a closing one
+as outside. A blank line contains only white space; it ends a paragraph.
 """
 
 import re
@@ -12,7 +12,7 @@ import numpy as np
 from charrnn.interpret.labels import Concept, Marked, runs
 from charrnn.interpret.scanner import BLOCK_COMMENT, CODE, LINE_COMMENT, STRING, guess_language, scan
 
-DEEPEST = 8  # nesting beyond this is counted as this
+DEEPEST = 8  # deeper nesting counts as this depth
 _OPEN, _CLOSE, _TOGGLE = 1, 2, 3
 
 # Words that begin with an apostrophe, and words that end in a full stop which ends no sentence.
@@ -37,13 +37,13 @@ def ends_paragraph(text: str) -> np.ndarray:
 
 
 def _paired(text: str, marks: dict[str, int]) -> Marked:
-    """Inside and outside by characters that open, close or toggle; a blank line forces outside.
+    """Inside and outside, by characters that open, close or toggle; a blank line forces outside.
 
-    A span not closed within its paragraph is masked.
+    A span that is not closed within its paragraph is masked.
     """
     inside, sure = bytearray(len(text)), bytearray(b"\1" * len(text))
     blank = ends_paragraph(text)
-    opened = -1  # where the open span began; -1 outside
+    opened = -1  # start of the open span; -1 outside
     for t, ch in enumerate(text):
         if ch == "\n" and blank[t]:
             if opened >= 0:
@@ -91,7 +91,7 @@ def _after_mark(text: str, t: int, opened: int, doubt: bool) -> tuple[int, bool]
     may_close = before != "" and not before.isspace() and not after.isalnum()
     within = opened >= 0 or doubt
     if may_close and (within or not may_open):
-        # dogs' may end a quotation or be a plural's apostrophe
+        # the apostrophe of dogs' may end a quotation or mark a plural
         return -1, within and before in "sS" and not starts_word
     if may_open and (opened < 0 or doubt):
         elided = _ELIDED.match(text, t + 1, t + 9) is not None
@@ -135,8 +135,8 @@ def near_eol(text: str) -> Marked:
 def _nesting(openers: str, closers: str) -> Callable[[str], Marked]:
     """Opened minus closed, outside strings and comments, at least 0 and at most DEEPEST.
 
-    In prose a blank line starts again from 0, and an opener that its paragraph does not close is masked with
-    what follows it: one ``:(`` would otherwise shift the rest of the text.
+    In prose a blank line resets to 0, and an opener that is not closed in its paragraph is masked to the
+    paragraph's end: otherwise one ``:(`` would shift the rest of the text.
     """
 
     def mark(text: str) -> Marked:
@@ -190,7 +190,7 @@ def word_pos(text: str) -> Marked:
         if ch.isalpha():
             position += 1
         elif ch in "'’" and position:
-            position += 1  # don't is one word; but dogs' may have ended
+            position += 1  # don't is one word, but dogs' may have ended
             sure[t] = 0
         else:
             position = 0
@@ -234,7 +234,7 @@ def tag(text: str) -> Marked:
 def sent_pos(text: str) -> Marked:
     positions, sure = np.zeros(len(text), np.int32), bytearray(len(text))
     blank = ends_paragraph(text)
-    position, word = 0, 0  # word: where the current run of letters began
+    position, word = 0, 0  # word: start of the current run of letters
     marked = known = resting = doubtful = False
     for t, ch in enumerate(text):
         if ch.isspace():
@@ -246,7 +246,7 @@ def sent_pos(text: str) -> Marked:
             marked, word = False, t + 1
         else:
             if resting and ch.islower():
-                known = False  # "What?" he said: no sentence ended there
+                known = False  # in "What?" he said, no sentence ends at the question mark
             resting = False
             position += 1
             if ch in ".!?…":
@@ -263,7 +263,7 @@ def sent_pos(text: str) -> Marked:
 
 
 def telegraph(text: str, seed: int = 0) -> Marked:
-    """Random on and off, with the run lengths ``quote`` has in this text: nothing that a cell can know."""
+    """Random on and off, with the run lengths of ``quote`` in this text: a control that no cell can know."""
     inside, _ = quote(text)
     starts, lengths = runs(inside)
     on, off = lengths[inside[starts] == 1], lengths[inside[starts] == 0]

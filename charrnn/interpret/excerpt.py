@@ -1,4 +1,4 @@
-"""Pieces of a recorded text as a page shows them: every cell there, and more of a few chosen cells."""
+"""Pieces of a recorded text for a page: the signals of every cell, and details of a few chosen cells."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from charrnn.interpret.recording import Recording, fresh_starts, read_side_by_si
 from charrnn.model.model import Model
 from charrnn.nn.loss import log_softmax
 
-GUESSES = 5  # most probable next symbols kept for each character
+GUESSES = 5  # likeliest next symbols kept per character
 
 Span = tuple[int, int]  # first and last + 1 character
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """N characters of a recorded text, in pieces that rise and do not touch.
+    """N characters of a recorded text, in pieces that are in order and do not touch.
 
-    places : ndarray (N,), which characters of the recording; pieces : their spans
+    places : ndarray (N,), the characters' places in the recording; pieces : their spans
     cells : rows of the recording's signals with details: name of a gate, or h -> ndarray (len(cells), N)
-    guesses, probabilities : ndarrays (N, GUESSES or V), the most probable next symbols (ids), best first;
-        probabilities are NaN where the network overflowed
+    guesses, probabilities : ndarrays (N, GUESSES or V), the likeliest next symbols (ids), best first;
+        probabilities are NaN if the network overflowed
     """
 
     pieces: tuple[Span, ...]
@@ -34,10 +34,10 @@ class Excerpt:
 
 
 def choose_pieces(part: slice, wanted: Sequence[Span], most: int) -> tuple[Span, ...]:
-    """At most ``most`` characters of ``part``: the whole, or wanted spans, then what is at its beginning.
+    """At most ``most`` characters of ``part``: all of it, or the wanted spans and then its beginning.
 
-    Spans are taken in the order given while they fit whole; the text before the first gap is then made as
-    long as there is room.
+    Spans are taken in the given order while they fit as a whole; then the text before the first gap is extended
+    as far as there is room.
     """
     start, stop = part.start, part.stop
     if stop - start <= most:
@@ -54,9 +54,9 @@ def choose_pieces(part: slice, wanted: Sequence[Span], most: int) -> tuple[Span,
 
 @blas_threads()
 def read_excerpt(model: Model, recording: Recording, pieces: Sequence[Span], cells: Sequence[int]) -> Excerpt:
-    """Read the recorded text once more, in the same segments, and keep what the recording has not.
+    """Read the recorded text once more, in the same segments, and keep the details that the recording lacks.
 
-    cells : rows of ``recording.signals`` whose gates, and h where the signal is tanh(c), are kept
+    cells : rows of ``recording.signals`` whose gates are kept, and whose h if the signal is tanh(c)
     """
     places = np.concatenate([np.arange(a, b) for a, b in pieces]) if pieces else np.zeros(0, int)
     where = np.full(len(recording.ids), -1)
@@ -69,7 +69,7 @@ def read_excerpt(model: Model, recording: Recording, pieces: Sequence[Span], cel
     head, kind = model.network.params, model.network.cell
     names = list(getattr(kind, "GATES", ()))
     if "c" in kind.STATES:
-        names.append("h")  # where it is not the signal, which is tanh(c)
+        names.append("h")  # for the LSTM the signal is tanh(c) instead
     for read, recorded, layers in read_side_by_side(model, recording.ids, recording.ends[starts]):
         column = np.where(recorded, where[np.minimum(read, len(where) - 1)], -1)
         kept = column >= 0

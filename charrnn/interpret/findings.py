@@ -1,13 +1,13 @@
-"""Find the cell, score it, prove it: from a model and a text to findings with verdicts.
+"""Find cells, score them, test their effect: from a model and a text to findings with verdicts.
 
     none        no cell follows the concept on CONFIRM better than chance
-    detector    one does, but its memory score fails: it sees the marks and keeps no state
-    correlate   confirmed, and its memory holds
+    detector    a cell does, but its memory score fails: it reacts to the marks and keeps no state
+    correlate   confirmed, and its memory score holds
     tracker     also causal: holding the cell moves the prediction as the concept expects
 
-The cause is tested of every confirmed cell, and makes a tracker of a correlate alone.
+The causal test is made for every confirmed cell, but only a correlate can become a tracker.
 
-Cell and sign are chosen on SELECT and frozen; every figure reported but ``select_score`` is of CONFIRM.
+Cell and sign are chosen on SELECT and frozen; all reported figures except ``select_score`` are from CONFIRM.
 """
 
 import csv
@@ -45,12 +45,12 @@ Verdict = Literal["none", "detector", "correlate", "tracker"]
 VERDICTS: tuple[Verdict, ...] = ("tracker", "correlate", "detector", "none")
 
 ALPHA = 0.01  # family-wise over all cells, for one concept
-CAUSAL_ALPHA = 0.05  # 50 controls cannot give less than 1/51
-MOST_CHARACTERS = 100_000  # of a longer text the first ones are read: memory grows with cells × characters
-FEWEST_RUNS = 30  # of either class
-# Memory below this says little of the state, however unlikely by chance, on the scale of `excess`.
+CAUSAL_ALPHA = 0.05  # the smallest p with 50 controls is 1/51
+MOST_CHARACTERS = 100_000  # characters read, from the start of a text: memory grows with cells × characters
+FEWEST_RUNS = 30  # stretches per class
+# A memory score below this says little about the state, even if it is significant; on the scale of `excess`.
 MEMORY_FLOOR: dict[Kind, float] = {"bool": 0.4, "count": 0.2}
-CHANCE: dict[Kind, float] = {"bool": 0.5, "count": 0.0}  # AUC and ρ of a cell that knows nothing
+CHANCE: dict[Kind, float] = {"bool": 0.5, "count": 0.0}  # AUC and ρ of an unrelated cell
 BEFORE, AFTER = 8, 24  # characters around an opening in a bool's response profile
 TOGETHER = 3
 CSV_COLUMNS = (
@@ -72,14 +72,14 @@ CSV_COLUMNS = (
 
 @dataclass(frozen=True)
 class Finding:
-    """One cell that answers to one concept. Scores are AUC (bool) or Spearman's ρ (count), along ``sign``.
+    """One cell that follows one concept. Scores are AUC (bool) or Spearman's ρ (count), along ``sign``.
 
     matched_accuracy : balanced accuracy between places equally long after a bool's last change
-    steady_score : the memory score of a count where it has gone on by the same step for 10 characters
-    table_score : the memory score of the best order-3 character table
-    probe_score : the score of a ridge probe on all cells
-    chance_level : the score that the best of all cells reaches by chance in 1 of 100 texts
-    locality : the cell's share of what the probe knows, both above chance
+    steady_score : memory score of a count where it has changed by the same step for 10 characters
+    table_score : memory score of the best order-3 character table
+    probe_score : score of a ridge probe on all cells
+    chance_level : score that the best of all cells reaches by chance in 1 of 100 texts
+    locality : the cell's score divided by the probe's, both above chance
     eta_squared : share of the signal's variance between tenths of a count; for a bool, between its classes
     profile : mean signal around an opening (bool) or by tenths of the label (count)
     """
@@ -107,7 +107,7 @@ class Finding:
     verdict: Verdict
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values; numbers that are not known are None."""
+        """Plain values; unknown numbers are None."""
         values: dict[str, Any] = {
             "concept": self.concept,
             "kind": self.kind,
@@ -147,7 +147,7 @@ class Finding:
 class Refusal:
     """A concept that cannot be judged on this text, and why.
 
-    stretches : how many there are, on or off, whichever is fewer, where these are too few
+    stretches : the number of stretches on or off, whichever is smaller, if that is the reason
     """
 
     concept: str
@@ -157,7 +157,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Preview:
-    """A concept on the text: how much of it is on (bool) or above 0 (count), and the first examples."""
+    """A concept on the text: the share that is on (bool) or above 0 (count), and the first examples."""
 
     concept: str
     rule: str
@@ -168,7 +168,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class Inspection:
-    """All that was found in one model on one text, best first."""
+    """All findings for one model on one text, best first."""
 
     findings: tuple[Finding, ...]
     refusals: tuple[Refusal, ...]
@@ -179,7 +179,7 @@ class Inspection:
 
     @property
     def nothing_found(self) -> str | None:
-        """Why no cell is said to follow a concept, and what to do; None where one is."""
+        """The reason for having no findings, and what to do; None if there are findings."""
         if any(finding.verdict != "none" for finding in self.findings):
             return None
         told = []
@@ -213,7 +213,7 @@ class Inspection:
         }
 
     def as_csv(self) -> str:
-        """One row per finding under a row of names; the lists of the JSON are left out."""
+        """A header and one row per finding, without the lists of the JSON."""
         table = io.StringIO()
         writer = csv.DictWriter(table, CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
@@ -231,17 +231,17 @@ def inspect_cells(
     causal: bool = True,
     signal: Literal["cell", "hidden"] = "cell",
 ) -> Inspection:
-    """Find the cells of ``model`` that follow ``concepts`` (all built-in ones but controls) on ``text``.
+    """Find the cells of ``model`` that follow ``concepts`` on ``text``.
 
-    concepts : names of built-in ones, definitions as --concept takes them (``name=span:[A-Z][a-z]+``), or Concepts;
-        a string is one concept
-    text : should be text the model was not trained on; its first MOST_CHARACTERS are read
-    top : findings per concept, at most
-    causal : whether to hold cells and see how predictions change; needs ``signal`` "cell"
-    signal : tanh(c) of an LSTM ("cell") or its h ("hidden"); RNN and GRU have h only
+    concepts : names of built-in ones, definitions in the form of --concept (``name=span:[A-Z][a-z]+``), or Concepts;
+        a string is one concept; None means all built-in ones except controls
+    text : should be text that the model was not trained on; its first MOST_CHARACTERS are read
+    top : most findings per concept
+    causal : whether to hold cells and measure how predictions change; needs ``signal`` "cell"
+    signal : tanh(c) of an LSTM ("cell") or its h ("hidden"); RNN and GRU have only h
 
-    Raises DataError for a text that is too short or has characters the model does not know, and UsageError
-    for a concept that is unknown or malformed, and for a user-defined one that marks nothing.
+    Raises DataError for a text that is too short or has characters that the model does not know, and UsageError
+    for a concept that is unknown or malformed, or user-defined and without a match.
     """
     check_length(text)
     notes = []
@@ -268,21 +268,21 @@ def inspect_cells(
 
 
 def _wanted(concepts: str | Sequence[Concept | str] | None) -> list[Concept]:
-    """The concepts that are asked for, each of its own name."""
+    """The requested concepts. Raises UsageError if two have the same name."""
     if concepts is None:
         return [concept for concept in BUILT_IN.values() if not concept.control]
     given = [concepts] if isinstance(concepts, str) else concepts
     wanted = [parse_concept(one) if isinstance(one, str) else one for one in given]
     if len({concept.name for concept in wanted}) < len(wanted):
-        raise UsageError("--concept names the same concept twice; give each a name of its own")
+        raise UsageError("--concept names the same concept twice; give each a different name")
     return wanted
 
 
 @dataclass(frozen=True)
 class _Search:
-    """One label's search through the cells.
+    """The search for one label.
 
-    scores : (M,), of SELECT; ranked : the cells that have one, best first; null : chance on CONFIRM
+    scores : (M,), on SELECT; ranked : the cells with a score, best first; null : chance on CONFIRM
     """
 
     label: Label
@@ -292,7 +292,7 @@ class _Search:
 
 
 def _find(recording: Recording, labels: list[Label]) -> tuple[list[_Search], list[Refusal]]:
-    """Rank the cells by their scores on SELECT, for each label that the text can judge."""
+    """Rank the cells by their scores on SELECT, for each label that occurs often enough."""
     refusals, judged = [], []
     for label in labels:
         off, on = class_runs(*_part(label, slice(recording.select.start, len(recording.text))))
@@ -310,7 +310,7 @@ def _find(recording: Recording, labels: list[Label]) -> tuple[list[_Search], lis
         strength = np.abs(excess(scores, label.kind))
         ranked = [int(m) for m in np.argsort(-strength, kind="stable") if np.isfinite(strength[m])]
         if null is None or not ranked:
-            reason = "no cell has a score: one class only, or all signals constant"
+            reason = "no cell has a score: there is only one class, or all signals are constant"
             refusals.append(Refusal(label.name, reason))
         else:
             searches.append(_Search(label, scores, ranked, null))
@@ -339,7 +339,7 @@ def _preview(concept: Concept, label: Label, text: str) -> Preview:
 
 @dataclass(frozen=True)
 class _Confirmed:
-    """The figures of one cell on CONFIRM, along the sign that SELECT chose; level : of `excess`, by chance."""
+    """The figures of one cell on CONFIRM, along the sign chosen on SELECT; level : `excess` reached by chance."""
 
     index: int
     sign: int
@@ -351,11 +351,11 @@ class _Confirmed:
     threshold: Threshold | None
     p_value: float
     level: float
-    verdict: Verdict  # as far as no cell is held
+    verdict: Verdict  # before the causal test
 
 
 class _Judge:
-    """Makes findings of chosen cells: the figures of CONFIRM, the causal test and the verdict."""
+    """Makes findings of chosen cells: figures on CONFIRM, causal test and verdict."""
 
     def __init__(self, model: Model, recording: Recording, causal: bool) -> None:
         self.model, self.recording, self.causal = model, recording, causal
@@ -366,7 +366,7 @@ class _Judge:
         return probe_score(r.signals, label.values, label.mask, label.kind, r.select, r.confirm)
 
     def not_monotone(self, search: _Search) -> str | None:
-        """A note on a cell that follows a count up and down again, where that tells far more than the best rank."""
+        """A note on a cell that rises and falls with a count, if it follows it far better than the best rank."""
         r, label = self.recording, search.label
         if label.kind != "count":
             return None
@@ -385,7 +385,7 @@ class _Judge:
         return float(eta_squared(self.recording.signals[[index], self.recording.confirm], values, mask)[0])
 
     def confirm(self, search: _Search, index: int) -> _Confirmed:
-        """Score a chosen cell on CONFIRM, and its memory."""
+        """Score a chosen cell and its memory on CONFIRM."""
         r, label, kind = self.recording, search.label, search.label.kind
         signal, half = r.signals[index], CHANCE[kind]
         sign = 1 if search.scores[index] >= half else -1
@@ -414,7 +414,7 @@ class _Judge:
         )
 
     def hold(self, search: _Search, confirmed: _Confirmed) -> CausalTest | None:
-        """Hold a confirmed cell and see what is predicted; None where there is nothing to test."""
+        """Hold a confirmed cell and measure the predictions; None if there is nothing to test."""
         if not self.causal or confirmed.verdict == "none":
             return None
         layer, cell = self.recording.place(confirmed.index)
@@ -457,7 +457,7 @@ class _Judge:
 
 
 def _along(sign: int, value: float, kind: Kind) -> float:
-    """A score of the signal as one of sign·signal."""
+    """Convert a score of the signal to that of sign·signal."""
     return value if sign > 0 else 2 * CHANCE[kind] - value
 
 

@@ -2,13 +2,13 @@
 
     J(k) = mean over t and streams of ‖∂loss(t)/∂h_l[t-k]‖          norm over the H units
 
-loss(t) is the cross-entropy, in nats, of one prediction alone: that of the symbol after step t. What
-is varied is the output of layer l at step s = t-k, and all that is computed from it follows: layer l
-at s+1 … t, and at s … t the layers above. What is held fixed is all that is computed without it: the
-input, the layers below, every layer before s, and the LSTM's c_l[s]. In the same way ∂loss(t)/∂c_l[s]
-varies the LSTM's c_l[s], which h_l[s] = o ∘ tanh(c_l[s]) follows.
+loss(t) is the cross-entropy, in nats, of a single prediction: that of the symbol after step t. The
+derivative varies the output of layer l at step s = t-k and everything computed from it: layer l at
+s+1 … t, and the layers above at s … t. Everything computed without it is held fixed: the input, the
+layers below, every layer before s, and the LSTM's c_l[s]. In the same way ∂loss(t)/∂c_l[s] varies
+the LSTM's c_l[s], and with it h_l[s] = o ∘ tanh(c_l[s]).
 
-These are the numbers autograd leaves at h_l[s] and c_l[s] of an unrolled network. Bengio, Simard and
+Autograd gives the same numbers at h_l[s] and c_l[s] of an unrolled network. Bengio, Simard and
 Frasconi (1994); Pascanu, Mikolov and Bengio (2013). h[t-k] = φ(W_hh h[t-k-1] + …) makes the gradient
 of the vanilla layer a product of k factors W_hhᵀ diag(φ'): it shrinks or grows like a power.
 """
@@ -26,8 +26,8 @@ from charrnn.nn.network import Network
 class Flow:
     """Mean norms of gradients by distance.
 
-    h : (L, K+1), mean ‖∂loss(t)/∂h_l[t-k]‖ of layer l at distance k; c : the same of the LSTM's c, or None
-    places : how many (t, stream) are averaged
+    h : (L, K+1), mean ‖∂loss(t)/∂h_l[t-k]‖ of layer l at distance k; c : the same for the LSTM's c, or None
+    places : number of pairs (t, stream) averaged
     """
 
     h: np.ndarray
@@ -41,10 +41,10 @@ class Flow:
 
 
 def gradient_flow(network: Network, x: np.ndarray, targets: np.ndarray, state: np.ndarray) -> Flow:
-    """The flow over the last step of each stream: one loss a stream, K = T-1.
+    """The flow back from the last step of each stream: one loss per stream, K = T-1.
 
     x : (T, B) symbols; targets : (B,), the symbol after the last of each stream; state : (L, S, B, H)
-    To average over several t as well, let streams be pieces of text that end at different places.
+    To average over several t too, pass streams that end at different places of the text.
     """
     h, c = state_gradients(network, x, targets, state)
     return Flow(mean_norms(h), None if c is None else mean_norms(c), x.shape[1])
@@ -65,7 +65,7 @@ def state_gradients(
     """
     (T, B), L, H = x.shape, network.config.layers, network.config.hidden
     logits, _, trace = network.forward(x, state)
-    # As the loss of a chunk of one step; it is averaged over B, and here each stream stands alone.
+    # The loss of a chunk of one step is averaged over B; B undoes that, since each stream stands alone here.
     _, d_logits = cross_entropy_gradient(logits[-1:].copy(), targets[None])
     d_top = (B * d_logits) @ network.params["head.weight"]  # (1, B, H)
     is_lstm = "c" in network.cell.STATES
@@ -78,7 +78,7 @@ def state_gradients(
     for s in reversed(range(T)):
         dh = d_top if s == T - 1 else np.zeros_like(d_top)  # ∂loss/∂h_l[s] from above
         for layer in reversed(range(L)):
-            step = {name: array[s : s + 1] for name, array in trace.layers[layer].items()}  # of step s alone
+            step = {name: array[s : s + 1] for name, array in trace.layers[layer].items()}  # only step s
             d_h[layer, s] = dh[0] + d_state[layer, 0]
             if d_c is not None:
                 o, tanh_c = step["o"][0], step["tanh_c"][0]
@@ -103,9 +103,9 @@ def state_gradients(
 def spectral_radii(network: Network) -> list[dict[str, float]]:
     """ρ, the largest |eigenvalue| of each (H, H) block of W_hh, layer by layer: gate -> ρ.
 
-    The vanilla layer has one block, called "h": where φ' is near 1, its gradient changes in the long run
-    by about ρ a step; φ' < 1 of saturated units shrinks it further. Of the gated cells no block alone
-    decides: what carries their gradient far is the forget gate f of the LSTM, and z of the GRU.
+    The vanilla layer has one block, called "h": if φ' is near 1, its gradient changes in the long run
+    by a factor of about ρ per step; saturated units, with φ' < 1, shrink it further. In gated cells no single
+    block decides: the LSTM's forget gate f and the GRU's z carry the gradient far.
     """
     H = network.config.hidden
     names = getattr(network.cell, "GATES", ("h",))

@@ -1,4 +1,4 @@
-"""What a label is: the truth about a text, character by character, that a cell may or may not know."""
+"""Labels: the truth about a text, character by character, that a cell may or may not know."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ from typing import Literal
 import numpy as np
 
 Kind = Literal["bool", "count"]
-Marked = tuple[np.ndarray, np.ndarray]  # values, and where they count
+Marked = tuple[np.ndarray, np.ndarray]  # values and mask of a Label
 
 
 @dataclass(frozen=True)
 class Label:
     """One concept on one text of N characters.
 
-    ``values[t]`` speaks of the state after reading ``text[t]``, the state that predicts ``text[t+1]``,
-    and depends on ``text[:t+1]`` only, unless ``predictive`` says that it may look ahead. (Constants of
-    a whole text, its language and its usual line length, are not looking ahead.)
+    ``values[t]`` describes the state after reading ``text[t]``, which predicts ``text[t+1]``. It depends on
+    ``text[:t+1]`` only, unless ``predictive`` says that it may look ahead. (Constants of
+    a whole text, such as its language and usual line length, do not count as looking ahead.)
 
     values : ndarray of shape (N,), bool or int32
-    mask : ndarray of shape (N,), bool; False where the place is ambiguous and counts for nothing
+    mask : ndarray of shape (N,), bool; False at ambiguous places, which are ignored
     target : characters that a model should expect more (``direction`` 1) or less (-1) where the value is
-        high; empty when nothing is expected
-    after : characters after which the expectation holds; empty for everywhere
+        high; empty if nothing is expected
+    after : characters after which the expectation holds; empty means everywhere
     """
 
     name: str
@@ -37,7 +37,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Concept:
-    """A rule that labels any text, and the character a cell that follows it should predict."""
+    """A rule that labels any text, and the character that a cell following it should predict."""
 
     name: str
     kind: Kind
@@ -75,7 +75,7 @@ def runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def examples(label: Label, text: str, count: int = 3, width: int = 40) -> list[str]:
-    """The first ``count`` pieces of ``text`` over which a label is on (bool) or has just risen (count)."""
+    """The first ``count`` pieces of ``text`` where a label is on (bool) or has just risen (count)."""
     counted = np.where(label.mask, label.values, 0).astype(np.int64)
     rises = np.flatnonzero(np.diff(counted, prepend=0) > 0)
     pieces = []

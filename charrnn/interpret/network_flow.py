@@ -1,7 +1,7 @@
-"""Gradient flow of a model, of its run, and of fresh networks: what is measured, on which text.
+"""Gradient flow of a model, of its run, and of fresh networks, measured on a text.
 
-The maths is in `charrnn.interpret.flow`. Here texts are cut into pieces that end at many different places, each
-read up to there from the zero state, and the run's records are asked how often clipping acted.
+The maths is in `charrnn.interpret.flow`. This module cuts texts into pieces that end at many different places,
+each read from the zero state, and counts in the run's records how often clipping acted.
 """
 
 import math
@@ -23,22 +23,22 @@ from charrnn.runs.card import settings
 from charrnn.runs.folder import RunFolder
 
 PLACES = 64  # losses averaged
-WARM_UP = 100  # symbols read before the part gradients go back over
-MADE_UP_SYMBOLS = 64  # of the vocabulary that a fresh network without a text reads
+WARM_UP = 100  # symbols read before the steps that gradients go back over
+MADE_UP_SYMBOLS = 64  # vocabulary size of a fresh network without a text
 FRESH = ("rnn", "gru", "lstm")
 
 
 @dataclass(frozen=True)
 class Clipping:
-    """In how many of a run's recorded steps clipping acted.
+    """The number of a run's recorded steps in which clipping acted.
 
     A run records the norm of the gradient, before clipping, at each report, not at each step.
 
     recorded : steps whose norm is known
-    clip_norm, clip_value : the limits, 0 where off
-    scaled : recorded steps whose norm was over clip_norm, which scales them down
-    maybe_clipped : recorded steps whose norm was over clip_value: only in these can a single number have been,
-        and whether one was is not recorded
+    clip_norm, clip_value : the limits, 0 if off
+    scaled : recorded steps whose norm was over clip_norm, so that the gradient was scaled down
+    maybe_clipped : recorded steps whose norm was over clip_value: only in these may single numbers have been
+        clipped; whether they were is not recorded
     """
 
     recorded: int
@@ -52,10 +52,10 @@ class Clipping:
 class NetworkFlow:
     """The gradient flow of one network.
 
-    name : the cell of a fresh network, or what a model is called
-    trained : whether it is a model, not a fresh network
-    spectral_radii : of each layer, gate -> ρ of its block of W_hh
-    clipping : None where the run's records do not tell, or there was no run
+    name : the cell of a fresh network, or the name of a model
+    trained : True for a model, False for a fresh network
+    spectral_radii : per layer, gate -> ρ of its block of W_hh
+    clipping : None if there is no run, or its records have no gradient norms
     """
 
     name: str
@@ -66,9 +66,9 @@ class NetworkFlow:
     clipping: Clipping | None = None
 
     def factor(self, array: str = "h", layer: int = -1) -> float | None:
-        """By what the mean norm is multiplied a step further back, on average over distances 1 … K.
+        """The factor by which the mean norm changes per step back, averaged over distances 1 … K.
 
-        array : "h" or "c". None where it reached zero, or K < 2.
+        array : "h" or "c". None if the norm reached zero, or K < 2.
         """
         values = self.flow.h if array == "h" else self.flow.c
         assert values is not None
@@ -102,11 +102,11 @@ def of_fresh(
     vocab_size: int = MADE_UP_SYMBOLS,
     seed: int = 1,
 ) -> list[NetworkFlow]:
-    """The flow of networks as training begins with, all on the same text, in float64.
+    """The flow of freshly initialised networks, all on the same text, in float64.
 
-    ids : (N,) symbols of a text in 0 … vocab_size-1; by default symbols drawn evenly at random
+    ids : (N,) symbols of a text in 0 … vocab_size-1; by default uniform random symbols
 
-    Raises DataError where the text is shorter than distance + 2.
+    Raises DataError if the text is shorter than distance + 2.
     """
     if ids is None:
         ids = np.random.default_rng(seed).integers(0, vocab_size, PLACES * (WARM_UP + distance))
@@ -123,11 +123,11 @@ def of_fresh(
 def of_model(
     model: Model, ids: np.ndarray, distance: int = 50, *, file: Path | None = None, name: str = "model"
 ) -> NetworkFlow:
-    """The flow of a trained model over a text, in float64, and from its run how often clipping acted.
+    """The flow of a trained model over a text, in float64, and the clipping in its run.
 
-    ids : (N,) symbols; file : the model file, beside which the records of its run lie
+    ids : (N,) symbols; file : the model file, in the folder with the records of its run
 
-    Raises DataError where the text is shorter than distance + 2.
+    Raises DataError if the text is shorter than distance + 2.
     """
     network = Network(model.config, model.network.vocab_size, np.float64)
     network.theta[...] = model.network.theta
@@ -144,15 +144,15 @@ def of_model(
 
 
 def over_text(network: Network, ids: np.ndarray, distance: int) -> Flow:
-    """The flow at up to PLACES places spread evenly over a text, each read from up to WARM_UP symbols further back.
+    """The flow at up to PLACES places, evenly over a text, each after a warm-up of up to WARM_UP symbols.
 
-    Raises DataError where the text is shorter than distance + 2.
+    Raises DataError if the text is shorter than distance + 2.
     """
     length = distance + 1
     if len(ids) < length + 1:
         raise DataError(
-            f"the text has {len(ids):,} symbols; going back by {distance} takes at least {length + 1:,}. "
-            "Give a longer one with --text, or lower --distance"
+            f"the text has {len(ids):,} symbols; a distance of {distance} needs at least {length + 1:,}. "
+            "Give a longer text with --text, or lower --distance"
         )
     warm_up = min(WARM_UP, len(ids) - 1 - length)
     ends = np.unique(np.linspace(warm_up + length, len(ids) - 1, PLACES).astype(int))  # of the targets
@@ -164,15 +164,15 @@ def over_text(network: Network, ids: np.ndarray, distance: int) -> Flow:
 
 
 def clipping(records: Sequence[Mapping[str, Any]], config: TrainConfig) -> Clipping | None:
-    """How often clipping acted in a run, from the records of metrics.jsonl and its settings.
+    """The clipping in a run, from the records of metrics.jsonl and its settings.
 
-    None where no record tells a gradient norm.
+    None if no record has a gradient norm.
     """
     norms = (record.get("grad_norm") for record in records)
     known = [float(norm) for norm in norms if isinstance(norm, int | float) and math.isfinite(norm)]
     if not known:
         return None
-    limit = config.clip_norm or math.inf  # scaling comes first: no norm is larger when numbers are clipped
+    limit = config.clip_norm or math.inf  # scaling comes first, so no norm is larger when values are clipped
     return Clipping(
         len(known),
         config.clip_norm,

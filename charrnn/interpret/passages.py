@@ -1,4 +1,4 @@
-"""Pieces of text to look at: where a cell agrees with a concept best and worst, and what comes next there."""
+"""Pieces of text to look at: where a cell agrees best and worst with a concept, and the predictions there."""
 
 import re
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ class Passage:
 
     signal : ndarray (n,); scale : the largest |signal| in the whole text
     values, mask : ndarrays (n,) of the label or None; highest : its largest value in the whole text
-    guesses : for each character the most probable next ones, best first; empty when not asked for
+    guesses : for each character the likeliest next ones, best first; empty if not requested
     """
 
     text: str
@@ -55,9 +55,8 @@ def best_and_worst(
     """The passages of CONFIRM where a cell agrees with the label best and worst.
 
     Disagreement is the share of characters on the wrong side of ``cut`` (bool), or the mean distance between
-    the ranks of sign·signal and of the label (count). Passages begin with a line where they can, the label
-    changes in them where it does anywhere, and of those equal within a twentieth the one where it changes
-    most is shown.
+    the ranks of sign·signal and of the label (count). If possible, passages start at a line and contain
+    changes of the label. Among passages within a twentieth of the best, the one with most changes is chosen.
     """
     part = recording.confirm
     n = part.stop - part.start
@@ -91,7 +90,7 @@ def best_and_worst(
 
 @blas_threads()
 def top_guesses(model: Model, text: str, start: int, stop: int, count: int = 5) -> tuple[str, ...]:
-    """The ``count`` most probable next symbols after each character of a part of the text, best first."""
+    """The ``count`` likeliest next symbols after each character of a part of the text, best first."""
     ids, ends = encode(model, text)
     if start >= stop:
         return ()
@@ -106,7 +105,7 @@ def top_guesses(model: Model, text: str, start: int, stop: int, count: int = 5) 
 def of_findings(
     model: Model, inspection: Inspection, count: int, guesses: bool = False
 ) -> dict[int, tuple[Passage, Passage]]:
-    """The best and the worst passage of the first ``count`` findings that are any, by place."""
+    """The best and the worst passage of the first ``count`` findings whose verdict is not "none", by place."""
     r = inspection.recording
     shown: dict[int, tuple[Passage, Passage]] = {}
     for place, finding in enumerate(inspection.findings):
@@ -120,7 +119,7 @@ def of_findings(
 
 
 def parse_cell(text: str, model: Model) -> tuple[int, int]:
-    """Layer and cell of ``1:137``. Raises UsageError where it is malformed or the model has no such cell."""
+    """Layer and cell of ``1:137``. Raises UsageError if it is malformed or the model has no such cell."""
     match = re.fullmatch(r"([0-9]{1,9}):([0-9]{1,9})", text)
     if not match:
         raise UsageError(f"--cell is {text!r}; write LAYER:CELL, both from 0, such as 1:137")
@@ -131,7 +130,7 @@ def parse_cell(text: str, model: Model) -> tuple[int, int]:
 
 
 def of_cell(model: Model, text: str, layer: int, cell: int, length: int, guesses: bool = False) -> Passage:
-    """The first ``length`` characters of any text with one cell."""
+    """The first ``length`` characters of a text with one cell's signal."""
     text, H = text[:length], model.config.hidden
     passage = cut_passage(record(model, text), layer * H + cell, 0, length)
     return with_guesses(model, text, passage) if guesses else passage
@@ -152,6 +151,6 @@ def signal_of(model: Model, text: str, layer: int, cell: int) -> np.ndarray:
 
 
 def with_guesses(model: Model, text: str, passage: Passage) -> Passage:
-    """The same passage of ``text`` with what the model guesses after each character."""
+    """The same passage of ``text`` with the model's guesses after each character."""
     stop = passage.start + len(passage.text)
     return replace(passage, guesses=top_guesses(model, text, passage.start, stop))

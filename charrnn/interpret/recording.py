@@ -1,9 +1,9 @@
-"""What every cell does while the network reads a text.
+"""Recordings: the signal of every cell while the network reads a text.
 
-The text is cut into segments that are read side by side. A cell that toggles at each quotation mark is right
-or wrong for good according to where it begins, so each segment is approached from the beginning of a
-paragraph, at least WARM_UP symbols before its first recorded one. The first WARM_UP characters count for
-nothing.
+The text is cut into segments that are read side by side. A cell that toggles at each quotation mark stays right
+or wrong depending on where reading began, so the reading for each segment begins at the start of a
+paragraph, at least WARM_UP symbols before its first recorded symbol. The first WARM_UP characters are not
+used.
 """
 
 import re
@@ -19,10 +19,10 @@ from charrnn.model.model import Model
 WARM_UP = 200  # symbols read before a segment's first one is recorded
 HALVES_GAP = 200  # characters between SELECT and CONFIRM: what one half ends with is forgotten
 STEP = 100  # time steps read at once
-SEGMENTS = 32  # read side by side, at most
-SEGMENT = 2000  # symbols of a segment, at least
-FARTHEST = 1000  # symbols before the warm-up in which to look for the beginning of a paragraph
-SHORTEST = 2000  # characters that two halves with a gap take
+SEGMENTS = 32  # most segments read side by side
+SEGMENT = 2000  # fewest symbols of a segment
+FARTHEST = 1000  # symbols before the warm-up to search for the start of a paragraph
+SHORTEST = 2000  # fewest characters for two halves with a gap
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,17 @@ class Recording:
 
 
 def fresh_starts(text: str) -> np.ndarray:
-    """Where a reader may begin: 0, and each unindented character that begins a line after a blank one."""
+    """Places where reading may begin: 0, and each line that follows a blank line and is not indented."""
     return np.array([0, *(match.end() for match in re.finditer(r"\n[^\S\n]*\n(?=\S)", text))])
 
 
 def read_side_by_side(
     model: Model, ids: np.ndarray, starts: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray, list[dict[str, np.ndarray]]]]:
-    """Read ``ids`` (n,) in up to SEGMENTS segments at once, each approached from a place in ``starts``.
+    """Read ``ids`` (n,) in up to SEGMENTS segments at once; reading begins for each at a place in ``starts``.
 
-    Yields, for every STEP symbols, places (STEP, B) in ``ids``, whether each is to be recorded (STEP, B), and
-    the traces (STEP, B, H) there, buffers that the next step overwrites. Each place is recorded exactly once.
+    Yields for every STEP symbols: places (STEP, B) in ``ids``, a mask of those to record (STEP, B), and
+    the traces (STEP, B, H), in buffers that the next step overwrites. Each place is recorded exactly once.
     """
     B = int(np.clip(len(ids) // SEGMENT, 1, SEGMENTS))
     cuts = np.linspace(0, len(ids), B + 1).astype(int)
@@ -88,7 +88,7 @@ def halves(n: int) -> tuple[slice, slice]:
 def encode(model: Model, text: str) -> tuple[np.ndarray, np.ndarray]:
     """The ids of a text, and the place of each character's last id.
 
-    Raises DataError for characters the model does not know.
+    Raises DataError for characters that the model does not know.
     """
     ids = model.vocab.encode(text)
     if model.vocab.level == "char":
@@ -101,9 +101,9 @@ def encode(model: Model, text: str) -> tuple[np.ndarray, np.ndarray]:
 def record(model: Model, text: str, *, signal: str = "cell") -> Recording:
     """Record every cell over a text.
 
-    signal : "cell" is tanh(c) of the LSTM and h of the others; "hidden" is h of all
+    signal : "cell" is tanh(c) of the LSTM and h of the others; "hidden" is always h
 
-    Takes 4·L·H bytes per character. Raises DataError for characters the model does not know.
+    Takes 4·L·H bytes per character. Raises DataError for characters that the model does not know.
     """
     ids, ends = encode(model, text)
     starts = fresh_starts(text)
@@ -120,9 +120,9 @@ def record(model: Model, text: str, *, signal: str = "cell") -> Recording:
 
 
 def check_length(text: str) -> None:
-    """Raise DataError where a text is too short to be cut into two halves that tell anything."""
+    """Raise DataError if a text is too short to be cut into two useful halves."""
     if len(text) < SHORTEST:
         raise DataError(
-            f"the text has {len(text):,} characters; choosing cells on one half and confirming them on the "
-            f"other takes at least {SHORTEST:,}"
+            f"the text has {len(text):,} characters; at least {SHORTEST:,} are needed, to choose cells on one half "
+            "and confirm them on the other"
         )

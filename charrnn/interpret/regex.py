@@ -1,8 +1,8 @@
-"""Where a user's regular expressions match, in bounded time.
+"""Match a user's regular expressions in bounded time.
 
-A catastrophic expression such as ``(a+)+$`` can keep `re` busy for years. A signal's handler can stop it, but only
-in the main thread, and callers of the API may be in another. So the search runs in a fresh interpreter that is killed
-when its time is up: one way, whatever the thread.
+A catastrophic expression such as ``(a+)+$`` can keep `re` busy for years. A signal handler can stop it, but only
+in the main thread, and callers of the API may be in another. So the search runs in a fresh interpreter, which is
+killed when its time is up.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""All that the page of a run tells: what its folder holds, and what is measured on text it was not trained on."""
+"""The content of a run's page: its records, and measurements on text that the model was not trained on."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True)
 class Surprises:
-    """N characters of a text, and what a model that has read all before them makes of each.
+    """N characters of a text, and how a model that has read everything before predicts each.
 
-    start : of the first of them in the text
-    bits : ndarray (N,), -log2 p(character | all before it); NaN where nothing comes before, or p is not a number
-    ranks : ndarray (N,), 1 where its first symbol was the model's best guess; 0 where nothing comes before
-    guesses, probabilities : ndarrays (N, GUESSES or V), the likeliest symbols in its place, best first
+    start : place of the first character in the text
+    bits : ndarray (N,), -log2 p(character | all before it); NaN if there is nothing before, or p is not a number
+    ranks : ndarray (N,), 1 if its first symbol was the model's best guess; 0 if there is nothing before
+    guesses, probabilities : ndarrays (N, GUESSES or V), the likeliest symbols at its place, best first
     """
 
     text: str
@@ -52,7 +52,7 @@ class Surprises:
 class RunReport:
     """A run and its model.
 
-    held_out : what text was read, in words; characters : of it; read : of them by gates and cells
+    held_out : description of the text; characters : its length; read : how many of them gates and cells read
     missing : part -> why it is None: "evaluation", "surprises", "gates", "flow" or "cells"
     passages : the best passage of a finding, by its place among the findings
     """
@@ -82,14 +82,14 @@ def gather(
     causal: bool = False,
     begun: Callable[[str], None] = lambda what: None,
 ) -> RunReport:
-    """Read a run and measure its model on text it was not trained on.
+    """Read a run and measure its model on text that it was not trained on.
 
-    model : the one in the folder
-    text : a text file to read; by default what was held out in training
-    causal : whether to hold cells and see what is predicted, which takes most of the time
-    begun : told what is being done
+    model : the model in the folder
+    text : a text file to read; by default the text held out in training
+    causal : whether to hold cells and measure the predictions, which takes most of the time
+    begun : called with the name of each measurement that begins
 
-    A part that cannot be measured is None, and ``missing`` tells why. Raises DataError for a ``text`` that
+    A part that cannot be measured is None, with the reason in ``missing``. Raises DataError for a ``text`` that
     cannot be read, ModelError for damaged records.
     """
     info, samples = read_info(folder.model), folder.read_samples()
@@ -140,10 +140,10 @@ def gather(
 def surprises_of(model: Model, text: str) -> Surprises:
     """What a model makes of a passage: PASSAGE_LENGTH characters from the first line that begins after LEAD of them.
 
-    A shorter text is read from its beginning. Raises DataError where it has fewer than two characters.
+    A shorter text is read from its beginning. Raises DataError if it has fewer than two characters.
     """
     if len(text) < 2:
-        raise DataError(f"the text has {len(text)} characters; it takes two to predict one")
+        raise DataError(f"the text has {len(text)} characters; at least 2 are needed")
     start = 0
     if len(text) >= LEAD + PASSAGE_LENGTH:
         newline = text.find("\n", LEAD - 1, min(2 * LEAD, len(text) - PASSAGE_LENGTH))
@@ -151,7 +151,7 @@ def surprises_of(model: Model, text: str) -> Surprises:
     shown = text[start : start + PASSAGE_LENGTH]
     ids, ends = encode(model, text[: start + len(shown)])
     symbols = ids.astype(np.intp)
-    begins = np.r_[0, ends[:-1] + 1][start:]  # of each character shown, in ids
+    begins = np.r_[0, ends[:-1] + 1][start:]  # place of each shown character in ids
     losses, ranks = np.full(len(ids), np.nan), np.zeros(len(ids), int)
     best = min(GUESSES, len(model.vocab))
     guesses, probabilities = np.zeros((len(ids), best), int), np.zeros((len(ids), best))
@@ -170,12 +170,12 @@ def surprises_of(model: Model, text: str) -> Surprises:
 
 
 def _training(model: Model) -> np.ndarray | None:
-    """The text the model was trained on, where it is at hand, to fit simple models on."""
+    """The model's training text, to fit simple models on; None if it is not available."""
     parts, _ = splits_of(model)
     return None if parts is None else parts["train"]
 
 
 def _distance(ids: np.ndarray) -> int:
     if len(ids) < 3:
-        raise DataError(f"the text has {len(ids)} symbols; a gradient that goes back takes at least 3")
+        raise DataError(f"the text has {len(ids)} symbols; a gradient through time needs at least 3")
     return min(DISTANCE, len(ids) - 2)

@@ -1,7 +1,7 @@
-"""How often the gates of a network stand fully open or shut (Karpathy, Johnson and Li 2015, section 4.2).
+"""How often the gates of a network are nearly shut or fully open (Karpathy, Johnson and Li 2015, section 4.2).
 
-A gate is left-saturated where it is below 0.1 and right-saturated where it is above 0.9. A forget gate of an
-LSTM that is always right-saturated belongs to a cell that never forgets.
+A gate is left-saturated below 0.1 and right-saturated above 0.9. An LSTM cell whose forget gate is always
+right-saturated never forgets.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ SIGMOIDS = {"lstm": ("i", "f", "o"), "gru": ("r", "z"), "rnn": ()}  # the candid
 
 @dataclass(frozen=True)
 class GateSaturation:
-    """One gate of one layer: the share of symbols at which each unit's gate is nearly shut or nearly open.
+    """One gate of one layer: the share of symbols at which each unit's gate is saturated.
 
     left, right : ndarrays (H,), the shares below LEFT and above RIGHT; left + right is at most 1
     """
@@ -45,14 +45,18 @@ def gate_saturation(model: Model, text: str) -> list[GateSaturation]:
     """The saturation of every gate of ``model`` over ``text`` after its first WARM_UP symbols, layer by layer.
 
     Raises UsageError for a network without gates, DataError for a text that is too short or has characters
-    the model does not know.
+    that the model does not know.
     """
     names = SIGMOIDS[model.config.cell]
     if not names:
-        raise UsageError(f"--gates: a model of {model.config.cell} cells has no gates; lstm and gru have")
+        raise UsageError(
+            f"--gates: a model of {model.config.cell} cells has no gates; use an lstm or gru model"
+        )
     ids, ends = encode(model, text)
     if len(ids) <= WARM_UP:
-        raise DataError(f"the text has {len(ids):,} symbols; its gates are counted after the first {WARM_UP}")
+        raise DataError(
+            f"the text has {len(ids):,} symbols; gates are counted after {WARM_UP}. Give more text"
+        )
     shape = model.config.layers, len(names), model.config.hidden
     left, right = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     for places, recorded, layers in read_side_by_side(model, ids, ends[fresh_starts(text)]):

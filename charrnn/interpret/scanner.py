@@ -1,4 +1,4 @@
-"""Where strings and comments are, in C-like and Python code. Never raises, one pass, any text."""
+"""Finds strings and comments in C-like and Python code: one pass, any text, never raises."""
 
 import re
 from typing import Literal
@@ -37,10 +37,10 @@ _TOKEN = {
 
 
 def guess_language(text: str) -> Language:
-    """Which rules a text asks for, by the share of its lines that only code would have.
+    """The language of a text, by the share of its lines that look like code.
 
-    A line of C ends in ``{``, ``}``, ``);`` or is an assignment that ends in ``;``; a line of Python starts a
-    block or a statement or assigns. Prose has neither strings nor comments: its apostrophes hide nothing.
+    A line of C ends in ``{``, ``}`` or ``);``, or is an assignment that ends in ``;``; a line of Python starts a
+    block or a statement, or assigns. Prose has neither strings nor comments, so its apostrophes open nothing.
     """
     lines = [line for line in map(str.strip, text.split("\n")) if line]
     like_c = like_python = 0
@@ -59,12 +59,13 @@ def guess_language(text: str) -> Language:
 
 
 def scan(text: str, language: Language | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The lexical state after each of N characters, and where it is certain.
+    """The lexical state after each of N characters, and whether it is certain.
 
-    An opening delimiter is inside once it is complete (``/`` of ``//`` is still code), a closing one is
-    outside once it is complete. A string is closed by its own delimiter, skipping what a backslash escapes,
-    or by the end of its line unless it is triple-quoted. Uncertain: a string that its line ends, a string or
-    block comment that the text ends, and the second of two quotes in Python, which may become a triple one.
+    An opening delimiter counts as inside once it is complete (the first ``/`` of ``//`` is still code), a closing
+    one as outside once it is complete. A string is closed by its own delimiter, unless escaped by a backslash,
+    or by the end of its line unless it is triple-quoted. Uncertain: a string closed by the end of its line, a
+    string or block comment cut off by the end of the text, and the second of two quotes in Python, which may
+    become a triple quote.
 
     Returns
     states : ndarray of shape (N,), uint8, one of CODE, STRING, LINE_COMMENT, BLOCK_COMMENT

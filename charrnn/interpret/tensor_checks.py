@@ -1,4 +1,4 @@
-"""Every gradient of a network, made up or trained, checked on symbols and vectors drawn at random."""
+"""Numeric checks of every gradient of a network, random or trained, on random symbols and vectors."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ from charrnn.nn.init import initialise
 from charrnn.nn.loss import cross_entropy_gradient
 from charrnn.nn.network import Network
 
-LIMIT = 1e-6  # relative error up to which a gradient is right
+LIMIT = 1e-6  # largest relative error of a correct gradient
 
 
 @dataclass(frozen=True)
 class TensorCheck:
     """The gradient of one array, numeric against analytic.
 
-    checked : how many of its numbers were compared
-    norm : ‖analytic gradient‖ over those numbers
+    checked : number of its entries that were compared
+    norm : ‖analytic gradient‖ over those entries
     relative_error : ‖analytic - numeric‖ / max(‖analytic‖, ‖numeric‖)
-    rounding : what rounding alone may add to it: the loss is known to one part in 2⁵², and where a gradient
-        is tiny beside the loss, a difference of two losses says little of it
+    rounding : the part of it that rounding may cause: the loss is known to one part in 2⁵², so the difference of
+        two losses is imprecise if the gradient is tiny compared with the loss
     """
 
     name: str
@@ -52,10 +52,10 @@ def check_tensors(
     """Check the gradient of a real input, of the initial state and of every tensor.
 
     The loss is the cross-entropy of the chunk plus a fixed linear function of the last state, so
-    that the gradient that arrives from the following chunk is checked too. Meant for float64.
+    the gradient from the following chunk is checked too. Meant for float64.
 
     x : (T, B) symbols or (T, B, V) real; targets : (T, B); state : (L, S, B, H)
-    samples : numbers of each array to compare, drawn by `rng` without repetition; 0 is all
+    samples : entries of each array to compare, drawn by `rng` without repetition; 0 compares all
     only : names to check; the state is called "state", the input "input"
     """
     d_state = np.cos(np.arange(state.size, dtype=state.dtype)).reshape(state.shape)
@@ -91,7 +91,7 @@ def check_tensors(
 
 
 def made_up_network(config: ModelConfig, vocab_size: int, rng: np.random.Generator) -> Network:
-    """A float64 network as training begins with, but that no bias is zero and so every path counts."""
+    """A float64 network, initialised as for training, but with no bias at zero, so that every path counts."""
     network = Network(config, vocab_size, np.float64)
     initialise(network, rng)
     for name, value in network.params.items():
@@ -105,10 +105,10 @@ def check_network(
 ) -> list[TensorCheck]:
     """Check every tensor and the initial state on symbols, then the input on vectors of real numbers.
 
-    With an embedding there is no real input: symbols are looked up, and what would be the input's
-    gradient is the embedding's.
+    With an embedding there is no real input: symbols are looked up, and the input's gradient is that of
+    the embedding.
 
-    network : of float64; symbols, targets, state and vectors are drawn by `rng`
+    network : in float64; symbols, targets, state and vectors are drawn by `rng`
     """
     V = network.vocab_size
     x, targets = rng.integers(0, V, (2, seq_length, batch_size))

@@ -1,4 +1,4 @@
-"""The text to look at: what the user names, or what the model was not trained on."""
+"""The text to look at: the one that the user names, or the model's held-out text."""
 
 from collections.abc import Sequence
 
@@ -14,24 +14,24 @@ _WAY_OUT = "give it text it was not trained on: --text FILE"
 
 
 def text_of(model: Model, sources: Sequence[str]) -> str:
-    """Files, folders or - for stdin as one text of the model's symbols, read as its training text was.
+    """Files, folders or - for stdin as one text of the model's symbols, read like its training text.
 
-    Raises DataError where they are not.
+    Raises DataError if they cannot be read or have other symbols.
     """
     corpus = read_corpus(sources, **form_of(model), vocabulary=model.vocab, options=())
     return _text(corpus.vocabulary, corpus.ids)
 
 
 def read_text(model: Model, sources: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """The same with all characters, those that the model lacks too; and what a user should be told."""
+    """The same with all characters, including those that the model lacks, and notes for the user."""
     corpus = read_corpus(sources, **form_of(model), options=())
     return _text(corpus.vocabulary, corpus.ids), corpus.notes
 
 
 def held_out_text(model: Model) -> str:
-    """The validation part of the corpus that ``model`` was trained on, or the test part where there is none.
+    """The validation part of the corpus that ``model`` was trained on, or the test part if there is none.
 
-    Raises DataError where the corpus is not told, is gone, has changed since, or was trained on whole.
+    Raises DataError if the corpus is not recorded, is missing, has changed, or was used for training as a whole.
     """
     parts, why_not = splits_of(model)
     if parts is None:
@@ -45,5 +45,5 @@ def held_out_text(model: Model) -> str:
 def _text(vocab: Vocabulary, ids: np.ndarray) -> str:
     if vocab.level == "char":
         return vocab.decode(ids)
-    # what is no UTF-8 stays one character a byte, so that encoding gives the same bytes again
+    # each byte that is not UTF-8 becomes one character, so that encoding restores the same bytes
     return bytes(vocab.codes[ids].tolist()).decode("utf-8", "surrogateescape")

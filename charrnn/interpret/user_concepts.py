@@ -1,10 +1,10 @@
-"""Concepts a user writes on the command line, without code.
+"""Concepts that a user defines on the command line, without code.
 
     NAME=between:OPEN..CLOSE        bool   inside, from the end of OPEN to the end of CLOSE
     NAME=span:REGEX                 bool   inside a match
     NAME=count:REGEX;reset=REGEX    count  matches since the last match of reset
     NAME=depth:OPEN|CLOSE           count  opened minus closed, 0 to 8
-    NAME=file:labels.npy            bool or count, one value a character; NaN counts for nothing
+    NAME=file:labels.npy            bool or count, one value per character; NaN is ignored
 
 OPEN and CLOSE are plain strings in which \\n, \\t and \\\\ stand for newline, tab and backslash.
 """
@@ -25,7 +25,7 @@ from charrnn.interpret.labels import Concept, Kind, Marked
 from charrnn.interpret.regex import find_spans
 from charrnn.text.escapes import unescape
 
-MOST_BYTES = 1 << 31  # of a file of labels
+MOST_BYTES = 1 << 31  # largest file of labels
 
 _FORMS = "between:OPEN..CLOSE, span:REGEX, count:REGEX;reset=REGEX, depth:OPEN|CLOSE or file:LABELS.npy"
 
@@ -60,13 +60,13 @@ def parse_concept(text: str, expect: str | None = None) -> Concept:
 def parse_concepts(texts: Sequence[str], expect: str | None = None) -> list[Concept]:
     """The concepts that ``texts`` name or define; ``expect`` is for those they define.
 
-    Raises UsageError where parse_concept does, and for an ``expect`` with nothing defined.
+    Raises UsageError like parse_concept, and for an ``expect`` if no concept is defined.
     """
     concepts = [parse_concept(text, expect) for text in texts]
     if expect is not None and not any(concept.user_defined for concept in concepts):
         raise UsageError(
-            f"--expect {expect!r} is for a concept of your own, and none is defined: a built-in one has its own "
-            "expectation (--list tells). Define one, for example: --concept 'first=between:\\n.. ' --expect ' =+'"
+            f"--expect {expect!r} needs a concept of your own: built-in ones have their own expectation (see "
+            "--list). Define one, for example: --concept 'first=between:\\n.. ' --expect ' =+'"
         )
     return concepts
 
@@ -152,7 +152,7 @@ def _depth(name: str, definition: str, body: str) -> Concept:
 
 
 def _array(content: bytes) -> np.ndarray:
-    """The array in a .npy file. Raises ValueError where its header and its bytes do not agree."""
+    """The array in a .npy file. Raises ValueError if its header and its bytes do not match."""
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
     read_header = (
@@ -161,7 +161,7 @@ def _array(content: bytes) -> np.ndarray:
     shape, _, dtype = read_header(file)
     begin = file.tell()
     if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(content) - begin:
-        raise ValueError(f"{dtype} of shape {shape} is not what follows")
+        raise ValueError(f"the data do not match its header ({dtype} of shape {shape})")
     return np.frombuffer(content, dtype, offset=begin).reshape(shape)
 
 
@@ -173,7 +173,9 @@ def _file(name: str, definition: str, body: str) -> Concept:
         why = getattr(error, "strerror", None) or error
         raise DataError(f"--concept {name}={definition}: cannot read {path} as a .npy array: {why}") from None
     if values.ndim != 1 or values.dtype.kind not in "biuf":
-        raise DataError(f"{path} must hold one number or truth value a character, as an array of one axis")
+        raise DataError(
+            f"{path} must hold one number or truth value per character, as an array with one axis"
+        )
     known = np.isfinite(values) if values.dtype.kind == "f" else np.ones(len(values), bool)
     whole = np.where(known, values, 0)
     if not np.array_equal(whole, np.round(whole)) or np.abs(whole).max(initial=0) > 2**31 - 1:
@@ -187,5 +189,5 @@ def _file(name: str, definition: str, body: str) -> Concept:
             raise DataError(f"{path} has {len(values):,} labels; the text has {len(text):,} characters")
         return whole, known
 
-    # Nothing is known of how the labels were made, so they may well look ahead.
+    # The file does not say how the labels were made, so they may look ahead.
     return Concept(name, kind, definition, mark, predictive=True, user_defined=True)

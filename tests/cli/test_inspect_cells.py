@@ -198,9 +198,9 @@ def test_the_list_needs_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (
             ["--concept", "quote", "--expect", "b=+"],
             UsageError,
-            "--expect 'b=+' is for a concept of your own",
+            "--expect 'b=+' needs a concept of your own",
         ),
-        (["--expect", "b=+"], UsageError, "and none is defined: a built-in one has its own expectation"),
+        (["--expect", "b=+"], UsageError, "built-in ones have their own expectation"),
         (["--cell", "1:0"], UsageError, "--cell 1:0 does not exist"),
         (["--cell", "137"], UsageError, "write LAYER:CELL"),
         (["--json", "--csv"], UsageError, "cannot be combined"),

@@ -226,7 +226,7 @@ def test_gradcheck_fails_where_a_gradient_is_wrong(charrnn, monkeypatch):
         (
             "gradient-flow --model run --text text.txt --distance 5000",
             3,
-            "going back by 5000 takes at least 5,002",
+            "a distance of 5000 needs at least 5,002",
         ),
         ("gradient-flow --text nothing.txt", 3, "nothing.txt"),
         ("gradient-flow --distance 10001", 2, "Invalid value for '--distance'"),

@@ -46,7 +46,7 @@ def test_a_short_text_has_fewer_places_and_less_before_them(symbols):
 
 
 def test_a_text_that_is_too_short():
-    with pytest.raises(DataError, match=r"the text has 11 symbols; going back by 10 takes at least 12"):
+    with pytest.raises(DataError, match=r"the text has 11 symbols; a distance of 10 needs at least 12"):
         over_text(network_of(), np.zeros(11, int), 10)
 
 

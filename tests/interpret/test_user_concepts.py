@@ -69,7 +69,7 @@ def test_an_expectation_is_for_what_the_user_defines():
     assert (built_in, own.target, own.direction) == (BUILT_IN["quote"], "b", -1)
     assert parse_concepts([]) == []
     for texts in ([], ["quote"], ["quote", "paren"]):
-        with pytest.raises(UsageError, match="--expect 'b=-' is for a concept of your own"):
+        with pytest.raises(UsageError, match="--expect 'b=-' needs a concept of your own"):
             parse_concepts(texts, "b=-")
 
 

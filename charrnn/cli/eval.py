@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from charrnn.cli.given import refuse_if
 from charrnn.cli.models import ModelsOption, open_models
 from charrnn.cli.options import JsonOption
 from charrnn.errors import DataError, UsageError
@@ -79,54 +80,68 @@ def evaluate(
       charrnn eval server.log --per-line | head
     """
     from charrnn.score import evaluation
-    from charrnn.text.corpus import read_corpus
-    from charrnn.ui.terminal.progress import progress_bar
 
-    if bool(files) == bool(split):
-        raise UsageError("name a FILE to score, or a part of the model's own text with --split, and not both")
-    if per_line and highlight:
-        raise UsageError("--per-line cannot be combined with --highlight")
-    if order != "surprise" and not per_line:
-        raise UsageError("--order needs --per-line")
-    if split and (encoding or newlines or unknown != "error"):
-        raise UsageError(
-            "--encoding, --newlines and --unknown need a FILE; they cannot be combined with --split"
-        )
+    refuse_if(
+        (
+            bool(files) == bool(split),
+            "name a FILE to score, or a part of the model's own text with --split, and not both",
+        ),
+        (per_line and highlight, "--per-line cannot be combined with --highlight"),
+        (order != "surprise" and not per_line, "--order needs --per-line"),
+        (
+            split and (encoding or newlines or unknown != "error"),
+            "--encoding, --newlines and --unknown need a FILE; they cannot be combined with --split",
+        ),
+    )
     _, models = open_models(model)
-    form = evaluation.form_of(models[0])
-    if form["level"] == "byte" and (encoding or newlines):
-        raise UsageError("--encoding and --newlines are for models of characters; this one reads bytes")
-    wanted = split is not None or not (no_baselines or per_line or highlight)
-    parts, why_not = evaluation.splits_of(models[0]) if wanted else (None, "")
-    if split:
-        if parts is None:
-            raise DataError(f"--split {split}: {why_not}. Name a FILE to score")
-        ids = parts[split]
-    else:
-        form |= {name: value for name, value in (("encoding", encoding), ("newlines", newlines)) if value}
-        corpus = read_corpus(
-            files or [],
-            **form,
-            vocabulary=models[0].vocab,
-            unknown=unknown,
-            options=("unknown",) if form["level"] == "byte" else ("encoding", "newlines", "unknown"),
-        )
-        ids = corpus.ids
-        for note in corpus.notes:
-            say(note)
+    compares = not (no_baselines or per_line or highlight)
+    parts, why_not = evaluation.splits_of(models[0]) if split or compares else (None, "")
+    ids = (
+        _part(split, parts, why_not) if split else _read(models[0], files or [], encoding, newlines, unknown)
+    )
     if why_not and not no_baselines:
         say(f"no baselines but uniform: {why_not}")
     if per_line:
         _show_lines(models, ids, order, as_json)
-    elif highlight and as_json:
-        _give_predictions(models, ids)
     elif highlight:
-        _paint(models, ids, worst)
+        _give_predictions(models, ids) if as_json else _paint(models, ids, worst)
     else:
-        with progress_bar(len(ids) - 1) as progress:
-            training = None if parts is None or no_baselines else parts["train"]
-            found = evaluation.evaluate(models, ids, training=training, progress=progress)
-        put(json_text(found.to_json()) if as_json else found.in_words())
+        _compare(models, ids, parts["train"] if parts and compares else None, as_json)
+
+
+def _part(split: str, parts: "dict[str, np.ndarray] | None", why_not: str) -> "np.ndarray":
+    """A part of the model's own text."""
+    if parts is None:
+        raise DataError(f"--split {split}: {why_not}. Name a FILE to score")
+    return parts[split]
+
+
+def _read(
+    model: "Model", files: list[str], encoding: str | None, newlines: str | None, unknown: str
+) -> "np.ndarray":
+    """The text of files, read as the model's training text was unless the options say otherwise."""
+    from charrnn.score.evaluation import form_of
+    from charrnn.text.corpus import read_corpus
+
+    form = form_of(model)
+    given = {name: value for name, value in (("encoding", encoding), ("newlines", newlines)) if value}
+    if form["level"] == "byte" and given:
+        raise UsageError("--encoding and --newlines are for models of characters; this one reads bytes")
+    options = ("unknown",) if form["level"] == "byte" else ("encoding", "newlines", "unknown")
+    corpus = read_corpus(files, **form | given, vocabulary=model.vocab, unknown=unknown, options=options)
+    for note in corpus.notes:
+        say(note)
+    return corpus.ids
+
+
+def _compare(models: list["Model"], ids: "np.ndarray", training: "np.ndarray | None", as_json: bool) -> None:
+    """Show the loss on the whole text beside that of simple models fitted on the training text."""
+    from charrnn.score import evaluation
+    from charrnn.ui.terminal.progress import progress_bar
+
+    with progress_bar(len(ids) - 1) as progress:
+        found = evaluation.evaluate(models, ids, training=training, progress=progress)
+    put(json_text(found.to_json()) if as_json else found.in_words())
 
 
 def _show_lines(models: list["Model"], ids: "np.ndarray", order: str, as_json: bool) -> None:

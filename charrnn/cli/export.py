@@ -1,14 +1,17 @@
 """charrnn export: a model for other tools."""
 
-import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from charrnn.cli.given import refuse_if
+from charrnn.cli.models import model_path, must_spare
 from charrnn.cli.options import JsonOption, ModelOption
-from charrnn.errors import UsageError
-from charrnn.ui.terminal.output import json_text, put, say
+from charrnn.ui.terminal.output import json_text, put
+
+if TYPE_CHECKING:
+    from charrnn.model.model import Model
 
 
 def export(
@@ -41,45 +44,46 @@ def export(
     """
     from charrnn.files.writing import atomic_write_named
     from charrnn.model.model import load_model
-    from charrnn.runs.folder import find_model
 
-    if to == "torch" and out is not None:
-        raise UsageError("--to torch writes no file: torch loads the model file itself. Leave --out away")
-    if to != "torch" and out is None:
-        raise UsageError(f"--to {to} needs a file to write to: --out FILE")
-    if graph is not None and to != "onnx":
-        raise UsageError(f"--graph needs --to onnx; it cannot be combined with --to {to}")
-    file = find_model(model)
-    if model is None:
-        say(f"model {file}")
-    if out is not None and os.path.exists(out) and out.samefile(file):
-        raise UsageError(f"--out {out} is the model itself. Name another file")
-    loaded = load_model(file)
-    told = {"model": str(file), "to": to}
-
-    if to == "torch":
-        from charrnn.exchange.to_torch import loading_lines
-
-        lines = loading_lines(loaded.config, len(loaded.vocab), loaded.network.theta.dtype.name, file)
-        put(json_text(told | {"code": lines}) if as_json else lines, end="\n" if as_json else "")
-        return
-
-    assert out is not None
-    if to == "keras":
-        from charrnn.exchange.to_keras import to_keras
-
-        files = {out: to_keras(loaded)}
-    else:
-        from charrnn.exchange.to_onnx import GRAPHS, checked_onnx
-
-        if graph == "both":
-            files = {
-                out.with_name(f"{out.stem}-{each}{out.suffix}"): checked_onnx(loaded, each) for each in GRAPHS
-            }
+    refuse_if(
+        (
+            to == "torch" and out,
+            "--to torch writes no file: torch loads the model file itself. Leave --out away",
+        ),
+        (to != "torch" and out is None, f"--to {to} needs a file to write to: --out FILE"),
+        (graph and to != "onnx", f"--graph needs --to onnx; it cannot be combined with --to {to}"),
+    )
+    file = model_path(model)
+    if out is None:  # to torch
+        lines = _torch_lines(load_model(file), file)
+        if as_json:
+            put(json_text({"model": str(file), "to": to, "code": lines}))
         else:
-            files = {out: checked_onnx(loaded, graph or "sequence")}
+            put(lines, end="")
+        return
+    must_spare(file, out)
+    files = _contents(load_model(file), to, out, graph or "sequence")
     for path, content in files.items():
         with atomic_write_named(path) as written:
             written.write(content)
     names = [str(path) for path in files]
-    put(json_text(told | {"files": names}) if as_json else "\n".join(names))
+    put(json_text({"model": str(file), "to": to, "files": names}) if as_json else "\n".join(names))
+
+
+def _torch_lines(model: "Model", file: Path) -> str:
+    from charrnn.exchange.to_torch import loading_lines
+
+    return loading_lines(model.config, len(model.vocab), model.network.theta.dtype.name, file)
+
+
+def _contents(model: "Model", to: str, out: Path, graph: str) -> dict[Path, bytes]:
+    """The files to write and what is to be in them."""
+    if to == "keras":
+        from charrnn.exchange.to_keras import to_keras
+
+        return {out: to_keras(model)}
+    from charrnn.exchange.to_onnx import GRAPHS, checked_onnx
+
+    if graph != "both":
+        return {out: checked_onnx(model, graph)}
+    return {out.with_name(f"{out.stem}-{each}{out.suffix}"): checked_onnx(model, each) for each in GRAPHS}

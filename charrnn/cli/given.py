@@ -1,6 +1,6 @@
-"""Which of the options given count, by where they came from."""
+"""Which of the options given count, and which cannot be given together."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import typer
@@ -8,6 +8,9 @@ import typer
 from charrnn.cli.origin import origin
 from charrnn.errors import UsageError
 from charrnn.ui.terminal.output import say
+
+PAST = {"preset", "init_from", "space"}  # where a run began: a file that is used again may still name it
+KINDS = ("command line", "environment", "file", "default")
 
 
 def of_a_resume(ctx: typer.Context, given: dict[str, Any], limits: Collection[str]) -> dict[str, Any]:
@@ -18,15 +21,15 @@ def of_a_resume(ctx: typer.Context, given: dict[str, Any], limits: Collection[st
     command line.
     """
     origins = {name: origin(ctx, name) for name, value in given.items() if value is not None}
-    counts = {"command line"} | ({"file"} if origin(ctx, "config").kind == "command line" else set())
-    kept = {name for name, where in origins.items() if where.kind in counts}
-    past = {"preset", "init_from", "space"}
-    if any(origins[name].kind == "command line" for name in kept & set(limits)):
-        past |= set(limits)
-    kept -= {name for name in kept & past if origins[name].kind == "file"}
-    if left := sorted(where.name for where in origins.values() if where.kind == "environment"):
+    by_kind = {kind: {n for n, where in origins.items() if where.kind == kind} for kind in KINDS}
+    typed, in_file = by_kind["command line"], by_kind["file"] - PAST
+    if origin(ctx, "config").kind != "command line":
+        in_file = set()
+    elif typed & set(limits):
+        in_file -= set(limits)
+    if left := sorted(origins[name].name for name in by_kind["environment"]):
         say(f"--resume ignores {', '.join(left)}: the run keeps its own settings")
-    return {name: value if name in kept else None for name, value in given.items()}
+    return {name: value if name in typed | in_file else None for name, value in given.items()}
 
 
 def refuse(ctx: typer.Context, options: Collection[str], why: str) -> None:
@@ -34,3 +37,16 @@ def refuse(ctx: typer.Context, options: Collection[str], why: str) -> None:
     for name in options:
         if (where := origin(ctx, name)).kind != "default":
             raise UsageError(f"{where.name} {why}. Leave one out")
+
+
+def refuse_if(*rules: tuple[object, str]) -> None:
+    """Raise UsageError with the message of the first rule that is broken. rules : (whether it is, message)"""
+    for broken, message in rules:
+        if broken:
+            raise UsageError(message)
+
+
+def refuse_beside(option: str, given: object, others: Mapping[str, object]) -> None:
+    """Raise UsageError where an option is given together with others. others : name -> whether it is given"""
+    names = ", ".join(name for name, value in others.items() if value)
+    refuse_if((given and names, f"{option} cannot be combined with {names}. Leave one out"))

@@ -1,7 +1,8 @@
 """charrnn info: what is known of a model, and how its loss fell."""
 
+from charrnn.cli.models import model_path
 from charrnn.cli.options import JsonOption, ModelOption
-from charrnn.ui.terminal.output import json_text, put, say
+from charrnn.ui.terminal.output import json_text, put
 
 
 def info(model: ModelOption = None, as_json: JsonOption = False) -> None:
@@ -16,13 +17,10 @@ def info(model: ModelOption = None, as_json: JsonOption = False) -> None:
       charrnn info --json | jq .verdict
     """
     from charrnn.runs.card import read_info
-    from charrnn.runs.folder import find_model
     from charrnn.ui.terminal import info_view as ui
     from charrnn.ui.terminal.card_view import stdout_console
 
-    file = find_model(model)
-    if model is None:
-        say(f"model {file}")
+    file = model_path(model)
     found = read_info(file)
     if as_json:
         put(json_text(ui.as_json(found)))

@@ -1,10 +1,12 @@
 """The models a command works with: those named, or that of the newest run."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from charrnn.errors import UsageError
 from charrnn.ui.terminal.output import say
 
 if TYPE_CHECKING:
@@ -26,11 +28,23 @@ def open_models(paths: list[str] | None) -> tuple[list[Path], list["Model"]]:
     Raises ModelError when there is none.
     """
     from charrnn.model.model import load_model
-    from charrnn.runs.folder import find_model, find_models
+    from charrnn.runs.folder import find_models
 
-    if not paths:
-        files = [find_model()]
-        say(f"model {files[0]}")
-    else:
-        files = [file for path in paths for file in find_models(path)]
+    files = [file for path in paths for file in find_models(path)] if paths else [model_path(None)]
     return files, [load_model(file) for file in files]
+
+
+def model_path(path: str | None) -> Path:
+    """The file that --model names, or that of the newest run, told on stderr. Raises ModelError when there is none."""
+    from charrnn.runs.folder import find_model
+
+    file = find_model(path)
+    if path is None:
+        say(f"model {file}")
+    return file
+
+
+def must_spare(model: Path, out: Path) -> None:
+    """Raise UsageError where --out is the model itself."""
+    if os.path.exists(out) and out.samefile(model):
+        raise UsageError(f"--out {out} is the model itself. Name another file")

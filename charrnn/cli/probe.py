@@ -1,16 +1,22 @@
 """charrnn probe: what the state of a model knows of whole texts."""
 
-import os
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from charrnn.cli.given import refuse_if
+from charrnn.cli.models import model_path, must_spare
 from charrnn.cli.options import JsonOption, ModelOption
-from charrnn.errors import UsageError
-from charrnn.ui.terminal.output import json_text, put, say
+from charrnn.ui.terminal.output import json_text, put, say, writer
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from charrnn.model.model import Model
+    from charrnn.text.table import Row
 
 Unknown = Literal["error", "skip", "nearest"]
 
@@ -68,57 +74,93 @@ def probe(
       charrnn probe reviews.csv --features states.npz
       charrnn probe --predict new.csv --probe runs/tale-1/reviews.probe.safetensors
     """
+    if features is not None:
+        others = labels is None or predict is not None or probe_file is not None
+        refuse_if(
+            (others, "--features takes a CSV with texts, and neither --predict nor --probe"),
+            (
+                Path(features).suffix not in (".csv", ".npz"),
+                f"--features is {features}; it must end in .csv or .npz",
+            ),
+        )
+    else:
+        one_of_both = (labels is None) != (predict is None) and (predict is None) == (probe_file is None)
+        refuse_if((not one_of_both, "name a CSV with labels to fit on, or --predict CSV with --probe FILE"))
+    texts = _Texts(predict or labels or "", text_column, label_column, unknown)
+    if features is not None:
+        _save_features(texts, model, features)
+    elif probe_file is not None:
+        _predict(texts, model, probe_file, as_json)
+    else:
+        _fit(texts, model, out, as_json, held_out=held_out, seed=seed)
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """A CSV of texts, and how the options say it is to be read."""
+
+    file: str
+    text_column: str | None
+    label_column: str | None  # "": there are no labels to read
+    unknown: Unknown
+
+    def read(self, model: "Model") -> "tuple[list[Row], list[np.ndarray]]":
+        """The rows, and the symbols of each row's text."""
+        from charrnn.probe.probe import encode_rows
+        from charrnn.text.table import read_table
+
+        rows = read_table(self.file, self.text_column, self.label_column)
+        return rows, encode_rows(rows, model.vocab, self.unknown)
+
+
+def _save_features(texts: _Texts, model: str | None, target: str) -> None:
+    """Write the state after each text."""
+    from charrnn.model.model import load_model
+    from charrnn.probe import probe as probes
+
+    loaded = load_model(model_path(model))
+    rows, ids = replace(texts, label_column=texts.label_column or "").read(loaded)
+    states = probes.features(loaded, ids)
+    labels = [row.label for row in rows] if texts.label_column else None
+    probes.save_features(target, states, [row.line for row in rows], labels, loaded.config.hidden)
+    say(f"saved {target}: {states.shape[0]:,} texts, {states.shape[1]:,} cells")
+
+
+def _predict(texts: _Texts, model: str | None, probe_file: str, as_json: bool) -> None:
+    """Write the label of each text, as a saved probe has it."""
+    from charrnn.probe import probe as probes
+    from charrnn.runs.folder import find_model
+    from charrnn.ui.terminal.probe_view import predictions
+
+    fitted = probes.load_probe(probe_file)
+    loaded = probes.model_of(fitted, probe_file, None if model is None else find_model(model))
+    rows, ids = replace(texts, label_column="").read(loaded)
+    p = fitted.probabilities(probes.features(loaded, ids))
+    write = writer(sys.stdout)
+    for line in predictions(rows, fitted.labels, p, as_json):
+        write(line)
+
+
+def _fit(
+    texts: _Texts, model: str | None, out: str | None, as_json: bool, *, held_out: float, seed: int
+) -> None:
+    """Fit a probe, save it and show how well it does."""
     from charrnn.model.model import load_model
     from charrnn.model.model_file import read_metadata
     from charrnn.probe import probe as probes
-    from charrnn.runs.folder import find_model
-    from charrnn.text.table import read_table
-    from charrnn.ui.terminal.output import writer
-    from charrnn.ui.terminal.probe_view import predictions, report
+    from charrnn.ui.terminal.probe_view import report
 
-    if features is not None:
-        if labels is None or predict is not None or probe_file is not None:
-            raise UsageError("--features takes a CSV with texts, and neither --predict nor --probe")
-        ending = Path(features).suffix
-        if ending not in (".csv", ".npz"):
-            raise UsageError(f"--features is {features}; it must end in .csv or .npz")
-        file = find_model(model)
-        if model is None:
-            say(f"model {file}")
-        loaded, rows = load_model(file), read_table(labels, text_column, label_column or "")
-        states = probes.features(loaded, probes.encode_rows(rows, loaded.vocab, unknown))
-        named = [row.label for row in rows] if label_column else None
-        probes.save_features(features, states, [row.line for row in rows], named, loaded.config.hidden)
-        say(f"saved {features}: {states.shape[0]:,} texts, {states.shape[1]:,} cells")
-        return
-    if (labels is None) == (predict is None) or (predict is None) != (probe_file is None):
-        raise UsageError("name a CSV with labels to fit on, or --predict CSV with --probe FILE")
-    if predict is not None and probe_file is not None:
-        fitted = probes.load_probe(probe_file)
-        loaded = probes.model_of(fitted, probe_file, None if model is None else find_model(model))
-        rows = read_table(predict, text_column, "")
-        p = fitted.probabilities(probes.features(loaded, probes.encode_rows(rows, loaded.vocab, unknown)))
-        write = writer(sys.stdout)
-        for line in predictions(rows, fitted.labels, p, as_json):
-            write(line)
-        return
-    file = find_model(model)
-    if model is None:
-        say(f"model {file}")
-    assert labels is not None
-    name = "stdin" if labels == "-" else Path(labels).stem
+    file = model_path(model)
+    name = "stdin" if texts.file == "-" else Path(texts.file).stem
     saved = Path(out) if out else file.with_name(f"{name}.probe.safetensors")
-    if os.path.exists(saved) and saved.samefile(file):
-        raise UsageError(f"--out {saved} is the model itself. Name another file")
+    must_spare(file, saved)
     loaded = load_model(file)
-    rows = read_table(labels, text_column, label_column)
-    ids = probes.encode_rows(rows, loaded.vocab, unknown)
-    texts, told = [row.text for row in rows], [row.label for row in rows]
-    fitted, result = probes.fit(loaded, texts, ids, told, held_out=held_out, seed=seed)
+    rows, ids = texts.read(loaded)
+    words, labels = [row.text for row in rows], [row.label for row in rows]
+    fitted, result = probes.fit(loaded, words, ids, labels, held_out=held_out, seed=seed)
     sha256 = read_metadata(file)["sha256"]
     replace(fitted, model=str(file.absolute()), model_sha256=sha256, report=result.to_json()).save(saved)
     if as_json:
         put(json_text(result.to_json() | {"model": str(file), "probe": str(saved)}))
     else:
-        write = writer(sys.stdout)
-        write("\n".join([*report(result), f"saved {saved}", ""]))
+        writer(sys.stdout)("\n".join([*report(result), f"saved {saved}", ""]))

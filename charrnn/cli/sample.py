@@ -1,22 +1,23 @@
 """charrnn sample: text from a model, as it is generated."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from charrnn.cli.arguments import prime_of, stop_of, temperatures
+from charrnn.cli.given import refuse_beside, refuse_if
 from charrnn.cli.models import ModelsOption, open_models
 from charrnn.cli.options import JsonOption, with_settings
-from charrnn.errors import UsageError
 from charrnn.sampling.sampling_config import NOVELTY_MIN, DrawingConfig, SamplingConfig
-from charrnn.ui.terminal.output import json_text, put, say
+from charrnn.ui.terminal.output import json_text, put, say, writer
 
 if TYPE_CHECKING:
     from charrnn.model.model import Model
-    from charrnn.novelty.copies import Novelty, TrainingText
+    from charrnn.novelty.copies import Novelty
     from charrnn.sampling.sampler import SampledText, Sampler
 
 Strings = list[str] | None
@@ -79,17 +80,16 @@ def sample(
       charrnn sample --prime @start.txt --clamp 1:137=0.9 --count 64 --json
       charrnn sample --length 2000 --novelty
     """
+    from charrnn.novelty.copies import TrainingText
     from charrnn.ui.terminal.interactive import converse
-    from charrnn.ui.terminal.output import writer
 
-    one_text = {"several temperatures": "," in temp, "--count": (settings["count"] or 1) > 1}
-    if interactive:
-        others = {"--beam": beam, "--json": as_json, "--novelty": novelty}
-        _refuse("--interactive", others | {"several temperatures": "," in temp})
-    if beam:
-        _refuse("--beam", {"--stop": stop} | one_text)
-    if not novelty and (novelty_corpus or novelty_min != NOVELTY_MIN):
-        raise UsageError("--novelty-min and --novelty-corpus need --novelty")
+    several = {"several temperatures": "," in temp}
+    many = {**several, "--count": settings["count"] not in (None, 1)}
+    others = {"--beam": beam, "--json": as_json, "--novelty": novelty}
+    refuse_beside("--interactive", interactive, {**others, **several})
+    refuse_beside("--beam", beam, {"--stop": stop, **many})
+    tuned = novelty_corpus or novelty_min != NOVELTY_MIN
+    refuse_if((tuned and not novelty, "--novelty-min and --novelty-corpus need --novelty"))
     compared = temperatures(temp)
     files, models = open_models(model)
     sampler = _sampler(models, prime, compared, stop or (), clamp or (), settings)
@@ -99,25 +99,40 @@ def sample(
         return
     if settings["seed"] is None and not beam and any(sampler.temperatures):  # at 0 nothing is drawn
         say(f"seed {sampler.seeds[0]}")
-    training = _training_text(models[0], novelty_corpus) if novelty else None
-    texts = _texts(sampler, beam, _nowhere if as_json or training else write)
+    training = TrainingText.of(models[0], novelty_corpus) if novelty else None
+    texts = _texts(sampler, beam, _nowhere if as_json or novelty else write)
     copied = [training.compare(one.text, novelty_min) for one in texts] if training else []
+    _show(_Samples(texts, copied, training.held_out_ngrams if training else {}), files, as_json, novelty_min)
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """Texts, and with --novelty what of each is copied; held_out : the share of new n-grams in held-out text."""
+
+    texts: "Sequence[SampledText]"
+    copied: "Sequence[Novelty]"
+    held_out: dict[int, float]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """An object per text; a key that has no meaning for it is left out."""
+        samples = [{k: v for k, v in asdict(one).items() if v is not None} for one in self.texts]
+        for sample, novelty in zip(samples, self.copied, strict=bool(self.copied)):
+            sample["novelty"] = novelty.to_json() | {"held_out_new_ngrams": self.held_out}
+        return samples
+
+
+def _show(found: _Samples, files: Sequence[Path], as_json: bool, novelty_min: int) -> None:
+    """Show the texts; without JSON and novelty they are there already, since they are written as they come."""
     if as_json:
         name = str(files[0]) if len(files) == 1 else [str(file) for file in files]
-        put(json_text({"samples": _as_json(texts, copied, training), "model": name}))
-    elif training:
+        put(json_text({"samples": found.to_json(), "model": name}))
+    elif found.copied:
         from charrnn.ui.terminal.novelty_view import show
         from charrnn.ui.terminal.samples import headers
 
-        show(headers(texts), copied, training.held_out_ngrams, novelty_min, sys.stdout)
-    elif sys.stdout.isatty() and len(texts) == 1:
-        write("\n")
-
-
-def _refuse(option: str, others: Mapping[str, object]) -> None:
-    """Raise UsageError where one of the others, name -> whether it was given, is given beside an option."""
-    if given := [name for name, value in others.items() if value]:
-        raise UsageError(f"{option} cannot be combined with {', '.join(given)}. Leave one out")
+        show(headers(found.texts), found.copied, found.held_out, novelty_min, sys.stdout)
+    elif sys.stdout.isatty() and len(found.texts) == 1:
+        put("")
 
 
 def _sampler(
@@ -158,20 +173,3 @@ def _texts(sampler: "Sampler", beam: int, write: Callable[[str], None]) -> "list
 
 def _nowhere(piece: str) -> None:
     pass
-
-
-def _training_text(model: "Model", file: str | None) -> "TrainingText":
-    from charrnn.novelty.copies import TrainingText
-
-    return TrainingText.of(model, file)
-
-
-def _as_json(
-    texts: "Sequence[SampledText]", copied: "Sequence[Novelty]", training: "TrainingText | None"
-) -> list[dict[str, Any]]:
-    """The samples; a key that has no meaning for one is left out."""
-    samples = [{k: v for k, v in asdict(one).items() if v is not None} for one in texts]
-    if training:
-        for sample, novelty in zip(samples, copied, strict=True):
-            sample["novelty"] = novelty.to_json() | {"held_out_new_ngrams": training.held_out_ngrams}
-    return samples

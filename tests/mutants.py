@@ -78,6 +78,11 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "if norm and grad_norm > norm:  ->  if norm and grad_norm >= norm:": "at the limit the factor is 1",
         "if value and grad_norm > value:  ->  if value and grad_norm >= value:": "at the limit no number is over it",
     },
+    "nn/optimizers": {
+        "BLOCK = 2 ** 17  ->  BLOCK = 2 * 17": "how many numbers are changed at once; each has a step of its own",
+        "BLOCK = 2 ** 17  ->  BLOCK = 3 ** 17": "as above",
+        "BLOCK = 2 ** 17  ->  BLOCK = 2 ** 18": "as above",
+    },
     "interpret/scores": {
         "BLOCK = 32  ->  BLOCK = 33": "how many cells are ranked at once; each has a row of its own",
         "for row, (x, order) in enumerate(zip(block, orders, strict=True)):  ->  "
@@ -92,6 +97,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
 }
 
 
+MEMORY = 8 << 30  # bytes for one mutant, which may ask for any number of them
 SKIPPED = (ast.Raise, ast.Assert, ast.JoinedStr)  # words for people, and what only guards
 SKIPPED_FIELDS = ("annotation", "returns", "decorator_list")
 
@@ -171,9 +177,10 @@ def can_go(node: ast.AST) -> bool:
 
 
 def notice(mutant: Mutant | None, tests: list[str], seconds: int) -> bool:
-    """Whether any test fails, in a process of its own, which has so much processor time."""
+    """Whether any test fails, in a process of its own, which has so much processor time and MEMORY."""
     if not (child := os.fork()):
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)

@@ -92,21 +92,19 @@ class Experiment:
     ) -> np.ndarray:
         """Mean logit P of each set of symbols, (conditions, sets), while cells are held: {cell: value}."""
         network, P = self.model.network, self.symbols.shape[1]
-        at_once = max(1, BATCH // P)
+        at_once = BATCH // P
         answers = np.empty((len(conditions), len(sets)))
         for first in range(0, len(conditions), at_once):
             group = conditions[first : first + at_once]
-            padded = [
-                *group,
-                *[{}] * (at_once - len(group)),
-            ]  # one batch shape, so that its buffers are reused
+            # one batch shape, so that its buffers are reused
             mask = np.zeros((at_once, P, network.config.hidden), bool)
             values = np.zeros(mask.shape, network.theta.dtype)
-            for row, held in enumerate(padded):
+            for row, held in enumerate(group):
                 for cell, value in held.items():
                     mask[row, :, cell], values[row, :, cell] = True, value
             clamp = Clamp(layer, mask.reshape(at_once * P, -1), values.reshape(at_once * P, -1))
-            x, state = np.tile(self.symbols, (1, at_once)), np.tile(self.state, (1, 1, at_once, 1))
+            x = np.concatenate([self.symbols] * at_once, axis=1)
+            state = np.concatenate([self.state] * at_once, axis=2)
             logits, _, _ = network.forward(x, state, clamp=clamp)
             logits = logits.reshape(WINDOW, at_once, P, -1)[:, : len(group)]
             change = np.where(self.watched[:, None, :, None], logits_of_sets(logits, sets), 0)
@@ -116,8 +114,8 @@ class Experiment:
 
 def watched_places(recording: Recording, label: Label) -> np.ndarray:
     """The places in CONFIRM where the label's expectation can be measured, bool (N,)."""
-    watched = recording.ends >= WARM_UP + WINDOW
-    watched[: recording.confirm.start] = False
+    watched = np.zeros(len(recording.text), bool)
+    watched[recording.confirm] = True  # it begins later than the first WARM_UP + WINDOW symbols
     if label.after:  # here the label itself may start again, and be masked
         return watched & np.fromiter((ch in label.after for ch in recording.text), bool, len(recording.text))
     return watched & label.mask
@@ -166,8 +164,7 @@ def dose_levels(signal: np.ndarray, label: Label, part: slice) -> np.ndarray:
 
 def matched_controls(model: Model, recording: Recording, layer: int, cell: int) -> list[int]:
     """The CONTROLS cells of the layer most similar to ``cell`` in spread and outgoing weight, on a log scale."""
-    H = recording.hidden
-    spread = recording.signals[layer * H : (layer + 1) * H, recording.select].std(axis=1)
+    spread = recording.of_layer(layer)[:, recording.select].std(axis=1)
     params = model.network.params
     if layer + 1 < model.config.layers:
         outgoing = model.network.layer(params, layer + 1)["weight_ih"]
@@ -188,8 +185,7 @@ def causal_test(
     Returns None if there is nothing to test: no target that the model knows, no place to measure, or one class.
     """
     watched, target = watched_places(recording, label), symbol_ids(model, label.target)
-    H, select = recording.hidden, recording.select
-    signals = recording.signals[layer * H : (layer + 1) * H]
+    signals, select = recording.of_layer(layer), recording.select
     levels = dose_levels(signals[cell], label, select)
     if not watched.any() or not target or len(levels) < 2:
         return None

@@ -46,6 +46,10 @@ class Recording:
         """Layer and cell, both from 0, of a row of ``signals``."""
         return divmod(index, self.hidden)
 
+    def of_layer(self, layer: int) -> np.ndarray:
+        """The rows of ``signals`` of one layer (H, N)."""
+        return self.signals[layer * self.hidden : (layer + 1) * self.hidden]
+
     def characters(self) -> np.ndarray:
         """An integer code 0…V-1 for each character (N,)."""
         points = np.frombuffer(self.text.encode("utf-32-le", "surrogatepass"), "<i4")

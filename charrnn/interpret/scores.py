@@ -22,20 +22,18 @@ STEADY = 10  # characters without change that make a place count as one for memo
 BINS = 10
 
 
-def midranks(x: np.ndarray, order: np.ndarray | None = None) -> np.ndarray:
-    """Ranks 1…n of x (n,), ties sharing their mean rank; ``order`` is np.argsort(x) when it is known."""
-    order = np.argsort(x) if order is None else order
+def midranks(x: np.ndarray) -> np.ndarray:
+    """Ranks 1…n of x (n,), ties sharing their mean rank."""
+    order = np.argsort(x)
     ranks = np.empty(len(x))
     ranks[order] = _ranks_in_order(x[order])
     return ranks
 
 
 def _ranks_in_order(ascending: np.ndarray) -> np.ndarray:
-    starts = np.flatnonzero(np.r_[True, ascending[1:] != ascending[:-1]])
-    if len(starts) == len(ascending):
-        return np.arange(1.0, len(ascending) + 1)
-    lengths = np.diff(np.r_[starts, len(ascending)])
-    return np.repeat(starts + (lengths + 1) / 2, lengths)
+    starts, lengths = runs(ascending)
+    no_ties = len(starts) == len(ascending)
+    return starts + 1.0 if no_ties else np.repeat(starts + (lengths + 1) / 2, lengths)
 
 
 def has_signal(x: np.ndarray) -> bool:
@@ -78,14 +76,13 @@ def score_cells(signals: np.ndarray, labels: Sequence[tuple[np.ndarray, np.ndarr
         if w is not None:
             weights[k] = w
             groups.setdefault(np.packbits(mask).tobytes(), []).append(k)
-    ranks = np.zeros((BLOCK, N))
+    ranks = np.zeros((BLOCK, N))  # at masked places any number will do: its weight is 0
     for first in range(0, M, BLOCK):
         block = np.ascontiguousarray(signals[first : first + BLOCK])
         orders = np.argsort(block, axis=1)
         for members in groups.values():
             mask = labels[members[0]][1]
             norms = np.empty(len(block))
-            ranks[:] = 0
             for row, (x, order) in enumerate(zip(block, orders, strict=True)):
                 kept = order[mask[order]]
                 ascending = x[kept]
@@ -181,8 +178,6 @@ def class_runs(values: np.ndarray, mask: np.ndarray, kind: Kind) -> tuple[int, i
     """How many stretches are off and on, counting those not all masked; a count is on above its median."""
     on = values if kind == "bool" else values > (np.median(values[mask]) if mask.any() else 0)
     starts, _ = runs(on)
-    if len(starts) == 0:
-        return 0, 0
     counted = np.logical_or.reduceat(mask, starts)
     return int(np.sum(counted & ~on[starts].astype(bool))), int(np.sum(counted & on[starts].astype(bool)))
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import handmade
+from helpers.random_models import random_model
 
 from charrnn.interpret import cause
 from charrnn.interpret.cause import (
@@ -14,12 +15,14 @@ from charrnn.interpret.cause import (
     dose_levels,
     logits_of_sets,
     matched_controls,
+    symbol_ids,
     watched_places,
 )
 from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.labels import Label
 from charrnn.interpret.recording import WARM_UP, record
 from charrnn.nn.network import Clamp
+from charrnn.text.vocabulary import Vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +32,26 @@ def quote_case():
     model = handmade.model_of("lstm", weights)
     text = handmade.dialogue(9_000)
     return model, record(model, text), BUILT_IN["quote"].label(text)
+
+
+def test_no_more_windows_are_read_at_once_than_a_batch(quote_case, monkeypatch):
+    model, recording, label = quote_case
+    watched = np.zeros(len(label.values), bool)
+    watched[[6000, 6100, 7777]] = True
+    experiment = Experiment(model, recording, label, watched)
+    forward, shapes = model.network.forward, []
+
+    def counted(x, state, **options):
+        shapes.append((x.shape, state.shape[2]))
+        return forward(x, state, **options)
+
+    monkeypatch.setattr(model.network, "forward", counted)
+    conditions = [{5: 0.7}, {}, {5: -0.7, 3: 0.2}, {4: 0.1}, {9: -0.9}]
+    together = experiment.respond(0, conditions, [[1], [2, 3]])
+    monkeypatch.setattr(cause, "BATCH", 7)  # two conditions of three windows, and one window to spare
+    apart = experiment.respond(0, conditions, [[1], [2, 3]])
+    np.testing.assert_allclose(apart, together, rtol=1e-6)
+    assert shapes == [((20, 480), 480)] + 3 * [((20, 6), 6)]
 
 
 def test_logit_of_a_set():
@@ -109,15 +132,77 @@ def test_nothing_to_expect_gives_no_test(quote_case):
         assert causal_test(model, recording, other, 0, 5, [5]) is None
 
 
-def test_controls_are_alike_in_spread_and_weight(quote_case, monkeypatch):
-    model, recording, _ = quote_case
-    monkeypatch.setattr(cause, "CONTROLS", 4)
-    chosen = matched_controls(model, recording, 0, 9)
-    spread = np.log(recording.signals[:, recording.select].std(axis=1) + 1e-6)
-    weight = np.log(np.linalg.norm(model.network.params["head.weight"], axis=0) + 1e-6)
+@pytest.fixture(scope="module")
+def two_layers():
+    """A model of two layers of 12 cells, and what it does on a text."""
+    model = random_model(handmade.VOCAB, cell="gru", hidden=12)
+    return model, record(model, handmade.dialogue(3_000))
+
+
+@pytest.mark.parametrize(("layer", "reader"), [(0, "gru.weight_ih_l1"), (1, "head.weight")])
+def test_controls_are_alike_in_spread_and_in_the_weight_of_what_reads_them(
+    two_layers, layer, reader, monkeypatch
+):
+    model, recording = two_layers
+    signals = recording.signals[12 * layer : 12 * layer + 12, recording.select]
+    spread = np.log(signals.std(axis=1) + 1e-6)
+    weight = np.log(np.linalg.norm(model.network.params[reader], axis=0) + 1e-6)
     z = np.stack([spread / spread.std(), weight / weight.std()])
-    distance = np.linalg.norm(z - z[:, [9]], axis=0)
-    assert sorted(chosen) == sorted(np.argsort(distance)[1:5])
+    for cell in range(12):
+        nearest = np.argsort(np.linalg.norm(z - z[:, [cell]], axis=0)).tolist()
+        assert matched_controls(model, recording, layer, cell) == nearest[1:]
+    monkeypatch.setattr(cause, "CONTROLS", 4)
+    assert matched_controls(model, recording, layer, 11) == nearest[1:5]
+
+
+def test_cells_that_never_move_or_are_broken_are_no_controls(two_layers):
+    model, recording = two_layers
+    signals = recording.signals.copy()
+    signals[12 + 3], signals[12 + 4] = 0.25, np.nan
+    model = random_model(handmade.VOCAB, cell="gru", hidden=12)
+    model.network.params["head.weight"][7, 5] = np.nan
+    chosen = matched_controls(model, replace(recording, signals=signals), 1, 8)
+    assert sorted(chosen) == [0, 1, 2, 6, 7, 9, 10, 11]
+
+
+def test_cells_of_the_upper_layer_are_held_at_values_of_their_own(two_layers, monkeypatch):
+    model, recording = two_layers
+    label, asked = BUILT_IN["quote"].label(recording.text), []
+
+    def respond(experiment, layer, conditions, sets):
+        asked.append((layer, conditions[:3]))
+        return np.arange(len(conditions))[:, None] * np.ones(len(sets))
+
+    monkeypatch.setattr(Experiment, "respond", respond)
+    causal_test(model, recording, label, 1, 4, [4, 7])
+    levels = {m: dose_levels(recording.signals[12 + m], label, recording.select) for m in (4, 7)}
+    [(layer, conditions)] = asked
+    assert layer == 1
+    assert conditions == [{4: levels[4][0]}, {4: levels[4][1]}, {m: levels[m][0] for m in (4, 7)}]
+
+
+def test_symbols_of_characters():
+    model = random_model("abc")
+    assert symbol_ids(model, "cxa") == {"c": 2, "a": 0}
+    model = random_model(Vocabulary("byte", (97, 99, 195, 233)))
+    assert symbol_ids(model, "cbaé") == {"c": 1, "a": 0}  # é is two bytes; its code point is a byte too
+
+
+@pytest.mark.parametrize("n", [100, 24, 5])
+def test_places_are_spread_from_the_first_to_the_last(n):
+    """Of a bool 24 of each class, of a count 48, or all that there are."""
+    on = np.arange(200) % 2 == 1
+    places = np.r_[np.arange(0, 2 * n, 2), np.arange(1, 2 * n, 2)]
+
+    def evenly(group, most):
+        count = min(most, len(group))
+        return [group[k * (len(group) - 1) // (count - 1)] for k in range(count)]
+
+    label = Label("x", "bool", on, np.ones(200, bool), "", 1)
+    chosen = cause._spread(np.sort(places), label)
+    assert chosen.tolist() == evenly(range(1, 2 * n, 2), 24) + evenly(range(0, 2 * n, 2), 24)
+    count = Label("x", "count", np.arange(200), np.ones(200, bool), "", 1)
+    assert cause._spread(np.sort(places), count).tolist() == evenly(range(2 * n), 48)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +236,28 @@ def test_what_holds(changes, holds):
         }
     )
     assert test.holds(0.05) == holds
+
+
+@pytest.mark.parametrize(
+    ("doses", "rho"),
+    [
+        ((0.0, 2.0, 1.0), 0.5),
+        ((1.0, 0.0, 2.0), 0.5),
+        ((-3.0, -1.0, -2.0), 0.5),
+        ((2.0, 0.0, 1.0), -0.5),
+        ((1.0, 2.0, 0.0), -0.5),
+        ((2.0, 3.0, 1.0, 4.0), 0.4),
+        ((1.0, 3.0, 2.0, 4.0), 0.8),
+        ((0.0, 1.0, 0.0), 0.0),
+        ((1.0, 1.0, 1.0), 0.0),
+    ],
+)
+def test_doses_are_graded_from_half_a_rank_correlation_on(doses, rho):
+    """In the direction that is expected: the effect is the last dose less the first, times that."""
+    rises = np.sign(doses[-1] - doses[0])
+    for direction in (1, -1):
+        test = CausalTest("x", direction * rises, 0.02, (), {}, doses, 1.0)
+        assert test.graded == (direction * rho >= 0.5)
 
 
 @pytest.mark.parametrize("direction", [1, -1])
@@ -263,6 +370,7 @@ def test_controls_of_a_count_move_between_its_first_and_last_tenth(quote_case, m
     assert [one[9] for one in asked[:10]] == pytest.approx(levels)
     x = recording.signals[9, part]
     shares = [(np.mean(x < value) + np.mean(x <= value)) / 2 for value in (levels[0], levels[-1])]
+    assert [asked[10][9], asked[11][9]] == pytest.approx([levels[0], levels[-1]])
     control = next(iter(asked[12]))
     held = [asked[12][control], asked[13][control]]
     assert held == pytest.approx(np.quantile(recording.signals[control, part], shares), abs=1e-5)

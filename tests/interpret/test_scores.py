@@ -1,5 +1,7 @@
 """Scores, chance level and baselines against definitions computed pair by pair and shift by shift."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -16,6 +18,8 @@ from charrnn.interpret.scores import (
     best_threshold,
     class_runs,
     eta_squared,
+    excess,
+    has_signal,
     memory_score,
     midranks,
     score,
@@ -94,6 +98,29 @@ def test_constant_dead_and_nan_cells_have_no_score(bad):
         assert null.p_value(2, 1) == 1
     assert np.isnan(eta_squared(signals, on, mask)).tolist() == [False, False, True, False]
     assert np.isfinite(probe_score(signals, on, mask, "bool", slice(0, 200), slice(200, 400)))
+
+
+@pytest.mark.parametrize(("span", "moves"), [(1e-6, False), (1.01e-6, True)])
+def test_a_signal_must_move_by_more_than_a_millionth(span, moves):
+    x, everywhere = np.array([-span / 2, span / 2, -span / 2, span / 2]), np.ones(4, bool)
+    on = x > 0
+    assert has_signal(x) == moves
+    assert np.isfinite(score(x, on, everywhere, "bool")) == moves
+    assert np.isfinite(eta_squared(x[None], on, everywhere)[0]) == moves
+    assert not has_signal(np.zeros(0))
+
+
+def test_the_ends_of_a_signal_decide_whether_it_moves():
+    """All places but one are alike, whichever way that one lies."""
+    for signal in ([0.0, 0, 0, 1], [1.0, 1, 1, 0], [-1.0, -1, -1, 1]):
+        on = np.array([0, 1, 0, 1], bool)
+        expected = auc_by_pairs(np.array(signal), on)
+        assert score(np.array(signal), on, np.ones(4, bool), "bool") == expected
+
+
+def test_chance_is_zero_and_the_best_is_one_on_the_scale_of_excess():
+    assert [excess(auc, "bool") for auc in (0.0, 0.25, 0.5, 1.0)] == [-1, -0.5, 0, 1]
+    assert [excess(rho, "count") for rho in (-1.0, 0.0, 0.25)] == [-1, 0, 0.25]
 
 
 @pytest.mark.parametrize("kind", ["bool", "count"])
@@ -201,9 +228,9 @@ def test_steady_score_of_a_count_leaves_out_ten_characters_after_each_jump():
     n = 3000
     place = np.concatenate([np.arange(rng.integers(15, 40)) for _ in range(200)])[:n].astype(np.int32)
     depth = np.repeat(rng.integers(0, 3, n // 25), 25).astype(np.int32)
-    characters, part = rng.integers(0, 4, n), slice(500, 2600)
-    mask = rng.random(n) < 0.9
-    for values in (place, depth):
+    characters, mask = rng.integers(0, 4, n), rng.random(n) < 0.9
+    depth[:25], mask[10] = 0, True  # the text begins at a depth of 0, as if it had been so before
+    for values, part in product((place, depth), (slice(500, 2600), slice(0, 200))):
         kept, since = [], 0
         for t in range(n):
             step = values[t] - (values[t - 1] if t else 0)
@@ -221,6 +248,22 @@ def test_steady_score_of_a_count_leaves_out_ten_characters_after_each_jump():
         expected = rho(residual[kept], values[kept])
         assert steady_score(signal, label, characters, part) == pytest.approx(expected, abs=1e-6)
         assert expected > 0.2
+
+
+def test_eta_squared_by_its_definition_with_bins_of_one_place_and_of_none():
+    """Of eight values the tenths are cut between them: some bins hold one place, some none."""
+    values = np.array([0, 1, 2, 3, 4, 5, 9, 9])
+    x = np.array([3.0, -1, 4, 1, -5, 9, 2, 6])
+    edges = np.quantile(values, np.arange(1, 10) / 10)
+    bins = np.sum(values[:, None] > edges, axis=1)
+    sizes = np.bincount(bins, minlength=10)
+    assert {0, 1, 2} <= set(sizes)
+    between = sum(np.sum(bins == b) * (x[bins == b].mean() - x.mean()) ** 2 for b in np.unique(bins))
+    expected = between / np.sum((x - x.mean()) ** 2)
+    assert eta_squared(x[None], values, np.ones(8, bool)) == pytest.approx([expected])
+    masked = np.r_[x, 100.0], np.r_[values, 7], np.arange(9) < 8
+    assert eta_squared(masked[0][None], *masked[1:]) == pytest.approx([expected])
+    assert np.isnan(eta_squared(x[None], values, np.zeros(8, bool))).tolist() == [True]
 
 
 def test_eta_squared_sees_what_rho_does_not():
@@ -267,23 +310,35 @@ def test_a_cut_at_a_value_of_the_signal_is_off_there():
         assert (figures.f1, figures.mcc) == pytest.approx((2 / 3, 1 / 3**0.5))
 
 
-def test_a_cut_that_misses_half_of_a_class_has_its_figures():
-    truth = np.array([False, False, True, True])
-    assert Threshold(1.5, 1).applied(np.array([1.0, 2, 2, 3]), truth).balanced_accuracy == 0.75
-    assert Threshold(2.5, 1).applied(np.array([1.0, 2, 2, 3]), truth).balanced_accuracy == 0.75
+def test_the_figures_of_a_cut_by_their_definitions():
+    """For every number of places, up to two of each kind: rightly on, wrongly on, wrongly off, rightly off."""
+    for tp, fp, fn, tn in product(range(3), repeat=4):
+        signal = np.repeat([2.0, 2, 1, 1], [tp, fp, fn, tn])
+        truth = np.repeat([True, False, True, False], [tp, fp, fn, tn])
+        on, off, true, false = tp + fp, fn + tn, tp + fn, fp + tn
+        expected = {
+            "balanced_accuracy": (tp / true + tn / false) / 2 if true and false else np.nan,
+            "f1": tp / (tp + (fp + fn) / 2) if tp + fp + fn else np.nan,
+            "mcc": (tp * tn - fp * fn) / (on * off * true * false) ** 0.5
+            if on * off * true * false
+            else np.nan,
+            "prevalence": true / (true + false) if true + false else np.nan,
+        }
+        figures = Threshold(1.5, 1).applied(signal, truth)
+        assert {name: getattr(figures, name) for name in expected} == pytest.approx(expected, nan_ok=True)
 
 
-def test_a_cut_on_a_text_of_one_class_has_no_balanced_accuracy():
-    x = np.array([1.0, 2, 3])
-    for truth in (np.ones(3, bool), np.zeros(3, bool)):
-        figures = Threshold(1.5, 1).applied(x, truth)
-        assert np.isnan([figures.balanced_accuracy, figures.mcc]).all()
-        assert figures.prevalence == truth.mean()
-    assert np.isnan(
-        Threshold(5.0, 1).applied(x, np.zeros(3, bool)).f1
-    )  # nothing is on, and nothing should be
-    empty = Threshold(1.5, 1).applied(np.zeros(0), np.zeros(0, bool))
-    assert np.isnan([empty.balanced_accuracy, empty.f1, empty.mcc, empty.prevalence]).all()
+def test_the_best_cut_is_midway_whichever_places_are_true():
+    x = np.array([0.0, 1, 1, 2, 5, 5])
+    cuts = np.array([0.5, 1.5, 3.5])
+    for truth in map(np.array, product([False, True], repeat=6)):
+        if truth.all() or not truth.any():
+            continue
+        for sign in (1, -1):
+            balanced = [Threshold(c, sign).applied(x, truth).balanced_accuracy for c in cuts]
+            cut = best_threshold(x, truth, sign)
+            assert cut.sign == sign
+            assert balanced[cuts.tolist().index(cut.cut)] == pytest.approx(max(balanced))
 
 
 def test_the_only_cut_lies_between_the_two_values():
@@ -342,7 +397,10 @@ def test_class_runs():
     assert class_runs(values, np.ones(7, bool), "bool") == (3, 2)
     assert class_runs(values, np.array([1, 1, 0, 0, 1, 1, 1], bool), "bool") == (3, 1)
     assert class_runs(np.array([0, 3, 0, 0, 2]), np.ones(5, bool), "count") == (2, 2)
-    assert class_runs(np.zeros(0, bool), np.zeros(0, bool), "bool") == (0, 0)
+    assert class_runs(np.ones(3, bool), np.ones(3, bool), "bool") == (0, 1)
+    assert class_runs(np.zeros(3, bool), np.ones(3, bool), "bool") == (1, 0)
+    for kind in ("bool", "count"):
+        assert class_runs(np.zeros(0, bool), np.zeros(0, bool), kind) == (0, 0)
 
 
 def test_character_table_is_the_mean_after_the_same_three_characters():

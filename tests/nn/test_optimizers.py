@@ -182,6 +182,16 @@ def test_a_step_allocates_no_arrays(name):
     assert peak < size  # bytes: a quarter of one array
 
 
+def test_the_optimizer_of_a_small_network_is_small():
+    tracemalloc.start()
+    try:
+        OPTIMIZERS["sgd"](N, np.float32)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000  # bytes; the scratch array of a large network takes 50 times as many
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_gradient_of_zero_is_no_step(name):
     theta = np.linspace(-1, 1, N)

@@ -560,7 +560,7 @@ def test_a_cell_is_picked_in_four_ways(browser: Browser, made: Report) -> None:
     assert browser.find("#cell").get_attribute("value") == f"0:{(made.finding('line_pos').cell + 1) % 32}"
     before = browser.classes()
     browser.enter("#cell", "1:0")
-    assert "Layers are 0 to 0, units 0 to 31" in browser.text("#cell-says")
+    assert "layers are 0 to 0, units 0 to 31" in browser.text("#cell-says")
     assert browser.find("#cell").get_attribute("aria-invalid") == "true"
     assert browser.classes() == before
 
@@ -606,7 +606,7 @@ def test_a_brushed_quotation_leads_to_its_cell(browser: Browser, made: Report, r
     reach = len(values) if rest == "all other text" else max(300, 3 * int(inside.sum()))
     near = slice(max(0, first - reach), last + reach + 1)
     n, brushed = len(inside[near]), int(inside.sum())
-    assert browser.text("#brush-says") == f"{brushed} characters brushed, against {n - brushed:,}."
+    assert browser.text("#brush-says") == f"{brushed} characters brushed, compared with {n - brushed:,}."
     scores = np.array([auc(made.steps(cell)[near], inside[near]) for cell in range(32)])
     ranked = [int(c) for c in browser.attributes("#ranked button", "data-cell")]
     assert len(ranked) == 10

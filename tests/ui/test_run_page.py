@@ -182,7 +182,7 @@ def test_a_short_text_is_read_from_its_first_character() -> None:
         [-np.log2(row[k]) for row, k in zip(p, model.vocab.encode("o it was."), strict=True)],
         rtol=1e-4,
     )
-    with pytest.raises(DataError, match="evaluation needs at least 2"):
+    with pytest.raises(DataError, match="at least 2 are needed"):
         surprises_of(model, "S")
 
 
@@ -480,7 +480,7 @@ def test_a_run_that_lacks_everything_says_so(one_browser: Browser, tmp_path: Pat
     one_browser.open(tmp_path / "page.html")
     assert one_browser.logs("browser") == []
     for part in ("curves", "samples", "surprise", "gates", "flow", "cells"):
-        assert one_browser.text(f"#{part} .lead").startswith("Not here: ")
+        assert one_browser.text(f"#{part} .lead").startswith("Not shown: ")
     assert one_browser.script(
         "return [...document.querySelectorAll('section svg, section .letters')].every(e => !e.offsetParent)"
     )

@@ -49,7 +49,7 @@ const Page = (() => {
       el("span", null, high));
   }
 
-  /* One visible glyph for any character: none can move others, change direction or take no room. */
+  /* One visible glyph for any character: none can move others, change direction or take no space. */
   function glyph(ch) {
     const code = ch.codePointAt(0);
     if (ch === "\n") return "↵";
@@ -61,7 +61,7 @@ const Page = (() => {
     if (/^\p{Z}$/u.test(ch)) return ch === " " || ch === "\u3000" ? ch : "␠";
     return ch;
   }
-  /* A name or a rule from elsewhere, each character of it visible; line ends stay. */
+  /* A name or a rule from elsewhere with every character made visible; line ends stay. */
   const visible = (text) => Array.from(text, (ch) => ch === "\n" ? ch : glyph(ch)).join("");
   const NAMES = { 9: "tab", 10: "newline", 13: "carriage return", 32: "space", 160: "no-break space" };
   /* A character in words: its name, where it needs one, and its code point. */
@@ -147,8 +147,8 @@ const Page = (() => {
   const spread = (values) => values.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [Infinity, -Infinity]);
   /* Lines over a common axis. series: [{name, points: [[x, y], …], dots: true for a dot at each, look: a number other than its
      place}]; x, y: names of the axes; marks: x positions of vertical lines; log: a logarithmic y axis, without what
-     is not above zero; range: [low, high] of y in place of its own; best: a point to ring; read: values are told
-     beside the pointer, and by the arrow keys. */
+     is not above zero; range: [low, high] of y in place of its own; best: a point to ring; read: values are shown
+     beside the pointer and by the arrow keys. */
   function lineChart({ series, label, x, y, width = 560, height = 220, marks = [], log = false, range = null, best = null,
     read = false }) {
     const place = (v) => log ? Math.log10(v) : v;
@@ -322,7 +322,7 @@ const Page = (() => {
   }
   const hideTip = () => { tip.hidden = true; };
 
-  /* Light, dark, or as the system has it; remembered where the browser allows. */
+  /* The theme: automatic, light or dark; remembered if the browser allows it. */
   const THEMES = ["auto", "light", "dark"];
   function setTheme(theme) {
     if (theme === "auto") delete document.documentElement.dataset.theme;

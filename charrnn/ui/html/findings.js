@@ -133,7 +133,7 @@
       }
     }
   }
-  /* Colours tell the distance from zero, or from the cell's median on the text shown. */
+  /* Colours show the distance from zero, or from the cell's median on the text shown. */
   function zeroOf(cell) {
     if (byId("from").value === "zero") return 0;
     const finite = row(cell).filter((q) => q !== MISSING).sort();
@@ -237,7 +237,7 @@
   const VERDICTS = ["tracker", "correlate", "detector", "none"];
   const MEANS = {
     tracker: "follows the concept on new text, remembers it, and holding it moves the prediction",
-    correlate: "follows the concept on new text and remembers it; holding it did not pass the test, or was not tried",
+    correlate: "follows the concept on new text and remembers it; the causal test failed or was not run",
     detector: "follows the concept on new text, but not where only memory helps",
     none: "no better than chance on this text",
   };
@@ -246,23 +246,23 @@
     { name: "Concept", value: (f) => f.concept, show: (f) => f.concept + (f.predictive ? " *" : "") },
     { name: "Cell", title: "layer:unit, both from 0", value: (f) => f.layer * hidden + f.cell,
       show: (f) => el("button", { type: "button", class: "plain mono" }, f.layer + ":" + f.cell) },
-    { name: "±", title: "+ where the cell rises with the concept, − where it falls", value: (f) => f.sign,
+    { name: "±", title: "+ if the cell rises with the concept, − if it falls", value: (f) => f.sign,
       show: (f) => f.sign > 0 ? "+" : "−" },
     { name: "Verdict", value: (f) => VERDICTS.indexOf(f.verdict),
       show: (f) => el("span", { class: "verdict " + f.verdict, title: MEANS[f.verdict] }, f.verdict) },
-    { name: "Confirm", title: "score on text the cell was not chosen on; the stroke is what chance reaches",
+    { name: "Confirm", title: "score on text that was not used to choose the cell; the line across the bar is the level that chance reaches",
       value: (f) => f.confirm_score, show: scoreBar, first: "descending" },
-    { name: "Chance", title: "what the best of all cells reaches by chance in 1 of 100 texts", number: true,
+    { name: "Chance", title: "score that the best of all cells reaches by chance in 1 of 100 texts", number: true,
       value: (f) => f.chance_level, show: (f) => number(f.chance_level), first: "descending" },
-    { name: "Select", title: "score where the cell was chosen", number: true, minor: true, value: (f) => f.select_score,
+    { name: "Select", title: "score on the text used to choose the cell", number: true, minor: true, value: (f) => f.select_score,
       show: (f) => number(f.select_score), first: "descending" },
     { name: "Memory", title: "score where only memory helps", number: true, value: (f) => f.memory_score,
       show: (f) => number(f.memory_score), first: "descending" },
-    { name: "p", title: "how often chance does as well", number: true, value: (f) => f.p_value,
+    { name: "p", title: "how often chance reaches this score", number: true, value: (f) => f.p_value,
       show: (f) => f.p_value < 0.001 ? "<0.001" : number(f.p_value) },
-    { name: "Cause", title: "nats by which holding the cell moves the expected character; the strokes are cells like it",
+    { name: "Cause", title: "nats that holding the cell adds to the log-odds of the expected character; the lines are similar cells",
       value: (f) => f.causal_effect, show: effectPlot, first: "descending" },
-    { name: "Controls", title: "the most that a cell like it does", number: true, minor: true, value: most,
+    { name: "Controls", title: "largest effect of a similar cell, in nats", number: true, minor: true, value: most,
       show: (f) => number(most(f), 2), first: "descending" },
     { name: "Profile", title: "mean signal around an opening, or along the tenths of a count", minor: true, show: profileLine },
   ];
@@ -297,7 +297,7 @@
     byId("profile").replaceChildren(f.profile.length < 2 ? "" : Page.lineChart({
       series: [{ name: "signal", points: f.profile.map((v, k) => [f.kind === "bool" ? k - shift : (k + 0.5) / (last + 1), v]) }],
       label: "Mean signal of the cell", width: 416, height: 150, marks: f.kind === "bool" ? [0] : [],
-      x: f.kind === "bool" ? "characters after an opening" : "share of the text, by rising label", y: "mean signal" }));
+      x: f.kind === "bool" ? "characters after an opening" : "fraction of the text, sorted by rising label", y: "mean signal" }));
   }
   function pickFinding(f) {
     state.finding = f;
@@ -333,7 +333,7 @@
     const box = byId("cell"), match = /^\s*(\d{1,9}):(\d{1,9})\s*$/.exec(box.value);
     const there = match && Number(match[1]) < layers && Number(match[2]) < hidden;
     box.setAttribute("aria-invalid", String(!there));
-    byId("cell-says").textContent = there ? "" : `Layers are 0 to ${layers - 1}, units 0 to ${hidden - 1}: type 0:${hidden - 1}`;
+    byId("cell-says").textContent = there ? "" : `Type layer:unit, such as 0:${hidden - 1}; layers are 0 to ${layers - 1}, units 0 to ${hidden - 1}`;
     if (there) pickCell(Number(match[1]) * hidden + Number(match[2]));
   });
   const select = byId("concept");
@@ -381,9 +381,9 @@
     const middle = zeroOf(state.cell) * end / LEVELS;
     const marks = concept ? [
       el("span", null, el("span", { class: "mark " + (concept.kind === "bool" ? "on" : "l4") }, "a"),
-        concept.kind === "bool" ? `${concept.name} is on` : `${concept.name}, darker for more`),
+        concept.kind === "bool" ? `${concept.name} is on` : `${concept.name}, darker means more`),
       concept.values.includes(-1) ? el("span", null, el("span", { class: "mark masked" }, "a"), "not counted") : null,
-      byId("predicted").checked ? el("span", null, el("span", { class: "mark pred" }, "a"), "the cell says on") : null,
+      byId("predicted").checked ? el("span", null, el("span", { class: "mark pred" }, "a"), "the cell says “on”") : null,
     ] : [];
     byId("legend").replaceChildren(el("b", null, `${data.cells.signal} of cell ${name(state.cell)}`),
       Page.scale(number(middle - end, 2), number(middle + end, 2)), ...marks.filter(Boolean));
@@ -427,8 +427,8 @@
     const same = drawn.shares === shares;
     drawn = { cell: state.cell, shares };
     if (same) return;
-    byId("grid-says").textContent = ranking ? "How each cell sets the brushed text apart."
-      : concept ? `How each cell follows ${concept.name} on the text shown.` : "The mean of each cell on the text shown.";
+    byId("grid-says").textContent = ranking ? "How well each cell separates the brushed text from the rest."
+      : concept ? `How well each cell follows ${concept.name} on the text shown.` : "The mean value of each cell on the text shown.";
     byId("grid-scale").replaceChildren(Page.scale(ranking ? "low there" : concept ? "falls" : "−", ranking ? "high there" : concept ? "rises" : "+"));
     squares.forEach((square, m) => {
       const look = Page.step(shares[m] === null ? NaN : shares[m]);
@@ -437,7 +437,7 @@
     });
   }
 
-  /* ---- Brushing: a stretch of text to the cells that set it apart. */
+  /* ---- Brushing: from a stretch of text to the cells that separate it from the rest. */
   const BESTS = 10;
   function rank() {
     const stretch = all.filter((k) => brushed[k]);
@@ -447,13 +447,13 @@
     byId("brush-rest").hidden = !stretch.length;
     byId("ranked").replaceChildren();
     if (!stretch.length) {
-      byId("brush-says").textContent = "Drag over text. The cells are ranked that set it apart.";
+      byId("brush-says").textContent = "Drag over text to rank the cells that separate it from the rest.";
       return;
     }
     const reach = Math.max(300, 3 * stretch.length);
     const near = byId("rest").value === "near";
     const places = near ? around(reach) : all;
-    byId("brush-says").textContent = `${count(stretch.length)} characters brushed, against ${count(places.length - stretch.length)}.`;
+    byId("brush-says").textContent = `${count(stretch.length)} characters brushed, compared with ${count(places.length - stretch.length)}.`;
     const scores = cells.map(follower(brushed, places, false));
     const gaps = cells.map((m) => apart(m, places, stretch.length));
     const order = cells.filter((m) => scores[m] !== null)
@@ -466,7 +466,7 @@
         title: `AUC ${number((scores[m] + 1) / 2)}: ${scores[m] < 0 ? "low" : "high"} on the brushed text` },
       el("span", { class: "mono" }, name(m)), el("span", { class: "rail" }, bar), el("span", null, number((Math.abs(scores[m]) + 1) / 2))));
     }));
-    if (!order.length) byId("brush-says").textContent += " No cell has a score for it.";
+    if (!order.length) byId("brush-says").textContent += " No cell has a score for them.";
     drawSimilar(order);
   }
   /* The places within reach of what is brushed, in the same piece of text. */
@@ -512,8 +512,8 @@
   }
   function drawSimilar(order) {
     const found = similar(order);
-    byId("similar-says").textContent = found.length ? "Where these cells stand most as they do on the brushed text; the number is "
-      + "how far off they are, in standard deviations." : "No other stretch is as long.";
+    byId("similar-says").textContent = found.length ? "Stretches over which these cells have most nearly the same values as over the brushed text; the number is "
+      + "the mean difference in standard deviations." : "The text has no other stretch of that length.";
     byId("alike").replaceChildren(...found.map((one) => el("li", null, el("button", { type: "button", "data-start": one.start,
       onclick: (event) => pickSimilar(one, event.currentTarget) },
     el("span", { class: "mono" }, characters.slice(one.start, one.stop).map(glyph).join("")), el("span", null, number(one.distance, 2))))));
@@ -531,7 +531,7 @@
     if (!buttons.length || byId("similar").hidden) return;
     buttons[(buttons.findIndex((one) => one.getAttribute("aria-current") === "true") + 1) % buttons.length].click();
   }
-  /* Between two cells that sort the text alike, the one whose means lie further apart comes first. */
+  /* If two cells separate the text equally well, the one whose means lie further apart comes first. */
   function apart(cell, places, n) {
     const signal = row(cell);
     let inside = 0, outside = 0;
@@ -655,9 +655,9 @@
   function drawGates() {
     byId("gates").hidden = !data.gates.length;
     if (!data.gates.length) return;
-    byId("gates-says").textContent = `Each dot is a unit. Across: share of the text at which its gate is below `
-      + `${data.saturated.left} (shut). Up: share at which it is above ${data.saturated.right} (open). `
-      + "At the lower left a gate is never decided. Click a dot for its cell.";
+    byId("gates-says").textContent = `Each dot is a unit. Across: the fraction of characters at which its gate is below `
+      + `${data.saturated.left} (shut). Up: the fraction at which it is above ${data.saturated.right} (open). `
+      + "A gate at the lower left is rarely either. Click a dot to pick its cell.";
     for (let layer = 0; layer < layers; layer++) {
       const figures = data.gates.filter((gate) => gate.layer === layer).map((gate) => {
         const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
@@ -720,8 +720,8 @@
   byId("more").hidden = !data.more.length;
   byId("more").append(Page.facts(data.more));
   byId("shown").textContent = (N < data.whole
-    ? `Shown: ${count(N)} of the ${count(data.whole)} characters ${data.part === "confirm" ? "that findings were confirmed on" : "read"}, so that this page stays small.`
-    : `Shown: all ${count(N)} characters ${data.part === "confirm" ? "that findings were confirmed on" : "read"}.`)
+    ? `Shown: ${count(N)} of the ${count(data.whole)} characters ${data.part === "confirm" ? "used to confirm the findings" : "read"}, so that this page stays small.`
+    : `Shown: all ${count(N)} characters ${data.part === "confirm" ? "used to confirm the findings" : "read"}.`)
     + ` Values are rounded to 1/${LEVELS} of each cell’s range. Point at a character to see more; drag to brush; ? for keys.`;
   readColours();
   document.addEventListener("themechange", () => { readColours(); drawMap(); });

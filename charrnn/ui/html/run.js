@@ -1,11 +1,11 @@
 (() => {
   const { data, el, byId, number, brief, count, describe, glyph, visible, MISSING, LEVELS } = Page;
 
-  /* What cannot be shown says why, in place of all but its heading and that line. */
+  /* A part that cannot be shown keeps its heading and a line that says why. */
   function absent(part, line) {
     const why = data.missing[part];
     if (why === undefined) return false;
-    line.textContent = `Not here: ${visible(why)}`;
+    line.textContent = `Not shown: ${visible(why)}`;
     for (let next = line.nextElementSibling; next; next = next.nextElementSibling) next.hidden = true;
     return true;
   }
@@ -13,7 +13,7 @@
     ? `the first ${count(data.text.read)} characters of ${visible(data.text.name)}` : visible(data.text.name);
 
   /* ---- The verdict. */
-  byId("sentence").textContent = data.verdict ? visible(data.verdict.sentence) : "No records of training lie beside this model.";
+  byId("sentence").textContent = data.verdict ? visible(data.verdict.sentence) : "This model has no records of its training.";
   byId("advice").textContent = data.verdict ? visible(data.verdict.advice) : "";
   byId("numbers").append(...data.figures.map(([name, value, on]) => el("div", null, el("dt", null, name),
     el("dd", null, value), el("dd", { class: "on" }, on))));
@@ -34,11 +34,11 @@
     return name === "step" ? step : k < 0 ? NaN : reports[name][k] * size;
   }
   function drawCurves() {
-    byId("curves-say").textContent = !reports.step.length ? "Not here: no records of training lie beside this model."
-      : (validations.best === null ? "No validation was made in this run, so there is the training loss alone."
-        : "The loss in training is the mean between two reports, in validation that of the whole text held out; the ring is the best, which was kept.")
-        + " The norm is that before clipping, the speed a mean since the start."
-        + " Point at a chart, or move in it with the arrow keys, to read it.";
+    byId("curves-say").textContent = !reports.step.length ? "Not shown: this model has no records of its training."
+      : (validations.best === null ? "This run made no validation, so only the training loss is shown."
+        : "Training loss is the mean since the previous report. Validation loss is that of the held-out text, or of a fixed part of a long one; the ring marks the best, whose model was kept.")
+        + " The norm is measured before clipping; the speed is the mean since the start."
+        + " Point at a chart, or move through it with the arrow keys, to read values.";
     byId("curves").querySelector(".panel").hidden = !reports.step.length;
     if (!reports.step.length) return;
     const x = () => ALONG[byId("along").value][0];
@@ -68,7 +68,7 @@
     const { shown, count: made } = data.samples, last = shown.length - 1;
     byId("samples-say").textContent = shown.length
       ? `${count(made)} text${made > 1 ? "s were" : " was"} drawn, one at each validation, always with the same random numbers, so that only the model differs.`
-      : "Not here: this run kept no samples.";
+      : "Not shown: this run kept no samples.";
     const beside = new Set(Array.from({ length: Math.min(SIDE_BY_SIDE, shown.length) },
       (_, k) => shown.length <= SIDE_BY_SIDE ? k : Math.round(k * last / (SIDE_BY_SIDE - 1))));
     const card = (one) => el("li", null, el("p", null, el("b", null, `step ${count(one.step)}`),
@@ -82,7 +82,7 @@
   }
 
   /* ---- Surprise: the model beside simple ones, and character by character. */
-  const SIMPLE = { uniform: "all symbols alike", unigram: "how often each occurs", xz: "the compressor xz" };
+  const SIMPLE = { uniform: "all symbols equally likely", unigram: "frequency of each symbol", xz: "the compressor xz" };
   function drawYardstick() {
     if (!data.evaluation) { byId("yardstick").hidden = true; return; }
     const rows = Object.entries(data.evaluation.nats).map(([name, nats]) => [name, nats === null ? NaN : nats / Math.LN2]);
@@ -94,8 +94,8 @@
         el("span", null, name === "model" ? "this model" : name), el("span", { class: "rail" }, bar), el("span", null, number(bits)));
     }));
     byId("bars-say").textContent = `Bits per character on ${visible(data.text.name)}, ${count(data.evaluation.characters)} symbols.`
-      + (rows.length > 2 ? " Shorter is better. Uniform takes all symbols for equally likely, unigram knows how often each occurs, "
-        + "order-k what follows k characters; xz is a compressor." : " Uniform takes all symbols for equally likely.");
+      + (rows.length > 2 ? " Shorter is better. Uniform: all symbols are equally likely. Unigram: the frequency of each symbol. "
+        + "Order-k: frequencies after the previous k characters. xz is a compressor." : " Uniform: all symbols are equally likely.");
   }
   const MOST_BITS = 8;
   function drawSurprise() {
@@ -107,8 +107,8 @@
     const known = bits.filter((v) => v !== null);
     const mean = known.reduce((a, b) => a + b, 0) / known.length;
     byId("surprise-says").textContent = `${count(characters.length)} characters of ${visible(data.text.name)}, from character ${count(start)}. `
-      + "Each is coloured by −log₂ of the probability the model gave it, after reading all before it: a bit for each time that probability is halved. "
-      + `The mean here is ${number(mean, 2)} bits. Point at a character, or move with the arrow keys, for what was expected in its place.`;
+      + "The colour is −log₂ of the probability that the model gave to the character after reading everything before it: one bit for each halving of that probability. "
+      + `The mean here is ${number(mean, 2)} bits. Point at a character, or move with the arrow keys, to see what the model expected.`;
     const swatches = Array.from({ length: MOST_BITS + 1 }, (_, k) => el("i", { class: "half " + Page.step(k / MOST_BITS) }));
     byId("legend").append(el("b", null, "Surprise"), el("span", { class: "scale" }, el("span", null, "0"),
       el("span", { "aria-hidden": "true" }, ...swatches), el("span", null, `${MOST_BITS} bits or more`)));
@@ -179,9 +179,9 @@
   function drawGates() {
     if (absent("gates", byId("gates-say"))) return;
     const layers = 1 + Math.max(...data.gates.map((gate) => gate.layer)), { units, hidden } = data.gates[0];
-    byId("gates-say").textContent = `Each dot is a unit, over ${read}. Across: share of the text at which its gate is below `
-      + `${data.saturated.left} (shut). Up: share at which it is above ${data.saturated.right} (open). At the lower left a gate is never decided.`
-      + (units.length < hidden ? ` Of ${count(hidden)} units a layer ${count(units.length)} are drawn.` : "");
+    byId("gates-say").textContent = `Each dot is a unit, over ${read}. Across: the fraction of characters at which its gate is below `
+      + `${data.saturated.left} (shut). Up: the fraction at which it is above ${data.saturated.right} (open). A gate at the lower left is rarely either.`
+      + (units.length < hidden ? ` ${count(units.length)} of ${count(hidden)} units per layer are drawn.` : "");
     for (let layer = 0; layer < layers; layer++) {
       const drawn = data.gates.filter((gate) => gate.layer === layer).map((gate) => Page.gatePlot(gate, gate.mean, gate.units).figure);
       byId("plots").append(layers > 1 ? el("h3", null, `layer ${layer}`) : "", el("div", { class: "layer" }, ...drawn));
@@ -192,8 +192,8 @@
   function drawFlow() {
     if (absent("flow", byId("flow-says"))) return;
     const { flow } = data, arrays = ["h", "c"].filter((name) => flow[name]), layers = flow.h.length;
-    byId("flow-says").textContent = `How strongly a prediction's loss depends on what the network held k characters before: the mean norm of `
-      + `∂loss(t)/∂h[t−k]${flow.c ? " and ∂loss(t)/∂c[t−k]" : ""}, over ${count(flow.places)} places. A straight fall is a vanishing gradient: `
+    byId("flow-says").textContent = `How strongly the loss of a prediction depends on the state k characters earlier: the mean norm of `
+      + `∂loss(t)/∂h[t−k]${flow.c ? " and ∂loss(t)/∂c[t−k]" : ""}, over ${count(flow.places)} places. A straight falling line is a vanishing gradient: `
       + "each step further back multiplies by the same factor.";
     const all = arrays.flatMap((name) => flow[name].flat()).filter((v) => v > 0);
     const range = [Math.min(...all), Math.max(...all)];
@@ -228,8 +228,8 @@
   function drawCells() {
     if (absent("cells", byId("cells-say"))) return;
     const { cells } = data, lines = new Map();
-    byId("cells-say").textContent = `The cells of ${read} that follow a concept best: each was chosen on the first half and judged on the second. `
-      + (data.causal ? "" : "None was held, so none is proved to be a cause: charrnn report --causal does that. ")
+    byId("cells-say").textContent = `The best cell for each concept on ${read}, chosen on the first half and judged on the second. `
+      + (data.causal ? "" : "No cell was held, so causes are not tested; charrnn report --causal tests them. ")
       + "Pick a row to see the cell on text.";
     function pick(finding) {
       for (const [one, tr] of lines) tr.setAttribute("aria-current", String(one === finding));
@@ -256,11 +256,11 @@
       { name: "Cell", title: "layer:unit, both from 0", value: (f) => f.layer * 1e6 + f.cell,
         show: (f) => el("button", { type: "button", class: "plain mono" }, f.layer + ":" + f.cell) },
       { name: "Verdict", value: (f) => VERDICTS.indexOf(f.verdict), show: (f) => el("span", { class: "verdict " + f.verdict, title: MEANS[f.verdict] }, f.verdict) },
-      { name: "Confirm", title: "score on text the cell was not chosen on", number: true, value: (f) => f.confirm_score, show: (f) => number(f.confirm_score), first: "descending" },
-      { name: "Chance", title: "what the best of all cells reaches by chance in 1 of 100 texts", number: true, value: (f) => f.chance_level, show: (f) => number(f.chance_level), first: "descending" },
+      { name: "Confirm", title: "score on text that was not used to choose the cell", number: true, value: (f) => f.confirm_score, show: (f) => number(f.confirm_score), first: "descending" },
+      { name: "Chance", title: "score that the best of all cells reaches by chance in 1 of 100 texts", number: true, value: (f) => f.chance_level, show: (f) => number(f.chance_level), first: "descending" },
       { name: "Memory", title: "score where only memory helps", number: true, value: (f) => f.memory_score, show: (f) => number(f.memory_score), first: "descending" },
-      { name: "p", title: "how often chance does as well", number: true, minor: true, value: (f) => f.p_value, show: (f) => f.p_value < 0.001 ? "<0.001" : number(f.p_value) },
-      ...(data.causal ? [{ name: "Cause", title: "nats by which holding the cell moves the expected character", number: true, value: (f) => f.causal_effect,
+      { name: "p", title: "how often chance reaches this score", number: true, minor: true, value: (f) => f.p_value, show: (f) => f.p_value < 0.001 ? "<0.001" : number(f.p_value) },
+      ...(data.causal ? [{ name: "Cause", title: "nats that holding the cell adds to the log-odds of the expected character", number: true, value: (f) => f.causal_effect,
         show: (f) => number(f.causal_effect, 2), first: "descending" }] : []),
     ];
     if (cells.findings.length) {

@@ -1,8 +1,8 @@
 """A torch state dict, saved as safetensors, as a model of ours.
 
 It must have one `nn.RNN`, `nn.GRU` or `nn.LSTM` (`weight_ih_l0`, …, under any prefix), a linear head
-over the symbols, and perhaps an embedding. Tensors are recognised by shape, and by name
-where shapes leave it open. Where torch has two biases per gate they are added (charrnn.model.torch_layout).
+over the symbols, and optionally an embedding. Tensors are recognised by shape, and by name
+if shapes are ambiguous. torch's two biases per gate are added (charrnn.model.torch_layout).
 """
 
 import re
@@ -30,16 +30,16 @@ RECURRENT = re.compile(r"((?:.*\.)?)(weight|bias)_(ih|hh|hr)_l(\d{1,2})(_reverse
 EMBEDDINGS = ("embedding", "embeddings", "embed", "emb", "encoder", "wte")
 HEADS = ("head", "decoder", "fc", "linear", "out", "output", "proj", "lm_head", "classifier", "h2o")
 
-_short = reprlib.Repr()  # names come from a stranger: as long as a header may be
+_short = reprlib.Repr()  # names in an untrusted file may be very long
 _short.maxstring = 120
 show = _short.repr
 
 
 @dataclass(frozen=True)
 class Reading:
-    """The model that the tensors of a file make.
+    """The model made from the tensors of a file.
 
-    names : our name -> the file's; a bias that is in no file is zero
+    names : our name -> the file's; a bias missing in the file is zero
     """
 
     config: ModelConfig
@@ -60,9 +60,9 @@ def from_torch_file(
     symbols : what each id stands for, in the order of the ids: characters, or byte values
     cell : the cell that the file must hold; None infers it from the shapes
     nonlinearity : activation of a plain RNN (cannot be inferred from shapes)
-    embedding, head : the module or tensor to take for it, where names and shapes leave it open
+    embedding, head : the module or tensor to use for it, if names and shapes are ambiguous
 
-    Raises ModelError for a file that is damaged or holds another kind of network.
+    Raises ModelError if the file is damaged or holds another kind of network.
     """
 
     def choose(shapes: Shapes) -> Reading:
@@ -79,7 +79,7 @@ def from_torch_file(
         name: theirs[reading.names[name]].astype(dtype) if name in reading.names else np.zeros(shape, dtype)
         for name, shape in torch_layout.shapes(reading.config, len(vocab)).items()
     }
-    # Our symbols stand in ascending order: their rows, or columns where they are looked up, move along.
+    # Our symbols are in ascending order: their rows (or columns, where they are looked up) move with them.
     for name in ("embedding.weight", "head.weight", "head.bias"):
         if name in weights:
             weights[name] = weights[name][order]
@@ -98,7 +98,7 @@ def read_shapes(
     embedding: str | None = None,
     head: str | None = None,
 ) -> Reading:
-    """Tell from names and shapes what a state dict holds. Raises ModelError when it cannot be a model of ours."""
+    """Recognise a state dict by names and shapes. Raises ModelError if it cannot be a model of charrnn."""
     found, prefix = _recurrent_tensors(shapes)
     settings, names = _recurrent(shapes, found, prefix, cell)
     rest = {name: shape for name, shape in shapes.items() if name not in found}
@@ -115,7 +115,7 @@ def read_shapes(
     try:
         config = ModelConfig(**settings, nonlinearity=nonlinearity)
     except UsageError as error:
-        raise ModelError(f"its sizes are beyond what charrnn can have: {error}") from error
+        raise ModelError(f"its sizes are beyond the limits of charrnn: {error}") from error
     _check_shapes(shapes, names, torch_layout.shapes(config, vocab_size))
     return Reading(config, names)
 
@@ -125,8 +125,8 @@ def _recurrent_tensors(shapes: Shapes) -> tuple[set[str], str]:
     found = {name: match for name in shapes if (match := RECURRENT.fullmatch(name))}
     if not found:
         raise ModelError(
-            f"no tensor is named as those of torch.nn.RNN, GRU or LSTM (weight_ih_l0, …); there are "
-            f"{listing(sorted(map(show, shapes)))}. Save the state dict of a model with one of them"
+            f"no tensor has a name of torch.nn.RNN, GRU or LSTM (weight_ih_l0, …); there are "
+            f"{listing(sorted(map(show, shapes)))}. Save the state dict of a model with one of these modules"
         )
     prefixes = sorted({match[1] for match in found.values()})
     if len(prefixes) > 1:
@@ -141,7 +141,8 @@ def _recurrent_tensors(shapes: Shapes) -> tuple[set[str], str]:
         )
     if projected := [name for name, match in found.items() if match[3] == "hr"]:
         raise ModelError(
-            f"tensor {show(min(projected))}: the LSTM has a proj_size, which charrnn has not. Train it without"
+            f"tensor {show(min(projected))}: the LSTM has a proj_size, which charrnn does not support. "
+            "Train it without"
         )
     return set(found), prefixes[0]
 
@@ -152,12 +153,12 @@ def _recurrent(
     """Cell, layers and hidden size as settings, and the names of the recurrent tensors."""
     layers = 1 + max(int(name.rsplit("_l", 1)[1]) for name in found)
     kinds = ["weight_ih", "weight_hh"]
-    if any("bias_" in name.removeprefix(prefix) for name in found):  # torch has all of them, or none
+    if any("bias_" in name.removeprefix(prefix) for name in found):  # torch has all biases, or none
         kinds += ["bias_ih", "bias_hh"]
     parts = [f"{kind}_l{layer}" for layer in range(layers) for kind in kinds]
     if missing := [prefix + part for part in parts if prefix + part not in found]:
         raise ModelError(
-            f"tensor {show(missing[0])} is missing: there are {layers} layers by the other names"
+            f"tensor {show(missing[0])} is missing: by the other names there are {layers} layers"
         )
     rows, hidden = _shape(shapes, f"{prefix}weight_hh_l0")
     of_shape = next((name for name, gates in GATE_COUNTS.items() if hidden and rows == gates * hidden), None)
@@ -190,7 +191,7 @@ def _head(rest: Shapes, named: str | None, vocab_size: int, hidden: int) -> dict
 
 
 def _embedding(others: Shapes, named: str | None, vocab_size: int, inputs: int) -> dict[str, str]:
-    """Our name of the embedding -> theirs; empty where the recurrent layer takes one-hot symbols."""
+    """Our name of the embedding -> theirs; empty if the recurrent layer takes one-hot symbols."""
     weight = _pick(others, named, (vocab_size, inputs), EMBEDDINGS, "embedding", biased=False)
     if weight is None and inputs != vocab_size:
         raise ModelError(
@@ -206,23 +207,23 @@ def _check_places(shapes: Shapes, names: Mapping[str, str]) -> None:
     if odd := sorted(shapes.keys() - names.values()):
         raise ModelError(
             f"no place for {listing([f'tensor {show(name)} {list(shapes[name])}' for name in odd])}: a model of "
-            "charrnn has an embedding, one recurrent module and a linear head. Leave out what is not of the network"
+            "charrnn has an embedding, one recurrent module and a linear head. Leave out all other tensors"
         )
 
 
 def _check_shapes(shapes: Shapes, names: Mapping[str, str], ours: Shapes) -> None:
-    """Raise ModelError for a tensor of another shape than its place."""
+    """Raise ModelError for a tensor of the wrong shape."""
     for name, shape in ours.items():
         if name in names and shapes[names[name]] != shape:
             raise ModelError(
-                f"tensor {show(names[name])} has shape {list(shapes[names[name]])}; beside the others it must be "
+                f"tensor {show(names[name])} has shape {list(shapes[names[name]])}; to fit the others it must be "
                 f"{list(shape)}"
             )
 
 
 def _shape(shapes: Shapes, name: str) -> tuple[int, int]:
     if len(shapes[name]) != 2:
-        raise ModelError(f"tensor {show(name)} has shape {list(shapes[name])}; a matrix belongs there")
+        raise ModelError(f"tensor {show(name)} has shape {list(shapes[name])}; it must be a matrix")
     rows, columns = shapes[name]
     return rows, columns
 
@@ -236,7 +237,7 @@ def _pick(
     *,
     biased: bool,
 ) -> str | None:
-    """The weight that plays a role: the one named, or the one of this shape that its bias or its name tells."""
+    """The weight for a role: the named one, or the one of this shape, chosen by its bias or name."""
     if named is not None:
         for name in (named, f"{named}.weight"):
             if shapes.get(name) == shape:
@@ -254,7 +255,7 @@ def _pick(
             return choice[0]
     if len(candidates) > 1:
         raise ModelError(
-            f"{listing([show(name) for name in candidates])} can each be the {role}: name the one with --{role}"
+            f"{listing([show(name) for name in candidates])} can each be the {role}: choose one with --{role}"
         )
     return candidates[0] if candidates and biased else None
 

@@ -8,9 +8,9 @@ from charrnn.model.model import Model
 
 
 def reordered(model: Model, name: str, layer: int, order: Sequence[int]) -> np.ndarray:
-    """`weight_ih`, `weight_hh` or a bias of a layer, its gates moved.
+    """`weight_ih`, `weight_hh` or a bias of a layer, with its gates in another order.
 
-    order : where each gate, in the order that is wanted, stands in ours
+    order : for each gate in the wanted order, its place in ours
     """
     gates = np.split(model.weights[f"{model.config.cell}.{name}_l{layer}"], len(order))
     return np.concatenate([gates[place] for place in order])

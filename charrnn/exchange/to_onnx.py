@@ -4,7 +4,7 @@
     sequence  ids (T, B)  state (L, S, B, H)  ->  logits (T, B, V)  new_state (L, S, B, H)
 
 T and B are free at run time. S is 2 for the LSTM (h, c) and 1 otherwise. A model in float64 becomes
-float32, which is what runtimes have recurrent operators for.
+float32, since runtimes have recurrent operators only for that.
 
 Operators: https://onnx.ai/onnx/operators/ (LSTM-14, GRU-14, RNN-14).
 """
@@ -21,20 +21,20 @@ from charrnn.exchange.gate_order import reordered
 from charrnn.install.extras import require
 from charrnn.model.model import Model
 
-OPSET = 17  # of 2022: what current and older runtimes read alike
-IR_VERSION = 8  # goes with it
+OPSET = 17  # of 2022: both current and older runtimes read it
+IR_VERSION = 8  # belongs to this opset
 GRAPHS = ("step", "sequence")
 MAX_BYTES = 2**31 - 2**20  # protobuf's limit for a message, less room for the graph itself
 CHECKED_STEPS, CHECKED_STREAMS = 16, 2
-LOGIT_TOLERANCE = 1e-3  # of a logit, where rounding alone is about 1e-6
+LOGIT_TOLERANCE = 1e-3  # largest difference of a logit; rounding alone is about 1e-6
 
-# Where the gates that ONNX wants next to each other stand among ours: i, o, f, c and z, r, h.
+# For each gate in the order of ONNX (i, o, f, c and z, r, h), its place in our order.
 GATE_ORDER = {"lstm": (0, 3, 1, 2), "gru": (1, 0, 2), "rnn": (0,)}
 OPERATORS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
 
 
 def to_onnx(model: Model, graph: str = "sequence") -> bytes:
-    """The model as the bytes of an ONNX file, passed by onnx.checker.
+    """The model as the bytes of an ONNX file, checked by onnx.checker.
 
     graph : "step" or "sequence". The file's metadata_props hold `vocab` and `config` as JSON.
 
@@ -43,7 +43,7 @@ def to_onnx(model: Model, graph: str = "sequence") -> bytes:
     onnx = _library("onnx")
     if 4 * model.network.theta.size > MAX_BYTES:
         raise UsageError(
-            f"the model has {model.network.theta.size:,} parameters; an ONNX file holds {MAX_BYTES // 4:,} at most. "
+            f"the model has {model.network.theta.size:,} parameters; an ONNX file holds at most {MAX_BYTES // 4:,}. "
             "Load the model file into torch: charrnn export --to torch"
         )
     proto = onnx.helper.make_model(
@@ -66,7 +66,7 @@ def to_onnx(model: Model, graph: str = "sequence") -> bytes:
 
 
 def checked_onnx(model: Model, graph: str) -> bytes:
-    """The same, once onnxruntime was seen to compute what the model does. Raises CharRNNError when it does not."""
+    """The same, after a check that onnxruntime computes the model's results. Raises CharRNNError if it does not."""
     content = to_onnx(model, graph)
     difference, scale = largest_difference(content, model, graph)
     if not difference <= LOGIT_TOLERANCE * scale:
@@ -78,9 +78,9 @@ def checked_onnx(model: Model, graph: str) -> bytes:
 
 
 def largest_difference(content: bytes, model: Model, graph: str) -> tuple[float, float]:
-    """Run an exported graph with onnxruntime beside the model, over random symbols from a random state.
+    """Compare an exported graph in onnxruntime with the model, over random symbols from a random state.
 
-    Returns the largest difference of a logit or a state, and the largest of them in size, or 1.
+    Returns the largest difference of a logit or state, and the largest |logit or state|, at least 1.
     """
     runtime = _library("onnxruntime")
     session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
@@ -187,7 +187,7 @@ def _operator_weights(model: Model, layer: int) -> tuple[np.ndarray, np.ndarray,
 
 
 def _options(model: Model) -> Mapping[str, Any]:
-    """What the operator of this cell must be told beside its size."""
+    """The attributes of this cell's operator, besides its size."""
     if model.config.cell == "gru":
         return {"linear_before_reset": 1}  # the reset gate acts after the matrix product
     if model.config.cell == "rnn":

@@ -1,4 +1,4 @@
-"""A model file is what `torch.nn.RNN/GRU/LSTM` load as it is: the lines of Python that do it."""
+"""The lines of Python that load a model file, as it is, into `torch.nn.RNN/GRU/LSTM`."""
 
 from charrnn.config import ModelConfig
 from charrnn.files.writing import StrPath
@@ -9,7 +9,7 @@ MODULES = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM"}
 def loading_lines(config: ModelConfig, vocab_size: int, dtype: str, path: StrPath) -> str:
     """Five lines of Python that load a model file into torch and define `logits(ids, state)`.
 
-    ids : int64 (T, B); state : torch's own, None is zero. Returns logits (T, B, V) and the new state.
+    ids : int64 (T, B); state : in torch's form, None is zero. Returns logits (T, B, V) and the new state.
     """
     cell, inputs = config.cell, config.embedding or vocab_size
     to_dtype = ".double()" if dtype == "float64" else ""

@@ -1,4 +1,4 @@
-"""What a model file and the run it lies in tell of it."""
+"""Facts about a model, from its file and the run folder around it."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,10 @@ NULLABLE = ("train_loss_nats", "val_loss_nats")
 class Info:
     """A model without its weights.
 
-    training : its card, as the file has it; whoever made the file may have put anything there
-    metrics : the records of its run, when they lie beside it, those that are well-formed; and the validation of
-        this model, where they lack it
-    snapshots : the files of models that its run kept beside it, oldest first
+    training : its card, as in the file; untrusted, since whoever made the file may have put anything there
+    metrics : the well-formed records of its run, if they are in the same folder, and this model's validation
+        if they lack it
+    snapshots : the files of its run's snapshots, oldest first
     """
 
     model: Path
@@ -39,7 +39,7 @@ class Info:
 
 
 def read_info(path: str | os.PathLike[str]) -> Info:
-    """All there is to know of the model file at `path`. Raises ModelError when it is not a valid one."""
+    """All facts about the model file at `path`. Raises ModelError if it is not valid."""
     path = Path(path)
     model = load_model(path)
     card, parameters = model.training, model.network.theta.size
@@ -71,7 +71,7 @@ def read_info(path: str | os.PathLike[str]) -> Info:
 
 
 def at(card: Mapping[str, Any], *keys: str, kind: type | tuple[type, ...]) -> Any:
-    """The value at card[keys[0]][keys[1]]…, or None where there is none of this kind."""
+    """The value at card[keys[0]][keys[1]]…, or None if there is none of this kind."""
     value: Any = card
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
@@ -79,7 +79,7 @@ def at(card: Mapping[str, Any], *keys: str, kind: type | tuple[type, ...]) -> An
 
 
 def settings(card: Mapping[str, Any]) -> TrainConfig | None:
-    """The training settings of a card, or None where they are missing or make no sense."""
+    """The training settings of a card, or None if they are missing or invalid."""
     try:
         return TrainConfig(**at(card, "settings", kind=dict))
     except (TypeError, UsageError):

@@ -23,7 +23,7 @@ def save(
     *,
     folder: Folder | None = None,
 ) -> None:
-    """Write a checkpoint durably; the previous one stays until this one has been read back.
+    """Write a checkpoint durably; the previous one is kept until the new one has been read back.
 
     metadata : `config`, `vocab` and `dtype` as in a model file, `train` (the TrainConfig), `batch_size`
         (streams in use), `progress`, and `training` (the model card)
@@ -33,12 +33,12 @@ def save(
 
 
 def load(path: StrPath) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Read a checkpoint: its metadata and its arrays. Raises ModelError for anything amiss."""
+    """Read a checkpoint: its metadata and its arrays. Raises ModelError if anything is wrong."""
     return model_file.load(path, layout, kind="checkpoint")
 
 
 def check_metadata(metadata: Mapping[str, Any]) -> None:
-    """Raise KeyError, TypeError or UsageError unless everything a resume reads is there and of its type."""
+    """Raise KeyError, TypeError or UsageError unless all that a resume reads is present and of the right type."""
     TrainConfig(**metadata["train"])
     progress = metadata["progress"]
     for f in fields(Progress):

@@ -1,4 +1,4 @@
-"""The folder of one training run: where its files are, who may write to it, its metrics and its settings."""
+"""The folder of one training run: its files, its lock, its metrics and its settings."""
 
 import errno
 import json
@@ -19,7 +19,7 @@ from charrnn.files.writing import DescriptorFile, Folder, StrPath, atomic_write,
 
 MODEL = "model.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
-RESCUE = "checkpoint-rescue.safetensors"  # written where the usual name cannot be
+RESCUE = "checkpoint-rescue.safetensors"  # written if the usual name cannot be
 METRICS = "metrics.jsonl"
 SAMPLES = "samples.jsonl"
 CONFIG = "config.toml"
@@ -28,15 +28,15 @@ SNAPSHOTS = "snapshots"
 SNAPSHOT = re.compile(r"\d{1,18}\.safetensors")
 OF_A_RUN = (MODEL, CHECKPOINT, METRICS, SAMPLES, CONFIG)
 RUNS_ROOT = "runs"
-LONGEST_RECORD = 1 << 16  # bytes of a line of metrics.jsonl or samples.jsonl; ours have some hundreds
+LONGEST_RECORD = 1 << 16  # bytes per line of metrics.jsonl or samples.jsonl; usual lines have some hundreds
 MOST_RECORDS = 1 << 28  # bytes of such a file
-MOST_CONFIG = 1 << 22  # bytes of config.toml: it names the files of the corpus, as the model's card does
+MOST_CONFIG = 1 << 22  # bytes of config.toml; it names the files of the corpus, like the model's card
 
 if sys.platform == "win32":
     import msvcrt
 
     def _take_lock(fd: int) -> None:
-        os.lseek(fd, 2**30, os.SEEK_SET)  # beyond the text, which others must be able to read
+        os.lseek(fd, 2**30, os.SEEK_SET)  # beyond the text, which other processes must be able to read
         msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
         os.lseek(fd, 0, os.SEEK_SET)
 else:
@@ -46,21 +46,21 @@ else:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-# What systems say whose folders cannot be locked, NFS among them; the file in the folder still can.
+# Errors of systems whose folders cannot be locked, such as NFS; the file in the folder still can.
 _NO_FOLDER_LOCKS = {errno.EBADF, errno.EINVAL, errno.EISDIR, errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 class RunFolder:
     """Names and files of one run. Making the object touches nothing on disk.
 
-    What is written goes into the folder that is locked, even if it has been moved meanwhile, and never
-    through a link in it. The path itself may be a link: the user named it.
+    All writes go into the locked folder, even if it has been moved meanwhile, and never
+    through a link in it. The path itself may be a link, since the user named it.
     """
 
     def __init__(self, path: StrPath):
         self.path = Path(path)
         self.held = Folder(self.path)  # held open while it is locked
-        self._guard: os.stat_result | None = None  # the file of the lock, where the folder has none
+        self._guard: os.stat_result | None = None  # the lock file, if the folder itself cannot be locked
         self.model = self.path / MODEL
         self.checkpoint = self.path / CHECKPOINT
         self.metrics = self.path / METRICS
@@ -70,7 +70,7 @@ class RunFolder:
 
     @property
     def place(self) -> Path:
-        """Where the folder is now: it may be moved while a run writes there."""
+        """The folder's current path: it may be moved while a run writes there."""
         try:
             return self.held.where()
         except OSError:
@@ -80,9 +80,9 @@ class RunFolder:
     def create(
         cls, path: StrPath | None, corpus_name: str, *, root: StrPath = RUNS_ROOT, force: bool = False
     ) -> "RunFolder":
-        """A folder for a new run: `path`, or `root`/<corpus>-<time> with a number where that is taken.
+        """A folder for a new run: `path`, or `root`/<corpus>-<time>, with a number if that is taken.
 
-        Raises UsageError where `path` holds a run already. `force` removes that run's files instead, unless
+        Raises UsageError if `path` already holds a run. `force` removes that run's files instead, unless
         a living process is writing them.
         """
         if path is None:
@@ -91,14 +91,14 @@ class RunFolder:
         with telling(folder.path):  # a name may be too long even to look for
             is_file = folder.path.exists() and not folder.path.is_dir()
         if is_file:
-            raise UsageError(f"--out {folder.path} is a file. Name a folder, new or empty")
+            raise UsageError(f"--out {folder.path} is a file. Name a new or empty folder")
         with telling(folder.path):
             folder.path.mkdir(parents=True, exist_ok=True)
             sync_folder(folder.path.parent)
         if old := [name for name in OF_A_RUN if os.path.lexists(folder.path / name)]:
             if not force:
                 raise UsageError(
-                    f"--out {folder.path} holds a run already ({', '.join(old)}). Go on with it by --resume, "
+                    f"--out {folder.path} already holds a run ({', '.join(old)}). Continue it with --resume, "
                     "name another folder, or give --force to overwrite it"
                 )
             with folder.lock(), telling(folder.path):
@@ -109,9 +109,9 @@ class RunFolder:
 
     @classmethod
     def newest(cls, root: StrPath = RUNS_ROOT, *, holding: str | None = None) -> "RunFolder":
-        """The run under `root` whose files were written last; with `holding`, of those that have that file.
+        """The run under `root` whose files were written last. holding : consider only runs with this file.
 
-        Raises ModelError when there is none.
+        Raises ModelError if there is none.
         """
         runs = [
             (written, path)
@@ -128,24 +128,24 @@ class RunFolder:
 
     @classmethod
     def find(cls, path: StrPath) -> "RunFolder":
-        """The run at `path`, a run folder or a file in one. Raises ModelError when there is none."""
+        """The run at `path`, a run folder or a file in one. Raises ModelError if there is none."""
         path = Path(path)
-        folder = path if os.path.isdir(path) else path.parent  # Path.is_dir raises where a name is too long
+        folder = path if os.path.isdir(path) else path.parent  # Path.is_dir raises if a name is too long
         if not os.path.exists(path):
             raise ModelError(f"{path} does not exist. Name a run folder, or a file in one")
         if not _written(folder):
             raise ModelError(
-                f"{folder} holds no run. Name one that does, or train one: `charrnn train CORPUS`"
+                f"{folder} holds no run. Name a run folder, or train a model: `charrnn train CORPUS`"
             )
         return cls(folder)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the only process that writes here, and sweep what killed ones left unfinished.
+        """Be the only process that writes here, and remove the unfinished files of killed ones.
 
-        The lock is on the folder itself, which nobody can put another in the place of, and on a file in it,
-        which says who holds it. The system frees both when the process dies, however it dies.
-        Raises UsageError naming the process that holds it.
+        The lock is on the folder itself, which nobody can replace, and on a file in it, which names the holder.
+        The system frees both when the process dies, however it dies.
+        Raises UsageError naming the process that holds the lock.
         """
         with ExitStack() as held:
             with telling(self.path):
@@ -163,13 +163,13 @@ class RunFolder:
                 sweep(folder)
             with suppress(OSError), folder.child(SNAPSHOTS) as snapshots:
                 sweep(snapshots)
-            with suppress(OSError):  # who holds it is for people to read; a full disk must not matter
+            with suppress(OSError):  # the holder's name is only for people; a full disk must not matter
                 os.ftruncate(fd, 0)
                 os.write(fd, f"process {os.getpid()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n".encode())
             yield
 
     def _lock_folder(self, folder: int, file: int) -> bool:
-        """Lock the folder; false where the system has no locks for folders."""
+        """Lock the folder; false if the system has no locks for folders."""
         try:
             _take_lock(folder)
         except (BlockingIOError, PermissionError) as error:
@@ -196,22 +196,22 @@ class RunFolder:
 
     @staticmethod
     def _no_locks(path: Path, error: OSError) -> str:
-        return f"cannot lock {path}: {error.strerror or error}. Use a folder on a disk that has locks"
+        return f"cannot lock {path}: {error.strerror or error}. Use a folder on a disk that supports locks"
 
     def check_alone(self) -> None:
-        """Raise CharRNNError when another process may be writing here: the file of the lock is gone, and the
-        system has no lock for the folder itself."""
+        """Raise CharRNNError if another process may be writing here: the lock file is gone, and the system has
+        no lock for the folder itself."""
         if self._guard is not None:
             found = self.held.stat(LOCK)
             if found is None or not os.path.samestat(found, self._guard):
                 raise CharRNNError(
-                    f"{self.path / LOCK} was removed while this run was writing, so another may be writing now. "
-                    "Stop the other, and go on with one of them"
+                    f"{self.path / LOCK} was removed while this run was writing, so another run may be writing now. "
+                    "Stop the other run, and continue one of them"
                 )
 
     @contextmanager
     def open_snapshots(self) -> Iterator[Folder]:
-        """The folder of the snapshots, made where it is not there."""
+        """The folder of the snapshots; it is made if missing."""
         with ExitStack() as opened:
             with telling(self.snapshots):
                 if self.held.make(SNAPSHOTS):
@@ -220,7 +220,7 @@ class RunFolder:
             yield folder
 
     def snapshot(self, step: int) -> Path:
-        """The file for the model as it is at a step."""
+        """The file for the snapshot of a step."""
         return self.snapshots / f"{step:09d}.safetensors"
 
     def drop_snapshots(self, *, most: int, after: int | None = None) -> None:
@@ -235,29 +235,29 @@ class RunFolder:
                     folder.unlink(name)
 
     def append_metrics(self, record: Mapping[str, Any]) -> None:
-        """Add one line of JSON; NaN and infinities become null. A torn last line goes first.
+        """Add one line of JSON; NaN and infinities become null. An incomplete last line is removed first.
 
-        Raises CharRNNError when it cannot be written; what was there before still is.
+        Raises CharRNNError if it cannot be written; the earlier lines are still there.
         """
         self._append(METRICS, record)
 
     def append_sample(self, record: Mapping[str, Any]) -> None:
-        """Add a text that was drawn after a validation; all as for the metrics."""
+        """Add a text that was drawn after a validation, like `append_metrics`."""
         self._append(SAMPLES, record)
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """All records, oldest first; none before the first report. A torn last line is left out.
+        """All records, oldest first; none before the first report. An incomplete last line is left out.
 
         Raises ModelError naming a line that is not a record.
         """
         return [record for _, record in _lines(self.metrics)]
 
     def read_samples(self) -> list[dict[str, Any]]:
-        """The texts drawn so far; all as for the metrics."""
+        """The texts drawn so far, like `read_metrics`."""
         return [record for _, record in _lines(self.samples)]
 
     def truncate_metrics(self, count: int) -> None:
-        """Keep the first `count` records: a resume from the checkpoint that knew them writes the rest again."""
+        """Keep the first `count` records: a resume from the checkpoint writes the later ones again."""
         self._truncate(METRICS, count)
 
     def truncate_samples(self, count: int) -> None:
@@ -270,7 +270,7 @@ class RunFolder:
             file.write(to_toml(config).encode("utf-8", "replace"))
 
     def read_config(self) -> dict[str, Any]:
-        """The settings of the run. Raises ModelError when they are missing or damaged."""
+        """The settings of the run. Raises ModelError if they are missing or damaged."""
         try:
             return tomllib.loads(read_file(self.config, MOST_CONFIG).decode())
         except (OSError, ValueError, RecursionError) as error:
@@ -305,7 +305,7 @@ class RunFolder:
 
 
 def snapshot_files(folder: Path) -> list[Path]:
-    """The snapshots in a folder, oldest first; none where there is no such folder."""
+    """The snapshots in a folder, oldest first; none if there is no such folder."""
     files = [file for file in folder.glob("*.safetensors") if SNAPSHOT.fullmatch(file.name)]
     return sorted(files, key=lambda file: _step_of(file.name))
 
@@ -315,9 +315,9 @@ def _step_of(snapshot: str) -> int:
 
 
 def find_models(path: StrPath | None = None, root: StrPath = RUNS_ROOT) -> list[Path]:
-    """The model files that `--model` means where several will do: a folder of snapshots is all of them.
+    """The model files that `--model` means if several are allowed: a folder of snapshots means all of them.
 
-    Raises ModelError when there is none.
+    Raises ModelError if there is none.
     """
     if path is not None and not _written(Path(path)) and (snapshots := snapshot_files(Path(path))):
         return snapshots
@@ -327,7 +327,7 @@ def find_models(path: StrPath | None = None, root: StrPath = RUNS_ROOT) -> list[
 def find_model(path: StrPath | None = None, root: StrPath = RUNS_ROOT) -> Path:
     """The model file that `--model` means: a file, a run folder, or (None) the newest run with a model.
 
-    Raises ModelError when there is none.
+    Raises ModelError if there is none.
     """
     if path is None:
         return RunFolder.newest(root, holding=MODEL).model
@@ -339,7 +339,7 @@ def find_model(path: StrPath | None = None, root: StrPath = RUNS_ROOT) -> Path:
     run = RunFolder.find(path)
     if not run.model.is_file():
         raise ModelError(
-            f"{path} has no {MODEL} yet: the first validation writes it. Wait, or --resume the run"
+            f"{path} has no {MODEL} yet: the first validation writes it. Wait, or continue the run with --resume"
         )
     return run.model
 
@@ -363,7 +363,7 @@ def _make_unused(root: Path, corpus_name: str) -> Path:
 
 
 def _written(path: Path) -> int:
-    """When a file of the run in this folder was last written, in ns; 0 when it holds no run."""
+    """The time at which the run in this folder last wrote a file, in ns; 0 if it holds no run."""
     times = [0]
     for name in OF_A_RUN:
         with suppress(OSError):
@@ -379,14 +379,12 @@ def _holder(fd: int) -> str:
 
 
 def _lines(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
-    """The whole lines of a file, each with its record; none where there is no file."""
+    """The complete lines of a file, each with its record; none if there is no file."""
     records: list[tuple[bytes, dict[str, Any]]] = []
     try:
         with open_file(path) as file:
             if (size := os.fstat(file.fileno()).st_size) > MOST_RECORDS:
-                raise ModelError(
-                    f"{path}: it has {size:,} bytes, more than the {MOST_RECORDS:,} that are read"
-                )
+                raise ModelError(f"{path}: it has {size:,} bytes, more than the limit of {MOST_RECORDS:,}")
             while line := file.readline(LONGEST_RECORD):
                 if not line.endswith(b"\n") and len(line) < LONGEST_RECORD:
                     break
@@ -408,7 +406,7 @@ def _lines(path: Path) -> list[tuple[bytes, dict[str, Any]]]:
 
 
 def _end_of_last_line(fd: int) -> int:
-    """Bytes up to and with the last newline."""
+    """Bytes up to and including the last newline."""
     size = os.lseek(fd, 0, os.SEEK_END)
     end, piece = size, 4096
     while end > 0:
@@ -436,15 +434,15 @@ def _key(name: str) -> str:
 
 
 def toml_value(value: Any) -> str:
-    """A TOML value; numpy's float64 and the like are written as what they are."""
+    """A TOML value; numpy's scalars are written like Python's."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return int.__repr__(value)
     if isinstance(value, float):
         return float.__repr__(value)
-    if isinstance(value, str):  # a JSON string but for DEL, which TOML wants escaped
+    if isinstance(value, str):  # a JSON string, except that TOML wants DEL escaped
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(toml_value, value))}]"
-    raise TypeError(f"{type(value).__name__} has no place in {CONFIG}")
+    raise TypeError(f"{CONFIG} cannot hold a {type(value).__name__}")

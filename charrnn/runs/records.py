@@ -1,4 +1,4 @@
-"""What a run records of itself: how far it is, and the lines of metrics.jsonl and samples.jsonl."""
+"""The records of a run: its progress, and the lines of metrics.jsonl and samples.jsonl."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Any
 
 @dataclass
 class Progress:
-    """How far a run is: all that changes as it goes, beside the arrays of its backend."""
+    """The progress of a run: everything that changes while it runs, besides the arrays of its backend."""
 
     step: int = 0
-    seconds: float = 0.0  # of training, validation included; not those in which the process was stopped
+    seconds: float = 0.0  # of training and validation, without time in which the process was stopped
     validation_seconds: float = 0.0
     smooth_loss_nats: float = 0.0
     report_loss_sum: float = 0.0  # since the last report
@@ -22,7 +22,7 @@ class Progress:
     validations_since_best: int = 0
     lr_factor: float = 1.0  # halved at each recovery from divergence
     recoveries: int = 0  # since the best validation
-    lr: float = 0.0  # of the last step, as is the next
+    lr: float = 0.0  # of the last step
     grad_norm: float = 0.0
     reports: int = 0  # lines of metrics.jsonl
     samples: int = 0  # lines of samples.jsonl
@@ -30,10 +30,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Kept:
-    """The validation that the kept model is of.
+    """The validation of the kept model.
 
-    It may be the closing one of a run that was resumed, which `Progress` does not know: the run goes on as if it
-    had not been made, since one with the larger budget from the start would not have made it.
+    It may be the closing validation of a run that was then resumed, which `Progress` does not know: the run goes
+    on as if it had not been made, since a run with the larger budget from the start would not have made it.
     """
 
     step: int
@@ -65,6 +65,6 @@ class Sample:
 
 
 def curve_loss(card: Mapping[str, Any]) -> Any:
-    """The validation loss of a model's card as metrics.jsonl has it: of a long text that on a part of it."""
+    """The validation loss in a model's card as in metrics.jsonl; for a long text, that on a part of it."""
     part = card.get("validation_part")
     return part.get("val_loss_nats") if isinstance(part, Mapping) else card.get("val_loss_nats")

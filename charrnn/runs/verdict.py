@@ -1,8 +1,7 @@
-"""What the numbers of a run mean, in plain words, and which option would help.
+"""The verdict on a run: the meaning of its numbers in plain words, and options that would help.
 
-Everything is judged from metrics.jsonl: the validation losses, and between two of them the mean of the train
-losses; and from what simple models make of the validation text. A loss in nats is compared with others relatively:
-0.005 of 1.5 nats is 0.0075.
+It is based on metrics.jsonl (the validation losses, and the mean train loss between two of them) and on
+the losses of simple models on the validation text. Losses are compared relatively: 0.005 of 1.5 nats is 0.0075.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,19 +12,19 @@ from charrnn.config import DEFAULT_LR, ModelConfig, TrainConfig
 from charrnn.runs.records import curve_loss
 from charrnn.runs.yardstick import LIKENESS_ORDER, Yardstick
 
-UNMOVED = 0.005  # a loss that changed by less, relatively, has not moved
-LEARNT_BY_HEART = 0.1  # from this excess of the validation loss over the train loss, as a share of it
-FAR = 10  # parameters for each character: "the same order of magnitude" is what char-rnn's readme advises
+UNMOVED = 0.005  # relative change of a loss below which it has not moved
+LEARNT_BY_HEART = 0.1  # relative excess of the validation over the train loss from which this is suspected
+FAR = 10  # parameters per character; char-rnn's readme advises "the same order of magnitude"
 LATE = 0.75  # the last quarter of a run shows whether it still learns
-LOW = 1 / 3  # of the optimiser's default: a learning rate below it may be why little was learnt
-ENDED = 0.05  # of the first learning rate: a schedule that has come below it has come to its end
-HUGE = 1e300  # no loss, step or second of a run comes near it
-EARLY = 0.8  # a best validation before this share of a run was followed by enough to call it overfitting
+LOW = 1 / 3  # share of the optimiser's default; a lower learning rate may explain learning little
+ENDED = 0.05  # share of the first learning rate below which a schedule has ended
+HUGE = 1e300  # larger than any loss, step or second of a run
+EARLY = 0.8  # if the best validation came before this share of a run, enough followed to call it overfitting
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a run went.
+    """The verdict on a run.
 
     kind : "unlike validation", "no validation", "too early", "learnt nothing", "learnt little", "too little data",
         "overfitting", "unstable", "still improving", "learning slowly", "underfitting" or "levelled off"
@@ -46,18 +45,18 @@ class Point:
 
 
 def size_warning(parameters: int, characters: int) -> str | None:
-    """What to say before training when the parameters far exceed the training characters."""
+    """A warning before training if there are far more parameters than training characters."""
     if parameters <= FAR * characters:
         return None
     return (
         f"{parameters:,} parameters are {parameters / characters:,.0f} times the {characters:,} characters "
         "to train on: the model will soon know them by heart. More text, a smaller --hidden or "
-        "--dropout 0.5 help"
+        "--dropout 0.5 would help"
     )
 
 
 def unlike_warning(yardstick: Yardstick) -> str | None:
-    """What to say when the validation text is of another kind than the training text, in two sentences."""
+    """A warning and its remedy if the validation text is of another kind than the training text."""
     if not yardstick.unlike:
         return None
     return " ".join(_unlike(yardstick))
@@ -69,7 +68,7 @@ def _unlike(yardstick: Yardstick) -> tuple[str, str]:
         f"order-{LIKENESS_ORDER} model fitted to the training text has {yardstick.order_2:.2f} nats on it, and "
         f"{yardstick.held_out:.2f} on parts of the training text that it had not seen.",
         "If the order of the lines does not matter, shuffle them (shuf text.txt > shuffled.txt); otherwise let "
-        "the text end with something like the rest. The model that is best on this end may not be the best.",
+        "the text end with something like the rest. The best model on this end may not be the best overall.",
     )
 
 
@@ -82,10 +81,10 @@ def judge(
     config: TrainConfig,
     yardstick: Yardstick | None = None,
 ) -> Verdict:
-    """The verdict on a run from the records of metrics.jsonl, oldest first: that of the first rule that applies.
+    """The verdict on a run from the records of metrics.jsonl, oldest first; the first rule that applies decides.
 
-    characters : of the training text; model, config : what the advice is to change
-    yardstick : losses of simple models on the validation text, where they are known
+    characters : of the training text; model, config : the settings that the advice refers to
+    yardstick : losses of simple models on the validation text, if they are known
     """
     run = _Run(records, validations(records), parameters, characters, model, config, yardstick)
     return next(filter(None, (rule(run) for rule in VERDICTS)))
@@ -93,7 +92,7 @@ def judge(
 
 @dataclass(frozen=True)
 class _Run:
-    """The course of a run, as the rules ask about it. All but the fields needs at least one point."""
+    """The course of a run, for the rules. Everything but the fields needs at least one point."""
 
     records: Sequence[Mapping[str, Any]]
     points: Sequence[Point]
@@ -118,12 +117,12 @@ class _Run:
 
     @property
     def improved(self) -> bool:
-        """Whether the last quarter brought the best validation down."""
+        """Whether the best validation loss fell in the last quarter."""
         return self.best.validation < (1 - UNMOVED) * min(point.validation for point in self.until_late)
 
     @property
     def train_moves(self) -> bool:
-        """Whether the last quarter brought the train loss down."""
+        """Whether the train loss fell in the last quarter."""
         return self.last.train < (1 - UNMOVED) * self.until_late[-1].train
 
     @property
@@ -134,16 +133,16 @@ class _Run:
 
     @property
     def gap(self) -> float:
-        """How far validation is above the train loss, relatively."""
+        """The relative excess of the validation loss over the train loss."""
         return self.last.validation / self.last.train - 1 if self.last.train > 0 else float("inf")
 
     def reached(self, loss: float) -> bool:
-        """Whether a simple model's loss was undercut, in training or on new text."""
+        """Whether training or validation loss went below `loss`, that of a simple model."""
         return min(self.best.validation, self.last.train) < (1 - UNMOVED) * loss
 
     @property
     def beaten(self) -> str:
-        """A sentence where a model of order 5 does as well on the validation text."""
+        """A sentence if a model of order 5 is as good on the validation text, otherwise empty."""
         if self.yardstick is None or not self.best.validation >= self.yardstick.order_5:
             return ""
         return f" An order-5 model has {self.yardstick.order_5:.3f}: there is more to learn."
@@ -176,7 +175,7 @@ def _no_validation(run: _Run) -> Verdict | None:
         return None
     return Verdict(
         "no validation",
-        "No validation loss was measured, so nothing is known of texts the model has not seen.",
+        "No validation loss was measured, so nothing is known about text that the model has not seen.",
         "Keep some text for it: --val-fraction 0.1, and --eval-every to measure more often.",
     )
 
@@ -192,7 +191,7 @@ def _too_early(run: _Run) -> Verdict | None:
 
 
 def _learnt_nothing(run: _Run) -> Verdict | None:
-    """Where guessing all symbols alike, or by how often each occurs, does as well."""
+    """If uniform guessing, or guessing by symbol frequency, is as good."""
     if run.yardstick is None or run.reached(run.yardstick.unigram):
         return None
     if run.slow:
@@ -205,13 +204,13 @@ def _learnt_nothing(run: _Run) -> Verdict | None:
         return Verdict(
             "learnt nothing",
             f"It has learnt nothing: validation is at {run.best.validation:.3f} nats, and guessing all symbols alike "
-            f"has {run.yardstick.uniform:.3f}.",
+            f"gives {run.yardstick.uniform:.3f}.",
             remedy,
         )
     return Verdict(
         "learnt little",
         f"It has learnt less than how often each symbol occurs: validation is at {run.best.validation:.3f} nats, "
-        f"where a model of that alone has {run.yardstick.unigram:.3f}.",
+        f"and a model of these frequencies alone has {run.yardstick.unigram:.3f}.",
         remedy,
     )
 
@@ -323,7 +322,7 @@ VERDICTS: tuple[Callable[[_Run], Verdict | None], ...] = (
 
 
 def validations(records: Sequence[Mapping[str, Any]]) -> list[Point]:
-    """The points at which validation was measured. A record without a train loss adds none to the mean."""
+    """The points at which validation was measured. A record without a train loss does not count in the mean."""
     points: list[Point] = []
     trains: list[float] = []
     for record in records:
@@ -336,15 +335,15 @@ def validations(records: Sequence[Mapping[str, Any]]) -> list[Point]:
 
 
 def _regularise(model: ModelConfig, config: TrainConfig) -> str:
-    """What works against learning by heart, beyond what is already on."""
+    """Advice against learning by heart, beyond the settings in use."""
     if config.dropout < 0.5:
         return f"More text or --dropout {0.3 if config.dropout < 0.3 else 0.5}"
     return f"More text or a smaller --hidden, such as {max(8, model.hidden // 2)},"
 
 
 def _go_on(records: Sequence[Mapping[str, Any]], config: TrainConfig) -> str:
-    """How to train for longer: with twice every budget that is spent, by a resume or, after a schedule that has
-    come to its end, in a new run. A resume would go on at a rate that no longer moves anything, or jump back up.
+    """How to train for longer: with every spent budget doubled, by a resume or, if the schedule has ended, in a
+    new run (a resume would go on at a negligible rate, or jump back up).
     """
     last = records[-1]
     spent = {
@@ -360,21 +359,17 @@ def _go_on(records: Sequence[Mapping[str, Any]], config: TrainConfig) -> str:
     rate = last.get("lr")
     if config.schedule != "constant" and is_number(rate) and rate < ENDED * config.learning_rate:
         longer = " ".join(doubled) or "a larger budget"
-        return f"Train anew and longer, with {longer}: the learning rate has fallen to its end"
-    return " ".join(["Go on with --resume", *doubled])
+        return f"Train a new run for longer, with {longer}: the learning rate has fallen to its end"
+    return " ".join(["Continue with --resume", *doubled])
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
-    """Whether a value, of a file that anyone may have made, is a finite number that can be reckoned with."""
+    """Whether a value from an untrusted file is a finite number of a usable size."""
     return type(value) in (int, float) and -HUGE < value < HUGE
 
 
 def with_kept(records: Sequence[Mapping[str, Any]], card: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The records, and the validation of the kept model where they lack it.
-
-    It may be the closing one of a run that was resumed: that run goes on as if it had not been made, since one
-    with the larger budget from the start would not have made it.
-    """
+    """The records, and the validation of the kept model if they lack it (see `Kept`)."""
     step, loss, train = card.get("step"), curve_loss(card), card.get("train_loss_nats")
     if not is_number(step) or not is_number(loss):
         return list(records)

@@ -1,4 +1,4 @@
-"""What simple models make of the text that a run is validated on: what its losses are compared with."""
+"""The yardstick of a run: losses of simple models on its validation text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -12,10 +12,10 @@ UNLIKE = (
 
 @dataclass(frozen=True)
 class Yardstick:
-    """Losses of simple models that were fitted to a training text on its validation text, in nats per symbol.
+    """Losses on a validation text, in nats per symbol, of simple models fitted to the training text.
 
-    order_2, held_out : of a model fitted to the training text without pieces of it, on the validation text and
-        on those pieces; None where the texts are too short to compare
+    order_2, held_out : losses of a model fitted to the training text without some pieces, on the validation text
+        and on those pieces; None if the texts are too short to compare
     """
 
     uniform: float
@@ -26,7 +26,7 @@ class Yardstick:
 
     @classmethod
     def from_card(cls, values: Mapping[str, Any] | None) -> "Yardstick | None":
-        """As the card of a model has it; None where it is no such thing."""
+        """The yardstick in a model's card; None if it is missing or malformed."""
         names = [f.name for f in fields(cls)]
         if values is None or not {"uniform", "unigram", "order_5"} <= values.keys() <= set(names):
             return None

@@ -1,4 +1,4 @@
-"""What a search has found so far, and who is told of it."""
+"""The leaderboard of a search, and its listeners."""
 
 import math
 from dataclasses import dataclass, field
@@ -14,9 +14,9 @@ class Trial:
 
     number: int
     state: str
-    settings: dict[str, Any]  # what was searched, without what is fixed
+    settings: dict[str, Any]  # the searched settings, without fixed ones
     val_loss_nats: float | None = None  # the best so far
-    rung: int = 0  # ninths of the budget that were trained
+    rung: int = 0  # ninths of the budget that were used
     steps: int = 0
     seconds: float = 0.0
     why: str = ""
@@ -24,14 +24,14 @@ class Trial:
 
 @dataclass
 class Board:
-    """The search as it stands."""
+    """The current state of a search."""
 
     folder: Path
     corpus: str
     config: TuneConfig
-    total: int | None  # settings to try, where that is known
+    total: int | None  # number of trials, if it is known
     trials: list[Trial] = field(default_factory=list)
-    seconds: float = 0.0  # of all starts together
+    seconds: float = 0.0  # including those before a resume
 
     @property
     def ranking(self) -> list[Trial]:
@@ -52,10 +52,10 @@ class Board:
 
 
 class Listener(Protocol):
-    """Someone who is told how the search goes."""
+    """An observer of a search. Its methods are called when the events happen."""
 
     def begin(self, board: Board) -> None:
-        """The search is about to start or to go on."""
+        """The search is about to start or continue."""
 
     def changed(self, board: Board, trial: Trial) -> None:
         """A trial began, was measured or ended."""
@@ -69,7 +69,7 @@ class Listener(Protocol):
 
 @dataclass(frozen=True)
 class TuneResult:
-    """What a search came to. `best_toml` is a file for `charrnn train --config`."""
+    """The result of a search. `best_toml` is a file for `charrnn train --config`."""
 
     folder: str
     best_toml: str

@@ -1,4 +1,4 @@
-"""The folder of a search: study.db (Optuna's), study.toml and space.toml (what was asked), trials/, best.toml."""
+"""The folder of a search: study.db (Optuna's), study.toml and space.toml (the request), trials/, best.toml."""
 
 import tomllib
 from collections.abc import Mapping
@@ -26,15 +26,15 @@ def absolute(source: str) -> str:
 def create(out: str | Path | None, corpus: str) -> Path:
     if out is not None and (Path(out) / STORAGE).exists():
         raise UsageError(
-            f"--out {out} holds a search already. Go on with it by --resume, or name another folder"
+            f"--out {out} already holds a search. Continue it with --resume, or name another folder"
         )
     return RunFolder.create(out, corpus, root=SEARCHES_ROOT).path
 
 
 def find(out: str | Path | None) -> Path:
-    """The folder of the search to go on with."""
+    """The folder of the search to continue."""
     if out is not None:
-        if not (Path(out) / STUDY).exists():  # it is written before the storage, which may not be there yet
+        if not (Path(out) / STUDY).exists():  # it is written first; the storage may not exist yet
             raise ModelError(f"--out {out} holds no search. Start one with `charrnn tune CORPUS`")
         return Path(out)
     storages = sorted(Path(SEARCHES_ROOT).glob(f"*/{STORAGE}"), key=lambda path: path.stat().st_mtime_ns)
@@ -54,18 +54,16 @@ def read(folder: Path) -> dict[str, Any]:
         TuneConfig(**content["tune"])
         str(content["corpus"]["sha256"]), list(content["corpus"]["sources"])
     except (OSError, ValueError, RecursionError, KeyError, TypeError, UsageError) as error:
-        raise ModelError(f"{folder / STUDY} is not as charrnn wrote it: {error}") from error
+        raise ModelError(f"{folder / STUDY} is damaged: {error}") from error
     return content
 
 
 def stored(
     folder: Path, sources: list[str], given: Mapping[str, Any], space: str | Path | None
 ) -> tuple[list[str], TuneConfig, str]:
-    """The text, settings and space of a search that goes on."""
+    """The text, settings and space of a search that is resumed."""
     if space is not None:
-        raise UsageError(
-            "--space cannot be given with --resume: a search goes on with the space it began with"
-        )
+        raise UsageError("--space cannot be combined with --resume: the search keeps its own space")
     content = read(folder)
     old = TuneConfig(**content["tune"])
     changed = {name: value for name, value in given.items() if getattr(old, name) != value}
@@ -73,7 +71,7 @@ def stored(
         name = other[0].replace("_", "-")
         raise UsageError(
             f"{folder} was begun with --{name} {getattr(old, other[0])}, not {changed[other[0]]}. A resume may "
-            "change --trials, --max-minutes and --jobs; start a new search for the rest"
+            "change --trials, --max-minutes and --jobs; start a new search to change other settings"
         )
     limits: dict[str, Any] = (
         dict.fromkeys(LIMITS) if given.keys() & LIMITS else {}

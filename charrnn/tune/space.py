@@ -1,14 +1,14 @@
 """The settings to search in: a TOML file whose keys are options of `charrnn train`.
 
-    layers = 2                                      a value: always that
+    layers = 2                                      a value: fixed
     cell = ["lstm", "gru"]                          a list: one of these
-    dropout = { uniform = [0.0, 0.5] }              a number from the first to the last
-    lr = { log_uniform = [0.001, 0.1] }             the same, each power of ten as likely as the next
+    dropout = { uniform = [0.0, 0.5] }              a number between these limits
+    lr = { log_uniform = [0.001, 0.1] }             the same, evenly on a log scale
     hidden = { int = [64, 256], step = 32 }         a whole number, in steps
-    batch_size = { log_int = [4, 64] }              a whole number, each doubling as likely as the next
+    batch_size = { log_int = [4, 64] }              a whole number, evenly on a log scale
     lr = { by = "optimizer", adam = 0.002, adagrad = { log_uniform = [0.03, 0.3] } }
 
-`points = 3` in a range is how many values of it a grid has.
+`points = 3` in a range is the number of its values in a grid.
 """
 
 import difflib
@@ -26,29 +26,29 @@ from charrnn.files.reading import MOST_SETTINGS, read_file
 
 DEFAULT = Path(__file__).with_name("default_space.toml")
 FIELDS = {f.name: f for settings in (ModelConfig, TrainConfig) for f in fields(settings)}
-# The search sets these itself: how long a trial trains, how often it is measured, on how many threads.
+# The search sets these itself: a trial's budget, its validations, its threads.
 NOT_HERE = {
     *("epochs", "max_steps", "max_minutes", "patience"),
     *("eval_every", "checkpoint_every", "threads", "snapshots"),
 }
 RANGES = ("uniform", "log_uniform", "int", "log_int")
-FINE = 1 / 3  # the share of a range that the fine search looks at
+FINE = 1 / 3  # share of a range that the fine search covers
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values; a single one is no choice."""
+    """One of several values; a single value is fixed."""
 
     values: tuple[Any, ...]
 
     def grid(self) -> list[Any]:
-        """All of them."""
+        """All values."""
         return list(self.values)
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`, both included. step : between whole numbers; points : of a grid."""
+    """Numbers from `low` to `high`, both included. step : between whole numbers; points : number of grid values."""
 
     low: float
     high: float
@@ -58,7 +58,7 @@ class Range:
     points: int | None
 
     def grid(self) -> list[float]:
-        """`points` values, evenly over the range in its own scale; in steps of `step` where none are given."""
+        """`points` values, evenly over the range on its own scale, or without `points` all in steps of `step`."""
         if self.points is None:
             return list(range(int(self.low), int(self.high) + 1, self.step))
         shares = [k / max(1, self.points - 1) for k in range(self.points)]
@@ -66,7 +66,7 @@ class Range:
         return list(dict.fromkeys(self._whole(value) if self.whole else value for value in values))
 
     def around(self, centre: float) -> "Range":
-        """The part of the range near `centre`: a third of it in its own scale, within its ends."""
+        """The part of the range near `centre`: a third of it on its own scale, within its limits."""
         middle = self._share(centre)
         start = min(max(middle - FINE / 2, 0.0), 1 - FINE)
         low, high = (max(self.low, min(self.high, self._at(share))) for share in (start, start + FINE))
@@ -108,7 +108,7 @@ class Space:
 
     @property
     def fixed(self) -> dict[str, Any]:
-        """The settings that are always the same."""
+        """The fixed settings."""
         return {
             name: d.values[0]
             for name, d in self.dimensions.items()
@@ -116,9 +116,9 @@ class Space:
         }
 
     def draw(self, value_of: Callable[[str, Dimension], Any]) -> dict[str, Any]:
-        """A whole setting, with `value_of` asked for each open dimension.
+        """A complete combination of settings; `value_of` is called for each open dimension.
 
-        Its first argument names the dimension: "hidden", or "lr.adam" of one that depends on another.
+        Its first argument names the dimension: "hidden", or "lr.adam" if it depends on another setting.
         """
         settings: dict[str, Any] = {}
         for name in self.dimensions:
@@ -151,7 +151,7 @@ class Space:
             yield from self._grid(rest, settings | {name: value}, values | more)
 
     def _of(self, name: str, settings: Mapping[str, Any]) -> tuple[str, Dimension]:
-        """The dimension of a setting, given those before it, and what it is called."""
+        """The name and dimension of a setting, given the settings before it."""
         dimension = self.dimensions[name]
         if not isinstance(dimension, By):
             return name, dimension
@@ -168,9 +168,9 @@ def _is_open(dimension: Dimension) -> bool:
 
 
 def read_space(file: Path | None) -> tuple[str, Space]:
-    """The text and the content of a file of `charrnn tune --space`; None is the default space.
+    """The text and the content of a file for `charrnn tune --space`; None is the default space.
 
-    Raises UsageError naming the file, the key and the line of the first thing that is wrong.
+    Raises UsageError naming the file, the key and the line of the first fault.
     """
     name = "the default space" if file is None else str(file)
     try:
@@ -182,7 +182,7 @@ def read_space(file: Path | None) -> tuple[str, Space]:
 
 
 def parse_space(text: str, name: str) -> Space:
-    """The space that a TOML text describes; `name` is what messages call it."""
+    """The space that a TOML text describes; `name` is its name in messages."""
     try:
         content = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -235,7 +235,7 @@ def _range(table: Mapping[str, Any], field: Field[Any], where: str) -> Range:
     kind, limits = kinds[0], table[kinds[0]]
     whole, log = kind.endswith("int"), kind.startswith("log")
     if unknown := table.keys() - {kind, "points"} - ({"step"} if kind == "int" else set()):
-        raise UsageError(f"{where} has {sorted(unknown)[0]!r}, which does not go with {kind}")
+        raise UsageError(f"{where} has {sorted(unknown)[0]!r}, which cannot be combined with {kind}")
     numbers = (int,) if whole else (int, float)
     is_pair = isinstance(limits, list) and len(limits) == 2 and all(type(n) in numbers for n in limits)
     if not is_pair or not limits[0] < limits[1]:

@@ -1,12 +1,12 @@
-"""A search for good settings: which trials run, where they are kept, and what came of them.
+"""A search for good settings: it starts trials, stores them, and reports the best.
 
-Optuna draws the settings (`RandomSampler`, or what is enqueued), keeps every trial in SQLite (`RDBStorage`)
-and says which of them are too poor to go on with (`SuccessiveHalvingPruner`). This process alone talks to it.
-Each trial is trained by a process of its own, `trial.work`.
+Optuna draws the settings (`RandomSampler`, or enqueued ones), stores every trial in SQLite (`RDBStorage`)
+and decides which ones are too poor to continue (`SuccessiveHalvingPruner`). Only this process talks to it.
+Each trial is trained in its own process, by `trial.work`.
 
-A search that was killed is found in its folder as it stood: trials that are RUNNING in the storage while
-nobody holds the folder's lock have no living process. They are taken up again under their own number, with
-their own settings, from their own checkpoint.
+A killed search leaves its state in its folder: trials that are RUNNING in the storage while nobody holds the
+folder's lock have no living process. A resume continues them with their number and settings, from their
+checkpoints.
 """
 
 import multiprocessing
@@ -39,8 +39,8 @@ from charrnn.tune.space import Choice, Dimension, Space, parse_space, read_space
 from charrnn.tune.trial import RUNGS, Failed, Job, Measured, work
 from charrnn.tune.tune_config import TuneConfig
 
-COARSE = 0.5  # the share of the budget that coarse-to-fine spends anywhere in the space
-ATTEMPTS = 50  # draws before the space, or the neighbourhood of the best, counts as tried out
+COARSE = 0.5  # share of the budget that coarse-to-fine spends on the whole space
+ATTEMPTS = 50  # draws without a new setting before the space, or the neighbourhood of the best, is exhausted
 POLL_SECONDS = 0.25
 
 
@@ -58,11 +58,11 @@ def tune(
     corpus : files, folders or patterns; may be left out when resuming
     space : a TOML file, see charrnn.tune.space; None is the default space
     out : the folder of the search; by default a new one under ./tuning, or the newest when resuming
-    resume : go on with the search in `out`
+    resume : continue the search in `out`
     settings : fields of TuneConfig by name; None means not given
 
-    Raises UsageError, DataError; Interrupted after a signal that ends, when nothing is lost;
-    CharRNNError when no trial came to its end.
+    Raises UsageError, DataError; Interrupted after a signal to end, with everything saved;
+    CharRNNError if no trial was completed.
     """
     optuna = _optuna()
     given = {name: value for name, value in settings.items() if value is not None}
@@ -90,7 +90,7 @@ def tune(
             files.write(folder / files.SPACE, space_text)
         elif card["sha256"] != files.read(folder)["corpus"]["sha256"]:
             raise DataError(
-                f"the text has changed since {folder} began: its losses would not compare. "
+                f"the text has changed since {folder} began, so losses cannot be compared. "
                 "Name the same text, or start a new search"
             )
         tables = {"corpus": card, "tune": asdict(config)}
@@ -109,7 +109,7 @@ def _optuna() -> ModuleType:
 
 @contextmanager
 def _quiet(optuna: ModuleType, folder: Path) -> Iterator[None]:
-    """What Optuna has to say of itself is not for our users, but for a storage that it cannot use."""
+    """Silence Optuna's own messages, and report a storage that it cannot use."""
     from sqlalchemy.exc import SQLAlchemyError
 
     before = optuna.logging.get_verbosity()
@@ -185,7 +185,7 @@ class _Search:
         self.listener.begin(self.board)
         if self.orphans:
             numbers = ", ".join(map(str, self.orphans))
-            self.listener.note(f"trials that were interrupted are taken up again: {numbers}")
+            self.listener.note(f"continuing interrupted trials: {numbers}")
         began, before, leaving = time.monotonic(), self.board.seconds, False
         try:
             while True:
@@ -200,10 +200,12 @@ class _Search:
                     break
                 for ready in wait(list(self.running), POLL_SECONDS):
                     assert isinstance(ready, Connection)
-                    self._hear(ready, leaving or self.stop())  # a signal to the whole group came to it first
+                    self._hear(
+                        ready, leaving or self.stop()
+                    )  # a signal to the group may have reached it first
                 self.listener.tick(self.board)
         finally:
-            for running in self.running.values():  # only when something went wrong here
+            for running in self.running.values():  # only after an error here
                 running.process.kill()
         return self._end()
 
@@ -212,7 +214,7 @@ class _Search:
         return limit is not None and self.board.seconds >= 60 * limit
 
     def _start(self) -> bool:
-        """Start the next trial; false where there is none."""
+        """Start the next trial; false if there is none."""
         if self.orphans:
             number = self.orphans.pop(0)
             frozen = self.study.get_trials(deepcopy=False)[number]
@@ -223,7 +225,7 @@ class _Search:
             number = len(self.study.get_trials(deepcopy=False)) - len(waiting)
             if self.board.total is not None and number >= self.board.total:
                 return False
-            if not waiting:  # one that was enqueued, but not begun, when the search was killed
+            if not waiting:  # otherwise a trial was enqueued, but not begun, when the search was killed
                 if (values := self._values(number)) is None:
                     self.exhausted = True
                     return False
@@ -256,7 +258,7 @@ class _Search:
     # What a trial is
 
     def _values(self, number: int) -> dict[str, Any] | None:
-        """The values of the next trial by dimension, unlike those of any before; None when there are none left.
+        """The values of the next trial by dimension, different from all earlier ones; None if there are none left.
 
         They depend on the seed, the trial's number and, in the fine half, on the best trial so far.
         """
@@ -270,7 +272,7 @@ class _Search:
         for attempt in range(2 * ATTEMPTS):
             seed = np.random.SeedSequence([self.config.seed, number, attempt]).generate_state(1)[0]
             sampler = self.optuna.samplers.RandomSampler(int(seed))
-            drawn = self.optuna.create_study(sampler=sampler).ask()  # in memory, to be thrown away
+            drawn = self.optuna.create_study(sampler=sampler).ask()  # a temporary study in memory
             centre = near if attempt < ATTEMPTS else None
             self.space.draw(partial(_suggest_near, drawn, centre))
             if drawn.params not in before:
@@ -278,7 +280,7 @@ class _Search:
         return None
 
     def _share(self, number: int) -> float:
-        """How much of the budget is spent when trial `number` begins."""
+        """The share of the budget that is spent when trial `number` begins."""
         shares = [0.0]
         if self.board.total is not None:
             shares.append(number / self.board.total)
@@ -303,7 +305,7 @@ class _Search:
             row.why = told.why
             self._finish(talk, "failed")
         elif isinstance(told, Measured):
-            if told.rung > row.rung:  # after a kill a trial may tell again what is stored
+            if told.rung > row.rung:  # after a kill a trial may report again what is stored
                 trial.report(told.val_loss_nats, told.rung)
             row.rung, row.val_loss_nats = told.rung, told.val_loss_nats
             row.steps, row.seconds = told.steps, told.seconds
@@ -317,7 +319,7 @@ class _Search:
                 self.listener.changed(self.board, row)
 
     def _finish(self, talk: Connection, state: str) -> None:
-        """Record how a trial ended, and let its process go."""
+        """Record how a trial ended, and end its process."""
         running = self.running.pop(talk)
         row, states = running.row, self.states
         row.state = state
@@ -338,11 +340,11 @@ class _Search:
         self.listener.changed(self.board, row)
 
     def _ended(self, talk: Connection, leaving: bool) -> None:
-        """A process is gone before its trial was at an end: because it was told to, or else it was killed."""
+        """Handle a process that ended before its trial: it was asked to, or it was killed."""
         running = self.running.pop(talk)
         talk.close()
         running.process.join()
-        died = running.process.exitcode != 0  # otherwise it saved, and left on a signal
+        died = running.process.exitcode != 0  # otherwise it saved, and ended on a signal
         if leaving:
             running.row.state = "interrupted"
             self.listener.changed(self.board, running.row)
@@ -355,7 +357,7 @@ class _Search:
             self._finish(talk, "failed")
 
     def _row(self, frozen: Any) -> Trial:
-        """A trial as the storage has it."""
+        """A trial from the storage, as a line of the leaderboard."""
         states = self.states
         names = {states.COMPLETE: "done", states.PRUNED: "stopped early", states.FAIL: "failed"}
         row = Trial(
@@ -400,7 +402,7 @@ class _Search:
             if failed and len(failed) == len(board.trials):
                 raise CharRNNError(f"every trial failed; trial {failed[0].number}: {failed[0].why}")
             raise CharRNNError(
-                f"no trial came to its end in the time given. Go on with: {again} --max-minutes "
+                f"no trial was completed in the given time. Go on with: {again} --max-minutes "
                 f"{2 * (self.config.max_minutes or 1):g}"
             )
         self._write_best(best)
@@ -426,13 +428,13 @@ def _suggest(trial: Any, name: str, dimension: Dimension) -> Any:
 
 
 def _suggest_near(trial: Any, near: Mapping[str, Any] | None, name: str, dimension: Dimension) -> Any:
-    """The same, in the neighbourhood of other values where there are any: ranges narrowed, choices kept."""
+    """The same near the values `near`, if given: ranges are narrowed, choices kept."""
     if near is not None and name in near:
         dimension = Choice((near[name],)) if isinstance(dimension, Choice) else dimension.around(near[name])
     return _suggest(trial, name, dimension)
 
 
 def _send(talk: Connection, message: object) -> None:
-    """Say something to a process that may be gone, which is noticed elsewhere."""
+    """Send a message to a process that may be gone, which is noticed elsewhere."""
     with suppress(OSError):
         talk.send(message)

@@ -27,16 +27,16 @@ NEVER_STEPS = 2**31 - 1  # steps: validations are asked for, not left to the loo
 
 @dataclass(frozen=True)
 class Job:
-    """What a process needs to train one trial, or to go on with it."""
+    """All that a process needs to train one trial, or to continue it."""
 
     sources: Sequence[str]
-    settings: Mapping[str, Any]  # all of train's, the budget included
+    settings: Mapping[str, Any]  # all settings of train, including the budget
     folder: Path
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Where a trial is after `rung` ninths of its budget: its best validation loss so far."""
+    """The state of a trial after `rung` ninths of its budget: its best validation loss so far."""
 
     rung: int
     val_loss_nats: float
@@ -52,10 +52,10 @@ class Failed:
 
 
 def work(talk: Connection, job: Job) -> None:
-    """Train in this process: send a Measured at each rung, and wait to be told whether to go on (a bool).
+    """Train in this process: send a Measured at each rung, and wait for the answer, whether to continue (a bool).
 
-    Anything that comes at another time, a signal that ends, and the end of the one who listens, mean: leave at
-    once. A checkpoint is written at each rung and when leaving, from which the next process goes on bit for bit.
+    Any message at another time, a signal to end, and the end of the other process mean: end at once. A
+    checkpoint is written at each rung and at the end; the next process continues from it bit for bit.
     """
     for number in OF_TERMINALS:
         signal.signal(number, signal.SIG_IGN)
@@ -71,7 +71,7 @@ def work(talk: Connection, job: Job) -> None:
         pass
     except CharRNNError as problem:
         talk.send(Failed(str(problem)))
-    except Exception as problem:  # the search goes on without this trial, and tells why
+    except Exception as problem:  # the search continues without this trial, and reports the reason
         talk.send(Failed(f"{type(problem).__name__}: {problem}"))
 
 
@@ -85,8 +85,9 @@ def _train(talk: Connection, job: Job, stop: StopRequest) -> None:
 
 @contextmanager
 def _alone(folder: RunFolder, talk: Connection, stop: StopRequest) -> Iterator[None]:
-    """Lock the folder of a trial. The process of a search that was killed may still be in it: it leaves at its
-    next step. Raises EOFError when told to leave while waiting."""
+    """Lock the folder of a trial. A process of a killed search may still hold it, until its next step.
+
+    Raises EOFError if this process is asked to end while it waits."""
     with ExitStack() as held:
         while True:
             try:
@@ -110,7 +111,7 @@ def _train_alone(talk: Connection, plan: Plan, stop: StopRequest) -> None:
     while True:
         if (rung := _rung(trainer)) > told:
             if not trainer.validate():
-                continue  # it had diverged, and is back where it was good
+                continue  # it had diverged, and is back at its last good state
             told, progress = rung, trainer.progress
             assert progress.best_val_loss_nats is not None
             talk.send(Measured(rung, progress.best_val_loss_nats, progress.step, progress.seconds))
@@ -120,10 +121,10 @@ def _train_alone(talk: Connection, plan: Plan, stop: StopRequest) -> None:
         if stop():
             return
         if talk.poll() and _rung(trainer) == told:
-            talk.recv()  # whatever it is, or EOFError: nobody waits for more
+            talk.recv()  # any message, or EOFError, means: end
             return
 
 
 def _rung(trainer: Trainer) -> int:
-    """Ninths of the budget that are used."""
+    """The number of ninths of the budget that are used."""
     return int(trainer.used * RUNGS + 1e-9)

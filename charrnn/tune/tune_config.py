@@ -12,7 +12,7 @@ DEFAULT_TRIAL_MINUTES = 1.0
 
 @dataclass(frozen=True)
 class TuneConfig:
-    """How many settings are tried, in which order, and for how long."""
+    """The number, order and length of the trials."""
 
     search: str = option(
         "coarse-to-fine",

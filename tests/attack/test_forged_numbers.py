@@ -87,7 +87,7 @@ def test_a_line_or_a_file_without_an_end(run: Path, monkeypatch: pytest.MonkeyPa
         file.truncate(runs.MOST_RECORDS + 1)
     told = charrnn("info", "--model", run)
     assert told.exit_code == 4
-    assert "268,435,457 bytes, more than the 268,435,456 that are read" in told.err
+    assert "268,435,457 bytes, more than the limit of 268,435,456" in told.err
 
 
 OPTIONS = [

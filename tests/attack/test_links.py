@@ -153,7 +153,7 @@ def test_a_file_that_is_replaced_takes_the_place_of_a_link(
     out = tmp_path / "out"
     out.mkdir()
     (out / name).symlink_to(tmp_path / "nowhere")
-    with pytest.raises(CharRNNError, match="holds a run already"):
+    with pytest.raises(CharRNNError, match="already holds a run"):
         train(corpus, out=out, max_steps=5, **SMALL)
     (out / name).unlink()
     (out / name).symlink_to(precious)

@@ -166,7 +166,7 @@ def test_a_run_is_not_overwritten_without_force(charrnn: Charrnn) -> None:
     assert charrnn(line).code == 0
     again = charrnn(line)
     assert again.code == 2
-    assert "charrnn: --out here holds a run already" in again.err
+    assert "charrnn: --out here already holds a run" in again.err
     assert charrnn(f"{line} --force --seed 2").code == 0
     assert load_model("here/model.safetensors").training["settings"]["seed"] == 2
 

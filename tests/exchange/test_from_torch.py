@@ -168,7 +168,7 @@ def test_told_by_name_where_neither_has_a_bias():
 def test_told_by_the_user(embedding, head):
     shapes = {**SQUARE, "a.weight": (V, H), "b.weight": (V, H)}
     with pytest.raises(
-        ModelError, match=r"'a\.weight', 'b\.weight' can each be the head: name the one with --head"
+        ModelError, match=r"'a\.weight', 'b\.weight' can each be the head: choose one with --head"
     ):
         read_shapes(shapes, V)
     reading = read_shapes(shapes, V, embedding=embedding, head=head)
@@ -187,7 +187,7 @@ def without(name):
 @pytest.mark.parametrize(
     ("shapes", "options", "message"),
     [
-        ({"fc.weight": (V, H)}, {}, "no tensor is named as those of torch.nn.RNN, GRU or LSTM"),
+        ({"fc.weight": (V, H)}, {}, "no tensor has a name of torch.nn.RNN, GRU or LSTM"),
         ({**GOOD, "two.weight_ih_l0": (4 * H, E)}, {}, r"2 recurrent modules \('rnn\.', 'two\.'\)"),
         (
             {**GOOD, "rnn.weight_ih_l0_reverse": (4 * H, E)},
@@ -197,9 +197,13 @@ def without(name):
         ({**GOOD, "rnn.weight_hr_l0": (3, H)}, {}, "weight_hr_l0': the LSTM has a proj_size"),
         (without("rnn.weight_hh_l0"), {}, r"tensor 'rnn.weight_hh_l0' is missing"),
         (without("rnn.bias_hh_l0"), {}, r"tensor 'rnn.bias_hh_l0' is missing"),
-        ({**GOOD, "rnn.weight_hh_l1": (4 * H, H)}, {}, r"'rnn.weight_ih_l1' is missing: there are 2 layers"),
+        (
+            {**GOOD, "rnn.weight_hh_l1": (4 * H, H)},
+            {},
+            r"'rnn.weight_ih_l1' is missing: by the other names there are 2 layers",
+        ),
         ({**GOOD, "rnn.weight_hh_l0": (5 * H, H)}, {}, "4 times .LSTM., 3 times"),
-        ({**GOOD, "rnn.weight_hh_l0": (4, H, H)}, {}, r"shape \[4, 6, 6\]; a matrix belongs there"),
+        ({**GOOD, "rnn.weight_hh_l0": (4, H, H)}, {}, r"shape \[4, 6, 6\]; it must be a matrix"),
         (GOOD, {"cell": "gru"}, "is that of a LSTM, not of --cell gru"),
         ({**GOOD, "rnn.bias_ih_l0": (4 * H + 1,)}, {}, r"'rnn.bias_ih_l0' has shape \[25\].*must be \[24\]"),
         ({**GOOD, "fc.bias": (V, 1)}, {}, r"'fc.bias' has shape \[8, 1\].*must be \[8\]"),
@@ -278,7 +282,7 @@ def forged(table, data=b""):
         ),
         (forged({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}, bytes(9)), "4 bytes, but 9"),
         (forged({"w": "F32"}), "has the malformed entry"),
-        (forged({}), "no tensor is named as those of"),
+        (forged({}), "no tensor has a name of torch.nn"),
     ],
 )
 def test_a_forged_file_is_one_message(content, message, tmp_path):
@@ -296,7 +300,7 @@ def test_shapes_are_judged_before_any_tensor_is_read(tmp_path):
     os.truncate(path, path.stat().st_size + size)
     tracemalloc.start()
     try:
-        with pytest.raises(ModelError, match="no tensor is named as those"):
+        with pytest.raises(ModelError, match="no tensor has a name of"):
             from_torch_file(path, VOCAB)
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
@@ -337,11 +341,11 @@ def test_symbols_of_a_json_file(content, tmp_path):
     ("content", "message"),
     [
         ("{", "is not valid JSON"),
-        ('{"a": 0, "b": 2}', "the ids must be 0 to 1, each once"),
+        ('{"a": 0, "b": 2}', "the ids must be 0 to 1, without repeats"),
         ('["a", "bc"]', "must hold a list of characters"),
         ('["a", 1]', "must hold a list of characters"),
-        ('["a", "a"]', "each once"),
-        ("[]", "each once"),
+        ('["a", "a"]', "and none twice"),
+        ("[]", "at least one character"),
         ("3", "must hold a list"),
     ],
 )

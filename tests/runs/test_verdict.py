@@ -219,8 +219,12 @@ def test_a_validation_text_unlike_the_training_text_comes_first() -> None:
 @pytest.mark.parametrize(
     ("last_rate", "train", "advice"),
     [
-        (0.001, {"schedule": "cosine", "max_minutes": 1.0}, "Train anew and longer, with --max-minutes 2:"),
-        (0.004, {"schedule": "step"}, "Train anew and longer, with --epochs 20:"),
+        (
+            0.001,
+            {"schedule": "cosine", "max_minutes": 1.0},
+            "Train a new run for longer, with --max-minutes 2:",
+        ),
+        (0.004, {"schedule": "step"}, "Train a new run for longer, with --epochs 20:"),
         (0.006, {"schedule": "step"}, "--resume --epochs 20"),
         (0.001, {"schedule": "constant"}, "--resume --epochs 20"),  # halved after divergences
         (0.05, {"schedule": "cosine", "epochs": 20}, "--resume."),
@@ -236,7 +240,7 @@ def test_after_a_schedule_that_has_ended_a_resume_is_not_advised(
     verdict = verdict_on(curves, **train)
     assert verdict.kind == "still improving"
     assert advice in verdict.advice
-    assert ("--resume" in verdict.advice) != ("Train anew" in verdict.advice)
+    assert ("--resume" in verdict.advice) != ("Train a new run" in verdict.advice)
 
 
 # ------------------------------------------------------------------------------------------------

@@ -130,10 +130,13 @@ def test_the_default_space_is_all_allowed() -> None:
         ("lr = { uniform = [0.1, 1], int = [1, 2] }", "lr (f, line 1) must have one of uniform"),
         ("lr = { normal = [0.1, 1] }", "lr (f, line 1) must have one of uniform"),
         ("lr = { uniform = [0.1, 1], by = 3 }", "lr (f, line 1): by is 3; it must be a setting of this file"),
-        ("lr = { uniform = [0.1, 1], q = 3 }", "lr (f, line 1) has 'q', which does not go with uniform"),
+        (
+            "lr = { uniform = [0.1, 1], q = 3 }",
+            "lr (f, line 1) has 'q', which cannot be combined with uniform",
+        ),
         (
             "lr = { uniform = [0.1, 1], step = 3 }",
-            "lr (f, line 1) has 'step', which does not go with uniform",
+            "lr (f, line 1) has 'step', which cannot be combined with uniform",
         ),
         (
             "lr = { uniform = 0.1 }",
@@ -160,7 +163,7 @@ def test_the_default_space_is_all_allowed() -> None:
         ),
         ("hidden = { int = [1, 5], step = 9 }", "a step of 9 does not fit between 1 and 5"),
         ("hidden = { int = [1, 5], points = 1.5 }", "hidden (f, line 1): points is 1.5"),
-        ("hidden = { log_int = [1, 5], step = 2 }", "has 'step', which does not go with log_int"),
+        ("hidden = { log_int = [1, 5], step = 2 }", "has 'step', which cannot be combined with log_int"),
         ("cell = { uniform = [0, 1] }", "cell (f, line 1) is 0.0; it must be str"),
         ('lr = { by = "optimizer", adam = [1, 2] }', "by is 'optimizer'; it must be a setting of this file"),
         (

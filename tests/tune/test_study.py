@@ -269,7 +269,7 @@ def test_a_resume_goes_on_and_counts_on(text: Path, trainers: Trainers) -> None:
 @pytest.mark.parametrize(
     ("more", "error", "message"),
     [
-        ({"space": "space.toml"}, UsageError, "--space cannot be given with --resume"),
+        ({"space": "space.toml"}, UsageError, "--space cannot be combined with --resume"),
         ({"seed": 2}, UsageError, "here was begun with --seed 1, not 2. A resume may change --trials"),
         ({"out": "nowhere"}, ModelError, "--out nowhere holds no search"),
     ],
@@ -295,13 +295,13 @@ def test_a_damaged_storage(text: Path, trainers: Trainers) -> None:
     with pytest.raises(ModelError, match=r"here/study.db cannot be used: .*file is not a database"):
         run(resume=True, space=None, search=None, trials=2)
     Path("here/study.toml").write_text("[tune]\nseed = 0.5")
-    with pytest.raises(ModelError, match=r"here/study.toml is not as charrnn wrote it"):
+    with pytest.raises(ModelError, match=r"here/study.toml is damaged"):
         run(resume=True, space=None, search=None, trials=2)
 
 
 def test_a_search_is_not_overwritten(text: Path, trainers: Trainers) -> None:
     run(trials=1)
-    with pytest.raises(UsageError, match="--out here holds a search already"):
+    with pytest.raises(UsageError, match="--out here already holds a search"):
         run(trials=1)
 
 
@@ -382,7 +382,7 @@ def test_a_killed_search_loses_and_repeats_nothing(text: Path) -> None:
             out, err = process.communicate()
             assert process.returncode == 0, err
             break
-    assert "taken up again" in err
+    assert "continuing interrupted trials" in err
     both = [json.loads(out), json.loads(whole.stdout)]
     tables = [
         {t["number"]: (t["settings"], t["state"], t["steps"], t["val_loss_nats"]) for t in answer["trials"]}

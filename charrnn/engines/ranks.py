@@ -110,9 +110,15 @@ class Ranks:
         code, chunk_number, lr = numbers.tolist()
         return ORDERS[int(code)], int(chunk_number), lr
 
-    def part(self, array: np.ndarray) -> np.ndarray:
-        """This rank's streams of a state (L, S, B, H)."""
-        return array[:, :, self.rank :: self.size]
+    def part(self, whole: np.ndarray) -> np.ndarray:
+        """This rank's streams of the state (L, S, B, H) of all streams."""
+        return whole[:, :, self.rank :: self.size]
+
+    def whole(self, part: np.ndarray) -> np.ndarray:
+        """In rank 0: the state of all streams, in their order, from every rank's part. In the others: the part."""
+        parts = self.gather(part)
+        L, S, _, H = part.shape
+        return np.stack(parts, axis=3).reshape(L, S, -1, H) if len(parts) > 1 else part
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
@@ -183,10 +189,7 @@ def joined() -> Iterator[Ranks]:
 
 
 class Leader:
-    """The engines of all ranks as one, and the chunks they are at: what rank 0's training loop works with.
-
-    The state is that of all streams, in the order of the streams, on however many ranks.
-    """
+    """The engines of all ranks as one, and the chunks they are at: what rank 0's training loop works with."""
 
     def __init__(self, ranks: Ranks, backend: Backend, streams: Streams) -> None:
         self.engine, self.notes = backend.engine, backend.notes
@@ -213,22 +216,11 @@ class Leader:
 
     def arrays(self) -> dict[str, np.ndarray]:
         self._ranks.order("arrays")
-        arrays = self._backend.arrays()
-        parts = self._ranks.gather(arrays["state"])
-        L, S, _, H = arrays["state"].shape
-        state = np.empty((L, S, self.batch_size, H), arrays["state"].dtype)
-        for rank, part in enumerate(parts):
-            state[:, :, rank :: self._ranks.size] = part
-        return {**arrays, "state": state}
+        return self._backend.arrays()
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         self._ranks.order("restore")
-        self._ranks.broadcast(dict(arrays))
-        _restore(self._ranks, self._backend, arrays)
-
-
-def _restore(ranks: Ranks, backend: Backend, arrays: Mapping[str, np.ndarray]) -> None:
-    backend.restore({**arrays, "state": ranks.part(arrays["state"])})
+        self._backend.restore(self._ranks.broadcast(dict(arrays)))
 
 
 def begin(ranks: Ranks, task: Any, make: Callable[[Any], tuple[Backend, Streams]]) -> tuple[Backend, Streams]:
@@ -253,9 +245,9 @@ def obey(ranks: Ranks, make: Callable[[Any], tuple[Backend, Streams]]) -> None:
                 case "reset_state":
                     backend.reset_state()
                 case "arrays":
-                    ranks.gather(backend.arrays()["state"])
+                    backend.arrays()
                 case "restore":
-                    _restore(ranks, backend, ranks.broadcast())
+                    backend.restore(ranks.broadcast())
                 case "end":
                     return
 

@@ -90,7 +90,7 @@ def lacks_bfloat16_units() -> bool:
 class TorchBackend:
     """One engine; of several ranks, that of the streams rank, rank + size, rank + 2 size, …
 
-    batch_size : streams of this rank
+    batch_size : streams of this rank; the state in `arrays` (in rank 0) and `restore` is that of all streams
     """
 
     def __init__(
@@ -278,7 +278,7 @@ class TorchBackend:
         memory = {f"optimizer.{name}": tensor.cpu().numpy() for name, tensor in self._memory.items()}
         return {
             "theta": self._theta.cpu().numpy(),
-            "state": self._state.cpu().numpy(),
+            "state": self._ranks.whole(self._state.cpu().numpy()),
             "optimizer.steps": np.array([self._steps_taken]),
             "rng": generator_state(self._rng),
             **memory,
@@ -287,7 +287,7 @@ class TorchBackend:
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         self._theta.copy_(torch.from_numpy(arrays["theta"]))
         self._copy_weights()
-        self._state = torch.from_numpy(arrays["state"].copy()).to(self._device)
+        self._state = torch.from_numpy(self._ranks.part(arrays["state"]).copy()).to(self._device)
         self._steps_taken = int(arrays["optimizer.steps"][0])
         self._steps.fill_(self._steps_taken)
         for name, tensor in self._memory.items():

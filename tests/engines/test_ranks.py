@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,11 @@ def test_the_streams_of_all_ranks_are_all_streams() -> None:
 
 
 class OneOfThree(Ranks):
-    """Rank 0 of three whose others are made up: it notes what they would be told."""
+    """One of three ranks whose others are made up: it notes what they would be told."""
 
-    def __init__(self) -> None:
-        super().__init__(0, 3)
+    def __init__(self, rank: int = 0) -> None:
+        super().__init__(rank, 3)
+
         self.told: list[Any] = []
 
     def order(self, name: str = "", chunk: int = 0, lr: float = 0.0) -> tuple[str, int, float]:
@@ -65,50 +66,53 @@ class OneOfThree(Ranks):
         return value
 
     def gather(self, value: Any) -> list[Any]:
-        return [value, value + 1, value + 2]
+        return [value, value + 1, value + 2] if self.rank == 0 else []
+
+
+def test_the_state_of_all_streams_has_them_in_order() -> None:
+    # Rank r has the streams r and r + 3; the made-up parts are all r.
+    whole = OneOfThree().whole(np.zeros((1, 2, 2, 3)))
+    assert whole.shape == (1, 2, 6, 3)
+    assert (whole == np.array([0, 1, 2, 0, 1, 2])[:, None]).all()
+    state = np.arange(2 * 2 * 6 * 3).reshape(2, 2, 6, 3)
+    for rank in range(3):
+        part = OneOfThree(rank).part(state)
+        assert np.array_equal(part, state[:, :, [rank, rank + 3]])
+        assert rank == 0 or OneOfThree(rank).whole(part) is part
+    assert ranks.ALONE.whole(state) is state
+    assert np.array_equal(ranks.ALONE.part(state), state)
 
 
 class Engine:
+    """Notes each call to it."""
+
     engine = "an engine"
     notes = ()
 
     def __init__(self) -> None:
-        self.state = np.zeros((1, 2, 2, 3))
         self.done: list[Any] = []
 
-    def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
-        self.done.append((x.shape, lr))
-        return 1.0, 2.0
-
-    def reset_state(self) -> None:
-        self.done.append("reset")
-
-    def network(self) -> Any:
-        return "network"
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        return {"theta": np.arange(3), "state": self.state}
-
-    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self.state = arrays["state"]
+    def __getattr__(self, name: str) -> Any:
+        return lambda *arguments: self.done.append((name, *arguments)) or name
 
 
-def test_the_leader_has_the_states_of_all_streams_in_order() -> None:
+def test_the_leader_has_the_others_do_what_its_engine_does() -> None:
     others, engine = OneOfThree(), Engine()
     leader = Leader(others, engine, Streams(np.arange(100) % 7, 6, 4, slice(0, None, 3)))
-    leader.reset_state()
-    assert leader.step(*leader.chunk(2), 0.5) == (1.0, 2.0)
-    assert engine.done == ["reset", ((4, 2), 0.5)]
-    arrays = leader.arrays()
-    # Rank r has the streams r and r + 3; the made-up parts are all r.
-    assert arrays["state"].shape == (1, 2, 6, 3)
-    assert arrays["state"][0, 1, :, 0].tolist() == [0, 1, 2, 0, 1, 2]
-    assert others.told == [("reset_state", 0, 0.0), ("step", 2, 0.5), ("arrays", 0, 0.0)]
-    state = np.broadcast_to(np.arange(6.0)[:, None], (1, 2, 6, 3))
-    leader.restore({"theta": np.arange(3), "state": state})
-    assert engine.state[0, 0, :, 0].tolist() == [0, 3]
-    assert others.told[-2] == ("restore", 0, 0.0)
-    assert np.array_equal(others.told[-1]["state"], state)  # of all streams: each rank takes its own
+    x, y = leader.chunk(2)
+    assert x.shape == (4, 2)
+    assert leader.reset_state() is None
+    results = leader.step(x, y, 0.5), leader.arrays(), leader.network(), leader.restore({"theta": 1})
+    assert results == ("step", "arrays", "network", None)
+    assert engine.done == [
+        ("reset_state",),
+        ("step", x, y, 0.5),
+        ("arrays",),
+        ("network",),
+        ("restore", {"theta": 1}),
+    ]
+    orders = [("reset_state", 0, 0.0), ("step", 2, 0.5), ("arrays", 0, 0.0), ("restore", 0, 0.0)]
+    assert others.told == [*orders, {"theta": 1}]
 
 
 def test_large_texts_are_mapped_and_small_ones_sent(tmp_path: Path) -> None:
@@ -153,14 +157,16 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_text(tmp_path_factory.mktemp("text") / "text.txt", words=1500)
 
 
-def start(processes: int, *arguments: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+def start(
+    processes: int, *arguments: str, program: Sequence[str] = ("-m", "charrnn")
+) -> subprocess.Popen[str]:
     """charrnn under torchrun, or by itself for one process."""
     launcher = (
         [*TORCHRUN, f"--nproc-per-node={processes}", "--standalone"] if processes > 1 else [sys.executable]
     )
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [*before, *launcher, "-m", "charrnn", *arguments],
+        [*launcher, *program, *arguments],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -261,7 +261,8 @@ def _made(ranks: Ranks, task: Any, make: Callable[[Any], tuple[Backend, Streams]
     for rank, found in enumerate(ranks.gather(problem)):
         if found is not None:
             raise type(found)(f"rank {rank}: {found}")
-    if made is None:  # rank 0 tells it
+    if made is None:
+        ranks.order()  # "end": until rank 0 has told what was wrong, it must not miss this process
         raise SystemExit(1)
     return made
 

@@ -343,6 +343,33 @@ def test_mistakes_are_told_once(corpus: Path, tmp_path: Path, more: tuple[str, .
     assert not (tmp_path / "out").exists()
 
 
+RANK_1_HAS_NO_ENGINE = """
+import os
+from charrnn.cli.app import main
+from charrnn.errors import UsageError
+from charrnn.training import session
+
+def none(plan, ranks):
+    raise UsageError("no such device")
+
+if os.environ["RANK"] == "1":
+    session._engine = none
+main()
+"""
+
+
+@pytest.mark.slow
+def test_a_mistake_in_another_process_is_told_by_the_first(corpus: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(RANK_1_HAS_NO_ENGINE)
+    code, _, told = finish(
+        start(3, *training(corpus, tmp_path / "out", 5, "--batch-size=9"), program=[str(program)])
+    )
+    assert code == 1
+    assert told.count("charrnn: ") == 1
+    assert "charrnn: rank 1: no such device" in told
+
+
 @pytest.mark.slow
 def test_a_large_text_is_encoded_once_and_mapped_by_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

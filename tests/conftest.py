@@ -5,9 +5,11 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np  # noqa: F401  so that its BLAS is loaded before its threads are set
 import pytest
+from helpers.small_runs import write_text
 from threadpoolctl import threadpool_limits
 
 from charrnn.engines.threads import VARIABLES
@@ -39,6 +41,18 @@ def interrupts() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """A text for small runs."""
+    return write_text(tmp_path / "text.txt")
+
+
+@pytest.fixture
+def short_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Samples are for the eyes, and would take most of the time of small runs."""
+    monkeypatch.setattr("charrnn.training.session.SAMPLE_LENGTH", 3)
 
 
 @dataclass(frozen=True)

@@ -227,6 +227,8 @@ def model_of(probe: Probe, probe_path: str | Path, path: str | Path | None = Non
         raise ModelError(
             f"{probe_path} was not fitted on {path}. Name the model it was fitted on, or fit a new probe"
         )
+    if (cells := model.config.layers * model.config.hidden) != probe.weight.shape[1]:
+        raise ModelError(f"{probe_path} has weights for {probe.weight.shape[1]} cells; {path} has {cells}")
     return model
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.victims import charrnn
+from helpers.command_line import charrnn
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import DataError, UsageError
@@ -27,7 +27,7 @@ def test_a_text_of_200_000_different_symbols(tmp_path: Path, monkeypatch: pytest
     monkeypatch.chdir(tmp_path)
     Path("t.txt").write_text(different(200_000), encoding="utf-8")
     told = charrnn("train", "t.txt", *SIZES)
-    assert told.exit_code == 3
+    assert told.code == 3
     assert "200,000 different symbols" in told.err
     assert "--min-count" in told.err
     assert "--level byte" in told.err
@@ -75,7 +75,7 @@ def test_a_command_line_that_names_every_file(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     Path("t.txt").write_text("abcd " * 30)
     monkeypatch.setattr(store, "LONGEST_COMMAND", 40)
-    assert charrnn("train", "t.txt", "--out", "run", *SIZES).exit_code == 0
+    assert charrnn("train", "t.txt", "--out", "run", *SIZES).code == 0
     told = model_file.read_metadata("run/model.safetensors")["training"]["command_line"]
     assert told == "charrnn train t.txt --out run --hidden 4 --layers 1"[:40]
 
@@ -87,7 +87,7 @@ def test_networks_that_no_file_holds(tmp_path: Path, monkeypatch: pytest.MonkeyP
     sizes: list[Any] = ["--cell", cell, "--hidden", 65536, "--layers", 64]
     for more in ([], ["--dry-run"]):
         told = charrnn("train", "t.txt", *sizes, *more)
-        assert told.exit_code == 2
+        assert told.code == 2
         assert "--hidden 65536, --layers 64 and 5 symbols make" in told.err
         assert "more than the 16 that a file may have" in told.err
         assert not Path("runs").exists()

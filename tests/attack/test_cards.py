@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.random_models import random_model
-from helpers.victims import TEXT, card_of, charrnn, run_folder
+from helpers.command_line import charrnn
+from helpers.victims import TEXT, card_of, run_folder, small_model
 
 from charrnn.errors import DataError
 from charrnn.model.model import load_model
@@ -26,7 +26,7 @@ def forged(folder: Path, **corpus: Any) -> Path:
     """The run's model with other words about its text in its card."""
     card = card_of(folder.with_suffix(".txt"))
     card["corpus"] |= corpus
-    random_model(TEXT, card).save(folder / "model.safetensors")
+    small_model(TEXT, card).save(folder / "model.safetensors")
     return folder
 
 
@@ -105,7 +105,7 @@ def test_sources_of_another_type(folder: Path, sources: Any) -> None:
     assert parts is None
     assert why == "the model's corpus cannot be read: the model file does not name its training text"
     told = charrnn("eval", folder.with_suffix(".txt"), "--model", folder)
-    assert told.exit_code == 0
+    assert told.code == 0
     assert "no baselines but uniform" in told.err
 
 
@@ -129,7 +129,7 @@ def test_a_command_that_does_not_need_the_text_does_not_look_at_it(
         ["info"],
         ["gradient-flow", "--text", text, "--distance", 5],
     ):
-        assert charrnn(*args, "--model", folder).exit_code == 0, args
+        assert charrnn(*args, "--model", folder).code == 0, args
 
 
 @pytest.mark.parametrize("name", ["/", "/proc/kmsg", "pipe", "folder", 5])
@@ -138,7 +138,7 @@ def test_a_run_that_starts_anew_by_a_forged_config(folder: Path, name: Any) -> N
     settings = {"model": {"hidden": 4}, "train": {"max_steps": 3}, "corpus": {"sources": [name]}}
     (folder / "config.toml").write_text(to_toml(settings))
     told = charrnn("train", "--resume", "--out", folder)
-    assert told.exit_code in (2, 3), told.err
+    assert told.code in (2, 3), told.err
     assert told.err.count("charrnn:") == 1
 
 
@@ -153,7 +153,7 @@ def test_the_model_that_a_probe_names(tmp_path: Path, model: str) -> None:
     Probe(("a", "b"), np.ones((2, 4)), np.ones(2), "0" * 64, model).save(tmp_path / "p.safetensors")
     (tmp_path / "t.csv").write_text("text\nabc\n")
     told = charrnn("probe", "--predict", tmp_path / "t.csv", "--probe", tmp_path / "p.safetensors")
-    assert told.exit_code == 4
+    assert told.code == 4
     assert "it is on a network" in told.err or "it is not on a disk" in told.err
 
 
@@ -181,5 +181,5 @@ def test_a_file_of_size_0_with_an_end_is_still_read(tmp_path: Path) -> None:
     told = charrnn(
         "train", "/proc/cpuinfo", "--dry-run", "--json", "--hidden", 4, "--layers", 1, "--backend", "numpy"
     )
-    assert told.exit_code == 0
+    assert told.code == 0
     assert json.loads(told.out)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
-from helpers.random_models import random_model
-from helpers.victims import TEXT, Outcome, card_of, charrnn, commands, run_folder
+from helpers.command_line import Outcome, charrnn
+from helpers.victims import TEXT, card_of, commands, run_folder, small_model
 
 from charrnn.model.model_file import read_metadata
 from charrnn.probe.probe import Probe
@@ -50,7 +50,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = run_folder(tmp_path / f"run{EVIL}", (TEXT + LINE) * 3)
     corpus = tmp_path / f"run{EVIL}.txt"
     card = evil(card_of(corpus)) | {"changes": [EVIL], "init_from": {"path": EVIL}, "versions": {EVIL: EVIL}}
-    random_model(corpus.read_text(encoding="utf-8"), card).save(folder / "model.safetensors")
+    small_model(corpus.read_text(encoding="utf-8"), card).save(folder / "model.safetensors")
     with open(folder / "samples.jsonl", "w") as file:
         file.write(json.dumps({"step": 1, "text": EVIL}) + "\n")
     rows = "".join(f'"{LINE.strip()} {"ab"[k % 2] * k}","{EVIL}{k % 2}"\n' for k in range(40))
@@ -110,13 +110,13 @@ def test_training_and_its_last_line(run: Path) -> None:
 )
 def test_messages_of_errors(args: list[str]) -> None:
     told = charrnn(*args, terminal=True)
-    assert told.exit_code in (2, 4)
+    assert told.code in (2, 4)
     assert not acting(told.out + told.err)
     assert r"\x1b" in told.err
 
 
 def harmless(told: Outcome, args: list[Any]) -> None:
-    assert told.exit_code == 0, (args, told.err)
+    assert told.code == 0, (args, told.err)
     assert not acting(told.out), args
     assert not acting(told.err), args
     assert told.out or told.err
@@ -132,7 +132,7 @@ def test_json_is_still_json_when_it_is_escaped() -> None:
 
 
 def test_a_pipe_gets_the_data_as_it_is(tmp_path: Path) -> None:
-    model = random_model(Vocabulary("char", ("\x1b", "\x9b")))
+    model = small_model(Vocabulary("char", ("\x1b", "\x9b")))
     model.save(tmp_path / "m.safetensors")
     told = charrnn("sample", "--model", tmp_path / "m.safetensors", "--length", 50, "--seed", 1)
     assert set(told.out) == {"\x1b", "\x9b"}

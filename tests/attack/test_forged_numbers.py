@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.random_models import random_model
-from helpers.victims import REPORTS, TEXT, card_of, charrnn, run_folder, write_lines
+from helpers.command_line import charrnn
+from helpers.victims import REPORTS, TEXT, card_of, run_folder, small_model, write_lines
 
 from charrnn.config import TrainConfig
 from charrnn.errors import UsageError
@@ -40,9 +40,9 @@ def test_cards(run: Path) -> None:
             parent[place[-1]] = number
             if not isinstance(forged["corpus"], dict) and place != ("corpus",):
                 continue
-            random_model(TEXT, forged).save(run / "model.safetensors")
+            small_model(TEXT, forged).save(run / "model.safetensors")
             told = charrnn("info", "--model", run)
-            assert told.exit_code == 0, (place, number, told.err)
+            assert told.code == 0, (place, number, told.err)
 
 
 @pytest.mark.parametrize("name", REPORTS[0])
@@ -53,7 +53,7 @@ def test_records(run: Path, name: str) -> None:
         write_lines(run / "metrics.jsonl", records)
         for args in (["info", "--model", run], ["gradient-flow", "--model", run, "--distance", 5]):
             told = charrnn(*args)
-            assert told.exit_code in (0, 4), (name, number, told.err)
+            assert told.code in (0, 4), (name, number, told.err)
 
 
 @pytest.mark.parametrize("number", ["1" + "0" * 400, "NaN", "Infinity", "1e999", "-" + "9" * 30])
@@ -61,32 +61,32 @@ def test_numbers_that_are_none_of_json(run: Path, number: str) -> None:
     for file in ("metrics.jsonl", "samples.jsonl"):
         (run / file).write_text('{"step": 1, "text": "a", "epoch": NUMBER}\n'.replace("NUMBER", number))
     told = charrnn("info", "--model", run)
-    assert told.exit_code == 4
+    assert told.code == 4
     assert "metrics.jsonl: line 1 is not a JSON object with a step" in told.err
-    assert charrnn("report", run, "--html", run / "page.html").exit_code == 4
+    assert charrnn("report", run, "--html", run / "page.html").code == 4
 
 
 def test_splits_that_overflow(run: Path) -> None:
     card = card_of(run.with_suffix(".txt"))
     card["settings"]["val_fraction"] = -1e308
-    random_model(TEXT, card).save(run / "model.safetensors")
+    small_model(TEXT, card).save(run / "model.safetensors")
     told = charrnn("eval", run.with_suffix(".txt"), "--model", run)
-    assert told.exit_code == 0
+    assert told.code == 0
     assert "does not name its training text" in told.err
 
 
 def test_steps_before_the_first(run: Path) -> None:
     write_lines(run / "metrics.jsonl", [{**record, "step": -1} for record in REPORTS])
-    assert charrnn("info", "--model", run).exit_code == 0
+    assert charrnn("info", "--model", run).code == 0
 
 
 def test_a_line_or_a_file_without_an_end(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (run / "metrics.jsonl").write_text('{"step": 1, "x": "' + "y" * runs.LONGEST_RECORD + '"}\n')
-    assert charrnn("info", "--model", run).exit_code == 4
+    assert charrnn("info", "--model", run).code == 4
     with open(run / "metrics.jsonl", "wb") as file:
         file.truncate(runs.MOST_RECORDS + 1)
     told = charrnn("info", "--model", run)
-    assert told.exit_code == 4
+    assert told.code == 4
     assert "268,435,457 bytes, more than the limit of 268,435,456" in told.err
 
 
@@ -111,7 +111,7 @@ OPTIONS = [
 def test_options(args: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     told = charrnn(*args)
-    assert told.exit_code == 2, told.err
+    assert told.code == 2, told.err
     assert str(args[-2]) in told.err
     assert len(told.err) < 500
 
@@ -127,10 +127,10 @@ def test_settings(settings: dict[str, Any]) -> None:
 def test_a_run_that_starts_anew_by_forged_settings(run: Path) -> None:
     for table, line in (("train", "seed = 1" + "0" * 400), ("train", "lr = nan"), ("model", "hidden = -inf")):
         (run / "config.toml").write_text(f"[{table}]\n{line}\n")
-        assert charrnn("train", "--resume", "--out", run).exit_code in (2, 4)
+        assert charrnn("train", "--resume", "--out", run).code in (2, 4)
 
 
 def test_a_name_of_300_characters(run: Path) -> None:
     told = charrnn("train", run.with_suffix(".txt"), "--out", run.parent / ("x" * 300), "--hidden", 4)
-    assert told.exit_code == 1
+    assert told.code == 1
     assert "File name too long" in told.err

@@ -19,8 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
-from helpers.random_models import random_model
-from helpers.victims import REPORTS, SAMPLES, TEXT, card_of, run_folder
+from helpers.victims import REPORTS, SAMPLES, TEXT, card_of, run_folder, small_model
 
 from charrnn.config import TrainConfig, as_dict
 from charrnn.engines.ranks import ALONE
@@ -154,7 +153,7 @@ class Field:
         self.file = folder / "case"
         self.search = folder / "search"
         self.search.mkdir()
-        model = random_model(TEXT, card_of(self.text))
+        model = small_model(TEXT, card_of(self.text))
         model.save(self.file)
         self.model = self.file.read_bytes()
         self.tensors = safetensors.numpy.load(self.model)
@@ -283,7 +282,7 @@ class Field:
 
     def try_splits(self, rng: random.Random) -> None:
         """The training text that a forged card names."""
-        model = random_model(TEXT, mutated_tree(self.metadata["training"], rng))
+        model = small_model(TEXT, mutated_tree(self.metadata["training"], rng))
         splits_of(model)
 
     def _write_toml(self, file: Path, values: dict[str, Any], rng: random.Random) -> None:
@@ -360,7 +359,7 @@ def test_many_cases(kind: str, tmp_path: Path) -> None:
 def test_a_card_without_the_digest_of_its_text(tmp_path: Path) -> None:
     card = card_of(run_folder(tmp_path / "run").with_suffix(".txt"))
     del card["corpus"]["sha256"]
-    assert splits_of(random_model(TEXT, card)) == (None, "the model file does not name its training text")
+    assert splits_of(small_model(TEXT, card)) == (None, "the model file does not name its training text")
 
 
 def test_utf_16_without_a_mark_that_breaks_off(tmp_path: Path) -> None:

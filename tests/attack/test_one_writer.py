@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers.small_runs import SETTINGS, outcome, write_text
+from helpers.small_runs import SETTINGS, outcome
 
 from charrnn.engines.signals import StopRequest
 from charrnn.errors import CharRNNError, UsageError
@@ -22,11 +22,6 @@ from charrnn.training.session import train
 from charrnn.tune import trial
 
 EVERY = 15  # steps between validations
-
-
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    return write_text(tmp_path / "text.txt")
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from types import FrameType
 import numpy as np
 import pytest
 import safetensors.numpy
-from helpers.random_models import random_model
-from helpers.victims import charrnn, run_folder
+from helpers.command_line import charrnn
+from helpers.victims import run_folder, small_model
 
 from charrnn.cli import arguments
 from charrnn.files import reading
@@ -34,7 +34,7 @@ def stopped_when_it_hangs() -> Iterator[None]:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe")
-    random_model("abc").save("m.safetensors")
+    small_model("abc").save("m.safetensors")
     safetensors.numpy.save_file({"a": np.ones(3, np.float32)}, "net.safetensors")
     return tmp_path
 
@@ -64,7 +64,7 @@ def test_what_is_no_file_is_refused_at_once(folder: Path, what: str, name: str) 
     if what == "vocab json":
         os.mkfifo("pipe.json")
     told = charrnn(*(part.format(name) for part in COMMANDS[what]))
-    assert told.exit_code in (2, 3, 4), told.err
+    assert told.code in (2, 3, 4), told.err
     assert told.err.count("charrnn: ") == 1
     assert "[Errno" not in told.err
 
@@ -80,7 +80,7 @@ def test_a_pipe_that_the_shell_has_opened_is_read(folder: Path) -> None:
         os.close(begin)
         told = charrnn(*(str(part).format(f"/dev/fd/{end}") for part in args))
         os.close(end)
-        assert told.exit_code == 0, told.err
+        assert told.code == 0, told.err
         assert len(told.out) == 3
 
 
@@ -88,7 +88,7 @@ def test_what_is_read_whole_is_bounded(folder: Path, monkeypatch: pytest.MonkeyP
     Path("long").write_text("a" * 101)
     monkeypatch.setattr(arguments, "LONGEST_PRIME", 100)
     told = charrnn("sample", "--model", "m.safetensors", "--prime", "@long")
-    assert told.exit_code == 3
+    assert told.code == 3
     assert "it is larger than the limit of 100 bytes" in told.err
     with pytest.raises(OSError, match="larger than the limit of 100 bytes"):
         reading.read_file("long", 100)
@@ -102,7 +102,7 @@ def test_stdin_that_is_closed(folder: Path) -> None:
         ["eval", "-", "--model", "m.safetensors"],
     ):
         told = charrnn(*args, stdin=None)
-        assert told.exit_code == 3
+        assert told.code == 3
         assert "stdin" in told.err
         assert told.err.count("charrnn: ") == 1
 
@@ -113,7 +113,7 @@ def test_labels_whose_header_does_not_fit(folder: Path, forged: tuple[int, ...])
         np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": forged})
         file.write(b"\0" * 64)
     told = charrnn("inspect-cells", "--model", "m.safetensors", "--concept", "x=file:labels.npy")
-    assert told.exit_code == 3
+    assert told.code == 3
     assert "cannot read labels.npy as a .npy array" in told.err
 
 
@@ -143,4 +143,4 @@ def test_run_folders_whose_files_are_pipes(tmp_path: Path) -> None:
             ["train", "--resume", "--out", run],
         ):
             told = charrnn(*args)
-            assert told.exit_code in (0, 3, 4), (name, args, told.err)
+            assert told.code in (0, 3, 4), (name, args, told.err)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from helpers.command_line import charrnn
 from helpers.random_models import random_model
 from rich.console import Console
 from typer.testing import CliRunner, Result
@@ -426,56 +427,32 @@ def test_a_stdout_that_is_not_utf8(model: Model, form: str) -> None:
         assert b"\\U0001f600" in done.stdout
 
 
-def on_a_terminal(*args: str) -> tuple[bytes, bytes]:
-    """What a command writes to stdout and stderr, each a terminal of its own."""
-    import pty
-
-    streams = [pty.openpty(), pty.openpty()]
-    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
-    environment |= {"OPENBLAS_NUM_THREADS": "1", "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8"}
-    subprocess.run(
-        [sys.executable, "-m", "charrnn", *args],
-        stdin=subprocess.DEVNULL,
-        stdout=streams[0][1],
-        stderr=streams[1][1],
-        env=environment,
-        check=True,
-    )
-    written = []
-    for ours, theirs in streams:
-        os.write(theirs, b"$")
-        content = b""
-        while not content.endswith(b"$"):
-            content += os.read(ours, 65536)
-        written.append(content[:-1])
-        os.close(ours)
-        os.close(theirs)
-    return written[0], written[1]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
-def test_a_terminal_is_not_driven_by_what_a_model_reads_and_writes(model: Model) -> None:
+def test_a_terminal_is_not_driven_by_what_a_model_reads_and_writes(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The vocabulary has ESC and [; on a terminal only our own colours may be escape sequences."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     Path("esc.txt").write_text("\x1b[a\x1b[b\x1b]h\n")
     given = ("--model", "m.safetensors")
     drawn = ("--seed", "1", "--length", "60", "--temp", "2")
-    out, _ = on_a_terminal("sample", *given, *drawn)
-    assert b"\\x1b" in out
-    assert b"\x1b" not in out
-    out, _ = on_a_terminal("eval", "esc.txt", "--per-line", *given)
-    header, only = out.decode().splitlines()
+    out = charrnn("sample", *given, *drawn, terminal=True).out
+    assert "\\x1b" in out
+    assert "\x1b" not in out
+    out = charrnn("eval", "esc.txt", "--per-line", *given, terminal=True).out
+    header, only = out.splitlines()
     assert header.split() == ["surprise", "line", "chars", "bits/char", "text"]
     assert only.split()[::3] == ["1", "\\x1b[a\\x1b[b\\x1b]h"]  # one line is no more surprising than others
-    assert b"\x1b" not in out
+    assert "\x1b" not in out
     for args in (
         ["eval", "esc.txt", "--highlight"],
         ["sample", *drawn, "--novelty", "--novelty-min", "2"],
     ):
-        out, progress = on_a_terminal(*args, *given)
-        assert b"\\x1b" in out
-        assert b"\x1b[" in out  # ours
-        assert b"\x1b" not in re.sub(rb"\x1b\[[0-9;]*m", b"", out)
-        assert (b"100%" in progress) == (args[0] == "eval")
+        _, out, progress = charrnn(*args, *given, terminal=True)
+        assert "\\x1b" in out
+        assert "\x1b[" in out  # ours
+        assert "\x1b" not in re.sub(r"\x1b\[[0-9;]*m", "", out)
+        assert ("100%" in progress) == (args[0] == "eval")
 
 
 def doubling_model() -> Model:

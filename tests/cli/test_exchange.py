@@ -4,46 +4,30 @@ import io
 import json
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
+from helpers.command_line import charrnn
 from helpers.random_models import random_model
 
-from charrnn.cli import app as app_module
 from charrnn.install.extras import how_to_install
 from charrnn.model.model import load_model
 
 VOCAB = "\n abc"
 
 
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def charrnn(tmp_path, monkeypatch, capsys):
-    """Runs the command line in this process, in a folder with a GRU in m.safetensors."""
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """The current folder has a GRU in m.safetensors."""
     monkeypatch.chdir(tmp_path)
     random_model(VOCAB, dtype=np.float32, cell="gru", hidden=4).save("m.safetensors")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["charrnn", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            app_module.main()
-        return Done(ended.value.code or 0, *capsys.readouterr())
-
-    return run
 
 
 def logits_of(path):
     return load_model(path).logits(np.arange(5)[:, None])[0]
 
 
-def test_the_torch_lines_go_to_stdout(charrnn):
+def test_the_torch_lines_go_to_stdout():
     done = charrnn("export", "--to", "torch", "--model", "m.safetensors")
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines() == [
@@ -58,7 +42,7 @@ def test_the_torch_lines_go_to_stdout(charrnn):
     assert told == {"model": "m.safetensors", "to": "torch", "code": done.out}
 
 
-def test_an_onnx_file(charrnn):
+def test_an_onnx_file():
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     done = charrnn("export", "--to", "onnx", "--model", "m.safetensors", "--out", "m.onnx")
@@ -73,7 +57,7 @@ def test_an_onnx_file(charrnn):
     assert onnx.load("m-step.onnx").graph.name == "charrnn_gru_step"
 
 
-def test_a_keras_file(charrnn):
+def test_a_keras_file():
     done = charrnn("export", "--to", "keras", "--model", "m.safetensors", "--out", "m.weights.npz")
     assert (done.code, done.out, done.err) == (0, "m.weights.npz\n", "")
     with np.load(io.BytesIO(Path("m.weights.npz").read_bytes())) as arrays:
@@ -82,7 +66,7 @@ def test_a_keras_file(charrnn):
         )
 
 
-def test_import_takes_back_what_torch_would_load(charrnn):
+def test_import_takes_back_what_torch_would_load():
     # A model file is a torch state dict: so it can be taken in, under other symbols too.
     done = charrnn("import", "m.safetensors", "--vocab", VOCAB, "--out", "n.safetensors")
     assert (done.code, done.out) == (0, "n.safetensors\n")
@@ -125,7 +109,7 @@ def test_import_takes_back_what_torch_would_load(charrnn):
         ("import no.safetensors --out n --vocab abc", 4, "no.safetensors: it cannot be read"),
     ],
 )
-def test_what_goes_wrong(charrnn, line, code, message):
+def test_what_goes_wrong(line, code, message):
     before = Path("m.safetensors").read_bytes()
     done = charrnn(*line.split())
     assert (done.code, done.out) == (code, "")
@@ -134,7 +118,7 @@ def test_what_goes_wrong(charrnn, line, code, message):
     assert Path("m.safetensors").read_bytes() == before
 
 
-def test_without_the_extra(charrnn, monkeypatch):
+def test_without_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     done = charrnn("export", "--to", "onnx", "--model", "m.safetensors", "--out", "m.onnx")
     assert (done.code, done.out) == (2, "")

@@ -1,17 +1,16 @@
 """charrnn learn, gradcheck and gradient-flow, as commands."""
 
-import io
 import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
+from helpers.command_line import Stream
+from helpers.command_line import charrnn_line as charrnn
 from helpers.patience import PATIENCE
 
-from charrnn.cli import app as app_module
 from charrnn.config import ModelConfig
 from charrnn.model.model import Model
 from charrnn.nn import lstm
@@ -21,33 +20,9 @@ from charrnn.runs.folder import RunFolder
 from charrnn.text.vocabulary import Vocabulary
 
 
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-class Keyboard(io.TextIOWrapper):
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.fixture
-def charrnn(tmp_path, monkeypatch, capsys):
-    """Runs a command line in this process, in an empty folder."""
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-    def run(line: str, stdin: str | Keyboard = "") -> Done:
-        monkeypatch.setattr(sys, "argv", ["charrnn", *line.split()])
-        given = io.TextIOWrapper(io.BytesIO(stdin.encode())) if isinstance(stdin, str) else stdin
-        monkeypatch.setattr(sys, "stdin", given)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            app_module.main()
-        code = ended.value.code
-        return Done(code if isinstance(code, int) else 0 if code is None else 1, *capsys.readouterr())
-
-    return run
 
 
 TEXT = "to be or not to be, that is the question.\n" * 30
@@ -73,7 +48,7 @@ def model(tmp_path) -> Path:
 # learn
 
 
-def test_a_chapter_without_input(charrnn):
+def test_a_chapter_without_input():
     done = charrnn("learn --chapter 2 --no-input")
     assert done.code == 0
     assert "2 of 9 · One step" in done.out
@@ -82,31 +57,31 @@ def test_a_chapter_without_input(charrnn):
     assert "Will h be the same?" not in done.out
 
 
-def test_a_chapter_with_answers_on_stdin(charrnn):
-    done = charrnn("learn --chapter 1", "\n\n80\n")
+def test_a_chapter_with_answers_on_stdin():
+    done = charrnn("learn --chapter 1", b"\n\n80\n")
     assert done.code == 0
     assert "You said 80; it is 4000." in done.out
     assert "0 of 1 answered right." in done.out
-    done = charrnn("learn --chapter 1", "\n\n4000\n")
+    done = charrnn("learn --chapter 1", b"\n\n4000\n")
     assert "Right. H·V = 4·1,000 = 4000" in done.out
 
 
-def test_into_a_pipe_it_asks_nothing(charrnn):
-    done = charrnn("learn --chapter 2", stdin=Keyboard(io.BytesIO()))
+def test_into_a_pipe_it_asks_nothing():
+    done = charrnn("learn --chapter 2", stdin=Stream(terminal=True))
     assert done.code == 0
     assert "In the code" in done.out
     assert "Enter" not in done.out
 
 
-@pytest.mark.parametrize("stdin", ["", "\n", "q\n"])
-def test_the_end_of_the_input_ends_it_politely(charrnn, stdin):
+@pytest.mark.parametrize("stdin", [b"", b"\n", b"q\n"])
+def test_the_end_of_the_input_ends_it_politely(stdin):
     done = charrnn("learn", stdin)
     assert done.code == 0
     assert done.out.endswith("Until next time. This chapter again: charrnn learn --chapter 1\n")
     assert done.err == ""
 
 
-def test_ctrl_c_ends_it_politely(charrnn, monkeypatch):
+def test_ctrl_c_ends_it_politely(monkeypatch):
     def interrupt(prompt):
         raise KeyboardInterrupt
 
@@ -117,7 +92,7 @@ def test_ctrl_c_ends_it_politely(charrnn, monkeypatch):
 
 
 @pytest.mark.parametrize("number", ["0", "10", "-1"])
-def test_a_chapter_that_is_not_there(charrnn, number):
+def test_a_chapter_that_is_not_there(number):
     done = charrnn(f"learn --chapter {number}")
     assert done.code == 2
     assert f"--chapter is {number}; the lesson has chapters 1 to 9" in done.err
@@ -146,7 +121,7 @@ def test_the_whole_lesson_runs(tmp_path):
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_gradcheck_of_made_up_networks(charrnn, cell):
+def test_gradcheck_of_made_up_networks(cell):
     done = charrnn(
         f"gradcheck --cell {cell} --layers 2 --hidden 5 --vocab 7 --seq-length 4 --samples 30 --json"
     )
@@ -163,13 +138,13 @@ def test_gradcheck_of_made_up_networks(charrnn, cell):
         assert tensor["checked"] == min(30, np.prod(tensor["shape"]))
 
 
-def test_gradcheck_with_an_embedding_has_no_real_input(charrnn):
+def test_gradcheck_with_an_embedding_has_no_real_input():
     found = json.loads(charrnn("gradcheck --cell rnn --layers 1 --hidden 4 --embedding 3 --json").out)
     assert "embedding.weight" in [tensor["name"] for tensor in found["tensors"]]
     assert "input" not in [tensor["name"] for tensor in found["tensors"]]
 
 
-def test_gradcheck_shows_a_table_that_tells_of_samples(charrnn, monkeypatch):
+def test_gradcheck_shows_a_table_that_tells_of_samples(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     done = charrnn("gradcheck --layers 1 --hidden 10 --samples 50")
     lines = {line.split()[0]: line for line in done.out.splitlines() if line.strip()}
@@ -182,14 +157,14 @@ def test_gradcheck_shows_a_table_that_tells_of_samples(charrnn, monkeypatch):
     assert " of " not in everything.split("error")[1].split("All 7")[0]
 
 
-def test_gradcheck_of_a_model(charrnn, model):
+def test_gradcheck_of_a_model(model):
     found = json.loads(charrnn("gradcheck --model run --samples 20 --json").out)
     assert found["passed"] is True
     assert found["config"]["hidden"] == 6
     assert found["vocabulary"] == len(set(TEXT))
 
 
-def test_gradcheck_fails_where_a_gradient_is_wrong(charrnn, monkeypatch):
+def test_gradcheck_fails_where_a_gradient_is_wrong(monkeypatch):
     right = lstm.backward
 
     def wrong(trace, dh_out, d_state, params, grads, buffers, *, dx=None):
@@ -232,16 +207,14 @@ def test_gradcheck_fails_where_a_gradient_is_wrong(charrnn, monkeypatch):
         ("gradient-flow --distance 10001", 2, "Invalid value for '--distance'"),
     ],
 )
-def test_what_goes_wrong_is_told(charrnn, model, line, code, message):
+def test_what_goes_wrong_is_told(model, line, code, message):
     done = charrnn(line)
     assert (done.code, done.out) == (code, "")
     assert message in done.err
 
 
 @pytest.mark.parametrize("command", ["gradcheck", "gradient-flow"])
-def test_a_setting_that_does_not_go_with_a_model_is_named_as_it_was_given(
-    charrnn, model, command, monkeypatch
-):
+def test_a_setting_that_does_not_go_with_a_model_is_named_as_it_was_given(model, command, monkeypatch):
     Path("file.toml").write_text("hidden = 5\n")
     done = charrnn(f"{command} --model run --config file.toml")
     assert (done.code, done.out) == (2, "")
@@ -256,7 +229,7 @@ def test_a_setting_that_does_not_go_with_a_model_is_named_as_it_was_given(
 # gradient-flow
 
 
-def test_gradient_flow_of_fresh_networks_side_by_side(charrnn):
+def test_gradient_flow_of_fresh_networks_side_by_side():
     found = json.loads(charrnn("gradient-flow --hidden 24 --distance 30 --json").out)
     networks = {network["name"]: network for network in found["networks"]}
     assert list(networks) == ["rnn", "gru", "lstm"]
@@ -270,7 +243,7 @@ def test_gradient_flow_of_fresh_networks_side_by_side(charrnn):
     assert networks["lstm"]["spectral_radii"][0].keys() == {"i", "f", "g", "o"}
 
 
-def test_gradient_flow_of_a_model_tells_of_clipping(charrnn, model, monkeypatch):
+def test_gradient_flow_of_a_model_tells_of_clipping(model, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     done = charrnn("gradient-flow --model run --text text.txt --distance 20")
     assert done.code == 0

@@ -1,7 +1,6 @@
 """charrnn train, as a command: exit codes, messages, JSON, --help, and what it takes to start."""
 
 import dataclasses
-import io
 import json
 import os
 import pickle
@@ -13,9 +12,9 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from helpers.command_line import charrnn_line as charrnn
 from typer.testing import CliRunner
 
 from charrnn.cli import app as app_module
@@ -40,35 +39,13 @@ KEYS = [  # as design and README promise them to scripts
 SMALL = "--layers 1 --hidden 4 --batch-size 2 --seq-length 5 --threads 1"
 
 
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-class Charrnn:
-    """Runs the command line in this process, in a folder with text.txt."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-
-    def __call__(self, line: str, stdin: bytes = b"") -> Done:
-        self._monkeypatch.setattr(sys, "argv", ["charrnn", *line.split()])
-        self._monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        self._capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            app_module.main()
-        code = ended.value.code
-        return Done(code if isinstance(code, int) else 0 if code is None else 1, *self._capsys.readouterr())
-
-
-@pytest.fixture
-def charrnn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Charrnn:
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The current folder has text.txt."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     letters = random.Random(1)
     Path("text.txt").write_text("".join(letters.choices("abc [/d]\n", k=600)))
-    return Charrnn(monkeypatch, capsys)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -127,7 +104,7 @@ def charrnn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         (f"train text.txt {SMALL} --lr 1e30", 5, "did not recover in 5 tries with ever lower learning rates"),
     ],
 )
-def test_each_mistake_has_its_code_and_message(charrnn: Charrnn, line: str, code: int, message: str) -> None:
+def test_each_mistake_has_its_code_and_message(line: str, code: int, message: str) -> None:
     Path("empty.txt").write_text("")
     Path("short.txt").write_text("too short")
     Path("latin.txt").write_bytes("na\u00efve".encode("latin-1") * 50)
@@ -147,12 +124,12 @@ def test_each_mistake_has_its_code_and_message(charrnn: Charrnn, line: str, code
         assert not Path("runs").exists()
 
 
-def test_a_mistake_is_one_message(charrnn: Charrnn) -> None:
+def test_a_mistake_is_one_message() -> None:
     assert charrnn("train nowhere.txt").err.count("\n") == 1
     assert charrnn("train nowhere.txt").err.startswith("charrnn: nowhere.txt: ")
 
 
-def test_a_traceback_only_with_debug(charrnn: Charrnn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_traceback_only_with_debug(monkeypatch: pytest.MonkeyPatch) -> None:
     from charrnn.errors import DataError
 
     monkeypatch.setattr(app_module, "_debug", False)
@@ -161,7 +138,7 @@ def test_a_traceback_only_with_debug(charrnn: Charrnn, monkeypatch: pytest.Monke
         app_module.main()
 
 
-def test_a_run_is_not_overwritten_without_force(charrnn: Charrnn) -> None:
+def test_a_run_is_not_overwritten_without_force() -> None:
     line = f"train text.txt {SMALL} --max-steps 3 --out here --quiet"
     assert charrnn(line).code == 0
     again = charrnn(line)
@@ -179,7 +156,7 @@ def test_a_run_is_not_overwritten_without_force(charrnn: Charrnn) -> None:
         ("other.txt", 3, "the corpus has changed since here was trained on it: sha256 "),
     ],
 )
-def test_a_resume_shows_the_difference(charrnn: Charrnn, more: str, code: int, message: str) -> None:
+def test_a_resume_shows_the_difference(more: str, code: int, message: str) -> None:
     assert charrnn(f"train text.txt {SMALL} --max-steps 3 --out here").code == 0
     Path("other.txt").write_text(Path("text.txt").read_text()[:-1])
     done = charrnn(f"train --resume --out here --max-steps 6 {more}")
@@ -187,7 +164,7 @@ def test_a_resume_shows_the_difference(charrnn: Charrnn, more: str, code: int, m
     assert message in done.err
 
 
-def test_a_damaged_checkpoint_ends_with_4(charrnn: Charrnn) -> None:
+def test_a_damaged_checkpoint_ends_with_4() -> None:
     charrnn(f"train text.txt {SMALL} --max-steps 3 --out here")
     file = Path("here/checkpoint.safetensors")
     file.write_bytes(file.read_bytes()[:-9])
@@ -238,7 +215,7 @@ STRANGERS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 
 
 @pytest.mark.parametrize("stranger", STRANGERS)
-def test_a_model_file_from_a_stranger_ends_each_command_with_4(charrnn: Charrnn, stranger: str) -> None:
+def test_a_model_file_from_a_stranger_ends_each_command_with_4(stranger: str) -> None:
     change, message = STRANGERS[stranger]
     assert charrnn(f"train text.txt {SMALL} --max-steps 3 --out here").code == 0
     model, checkpoint = Path("here/model.safetensors"), Path("here/checkpoint.safetensors")
@@ -268,7 +245,7 @@ def test_a_model_file_from_a_stranger_ends_each_command_with_4(charrnn: Charrnn,
 
 
 @pytest.mark.parametrize("text", ["a" * 500, "\n" * 500])
-def test_a_text_of_one_symbol(charrnn: Charrnn, text: str) -> None:
+def test_a_text_of_one_symbol(text: str) -> None:
     Path("one.txt").write_text(text)
     done = charrnn(f"train one.txt {SMALL} --max-steps 60 --out one --json")
     assert done.code == 0
@@ -276,7 +253,7 @@ def test_a_text_of_one_symbol(charrnn: Charrnn, text: str) -> None:
     assert charrnn("sample --model one --length 7 --seed 1").out == text[:7]
 
 
-def test_json_has_the_promised_keys(charrnn: Charrnn) -> None:
+def test_json_has_the_promised_keys() -> None:
     done = charrnn(f"train text.txt {SMALL} --max-steps 60 --json --out here")
     assert done.code == 0
     assert done.out.count("\n") == 1
@@ -299,7 +276,7 @@ def test_json_has_the_promised_keys(charrnn: Charrnn) -> None:
     assert lines[-1]["train_loss_nats"] == answer["train_loss_nats"]
 
 
-def test_without_json_stdout_is_empty(charrnn: Charrnn) -> None:
+def test_without_json_stdout_is_empty() -> None:
     done = charrnn(f"train text.txt {SMALL} --max-steps 60 --out here")
     assert (done.code, done.out) == (0, "")
     assert "text: 600 characters (540 train, 60 validate), vocabulary 9" in done.err
@@ -307,13 +284,13 @@ def test_without_json_stdout_is_empty(charrnn: Charrnn) -> None:
     assert done.err.endswith("charrnn sample --model here/model.safetensors\n")
 
 
-def test_quiet_says_nothing_when_all_is_well(charrnn: Charrnn) -> None:
+def test_quiet_says_nothing_when_all_is_well() -> None:
     assert charrnn(f"train text.txt {SMALL} --max-steps 3 --out here --quiet") == (0, "", "")
     done = charrnn("train --resume --out here --max-steps 4 --quiet --json")
     assert json.loads(done.out)["steps"] == 4
 
 
-def test_a_run_folder_is_made_and_resumed_by_default(charrnn: Charrnn) -> None:
+def test_a_run_folder_is_made_and_resumed_by_default() -> None:
     assert charrnn(f"train text.txt {SMALL} --max-steps 3").code == 0
     (folder,) = Path("runs").iterdir()
     assert re.fullmatch(r"text-\d{8}-\d{6}", folder.name)
@@ -322,13 +299,13 @@ def test_a_run_folder_is_made_and_resumed_by_default(charrnn: Charrnn) -> None:
     assert "resumed at step 3" in done.err
 
 
-def test_the_card_has_the_command_line(charrnn: Charrnn) -> None:
+def test_the_card_has_the_command_line() -> None:
     charrnn(f"train text.txt {SMALL} --max-steps 3 --out here")
     command = f"charrnn train text.txt {SMALL} --max-steps 3 --out here"
     assert load_model("here/model.safetensors").training["command_line"] == command
 
 
-def test_a_corpus_from_stdin(charrnn: Charrnn) -> None:
+def test_a_corpus_from_stdin() -> None:
     text = Path("text.txt").read_bytes()
     of_file = charrnn(f"train text.txt {SMALL} --max-steps 9 --json --out a")
     of_stdin = charrnn(f"train - {SMALL} --max-steps 9 --json --out b", stdin=text)
@@ -339,7 +316,7 @@ def test_a_corpus_from_stdin(charrnn: Charrnn) -> None:
 
 
 @pytest.mark.parametrize("stopped", ["at its end", "before its first checkpoint"])
-def test_a_text_from_a_stream_must_be_named_again(charrnn: Charrnn, stopped: str) -> None:
+def test_a_text_from_a_stream_must_be_named_again(stopped: str) -> None:
     """The message, and that what it advises works: a resume must not sit waiting for a keyboard."""
     text = Path("text.txt").read_bytes()
     assert charrnn(f"train - {SMALL} --max-steps 9 --out b", stdin=text).code == 0
@@ -356,7 +333,7 @@ def test_a_text_from_a_stream_must_be_named_again(charrnn: Charrnn, stopped: str
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
-def test_a_named_pipe_must_be_named_again(charrnn: Charrnn) -> None:
+def test_a_named_pipe_must_be_named_again() -> None:
     os.mkfifo("pipe.txt")
     text = Path("text.txt").read_text()
     writer = threading.Thread(target=Path("pipe.txt").write_text, args=(text,))
@@ -370,7 +347,7 @@ def test_a_named_pipe_must_be_named_again(charrnn: Charrnn) -> None:
     )
 
 
-def test_several_files_and_bytes(charrnn: Charrnn) -> None:
+def test_several_files_and_bytes() -> None:
     Path("more.txt").write_text("é" * 100)
     assert charrnn(f"train text.txt more.txt {SMALL} --level byte --max-steps 3 --out here").code == 0
     model = load_model("here/model.safetensors")
@@ -382,7 +359,7 @@ def test_several_files_and_bytes(charrnn: Charrnn) -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_presets(charrnn: Charrnn, preset: str) -> None:
+def test_presets(preset: str) -> None:
     """Each trains; what is named on the command line goes over it."""
     line = f"train text.txt --preset {preset} --hidden 4 --batch-size 1 --threads 1 --max-steps 2 --out here"
     assert charrnn(line).code == 0

@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from helpers.command_line import charrnn_line
 
-from charrnn.cli import app as app_module
 from charrnn.install.extras import how_to_install
 from charrnn.tune.space import parse_space
 
@@ -20,15 +20,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("text.txt").write_text("".join(random.Random(1).choices("abc\n", k=2000)))
     Path("space.toml").write_text(SPACE)
-
-
-def charrnn(
-    line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["charrnn", "tune", *line.split()])
-    with pytest.raises(SystemExit) as ended:
-        app_module.main()
-    return int(ended.value.code or 0), *capsys.readouterr()
 
 
 @pytest.mark.parametrize(
@@ -47,37 +38,33 @@ def charrnn(
         ("--resume --out text.txt", 4, "--out text.txt holds no search"),
     ],
 )
-def test_each_mistake(
-    line: str, code: int, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_mistake(line: str, code: int, message: str) -> None:
     pytest.importorskip("optuna")
-    found, out, err = charrnn(line, monkeypatch, capsys)
+    found, out, err = charrnn_line(f"tune {line}")
     assert (found, out) == (code, "")
     assert message in err
     assert "Traceback" not in err
     assert not Path("tuning").exists()
 
 
-def test_without_the_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    code, out, err = charrnn("text.txt", monkeypatch, capsys)
+    code, out, err = charrnn_line("tune text.txt")
     assert (code, out) == (2, "")
     assert how_to_install("tune") in err
 
 
-def test_the_default_space_is_shown(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, _ = charrnn("--show-space", monkeypatch, capsys)
+def test_the_default_space_is_shown() -> None:
+    code, out, _ = charrnn_line("tune --show-space")
     assert code == 0
     assert "lr" in parse_space(out, "shown").dimensions
 
 
 @pytest.mark.slow
-def test_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json() -> None:
     pytest.importorskip("optuna")
     line = "text.txt --space space.toml --search grid --trial-steps 90 --keep 1 --quiet --json"
-    code, out, err = charrnn(line, monkeypatch, capsys)
+    code, out, err = charrnn_line(f"tune {line}")
     assert (code, err) == (0, "")
     answer = json.loads(out)
     assert list(answer) == ["folder", "best_toml", "best", "trials", "seconds", "stopped_because"]

@@ -5,15 +5,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.small_runs import Recorder, outcome, run, write_text
+from helpers.small_runs import Recorder, assert_same, run
 
 from charrnn.config import OPTIMIZERS
 from charrnn.errors import Interrupted
 from charrnn.runs import checkpoint
-from charrnn.training import session
 from charrnn.training.session import train
 
 pytest.importorskip("llvmlite")
+
+pytestmark = pytest.mark.usefixtures("short_samples")
+
 
 CELLS: dict[str, dict[str, Any]] = {
     "lstm": {"cell": "lstm"},
@@ -31,22 +33,6 @@ RUNS = [
     for optimizer in OPTIMIZERS
     for threads in (1, 2)
 ]
-
-
-@pytest.fixture(autouse=True)
-def short_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "SAMPLE_LENGTH", 3)
-
-
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    return write_text(tmp_path / "text.txt")
-
-
-def assert_same(one: Path, other: Path) -> None:
-    first, second = outcome(one), outcome(other)
-    for part in first:
-        assert first[part] == second[part], part
 
 
 @pytest.mark.parametrize(("cell", "optimizer", "threads"), RUNS)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.small_runs import SETTINGS, Recorder, outcome, run, write_text
+from helpers.small_runs import SETTINGS, Recorder, outcome, run
 
 from charrnn.config import CELLS, OPTIMIZERS, TrainConfig, configs
 from charrnn.engines.backend import NumpyBackend
@@ -18,7 +18,6 @@ from charrnn.install.extras import how_to_install
 from charrnn.model.model import load_model
 from charrnn.score.scoring import mean_loss
 from charrnn.text.batches import Streams
-from charrnn.training import session
 from charrnn.training.dry_run import dry_run
 from charrnn.training.session import train
 from charrnn.ui.terminal.training_view import describe
@@ -26,18 +25,11 @@ from charrnn.ui.terminal.training_view import describe
 torch = pytest.importorskip("torch")
 torch_backend = pytest.importorskip("charrnn.engines.torch_backend")
 
+pytestmark = pytest.mark.usefixtures("short_samples")
+
+
 VOCAB, BATCH = 20, 4
 IDS = np.random.default_rng(0).integers(0, VOCAB, 1500)
-
-
-@pytest.fixture(autouse=True)
-def short_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "SAMPLE_LENGTH", 3)
-
-
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    return write_text(tmp_path / "text.txt")
 
 
 def engines(**settings: Any) -> tuple[NumpyBackend, Any]:

@@ -1,63 +1,19 @@
-"""The whole command line run in this process, and a run folder with a model whose card a test can forge."""
+"""A run folder with a model whose card a test can forge."""
 
-import io
 import json
-import sys
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
-from charrnn.cli.app import main
 from charrnn.config import TrainConfig, as_dict
 from charrnn.text.corpus import read_corpus
 from helpers.random_models import random_model
 
+small_model = partial(random_model, hidden=4, layers=1)
+
 TEXT = "abc def\n\nbad cab\nh\nface [a] fad\nabc def\n" * 20
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How the command ended and what it wrote."""
-
-    exit_code: int
-    out: str
-    err: str
-
-
-class Stream(io.TextIOWrapper):
-    """A standard stream in memory that says whether it is a terminal."""
-
-    def __init__(
-        self, content: bytes = b"", encoding: str = "utf-8", *, terminal: bool = False, errors="strict"
-    ):
-        super().__init__(io.BytesIO(content), encoding, errors, newline="", write_through=True)
-        self._terminal = terminal
-
-    def isatty(self) -> bool:
-        return self._terminal
-
-    def written(self) -> str:
-        return self.buffer.getvalue().decode(self.encoding)  # type: ignore[attr-defined]
-
-
-def charrnn(
-    *args: object, stdin: bytes | None = b"", encoding: str = "utf-8", terminal: bool = False
-) -> Outcome:
-    """Run `charrnn ARGS` as its entry point does; what escapes from it, a traceback to a user, is raised."""
-    out = Stream(encoding=encoding, terminal=terminal)
-    err = Stream(encoding=encoding, terminal=terminal, errors="backslashreplace")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["charrnn", *map(str, args)])
-        patch.setattr(sys, "stdin", None if stdin is None else Stream(stdin, encoding))
-        patch.setattr(sys, "stdout", out)
-        patch.setattr(sys, "stderr", err)
-        with pytest.raises(SystemExit) as end:
-            main()
-    code = end.value.code
-    return Outcome(code if isinstance(code, int) else 0 if code is None else 1, out.written(), err.written())
 
 
 def card_of(corpus: Path) -> dict[str, Any]:
@@ -110,7 +66,7 @@ def run_folder(folder: Path, text: str = TEXT, card: dict[str, Any] | None = Non
     corpus = folder.with_suffix(".txt")
     corpus.write_text(text, encoding="utf-8")
     folder.mkdir()
-    random_model(text, card_of(corpus) | (card or {})).save(folder / "model.safetensors")
+    small_model(text, card_of(corpus) | (card or {})).save(folder / "model.safetensors")
     write_lines(folder / "metrics.jsonl", REPORTS)
     write_lines(folder / "samples.jsonl", SAMPLES)
     return folder

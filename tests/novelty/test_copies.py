@@ -1,47 +1,24 @@
-"""Copied runs and new n-grams against brute force; what is shown of them; the command."""
+"""Copied runs and new n-grams against brute force; what is shown of them."""
 
-import hashlib
 import io
 import itertools
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from helpers.random_models import random_model
+from helpers.victims import card_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
-from typer.testing import CliRunner, Result
 
-from charrnn.cli.app import app
-from charrnn.errors import CharRNNError, DataError, UsageError
 from charrnn.model.model import Model
 from charrnn.novelty.copies import NGRAMS, TrainingText
 from charrnn.novelty.places import Place
-from charrnn.sampling.sampler import sample
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.ui.terminal import novelty_view as view
 
 SYMBOLS = "\n\x1b [ab"
-
-
-def card(file: Path, content: bytes) -> dict[str, Any]:
-    return {
-        "corpus": {
-            "sources": [str(file.absolute())],
-            "sha256": hashlib.sha256(content).hexdigest(),
-            "symbols": len(content.decode("utf-8", "replace")),
-        },
-        "settings": {
-            "level": "char",
-            "encoding": "utf-8",
-            "newlines": "keep",
-            "val_fraction": 0.2,
-            "test_fraction": 0.0,
-        },
-    }
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +36,7 @@ def corpus(cache: None) -> str:
 
 @pytest.fixture
 def model(corpus: str) -> Model:
-    made = random_model(SYMBOLS, card(Path("corpus.txt"), corpus.encode()))
+    made = random_model(SYMBOLS, card_of(Path("corpus.txt")))
     made.save("m.safetensors")
     return made
 
@@ -111,13 +88,13 @@ def test_copied_runs_and_new_ngrams(level: str) -> None:
 
 def test_only_the_training_part_counts(model: Model, corpus: str) -> None:
     reference = TrainingText.of(model)
-    copied, held_out = corpus[100:160], corpus[430:490]
+    copied, held_out = corpus[100:160], corpus[450:]
     (copy,) = reference.compare(f"{copied}", 10).copies
     assert (copy.start, copy.stop, copy.first) == (0, 60, 100)
     assert reference.compare(held_out, 10).copies == []
-    grams = {corpus[k : k + 4] for k in range(397)}
-    validation = corpus[400:]
-    share = np.mean([validation[k : k + 4] not in grams for k in range(97)])
+    grams = {corpus[k : k + 4] for k in range(447)}
+    validation = corpus[450:]
+    share = np.mean([validation[k : k + 4] not in grams for k in range(47)])
     assert reference.held_out_ngrams[4] == pytest.approx(share)
 
 
@@ -163,57 +140,3 @@ def test_a_terminal_without_unicode(corpus: str, model: Model) -> None:
     shown = stream.read()
     assert shown.startswith("[[")
     assert "]]" in shown
-
-
-def run(*args: str) -> Result:
-    return CliRunner().invoke(app, ["sample", "--model", "m.safetensors", *args])
-
-
-def test_the_command(model: Model, corpus: str) -> None:
-    given = ("--seed", "3", "--length", "50", "--count", "2", "--novelty", "--novelty-min", "4")
-    samples = json.loads(run(*given, "--json").stdout)["samples"]
-    reference = TrainingText.of(model)
-    shown = run(*given).stdout
-    for each, seed in zip(samples, (3, 4), strict=True):
-        text = sample(model, seed=seed, length=50)
-        assert each["text"] == text
-        expected = reference.compare(text, 4)
-        novelty = each["novelty"]
-        assert [(c["start"], c["stop"]) for c in novelty["copies"]] == brute_force(text, corpus[:400], 4)
-        assert novelty["longest"]["chars"] == max(map(len, expected.copies))
-        assert text[novelty["longest"]["start"] :].startswith(novelty["longest"]["text"])
-        assert novelty["longest"]["place"]["file"] == str(Path("corpus.txt").absolute())
-        assert novelty["new_ngrams"] == {str(n): share for n, share in expected.new_ngrams.items()}
-        assert f"--- seed {seed}, temperature 0.8\n" in shown
-        assert f"copied: {len(expected.copies)} runs" in shown
-    assert "novelty" not in json.loads(run("--length", "5", "--json").stdout)["samples"][0]
-    assert "copied: " in run("--beam", "2", "--length", "30", "--novelty").stdout
-
-
-@pytest.mark.parametrize(
-    ("args", "error", "message"),
-    [
-        (["--novelty", "--interactive"], UsageError, "--interactive"),
-        (["--novelty-corpus", "corpus.txt"], UsageError, "--novelty"),
-        (["--novelty", "--novelty-corpus", "nowhere"], UsageError, "nowhere"),
-        (["--novelty", "--novelty-corpus", "-"], UsageError, "twice"),
-    ],
-    ids=str,
-)
-def test_errors(model: Model, args: list[str], error: type[CharRNNError], message: str) -> None:
-    result = run(*args)
-    assert isinstance(result.exception, error)
-    assert message in str(result.exception)
-
-
-def test_a_training_text_that_is_gone_or_another(model: Model, corpus: str) -> None:
-    Path("corpus.txt").write_text(corpus[::-1])
-    for problem in ("changed", "cannot be read"):
-        result = run("--novelty", "--seed", "1")
-        assert isinstance(result.exception, DataError)
-        assert problem in str(result.exception)
-        assert "--novelty-corpus FILE" in str(result.exception)
-        assert result.stdout == ""
-        Path("corpus.txt").unlink(missing_ok=True)
-    Path("copy.txt").write_text(corpus)
-    assert run("--novelty", "--seed", "1", "--novelty-corpus", "copy.txt").exit_code == 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.small_runs import Recorder, outcome, run, without_times, write_text
+from helpers.small_runs import Recorder, assert_same, outcome, run, without_times, write_text
 
 from charrnn.config import CELLS, OPTIMIZERS
 from charrnn.errors import CharRNNError, DataError, Interrupted, ModelError, UsageError
@@ -22,15 +22,7 @@ from charrnn.training import loop, session
 from charrnn.training.result import TrainResult
 from charrnn.training.session import train
 
-
-@pytest.fixture(autouse=True)
-def short_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "SAMPLE_LENGTH", 3)  # they are for the eyes, and would take most of the time
-
-
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    return write_text(tmp_path / "text.txt")
+pytestmark = pytest.mark.usefixtures("short_samples")
 
 
 def resume(out: Path, **settings: Any) -> TrainResult:
@@ -43,12 +35,6 @@ def interrupt(corpus: Path, out: Path, step: int, **settings: Any) -> None:
         run(corpus, out, observers=[Recorder(interrupt_after=step)], **settings)
     assert stopped.value.exit_code == 130
     assert checkpoint.load(out / "checkpoint.safetensors")[0]["progress"]["step"] == step
-
-
-def assert_same(one: Path, other: Path) -> None:
-    first, second = outcome(one), outcome(other)
-    for part in first:
-        assert first[part] == second[part], part
 
 
 # ------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from helpers.patience import PATIENCE
+from helpers.patience import PATIENCE, wait_until
 
 optuna = pytest.importorskip("optuna")
 sqlalchemy = pytest.importorskip("sqlalchemy")
@@ -347,14 +347,6 @@ def charrnn(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    for _ in range(3000):
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError("it never came to that")
-
-
 @pytest.mark.slow
 def test_a_killed_search_loses_and_repeats_nothing(text: Path) -> None:
     budget = ["--trials", "4", "--trial-steps", "450", "--keep", "1"]
@@ -373,7 +365,7 @@ def test_a_killed_search_loses_and_repeats_nothing(text: Path) -> None:
             checkpoint = Path("here/trials") / f"{killed:04}" / "checkpoint.safetensors"
             folder = checkpoint.parent if killed % 2 else checkpoint
             if killed < 3:
-                wait_for(lambda seen=folder, p=process: seen.exists() or p.poll() is not None)
+                wait_until(lambda seen=folder, p=process: seen.exists() or p.poll() is not None)
                 process.kill()
                 process.wait()
                 killed += 1
@@ -403,7 +395,7 @@ def test_a_signal_stops_politely_and_tells_how_to_go_on(text: Path, number: int)
         [*COMMAND, *REAL, "--trials", "2", "--trial-minutes", "5", "--jobs", "2"],
         env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     ) as process:  # fmt: skip
-        wait_for(lambda: len(trainers_of(process.pid)) == 2)
+        wait_until(lambda: len(trainers_of(process.pid)) == 2)
         os.killpg(process.pid, number)
         out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + number

@@ -37,41 +37,51 @@ def _use_file(ctx: typer.Context, file: str | None) -> str | None:
 
 def _read(file: Path, ctx: typer.Context) -> Iterator[tuple[str, tuple[Any, str]]]:
     """The options of this command: (parameter's name, (value, where it stands)), the ones that win last."""
+    text, content = _parsed(file)
+    tables = {key: table for key, table in content.items() if isinstance(table, Mapping)}
+    plain = {key: value for key, value in content.items() if key not in tables}
+    tables = {name: values for name, values in tables.items() if not _is_record(name, values)}
+    of_table = {name: options(command) for name, command in commands_of(ctx).items()}
+    any_option = {key for known in of_table.values() for key in known}
+    of_table["model"] = of_table.get("train", {})  # a run's config.toml has its model apart
+    for table in tables:
+        _must_be_known(table, of_table, f"{file}{_line(text, table, None)}: no command is called {table!r}")
+    used = ("", "train", "model") if ctx.info_name == "train" else ("", ctx.info_name)
+    mine, hints = options(ctx.command), get_type_hints(ctx.command.callback)
+    for table, values, known in [("", plain, any_option), *((t, v, of_table[t]) for t, v in tables.items())]:
+        command = f"charrnn {'train' if table == 'model' else table}" if table else "any command"
+        for key, value in values.items():
+            option = key.replace("-", "_")
+            where = f"{key} ({file}{_line(text, table, key)})"
+            _must_be_known(option, known, f"{where} is not an option of {command}")
+            if table in used and option in mine:
+                param = mine[option]
+                yield param.name, (_checked(value, alternatives(hints[param.name]), where), where)
+
+
+def _parsed(file: Path) -> tuple[str, dict[str, Any]]:
+    """A TOML file's text and content. Raises UsageError."""
     try:
         text = read_file(file, MOST_SETTINGS).decode()
-        content = tomllib.loads(text)
+        return text, tomllib.loads(text)
     except OSError as error:
         raise UsageError(f"--config {file} cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"--config {file} is not TOML: {error}") from error
-    commands, name = commands_of(ctx), str(ctx.info_name)
-    all_keys = {key for command in commands.values() for key in options(command)}
-    mine = options(ctx.command)
-    hints = get_type_hints(ctx.command.callback)
-    tables = {key: table for key, table in content.items() if isinstance(table, Mapping)}
-    plain = {key: value for key, value in content.items() if key not in tables}
-    # A run's config.toml has its model apart, and tells what it was trained on and began from.
-    tables = {
-        t: values for t, values in tables.items() if not (t in ("corpus", "init_from") and "sha256" in values)
-    }
-    of_table = {t: options(command) for t, command in commands.items()}
-    of_table["model"] = of_table.get("train", {})
-    for table in tables:
-        _must_be_known(table, of_table, f"{file}{_line(text, table, None)}: no command is called {table!r}")
-    for table, values, known in [("", plain, all_keys), *((t, v, of_table[t]) for t, v in tables.items())]:
-        for key, value in values.items():
-            option = key.replace("-", "_")
-            where = f"{key} ({file}{_line(text, table, key)})"
-            command = f"charrnn {'train' if table == 'model' else table}" if table else "any command"
-            _must_be_known(option, known, f"{where} is not an option of {command}")
-            if option in mine and table in ("", name, *(("model",) if name == "train" else ())):
-                param = mine[option]
-                kinds = alternatives(hints[param.name])
-                if str in kinds and type(value) in (int, float):  # temp = 0.8, though several fit a text only
-                    value = str(value)
-                if not fits(value, kinds):
-                    raise UsageError(f"{where} is {value!r}; it must be {in_words(kinds)}")
-                yield param.name, (value, where)
+
+
+def _is_record(table: str, values: Mapping[str, Any]) -> bool:
+    """Whether a table of a run's config.toml only records what it was trained on or began from."""
+    return table in ("corpus", "init_from") and "sha256" in values
+
+
+def _checked(value: Any, kinds: tuple[Any, ...], where: str) -> Any:
+    """A value, if an option of these types takes it. Raises UsageError."""
+    if str in kinds and type(value) in (int, float):  # temp = 0.8, though several fit a text only
+        value = str(value)
+    if not fits(value, kinds):
+        raise UsageError(f"{where} is {value!r}; it must be {in_words(kinds)}")
+    return value
 
 
 def _must_be_known(name: str, known: Any, problem: str) -> None:

@@ -10,7 +10,7 @@ from charrnn.ui.terminal.output import json_text, put, say
 def dry_run(corpus: Sequence[str], as_json: bool, quiet: bool, **settings: Any) -> None:
     """Print what the run would be."""
     from charrnn.training.dry_run import dry_run as measure
-    from charrnn.ui.terminal.card_view import stdout_console
+    from charrnn.ui.terminal.console import Console
     from charrnn.ui.terminal.dry_run_view import view
     from charrnn.ui.terminal.training_view import training_view
 
@@ -21,5 +21,5 @@ def dry_run(corpus: Sequence[str], as_json: bool, quiet: bool, **settings: Any) 
     if as_json:
         put(json_text(run.as_dict() | {"seconds": run.seconds if math.isfinite(run.seconds) else None}))
     else:
-        console = stdout_console()
+        console = Console(highlight=False)
         console.print(view(run, console))

@@ -52,7 +52,7 @@ def gradcheck(
     from charrnn.nn.network import Network
     from charrnn.runs.folder import find_model
     from charrnn.ui.terminal import gradcheck_view as ui
-    from charrnn.ui.terminal.card_view import stdout_console
+    from charrnn.ui.terminal.console import Console
     from charrnn.ui.terminal.training_view import architecture
 
     given = {name: value for name, value in settings.items() if value is not None}
@@ -69,7 +69,7 @@ def gradcheck(
     if as_json:
         put(json_text({"model": model} | ui.as_json(network.config, network.vocab_size, checks)))
     else:
-        console = stdout_console()
+        console = Console(highlight=False)
         title = f"{architecture(network.config)}, {network.vocab_size} symbols; {batch_size} streams × {seq_length}"
         console.print(ui.view(title, checks, console))
     if not all(check.passed for check in checks):

@@ -57,7 +57,7 @@ def gradient_flow(
     from charrnn.runs.folder import find_model
     from charrnn.text.corpus import read_corpus
     from charrnn.ui.terminal import gradient_flow_view as ui
-    from charrnn.ui.terminal.card_view import stdout_console
+    from charrnn.ui.terminal.console import Console
 
     if model is not None:
         refuse(ctx, ("cell", "layers", "hidden"), "cannot be combined with --model, whose network is fixed")
@@ -83,5 +83,5 @@ def gradient_flow(
         plain = {"model": model, "text": text, "distance": distance}
         put(json_text(plain | {"networks": [one.as_dict() for one in flows]}))
     else:
-        console = stdout_console()
+        console = Console(highlight=False)
         console.print(ui.view(flows, ui.title_of(flows, name), console))

@@ -18,12 +18,12 @@ def info(model: ModelOption = None, as_json: JsonOption = False) -> None:
     """
     from charrnn.runs.card import read_info
     from charrnn.ui.terminal import info_view as ui
-    from charrnn.ui.terminal.card_view import stdout_console
+    from charrnn.ui.terminal.console import Console
 
     file = model_path(model)
     found = read_info(file)
     if as_json:
         put(json_text(ui.as_json(found)))
     else:
-        console = stdout_console()
+        console = Console(highlight=False)
         console.print(ui.view(found, console))

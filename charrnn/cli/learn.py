@@ -29,14 +29,14 @@ def learn(
     from charrnn.engines.threads import blas_threads
     from charrnn.learn.chapter import chapters
     from charrnn.ui.lesson.screens import Lesson
-    from charrnn.ui.terminal.card_view import stdout_console
+    from charrnn.ui.terminal.console import Console
 
     course = chapters()
     if chapter is not None and not 1 <= chapter <= len(course):
         raise UsageError(f"--chapter is {chapter}; the lesson has chapters 1 to {len(course)}")
     chosen = course if chapter is None else course[chapter - 1 : chapter]
     nobody_sees = sys.stdin.isatty() and not sys.stdout.isatty()  # the questions, in charrnn learn | less
-    lesson = Lesson(stdout_console(), chosen, None if no_input or nobody_sees else input)
+    lesson = Lesson(Console(highlight=False), chosen, None if no_input or nobody_sees else input)
     with blas_threads():
         try:
             lesson.run(len(course))

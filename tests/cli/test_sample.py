@@ -1,5 +1,6 @@
 """charrnn sample, as a command."""
 
+import io
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ import typer
 from helpers.random_models import random_model
 from typer.testing import CliRunner, Result
 
+from charrnn.cli.app import main
 from charrnn.cli.sample import sample as command
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
 from charrnn.model.model import Model
@@ -223,3 +225,22 @@ def test_writing_together() -> None:
     assert any("'X'" in piece for piece in shown)
     assert states[7:12] == [states[2], states[1], "ab", "ab", "ab"]
     assert text == "ab" + sample(model, prime="ab", seed=6, length=10)
+
+
+@pytest.mark.parametrize("options", [(), ("--count", "2"), ("--novelty", "--novelty-corpus", "text.txt")])
+def test_what_the_encoding_of_stdout_lacks_is_escaped(
+    options: tuple[str, ...], model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random_model(vocab="éß").save("umlauts.safetensors")
+    Path("text.txt").write_text("éßß" * 100, encoding="utf-8")
+    given = ["charrnn", "sample", "--model", "umlauts.safetensors", "--seed", "1", "--length", "6", *options]
+    monkeypatch.setattr(sys, "argv", given)
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "ascii"))
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code in (None, 0)
+    text = sample(random_model(vocab="éß"), seed=1, length=6)
+    assert text.encode("ascii", "backslashreplace") in written.getvalue().replace(b"[[", b"").replace(
+        b"]]", b""
+    )

@@ -42,13 +42,6 @@ def test_only_a_terminal_needs_care(kind: type[io.TextIOWrapper], raw: bool, wri
     assert stream.buffer.getvalue() == written  # type: ignore[attr-defined]
 
 
-def test_what_the_encoding_lacks_is_escaped() -> None:
-    stream = io.TextIOWrapper(io.BytesIO(), "ascii")
-    writer(stream)("é")
-    stream.flush()
-    assert stream.buffer.getvalue() == rb"\xe9"
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
 def test_a_real_terminal() -> None:
     import pty

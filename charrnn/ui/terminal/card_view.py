@@ -1,6 +1,5 @@
 """Names and values, one below the other."""
 
-import sys
 from collections.abc import Iterable
 
 from rich.table import Table
@@ -8,12 +7,6 @@ from rich.text import Text
 
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.letters import plain
-
-
-def stdout_console() -> Console:
-    """A console on stdout; what its encoding lacks is escaped."""
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    return Console(highlight=False)
 
 
 def card(rows: Iterable[tuple[str, str]], console: Console) -> Table:

@@ -24,8 +24,6 @@ def show(
     stream: TextIO,
 ) -> None:
     """Write each text below its header, painted or with brackets, and its report."""
-    if hasattr(stream, "reconfigure"):
-        stream.reconfigure(errors="backslashreplace")
     console = Console(file=stream, highlight=False)
     coloured = console.color_system is not None and not console.no_color
     for header, found in zip(headers, texts, strict=True):

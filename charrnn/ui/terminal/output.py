@@ -66,11 +66,8 @@ def _json_escaped(character: str) -> str:
 def writer(stream: TextIO, *, raw: bool = False) -> Callable[[str], None]:
     """A function that writes pieces of text to a stream as they come, and flushes now and then.
 
-    Control characters are escaped where the stream is a terminal, unless `raw`. What the stream's
-    encoding lacks is escaped everywhere.
+    Control characters are escaped where the stream is a terminal, unless `raw`.
     """
-    if hasattr(stream, "reconfigure"):
-        stream.reconfigure(errors="backslashreplace")
     safe = raw or not stream.isatty()
     flushed = 0.0
 

@@ -74,6 +74,16 @@ FUNCTIONS |= {"maximum": "minimum", "minimum": "maximum", "max": "min", "min": "
 
 # module -> {change: why no test can notice it}
 EQUIVALENT: dict[str, dict[str, str]] = {
+    "nn/network": {
+        "return {name: (int(stop) - value.size, int(stop)) for (name, value), stop in zip(self.params.items(), stops, "
+        "strict=True)}  ->  return {name: (int(stop) - value.size, int(stop)) for (name, value), stop in "
+        "zip(self.params.items(), stops, strict=False)}": "there is a stop for each of the params",
+        "bare = self.cell.parameter_shapes(1, 1)  ->  bare = self.cell.parameter_shapes(2, 1)": "the names alone count",
+        "bare = self.cell.parameter_shapes(1, 1)  ->  bare = self.cell.parameter_shapes(1, 2)": "as above",
+        "buffers = self._buffers.pop((T, B), None) or [Buffers() for _ in range(self.config.layers + 1)]  ->  "
+        "buffers = self._buffers.pop((T, B), None) or [Buffers() for _ in range(self.config.layers + 2)]": "one set is "
+        "empty and stays so",
+    },
     "nn/clipping": {
         "if norm and grad_norm > norm:  ->  if norm and grad_norm >= norm:": "at the limit the factor is 1",
         "if value and grad_norm > value:  ->  if value and grad_norm >= value:": "at the limit no number is over it",

@@ -153,10 +153,10 @@ class Network:
         """
         T, B = x.shape[:2]
         dtype, config = self.theta.dtype, self.config
-        buffers = self._buffers_for(T, B)
+        *buffers, rest = self._buffers_for(T, B)
         below, layers, masks = x, [], []
         if config.embedding:
-            embedded = buffers[-1]("embedded", (T, B, config.embedding), dtype)
+            embedded = rest("embedded", (T, B, config.embedding), dtype)
             below = np.take(self.params["embedding.weight"], x, axis=0, out=embedded, mode="clip")
         new_state = np.empty_like(state)
         for k in range(config.layers):
@@ -172,9 +172,7 @@ class Network:
                 below = np.multiply(below, mask, out=buffers[k]("dropped", below.shape, dtype))
             masks.append(mask)
         weight, bias = self.params["head.weight"][None], self.params["head.bias"][None]  # one block
-        (logits,) = linear.forward(
-            below, weight, bias, out=buffers[-1]("logits", (1, T, B, self.vocab_size), dtype)
-        )
+        (logits,) = linear.forward(below, weight, bias, out=rest("logits", (1, T, B, self.vocab_size), dtype))
         return logits, new_state, Trace(x, layers, masks, below)
 
     def read(self, x: Array, state: Array) -> tuple[Array, Array]:
@@ -191,10 +189,10 @@ class Network:
         Returns ∂loss/∂(state before) (L, S, B, H), and ∂loss/∂x (T, B, V) when x was real, else None.
         """
         (T, B), H, dtype, config = trace.x.shape[:2], self.config.hidden, self.theta.dtype, self.config
-        buffers = self._buffers[T, B]
+        *buffers, rest = self._buffers[T, B]
         d_state = self.zero_state(B) if d_state is None else d_state
         d_state0 = np.empty_like(d_state)
-        dh: Array | None = buffers[-1]("dh", (T, B, H), dtype)
+        dh: Array | None = rest("dh", (T, B, H), dtype)
         weight, d_weight = self.params["head.weight"][None], self.grads["head.weight"][None]
         linear.backward(trace.top, weight, d_logits[None], d_weight, self.grads["head.bias"][None], dh)
         for k in reversed(range(config.layers)):

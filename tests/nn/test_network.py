@@ -194,7 +194,21 @@ def test_dropout_rests_without_a_generator_or_a_rate():
     np.testing.assert_array_equal(network.forward(chunk.x, chunk.state, dropout=0.5)[0], plain)
     rng = np.random.default_rng(0)
     np.testing.assert_array_equal(network.forward(chunk.x, chunk.state, dropout=0.0, rng=rng)[0], plain)
+    np.testing.assert_array_equal(network.forward(chunk.x, chunk.state, rng=rng)[0], plain)
     assert rng.random() == np.random.default_rng(0).random()  # nothing was drawn
+
+
+def test_a_number_equal_to_the_rate_keeps_its_output():
+    """Numbers lie in [0, 1): as many of them are below the rate as the rate says."""
+
+    class Generator:
+        def random(self, shape, dtype):
+            return np.resize(np.array([0.25, np.nextafter(0.25, 0)], dtype), shape)
+
+    network = make_network("rnn")
+    chunk = make_chunk(network, T=2)
+    _, _, trace = network.forward(chunk.x, chunk.state, dropout=0.25, rng=Generator())
+    np.testing.assert_array_equal(trace.masks[0].ravel(), [1 / 0.75, 0] * 8)
 
 
 # Clamps
@@ -354,5 +368,20 @@ def test_a_network_begins_with_zeros_of_the_precision_asked_for():
 def test_buffers_of_few_shapes_are_kept():
     network = Network(ModelConfig(hidden=4), 5, np.float64)
     results = [network.forward(np.zeros((T, 1), int), network.zero_state(1))[0].copy() for T in range(1, 20)]
-    assert len(network._buffers) <= 4
+    assert list(network._buffers) == [(T, 1) for T in (16, 17, 18, 19)]  # the newest
     np.testing.assert_allclose(results[3], results[18][:4], atol=1e-15)
+    network.forward(np.zeros((16, 1), int), network.zero_state(1))  # used again, and so the newest
+    network.forward(np.zeros((20, 1), int), network.zero_state(1))
+    assert list(network._buffers) == [(T, 1) for T in (18, 19, 16, 20)]
+
+
+@pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
+def test_reading_is_the_forward_pass_without_its_trace(cell, nonlinearity):
+    network = make_network(cell, nonlinearity, layers=2)
+    chunk = make_chunk(network, T=4)
+    logits, last, _ = network.forward(chunk.x, chunk.state)
+    expected = logits.copy()
+    logits, state = network.read(chunk.x, chunk.state)
+    np.testing.assert_array_equal(logits, expected)
+    np.testing.assert_array_equal(state, last)
+    assert network.steps_at_once == 1  # no number of steps is better than another

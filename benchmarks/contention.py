@@ -2,12 +2,12 @@
 
     python benchmarks/contention.py [--seconds 8] [--rounds 3] [--sides numpy fast] [--shape lstm-2x128]
 
-`charrnn train` runs quietly for so many seconds; then a busy loop is pinned to core 0 and the run goes on for twice
+`charrnn train` runs undisturbed for --seconds; then a busy loop is pinned to core 0 and the run continues for twice
 as long. A second run begins with the busy loop already there. The ratios are of the median time of a step: busy
 over quiet, in the same run (`arrives`: all that follows the loop's arrival; `settled`: the last half of it) and in
 the second run (`from_the_start`), which is compared with the first one's quiet part. Each run is a process of its
 own; both sides take turns; figures are medians over the rounds, the last line is one JSON object. The aim is at
-most 3. With one core there is nothing to share, and no sense in it.
+most 3. It makes no sense on a machine with one core.
 """
 
 import argparse
@@ -47,9 +47,9 @@ def hog() -> Iterator[None]:
 
 
 class Clock(Observer):
-    """Notes when how many steps were done, and calls the hog when its time has come.
+    """Notes how many steps were done at what time, and starts the hog after a while.
 
-    after : seconds of training before the hog comes; None when it does not
+    after : seconds of training before the hog starts; None for no hog
     """
 
     def __init__(self, after: float | None, hogs: contextlib.ExitStack) -> None:
@@ -74,7 +74,7 @@ class Clock(Observer):
 def train(
     shape: Shape, backend: str, seconds: float, hog_after: float | None, hogs: contextlib.ExitStack
 ) -> Clock:
-    """A run of so many seconds."""
+    """A run of ``seconds``."""
     with tempfile.TemporaryDirectory() as folder:
         corpus, clock = Path(folder, "text.txt"), Clock(hog_after, hogs)
         corpus.write_text(charrnn_train.text(shape), encoding="utf-8")
@@ -84,12 +84,12 @@ def train(
 
 
 def side(shape: Shape, backend: str, seconds: float) -> dict[str, float]:
-    """Seconds a step: quiet, when the hog arrives, once settled."""
+    """Seconds per step: quiet, after the hog arrives, once settled."""
     with contextlib.ExitStack() as hogs:
         clock = train(shape, backend, 3 * seconds, seconds, hogs)
     (first, _), (last, _) = clock.ticks[0], clock.ticks[-1]
     if clock.arrived is None:
-        raise SystemExit("the run ended before the other process came: give more --seconds")
+        raise SystemExit("the run ended before the busy loop started; give a larger --seconds")
     return {
         "quiet": clock.step_seconds(first + SETTLING * seconds, clock.arrived),
         "arrives": clock.step_seconds(clock.arrived, last),
@@ -98,7 +98,7 @@ def side(shape: Shape, backend: str, seconds: float) -> dict[str, float]:
 
 
 def side_from_the_start(shape: Shape, backend: str, seconds: float) -> dict[str, float]:
-    """Seconds a step with the hog there before the run."""
+    """Seconds per step of a run that begins beside the hog."""
     with contextlib.ExitStack() as hogs:
         hogs.enter_context(hog())
         clock = train(shape, backend, seconds, None, hogs)
@@ -110,10 +110,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=8.0, help="of the quiet part (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="(%(default)s)")
+    parser.add_argument(
+        "--seconds", type=float, default=8.0, help="length of the undisturbed part (%(default)s)"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (%(default)s)")
     parser.add_argument("--sides", nargs="+", choices=charrnn_train.BACKENDS, default=charrnn_train.BACKENDS)
-    parser.add_argument("--shape", choices=SHAPES, default="lstm-2x128", help="(%(default)s)")
+    parser.add_argument(
+        "--shape", choices=SHAPES, default="lstm-2x128", help="network and batch (%(default)s)"
+    )
     parser.add_argument("--part", choices=("arrives", "from-the-start"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     shape, seconds = SHAPES[arguments.shape], arguments.seconds

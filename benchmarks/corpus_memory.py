@@ -1,12 +1,12 @@
-"""Memory and time of reading, and of scoring, a text much larger than memory should have to hold.
+"""Memory and time of reading and scoring a text too large to hold in memory.
 
     python benchmarks/corpus_memory.py [--bytes 2000000000] [--scored-bytes 20000000 60000000] [--folder DIR]
 
-Writes a text of that size to a temporary folder (with room for it twice: the text and its ids), then in a
-fresh process each: reads it for the first time, reads it again from the cache, and reads it as raw bytes;
-each time one epoch of chunks follows. Then `charrnn eval --per-line` and `--highlight` score texts of the sizes
---scored-bytes (0 leaves that out) with a small random network, into /dev/null. The last line is one JSON
-object; `*_peak_mb` is the peak resident memory of the whole process, Python and numpy included, in 10^6 bytes.
+Writes a text of --bytes to a temporary folder (which needs room for the text and its ids, about twice that size),
+then reads it in three separate processes: for the first time, again from the cache, and as raw bytes; each then
+goes through one epoch of chunks. Then `charrnn eval --per-line` and `--highlight` score texts of the sizes
+--scored-bytes (0 leaves that out) with a small random network, into /dev/null. The last line is one JSON object;
+`*_peak_mb` is the peak resident memory of the whole process, Python and numpy included, in 10^6 bytes.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Peak memory of reading a large text.")
     parser.add_argument("--bytes", type=int, default=2_000_000_000, help="size of the text")
     parser.add_argument("--scored-bytes", type=int, nargs="+", default=[20_000_000, 60_000_000])
-    parser.add_argument("--folder", type=Path, help="where the temporary folder is made")
+    parser.add_argument("--folder", type=Path, help="folder for the temporary folder")
     parser.add_argument("--measure", nargs=2, metavar=("FILE", "LEVEL_OR_FORM"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:

@@ -1,9 +1,9 @@
-"""Do the criteria for memory hold on texts and cells they were not chosen on?
+"""Test the criteria for memory on texts and cells other than those used to choose them.
 
     python benchmarks/ground_truth.py
 
 Cells built by hand are planted among random ones, in an LSTM, a GRU and a vanilla RNN, and judged without the
-causal test. What is printed for each cell, `memory/lasting verdict`:
+causal test. For each cell `memory/lasting verdict` is printed:
 
     a flash     is set by a mark and fades: it has an echo and no state, and must not be a correlate
     a latch     goes up at an opening and down at a closing mark and leaks; how far back it should be believed is a

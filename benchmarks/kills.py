@@ -1,18 +1,18 @@
-"""kill -9 at random moments, and what is lost by it.
+"""Kill runs with kill -9 at random moments and check that nothing is lost.
 
     python benchmarks/kills.py [--kills 1000] [--seed 1] [--only numpy,fast,snapshots,cache,tune]
 
-Every victim is a small run that saves after nearly every step, so that many kills meet a file being written. It is
-killed, looked at, and started anew with --resume, until it ends by itself; then it must have left the same bits as a
-run that nobody killed (times apart), and no temporary file. Then the next one begins.
+Every victim is a small run that saves after nearly every step, so that many kills hit a file being written. It is
+killed, checked, and resumed with --resume until it ends by itself. Then its files must equal those of a run that
+was not killed, bit for bit (except times), and no temporary file may be left. Then the next victim starts.
 
     numpy, fast   `charrnn train` by either engine; the compiled code of each fast run is new, so kills meet that too
     snapshots     `charrnn train --snapshots 3`: every snapshot there is must load
     cache         `charrnn train` on a text that is kept in the cache, which must then hold what it should
     tune          `charrnn tune`: the same trials with the same losses, none lost, none twice
 
-What trains is forked from this process, which has imported everything, so that kills meet work and not imports; a
-search is a process group of its own, and killed as a whole. The last line is one JSON object.
+Runs are forked from this process, which has imported everything, so that kills hit the work and not the imports; a
+search is a separate process group, killed as a whole. The last line is one JSON object.
 """
 
 import argparse
@@ -199,12 +199,14 @@ def victims(folder: Path) -> Iterator[tuple[str, Callable[[Path], Victim]]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="kill -9 at random moments, and what is lost by it.")
-    parser.add_argument(
-        "--kills", type=int, default=1000, help="in all, shared out among the kinds of victims"
+    parser = argparse.ArgumentParser(
+        description="Kill runs with kill -9 at random moments and check that nothing is lost."
     )
-    parser.add_argument("--seed", type=int, default=1, help="of the moments")
-    parser.add_argument("--only", default=",".join(SHARES), help="kinds of victims, with commas between them")
+    parser.add_argument(
+        "--kills", type=int, default=1000, help="total number of kills, divided among the kinds of victims"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random moments")
+    parser.add_argument("--only", default=",".join(SHARES), help="kinds of victims, separated by commas")
     given = parser.parse_args()
     wanted = given.only.split(",")
     parts = sum(SHARES[kind] for kind in wanted)

@@ -1,19 +1,19 @@
-"""The preset min-char-rnn against the plain loop it follows: the same losses, in how much less time?
+"""Speed of the preset min-char-rnn against the plain loop that it follows, with equal losses.
 
     python benchmarks/min_char_rnn.py [--text FILE] [--steps 1000] [--rounds 5] [--backend numpy]
 
 Both sides train from the same weights on the same text for the same steps, each round in a process of its
-own with one BLAS thread; sides take turns, so that what else the machine does meets both alike. The time is
+own with one BLAS thread; sides take turns, so that other load affects both alike. The time is
 that of the training steps: reading the text, making the weights and importing are left out. Numbers are
 medians over the rounds, the ratio the median of the ratios within a round.
 
-The losses are those of one more process, in which both sides train in step: before each chunk charrnn takes
-over the weights, the memory and the hidden state of the plain loop. Left to themselves two runs part soon,
-since training begins chaotic: its first steps, of ±0.1 on weights of 0.01, drive the cells to ±1, and from
+One more process compares the losses while both sides train in step: before each chunk charrnn copies
+the weights, the memory and the hidden state of the plain loop. Two independent runs diverge soon,
+since the beginning of training is chaotic: its first steps, of ±0.1 on weights of 0.01, drive the cells to ±1, and from
 there a change in the last bit of the weights moves the smoothed loss by tenths of a nat. The benchmark shows
 that too: how far charrnn, and the plain loop from weights changed in the last bit, go from the plain loop.
 
-Losses are smoothed as min-char-rnn does, in nats a chunk. The last line is one JSON object.
+Losses are smoothed as in min-char-rnn, in nats per chunk. The last line is one JSON object.
 """
 
 import argparse
@@ -105,7 +105,7 @@ def flat(arrays: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def time_side(name: str, text: str, steps: int, backend: str) -> float:
-    """Median seconds a step of one side, after a few to warm up."""
+    """Median seconds per step of one side, after a few to warm up."""
     losses, times = Pair(text, backend).side(name, steps), list[float]()
     while True:
         began = time.perf_counter()
@@ -141,12 +141,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--text", type=Path, default=HARBOUR, help="what to train on (%(default)s)")
-    parser.add_argument("--steps", type=int, default=1000, help="in each round (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="(%(default)s)")
+    parser.add_argument("--text", type=Path, default=HARBOUR, help="text to train on (%(default)s)")
+    parser.add_argument("--steps", type=int, default=1000, help="steps per round (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="number of rounds (%(default)s)")
     installed = settle(TrainConfig()).backend
     parser.add_argument("--backend", choices=("numpy", "fast"), default=installed, help="(%(default)s)")
-    parser.add_argument("--part", choices=(*SIDES, "compare"), help="do one part, in this process")
+    parser.add_argument("--part", choices=(*SIDES, "compare"), help="run one part in this process")
     arguments = parser.parse_args()
     if arguments.part:
         text = arguments.text.read_text(encoding="utf-8")

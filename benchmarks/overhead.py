@@ -1,11 +1,11 @@
-"""Which share of a run goes into validation, reports, samples and checkpoints?
+"""Share of a run's time spent on validation, reports, samples and checkpoints.
 
     python benchmarks/overhead.py TEXT [--minutes 3] [--preset default] [--backend auto]
 
-A real run of `charrnn train` on the text, such as tiny-shakespeare, with the default cadence. Everything beside
-the steps is timed where the loop calls it, in this process. Two fractions are reported: of this run, closing checkpoint
-and validation included, and of a long run, where each piece costs its typical time as often as it comes: what
-belongs to a validation once in `eval_every` steps, a report ten times as often, a checkpoint every
+A real run of `charrnn train` on the text, such as tiny-shakespeare, with the default cadence. Everything except the
+steps is timed where the loop calls it, in this process. Two fractions are reported: of this run, including the
+closing checkpoint and validation, and of a long run, in which each piece takes its typical time at its usual
+interval: a validation with its sample once in `eval_every` steps, a report ten times as often, a checkpoint every
 `checkpoint_every` seconds. The aim is less than 3 %. The last line is one JSON object.
 """
 

@@ -4,7 +4,7 @@
 
 For LSTMs of 2×128 and 2×512 with 65 symbols. The torch loop is one character, softmax, multinomial with
 torch.nn.LSTM under torch.inference_mode. Both sides have the same random weights. Each measurement is a
-process of its own; sides alternate, so that what else the machine does meets all of them alike. Numbers
+process of its own; sides take turns, so that other load affects all of them alike. Numbers
 are medians over the rounds, ratios medians of the ratios within a round; the last line is one JSON object.
 """
 
@@ -84,8 +84,8 @@ def rate(draw: Callable[[], int], seconds: float) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Sampling speed.")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
-    parser.add_argument("--threads", type=int, help="of torch's products; by default its own choice")
+    parser.add_argument("--seconds", type=float, default=1.0, help="seconds per measurement")
+    parser.add_argument("--threads", type=int, help="torch's threads; default: its own choice")
     parser.add_argument("--measure", nargs=2, metavar=("SIDE", "HIDDEN"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:

@@ -4,8 +4,8 @@
                                [--jax-python PATH] [--json [FILE]]
 
 Whole training steps with optimiser and clipping, on the shapes of sides/common.py. Each measurement is a process
-of its own, one at a time; the sides of a shape take turns, and there are several rounds, so that what else the
-machine does meets all of them alike. Figures are medians over the rounds, with the least and the most; ratios are
+of its own, one at a time; the sides of a shape take turns, and there are several rounds, so that other load
+affects all of them alike. Figures are medians over the rounds, with the least and the most; ratios are
 medians of the ratios within a round.
 
 For charrnn, characters per second are those that `charrnn train` reports: for the real loop, with its reports and
@@ -334,14 +334,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, help="(3; with --quick 1)")
-    parser.add_argument("--seconds", type=float, help="of each measurement (1.5; with --quick 1)")
-    parser.add_argument("--quick", action="store_true", help="about five minutes in place of twenty")
-    parser.add_argument("--only", nargs="+", choices=SHAPES, metavar="SHAPE", help=f"of {', '.join(SHAPES)}")
-    parser.add_argument("--sides", nargs="+", choices=SIDES, metavar="SIDE", help=f"of {', '.join(SIDES)}")
-    parser.add_argument("--steps-only", action="store_true", help="training steps, and not the rest")
+    parser.add_argument("--rounds", type=int, help="number of rounds (3; with --quick 1)")
+    parser.add_argument("--seconds", type=float, help="seconds per measurement (1.5; with --quick 1)")
+    parser.add_argument("--quick", action="store_true", help="about five minutes instead of twenty")
+    parser.add_argument(
+        "--only", nargs="+", choices=SHAPES, metavar="SHAPE", help=f"shapes to measure: {', '.join(SHAPES)}"
+    )
+    parser.add_argument(
+        "--sides", nargs="+", choices=SIDES, metavar="SIDE", help=f"sides to measure: {', '.join(SIDES)}"
+    )
+    parser.add_argument("--steps-only", action="store_true", help="measure training steps only")
     parser.add_argument("--jax-python", default=sys.executable, help="a Python with jax and numpy")
-    parser.add_argument("--json", nargs="?", const="", metavar="FILE", help="write the result there")
+    parser.add_argument(
+        "--json",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="write the result to this file; without a name, to benchmarks/results/",
+    )
     arguments = parser.parse_args()
     rounds = arguments.rounds or (1 if arguments.quick else 3)
     seconds = arguments.seconds or (1.0 if arguments.quick else 1.5)

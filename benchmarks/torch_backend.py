@@ -5,14 +5,15 @@
     python benchmarks/torch_backend.py --sizes 2x512 --batch 32 --steps 6    on a CPU
     python benchmarks/torch_backend.py --processes 2                         2×128: one thread each, against one
 
-The plain script is what one writes without charrnn: one-hot input, `nn.LSTM`, `nn.Linear`, cross-entropy, the norm
+The plain script is the usual one without charrnn: one-hot input, `nn.LSTM`, `nn.Linear`, cross-entropy, the norm
 clipped, Adam (fused), the loss read at each step. Both sides get the same chunks and take turns, a block of steps
 each; figures are medians. The share of the peak is 6 operations per weight and character, over what a large
 matrix product reaches in the same precision in the same run.
 
-With --processes N, runs of `charrnn train` by themselves and under torchrun with N processes, with as many
-streams a process and with as many in all, and the plain script under DistributedDataParallel, which overlaps its
-all-reduce with the backward pass where it can. They take turns as well. The last line is one JSON object.
+With --processes N, runs of `charrnn train` by themselves and under torchrun with N processes, once with as many
+streams per process and once with as many in total, and the plain script under DistributedDataParallel, which
+overlaps its all-reduce with the backward pass where it can. They take turns as well. The last line is one JSON
+object.
 """
 
 import argparse
@@ -223,10 +224,10 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--precision", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--sizes", default="2x512,3x1024,3x2048")
-    parser.add_argument("--batch", type=int, default=256, help="streams (of one process)")
+    parser.add_argument("--batch", type=int, default=256, help="streams per process")
     parser.add_argument("--chunk", type=int, default=128)
-    parser.add_argument("--steps", type=int, default=10, help="in a block of one side")
-    parser.add_argument("--blocks", type=int, default=3, help="of each side, in turns")
+    parser.add_argument("--steps", type=int, default=10, help="steps per block of one side")
+    parser.add_argument("--blocks", type=int, default=3, help="blocks of each side, in turns")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--processes", type=int, default=0)
     parser.add_argument("--ddp-worker", action="store_true", help=argparse.SUPPRESS)

@@ -130,14 +130,14 @@ def _predict(texts: _Texts, model: str | None, probe_file: str, as_json: bool) -
     """Write the label of each text, as a saved probe has it."""
     from charrnn.probe import probe as probes
     from charrnn.runs.folder import find_model
-    from charrnn.ui.terminal.probe_view import predictions
+    from charrnn.ui.terminal.probe_view import prediction_lines
 
     fitted = probes.load_probe(probe_file)
     loaded = probes.model_of(fitted, probe_file, None if model is None else find_model(model))
     rows, ids = replace(texts, label_column="").read(loaded)
     p = fitted.probabilities(probes.features(loaded, ids))
     write = writer(sys.stdout)
-    for line in predictions(rows, fitted.labels, p, as_json):
+    for line in prediction_lines(rows, fitted.labels, p, as_json):
         write(line)
 
 

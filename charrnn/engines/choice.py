@@ -27,7 +27,7 @@ def settle(config: TrainConfig) -> TrainConfig:
     return replace(config, backend="fast" if installed else "numpy")
 
 
-def why(config: TrainConfig) -> str:
+def why_this_engine(config: TrainConfig) -> str:
     """Why numpy computes, and what to do about it; nothing of other engines."""
     if config.backend != "numpy":
         return ""

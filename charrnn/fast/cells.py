@@ -14,7 +14,7 @@ from charrnn.fast.ir import Index, Kernel, Vector
 Shape = tuple[int, ...]
 
 
-class Place(NamedTuple):
+class Indices(NamedTuple):
     """Indices of the time step, the stream and the vector of cells."""
 
     t: Index | int
@@ -32,9 +32,9 @@ class Cell(Protocol):
     def sums(self, B: int, H: int) -> dict[str, Shape]:
         """Arrays that are zero at the start of backward, in addition to those of every layer."""
 
-    def forward(self, k: Kernel, at: Place, hidden: Sequence[Vector], x: Sequence[Vector]) -> None: ...
+    def forward(self, k: Kernel, at: Indices, hidden: Sequence[Vector], x: Sequence[Vector]) -> None: ...
 
-    def backward(self, k: Kernel, at: Place, dh: Vector) -> list[Vector]: ...
+    def backward(self, k: Kernel, at: Indices, dh: Vector) -> list[Vector]: ...
 
 
 class LSTM:
@@ -49,7 +49,7 @@ class LSTM:
     def sums(self, B: int, H: int) -> dict[str, Shape]:
         return {"dc": (B, H)}
 
-    def forward(self, k: Kernel, at: Place, hidden: Sequence[Vector], x: Sequence[Vector]) -> None:
+    def forward(self, k: Kernel, at: Indices, hidden: Sequence[Vector], x: Sequence[Vector]) -> None:
         t, b, u = at
         i, f, o = (sigmoid(x[gate] + hidden[gate]) for gate in (0, 1, 3))
         g = tanh(x[2] + hidden[2])
@@ -61,7 +61,7 @@ class LSTM:
         k["tanh_c"][t, b].store(tanh_c, u)
         k["h"][t + 1, b].store(o * tanh_c, u)
 
-    def backward(self, k: Kernel, at: Place, dh: Vector) -> list[Vector]:
+    def backward(self, k: Kernel, at: Indices, dh: Vector) -> list[Vector]:
         t, b, u = at
         i, f, g, o = (k["a"][t, b, gate].load(u) for gate in range(4))
         tanh_c = k["tanh_c"][t, b].load(u)
@@ -90,7 +90,7 @@ class GRU:
     def sums(self, B: int, H: int) -> dict[str, Shape]:
         return {"d_bias_hn": (H,)}
 
-    def forward(self, k: Kernel, at: Place, hidden: Sequence[Vector], x: Sequence[Vector]) -> None:
+    def forward(self, k: Kernel, at: Indices, hidden: Sequence[Vector], x: Sequence[Vector]) -> None:
         t, b, u = at
         r, z = (sigmoid(x[gate] + hidden[gate]) for gate in (0, 1))
         inner = hidden[2] + k["bias_hn"].load(u)
@@ -100,7 +100,7 @@ class GRU:
         k["n"][t, b].store(n, u)
         k["h"][t + 1, b].store(n + z * (k["h"][t, b].load(u) - n), u)
 
-    def backward(self, k: Kernel, at: Place, dh: Vector) -> list[Vector]:
+    def backward(self, k: Kernel, at: Indices, dh: Vector) -> list[Vector]:
         t, b, u = at
         r, z, inner = (k["a"][t, b, gate].load(u) for gate in range(3))
         n = k["n"][t, b].load(u)
@@ -129,13 +129,13 @@ class RNN:
     def sums(self, B: int, H: int) -> dict[str, Shape]:
         return {}
 
-    def forward(self, k: Kernel, at: Place, hidden: Sequence[Vector], x: Sequence[Vector]) -> None:
+    def forward(self, k: Kernel, at: Indices, hidden: Sequence[Vector], x: Sequence[Vector]) -> None:
         t, b, u = at
         a = x[0] + hidden[0]
         h = tanh(a) if self.nonlinearity == "tanh" else a.at_least(0.0)
         k["h"][t + 1, b].store(h, u)
 
-    def backward(self, k: Kernel, at: Place, dh: Vector) -> list[Vector]:
+    def backward(self, k: Kernel, at: Indices, dh: Vector) -> list[Vector]:
         t, b, u = at
         h = k["h"][t + 1, b].load(u)
         da = dh * (1.0 - h * h) if self.nonlinearity == "tanh" else dh.where(h.is_positive(), 0.0)

@@ -16,7 +16,7 @@ Arrays for H cells (a multiple of the lanes) with K gates:
 
 from math import prod
 
-from charrnn.fast.cells import Cell, Place, Shape
+from charrnn.fast.cells import Cell, Indices, Shape
 from charrnn.fast.compiler import Program
 from charrnn.fast.ir import Index, Kernel
 from charrnn.fast.tiles import write_pack, write_pack_transposed, write_product
@@ -73,7 +73,7 @@ def add_forward(program: Program, cell: Cell, T: int, B: int, H: int, R: int) ->
                     u = units.index
                     x = [row[gate].load(u) + k["bias"][gate].load(u) for gate in gates]
                     hidden = [k["u"][b, gate].load(u) for gate in gates]
-                    cell.forward(k, Place(t, b, u), hidden, x)
+                    cell.forward(k, Indices(t, b, u), hidden, x)
 
     program.add("forward", arrays(cell, T, B, H, R), forward, ["rows"])
 
@@ -89,7 +89,7 @@ def add_backward(program: Program, cell: Cell, T: int, B: int, H: int, R: int, b
             with k.loop(vectors) as units:
                 b, u = stream.index, units.index
                 dh = k["dh"][b].load(u) + k["dh_out"][t, b].load(u)
-                for gate, da in enumerate(cell.backward(k, Place(t, b, u), dh)):
+                for gate, da in enumerate(cell.backward(k, Indices(t, b, u), dh)):
                     k["d_bias"][gate].add(da, u)
                     if d_row is not None:
                         d_row[gate].add(da, u)

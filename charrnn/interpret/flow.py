@@ -40,7 +40,7 @@ class Flow:
         return self.h.shape[1] - 1
 
 
-def gradient_flow(network: Network, x: np.ndarray, targets: np.ndarray, state: np.ndarray) -> Flow:
+def measure_flow(network: Network, x: np.ndarray, targets: np.ndarray, state: np.ndarray) -> Flow:
     """The flow back from the last step of each stream: one loss per stream, K = T-1.
 
     x : (T, B) symbols; targets : (B,), the symbol after the last of each stream; state : (L, S, B, H)

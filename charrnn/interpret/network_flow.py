@@ -15,11 +15,11 @@ import numpy as np
 from charrnn.config import ModelConfig, TrainConfig, as_dict
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError
-from charrnn.interpret.flow import Flow, gradient_flow, spectral_radii
+from charrnn.interpret.flow import Flow, measure_flow, spectral_radii
 from charrnn.model.model import Model
 from charrnn.nn.init import initialise
 from charrnn.nn.network import Network
-from charrnn.runs.card import settings
+from charrnn.runs.card import recorded_settings
 from charrnn.runs.folder import RunFolder
 
 PLACES = 64  # losses averaged
@@ -131,7 +131,7 @@ def of_model(
     """
     network = Network(model.config, model.network.vocab_size, np.float64)
     network.theta[...] = model.network.theta
-    config = settings(model.training)
+    config = recorded_settings(model.training)
     records = [] if file is None else RunFolder(file.parent).read_metrics()
     return NetworkFlow(
         name,
@@ -160,7 +160,7 @@ def over_text(network: Network, ids: np.ndarray, distance: int) -> Flow:
     state = network.zero_state(len(ends))
     if warm_up:
         _, state, _ = network.forward(pieces[:warm_up], state)
-    return gradient_flow(network, pieces[warm_up:], ids[ends].astype(np.intp), state)
+    return measure_flow(network, pieces[warm_up:], ids[ends].astype(np.intp), state)
 
 
 def clipping(records: Sequence[Mapping[str, Any]], config: TrainConfig) -> Clipping | None:

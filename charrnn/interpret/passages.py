@@ -9,7 +9,7 @@ from charrnn.engines.threads import blas_threads
 from charrnn.errors import UsageError
 from charrnn.interpret.findings import Inspection
 from charrnn.interpret.labels import Label
-from charrnn.interpret.recording import WARM_UP, Recording, encode, record
+from charrnn.interpret.recording import WARM_UP, Recording, encode_with_ends, record
 from charrnn.interpret.scores import midranks
 from charrnn.model.model import CHUNK, Model
 
@@ -91,7 +91,7 @@ def best_and_worst(
 @blas_threads()
 def top_guesses(model: Model, text: str, start: int, stop: int, count: int = 5) -> tuple[str, ...]:
     """The ``count`` likeliest next symbols after each character of a part of the text, best first."""
-    ids, ends = encode(model, text)
+    ids, ends = encode_with_ends(model, text)
     if start >= stop:
         return ()
     first, last = max(0, int(ends[start]) - WARM_UP), int(ends[stop - 1]) + 1
@@ -138,7 +138,7 @@ def of_cell(model: Model, text: str, layer: int, cell: int, length: int, guesses
 
 def signal_of(model: Model, text: str, layer: int, cell: int) -> np.ndarray:
     """The signal of one cell after each character of a text (N,), read in one pass from the zero state."""
-    ids, ends = encode(model, text)
+    ids, ends = encode_with_ends(model, text)
     state, found = model.network.zero_state(1), np.empty(len(ids), model.network.theta.dtype)
     with blas_threads():
         for start in range(0, len(ids), CHUNK):

@@ -89,7 +89,7 @@ def halves(n: int) -> tuple[slice, slice]:
     return slice(WARM_UP, middle - HALVES_GAP // 2), slice(middle + HALVES_GAP // 2, n)
 
 
-def encode(model: Model, text: str) -> tuple[np.ndarray, np.ndarray]:
+def encode_with_ends(model: Model, text: str) -> tuple[np.ndarray, np.ndarray]:
     """The ids of a text, and the place of each character's last id.
 
     Raises DataError for characters that the model does not know.
@@ -109,7 +109,7 @@ def record(model: Model, text: str, *, signal: str = "cell") -> Recording:
 
     Takes 4·L·H bytes per character. Raises DataError for characters that the model does not know.
     """
-    ids, ends = encode(model, text)
+    ids, ends = encode_with_ends(model, text)
     starts = fresh_starts(text)
     L, H = model.config.layers, model.config.hidden
     signals = np.empty((L * H, len(ids)), np.float32)

@@ -12,7 +12,7 @@ from charrnn.errors import CharRNNError, DataError
 from charrnn.interpret.findings import MOST_CHARACTERS, Inspection, inspect_cells
 from charrnn.interpret.network_flow import NetworkFlow, of_model
 from charrnn.interpret.passages import Passage, of_findings
-from charrnn.interpret.recording import encode
+from charrnn.interpret.recording import encode_with_ends
 from charrnn.interpret.saturation import SIGMOIDS, GateSaturation, gate_saturation
 from charrnn.interpret.texts import held_out_text, text_of
 from charrnn.model.model import Model
@@ -149,7 +149,7 @@ def surprises_of(model: Model, text: str) -> Surprises:
         newline = text.find("\n", LEAD - 1, min(2 * LEAD, len(text) - PASSAGE_LENGTH))
         start = LEAD if newline < 0 else newline + 1
     shown = text[start : start + PASSAGE_LENGTH]
-    ids, ends = encode(model, text[: start + len(shown)])
+    ids, ends = encode_with_ends(model, text[: start + len(shown)])
     symbols = ids.astype(np.intp)
     begins = np.r_[0, ends[:-1] + 1][start:]  # place of each shown character in ids
     losses, ranks = np.full(len(ids), np.nan), np.zeros(len(ids), int)

@@ -11,7 +11,7 @@ import numpy as np
 
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError, UsageError
-from charrnn.interpret.recording import WARM_UP, encode, fresh_starts, read_side_by_side
+from charrnn.interpret.recording import WARM_UP, encode_with_ends, fresh_starts, read_side_by_side
 from charrnn.model.model import Model
 
 LEFT, RIGHT = 0.1, 0.9
@@ -52,7 +52,7 @@ def gate_saturation(model: Model, text: str) -> list[GateSaturation]:
         raise UsageError(
             f"--gates: a model of {model.config.cell} cells has no gates; use an lstm or gru model"
         )
-    ids, ends = encode(model, text)
+    ids, ends = encode_with_ends(model, text)
     if len(ids) <= WARM_UP:
         raise DataError(
             f"the text has {len(ids):,} symbols; gates are counted after {WARM_UP}. Give more text"

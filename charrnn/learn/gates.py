@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.interpret.flow import gradient_flow
+from charrnn.interpret.flow import measure_flow
 from charrnn.learn.small import TEXT, column, make_network, passes_over, train
 
 H, STEPS = 16, 250
@@ -64,7 +64,7 @@ def _flows() -> dict[str, np.ndarray]:
         network = make_network(cell, 32)
         if name == "b_f = 5":
             network.params["lstm.bias_l0"][32:64] = FORGET_BIAS
-        flow = gradient_flow(network, pieces, ids[ends], network.zero_state(STREAMS))
+        flow = measure_flow(network, pieces, ids[ends], network.zero_state(STREAMS))
         flows[name] = (flow.h if flow.c is None else flow.c)[0]
     return flows
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.config import ModelConfig
-from charrnn.interpret.flow import gradient_flow, spectral_radii
+from charrnn.interpret.flow import measure_flow, spectral_radii
 from charrnn.learn.small import CLIP, TEXT, VOCABULARY, column, make_network, passes_over, train
 from charrnn.nn.init import initialise
 from charrnn.nn.network import Network
@@ -55,7 +55,7 @@ def compute() -> Vanishing:
     for radius in RADII:
         network = with_radius(make_network("rnn", H, seed=2), radius)
         network.params["rnn.weight_ih_l0"] *= TINY
-        norms.append(gradient_flow(network, pieces, ids[ends], network.zero_state(STREAMS)).h[0])
+        norms.append(measure_flow(network, pieces, ids[ends], network.zero_state(STREAMS)).h[0])
     return Vanishing(np.array(norms), *(losses_with(clip_value) for clip_value in (math.inf, CLIP)))
 
 

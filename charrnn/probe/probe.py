@@ -133,7 +133,7 @@ class Share:
 
 
 @dataclass(frozen=True)
-class Cell:
+class BestCell:
     """The single cell that predicts the labels best with one threshold, chosen on the training texts.
 
     above, below : the predicted label for states above the threshold, and for the others
@@ -249,7 +249,7 @@ class ProbeResult:
     ngrams: Share
     majority: Share
     majority_label: str
-    cell: Cell
+    cell: BestCell
     strengths: dict[str, float]
     seed: int
 
@@ -381,19 +381,19 @@ def best_cell(
     labels: Sequence[str],
     hidden: int,
     seed: int,
-) -> Cell:
+) -> BestCell:
     """The cell and threshold that classify most training texts correctly, and their share on the others.
 
     x : states (N, F); y : classes (N,); training, confirm : the texts to choose on and to measure on
     """
-    stumps = [best_threshold(x[training, k], y[training], len(labels)) for k in range(x.shape[1])]
+    stumps = [best_stump(x[training, k], y[training], len(labels)) for k in range(x.shape[1])]
     k = max(range(len(stumps)), key=lambda k: stumps[k][0])
     right, threshold, below, above = stumps[k]
     told = np.where(x[confirm, k] > threshold, above, below)
     correct = int((told == y[confirm]).sum())
     rng = np.random.default_rng(seed)
     permuted = np.array([(told == rng.permutation(y[confirm])).sum() for _ in range(PERMUTATIONS)])
-    return Cell(
+    return BestCell(
         *divmod(k, hidden),
         threshold,
         labels[above],
@@ -405,7 +405,7 @@ def best_cell(
     )
 
 
-def best_threshold(signal: np.ndarray, y: np.ndarray, classes: int) -> tuple[int, float, int, int]:
+def best_stump(signal: np.ndarray, y: np.ndarray, classes: int) -> tuple[int, float, int, int]:
     """The threshold on a signal (N,) that gets most classes y (N,) right if each side predicts its commonest.
 
     Returns the number it gets right, the threshold, the class up to the threshold and the class above it.

@@ -46,7 +46,7 @@ def read_info(path: str | os.PathLike[str]) -> Info:
     reports = [record for record in RunFolder(path.parent).read_metrics() if _is_report(record)]
     records = with_kept(reports, card)
     verdict = None
-    characters, config = at(card, "split", "train", kind=int), settings(card)
+    characters, config = at(card, "split", "train", kind=int), recorded_settings(card)
     if records and config is not None and characters is not None and characters > 0:
         verdict = judge(
             records,
@@ -78,7 +78,7 @@ def at(card: Mapping[str, Any], *keys: str, kind: type | tuple[type, ...]) -> An
     return value if isinstance(value, kind) and not isinstance(value, bool) else None
 
 
-def settings(card: Mapping[str, Any]) -> TrainConfig | None:
+def recorded_settings(card: Mapping[str, Any]) -> TrainConfig | None:
     """The training settings of a card, or None if they are missing or invalid."""
     try:
         return TrainConfig(**at(card, "settings", kind=dict))

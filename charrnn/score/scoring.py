@@ -45,7 +45,9 @@ def mean_loss(network: Network, ids: np.ndarray) -> float:
     return total_loss(network, ids) / (len(ids) - 1) if len(ids) > 1 else float("nan")
 
 
-def surprises(network: Network, ids: np.ndarray, state: np.ndarray | None = None) -> Iterator[np.ndarray]:
+def network_losses(
+    network: Network, ids: np.ndarray, state: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
     """-log p(ids[n+1] | ids[0..n]) in nats for n = 0, 1, …, N - 2, in windows of at most WINDOW.
 
     ids : (N,) integers, perhaps memory-mapped; state : (L, S, 1, H) before ids[0], None is zero
@@ -55,7 +57,7 @@ def surprises(network: Network, ids: np.ndarray, state: np.ndarray | None = None
 
 def averaged(networks: Sequence[Network], ids: np.ndarray) -> Iterator[np.ndarray]:
     """`surprises` of several models whose probabilities are averaged."""
-    for losses in zip(*(surprises(network, ids) for network in networks), strict=True):
+    for losses in zip(*(network_losses(network, ids) for network in networks), strict=True):
         yield mean_probability(losses)
 
 

@@ -29,7 +29,7 @@ def corpus_card(corpus: Corpus) -> dict[str, Any]:
     }
 
 
-def check_metadata(card: Mapping[str, Any], vocabulary: Vocabulary) -> None:
+def check_metadata_size(card: Mapping[str, Any], vocabulary: Vocabulary) -> None:
     """Raise DataError where a model file cannot hold the symbols of a text, or the names of its files."""
     of_text, of_symbols = metadata_bytes(card), metadata_bytes(vocabulary.to_json())
     if of_text + of_symbols <= MOST_METADATA - OTHER_METADATA:

@@ -139,12 +139,12 @@ def plan_new(
     if init_from is None:
         model, config = configs(preset or "default", **given)
         config = settle(config)
-        corpus = read_text(sources, config, reading)
+        corpus = read_training_text(sources, config, reading)
     else:
         origin = fine_tune.read_origin(init_from, sha256)
         model, config = fine_tune.settings(origin, preset, given)
         config = settle(config)
-        corpus = read_text(sources, config, reading, origin.model.vocab, grow=True)
+        corpus = read_training_text(sources, config, reading, origin.model.vocab, grow=True)
     training = split(corpus.ids, config.val_fraction, config.test_fraction).training
     batch_size = fit_batch_size(len(training), config.batch_size, config.seq_length)
     threads = threads_for(config, model, len(corpus.vocabulary), batch_size, ranks.local_size)
@@ -222,7 +222,9 @@ def resumed(
         )
     config = settle(replace(config, **changed))
     card = metadata["training"]
-    corpus = read_text(_again(folder, sources, card["corpus"]["sources"]), config, reading, vocabulary)
+    corpus = read_training_text(
+        _again(folder, sources, card["corpus"]["sources"]), config, reading, vocabulary
+    )
     remarks = []
     if corpus.sha256 != card["corpus"]["sha256"]:
         difference = (
@@ -272,7 +274,7 @@ def _kept(plan: Plan) -> Kept | None:
 
 
 def _check_bounds(corpus: Corpus, model: ModelConfig, config: TrainConfig, batch_size: int) -> None:
-    bounds.check_metadata(bounds.corpus_card(corpus), corpus.vocabulary)
+    bounds.check_metadata_size(bounds.corpus_card(corpus), corpus.vocabulary)
     bounds.check_size(model, config, len(corpus.vocabulary), batch_size)
 
 
@@ -296,7 +298,7 @@ def notes(plan: Plan) -> Iterator[str]:
         )
 
 
-def read_text(
+def read_training_text(
     sources: Sequence[str],
     config: TrainConfig,
     reading: Reading = unheard,

@@ -37,7 +37,7 @@ from charrnn.training.plan import (
     notes,
     plan_new,
     plan_resume,
-    read_text,
+    read_training_text,
 )
 from charrnn.training.result import TrainResult
 from charrnn.training.store import RunStore
@@ -245,7 +245,9 @@ def _part(ranks: Ranks, task: tuple[Plan, np.ndarray | MappedIds]) -> tuple[Back
     """The engine and the streams of this process, from a plan and the ids of its text."""
     plan, packed = task
     config, corpus = plan.config, plan.corpus
-    ids = unpack(ranks, packed, lambda: read_text(corpus.sources, config, vocabulary=corpus.vocabulary).ids)
+    ids = unpack(
+        ranks, packed, lambda: read_training_text(corpus.sources, config, vocabulary=corpus.vocabulary).ids
+    )
     plan = replace(plan, corpus=replace(corpus, ids=ids))
     return _engine(plan, ranks), plan.streams(slice(ranks.rank, None, ranks.size))
 

@@ -38,7 +38,7 @@ def test_a_text_of_200_000_different_symbols(tmp_path: Path, monkeypatch: pytest
 def test_the_most_symbols_that_are_let_in_can_be_saved(tmp_path: Path) -> None:
     def fits(count: int) -> bool:
         try:
-            bounds.check_metadata(card, Vocabulary.of_codes("char", range(0x10000, 0x10000 + count)))
+            bounds.check_metadata_size(card, Vocabulary.of_codes("char", range(0x10000, 0x10000 + count)))
         except DataError:
             return False
         return True
@@ -57,13 +57,13 @@ def test_the_most_symbols_that_are_let_in_can_be_saved(tmp_path: Path) -> None:
 def test_too_many_names_of_files() -> None:
     card = {"sources": [f"/{'a' * 60}/{number}.txt" for number in range(40_000)]}
     with pytest.raises(DataError, match=r"the names of 40,000 files take [23],"):
-        bounds.check_metadata(card, Vocabulary.of("ab"))
-    bounds.check_metadata({"sources": card["sources"][:20_000]}, Vocabulary.of("ab"))
+        bounds.check_metadata_size(card, Vocabulary.of("ab"))
+    bounds.check_metadata_size({"sources": card["sources"][:20_000]}, Vocabulary.of("ab"))
 
 
 def test_names_of_files_that_a_card_can_hold_can_be_read_from_the_settings(tmp_path: Path) -> None:
     sources = [f"/{'é' * 30}/{number}.txt" for number in range(8_000)]
-    bounds.check_metadata({"sources": sources}, Vocabulary.of("ab"))
+    bounds.check_metadata_size({"sources": sources}, Vocabulary.of("ab"))
     folder = RunFolder(tmp_path)
     folder.write_config(
         {"corpus": {"sources": [*sources, *sources]}}

@@ -21,7 +21,7 @@ from charrnn.install.extras import how_to_install
 from charrnn.runs.folder import RunFolder
 from charrnn.training import session
 from charrnn.training.session import train
-from charrnn.ui.terminal.training_view import describe
+from charrnn.ui.terminal.training_view import opening_lines
 
 installed = pytest.mark.skipif(not importlib.util.find_spec("llvmlite"), reason="llvmlite is not installed")
 
@@ -127,7 +127,7 @@ def test_the_opening_says_what_computes_and_why(
         recorder = Recorder()
         run(corpus, tmp_path / name, max_steps=2, observers=[recorder], **settings)
         assert recorder.plan is not None
-        return describe(recorder.plan, recorder.engine).splitlines()[-1]
+        return opening_lines(recorder.plan, recorder.engine).splitlines()[-1]
 
     numpy = f"numpy {np.__version__}, float32; 1 thread: "
     if importlib.util.find_spec("llvmlite"):

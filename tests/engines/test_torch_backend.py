@@ -20,7 +20,7 @@ from charrnn.score.scoring import mean_loss
 from charrnn.text.batches import Streams
 from charrnn.training.dry_run import dry_run
 from charrnn.training.session import train
-from charrnn.ui.terminal.training_view import describe
+from charrnn.ui.terminal.training_view import opening_lines
 
 torch = pytest.importorskip("torch")
 torch_backend = pytest.importorskip("charrnn.engines.torch_backend")
@@ -168,7 +168,7 @@ def test_the_engine_is_told_and_may_change_at_a_resume(corpus: Path, tmp_path: P
     run(corpus, tmp_path / "both", backend="torch", observers=[recorder], **settings)
     assert recorder.plan is not None
     assert recorder.engine == f"torch {torch.__version__} on cpu, float32"
-    assert f"{recorder.engine}; 1 thread" in describe(recorder.plan, recorder.engine).splitlines()
+    assert f"{recorder.engine}; 1 thread" in opening_lines(recorder.plan, recorder.engine).splitlines()
     both = train(out=tmp_path / "both", resume=True, backend="numpy", max_steps=40)
     assert both.train_loss_nats == pytest.approx(whole.train_loss_nats, abs=1e-5)
     card = load_model(tmp_path / "both" / "model.safetensors").training

@@ -5,7 +5,7 @@ import pytest
 from helpers.chunks import CELLS, VOCAB, make_chunk, make_network
 
 from charrnn.config import ModelConfig
-from charrnn.interpret.flow import gradient_flow, spectral_radii, state_gradients
+from charrnn.interpret.flow import measure_flow, spectral_radii, state_gradients
 from charrnn.model.torch_layout import to_torch
 from charrnn.nn.buffers import Buffers
 from charrnn.nn.gradcheck import relative_error
@@ -127,7 +127,7 @@ def test_gradients_are_those_of_autograd(cell, nonlinearity):
 def test_flow_is_the_mean_over_streams_of_norms_over_units_by_distance():
     network, x, targets, state = network_and_text("lstm")
     d_h, d_c = state_gradients(network, x, targets, state)
-    flow = gradient_flow(network, x, targets, state)
+    flow = measure_flow(network, x, targets, state)
     assert (flow.places, flow.distance) == (B, T - 1)
     for found, gradients in ((flow.h, d_h), (flow.c, d_c)):
         for layer, k in np.ndindex(2, T):
@@ -141,7 +141,7 @@ def test_a_linear_chain_decays_by_its_factor():
     network.params["rnn.bias_l0"][:] = 1
     network.params["rnn.weight_hh_l0"][:] = 0.8
     network.params["head.weight"][:] = [[1.0], [-1.0]]
-    flow = gradient_flow(network, np.zeros((30, 1), int), np.zeros(1, int), network.zero_state(1))
+    flow = measure_flow(network, np.zeros((30, 1), int), np.zeros(1, int), network.zero_state(1))
     np.testing.assert_allclose(flow.h[0] / flow.h[0, 0], 0.8 ** np.arange(30), rtol=1e-12)
     assert spectral_radii(network) == [{"h": pytest.approx(0.8)}]
 
@@ -150,7 +150,7 @@ def fresh(cell):
     network = Network(ModelConfig(cell, 1, 32), VOCAB, np.float64)
     initialise(network, np.random.default_rng(2))
     x = np.random.default_rng(3).integers(0, VOCAB, (61, 8))
-    return network, gradient_flow(network, x, x[0], network.zero_state(8))
+    return network, measure_flow(network, x, x[0], network.zero_state(8))
 
 
 def test_fresh_networks_forget_with_distance_and_the_lstm_later():

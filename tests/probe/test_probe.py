@@ -16,7 +16,7 @@ from charrnn.probe.probe import (
     Probe,
     Share,
     best_cell,
-    best_threshold,
+    best_stump,
     features,
     fit,
     fit_linear,
@@ -45,7 +45,7 @@ def test_side_by_side_is_one_by_one(cell: str, layers: int) -> None:
 @given(st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 2)), min_size=1, max_size=12))
 def test_the_threshold_is_the_best_there_is(pairs: list[tuple[int, int]]) -> None:
     signal, y = np.array([p[0] for p in pairs], float), np.array([p[1] for p in pairs])
-    right, threshold, below, above = best_threshold(signal, y, 3)
+    right, threshold, below, above = best_stump(signal, y, 3)
     assert ((np.where(signal > threshold, above, below)) == y).sum() == right
     for t in np.arange(-4, 4):
         sides = [y[signal <= t + 0.5], y[signal > t + 0.5]]

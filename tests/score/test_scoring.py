@@ -50,7 +50,7 @@ def test_segments_agree_with_one_pass(length: int, scale: float) -> None:
         return
     for start in (None, state):
         expected = plain(network, ids, start)
-        found = np.concatenate(list(scoring.surprises(network, ids, start)))
+        found = np.concatenate(list(scoring.network_losses(network, ids, start)))
         np.testing.assert_allclose(found, expected, atol=1e-9)
         off = 2 * scoring.NEGLIGIBLE * length  # over all windows; what is expected is not what comes
         assert scoring.total_loss(network, ids, start) == pytest.approx(expected.sum(), abs=off)
@@ -81,7 +81,7 @@ def integrator() -> Counting:
 def test_a_model_that_never_forgets_costs_two_passes_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "WINDOW", 10**6)
     network, ids = integrator(), text(6400)
-    found = np.concatenate(list(scoring.surprises(network, ids)))
+    found = np.concatenate(list(scoring.network_losses(network, ids)))
     # A pass side by side takes 1/64 of the steps of a plain one.
     assert network.steps < 1.1 * len(ids)
     assert network.symbols < (1 + scoring.PASSES + 1) * len(ids)

@@ -15,7 +15,7 @@ from charrnn.ui.terminal import gradcheck_view
 from charrnn.ui.terminal.glyphs import ASCII, UNICODE
 from charrnn.ui.terminal.gradient_flow_view import clipping_in_words, title_of, view
 from charrnn.ui.terminal.letters import STAND_INS, spelled
-from charrnn.ui.terminal.log_chart import Line, log_chart
+from charrnn.ui.terminal.log_chart import Curve, log_chart
 
 
 def console_of(width=80, encoding="utf-8"):
@@ -42,7 +42,7 @@ def rows_of(lines, width=60, height=13, glyphs=ASCII):
 
 
 def test_a_power_is_a_straight_line_from_corner_to_corner():
-    rows = rows_of([Line("p", [0.1**k for k in range(11)])], glyphs=ASCII)
+    rows = rows_of([Curve("p", [0.1**k for k in range(11)])], glyphs=ASCII)
     plot = [row[7:] for row in rows[:-2]]
     seen = [(x, y) for y, row in enumerate(plot) for x, ch in enumerate(row[:49]) if ch in ".a"]
     for x, y in seen:
@@ -52,7 +52,7 @@ def test_a_power_is_a_straight_line_from_corner_to_corner():
 
 
 def test_labels_stand_at_their_powers_and_names_where_lines_end():
-    rows = rows_of([Line("flat", [1.0] * 11), Line("fall", [0.1**k for k in range(11)])])
+    rows = rows_of([Curve("flat", [1.0] * 11), Curve("fall", [0.1**k for k in range(11)])])
     assert rows[0].startswith("     1|")
     assert rows[0].rstrip().endswith("a flat")
     assert next(row for row in rows if row.startswith(" 1e-10|")).rstrip().endswith("b fall")
@@ -61,7 +61,7 @@ def test_labels_stand_at_their_powers_and_names_where_lines_end():
 
 
 def test_names_that_would_meet_stand_apart():
-    rows = rows_of([Line(name, [1.0, 0.1, 0.01]) for name in ("one", "two", "three")])
+    rows = rows_of([Curve(name, [1.0, 0.1, 0.01]) for name in ("one", "two", "three")])
     ends = [row.rstrip().split()[-1] for row in rows if row.rstrip().endswith(("one", "two", "three"))]
     assert sorted(ends) == ["one", "three", "two"]
 
@@ -69,7 +69,7 @@ def test_names_that_would_meet_stand_apart():
 @pytest.mark.parametrize("glyphs", [UNICODE, ASCII])
 @pytest.mark.parametrize("width", [40, 60, 80, 100])
 def test_a_chart_fits(width, glyphs):
-    lines = [Line(f"LSTM {n}", [10.0 ** (-n * k / 9) for k in range(200)]) for n in range(10)]
+    lines = [Curve(f"LSTM {n}", [10.0 ** (-n * k / 9) for k in range(200)]) for n in range(10)]
     chart = log_chart(lines, width, 14, "steps back", glyphs)
     assert len(chart.plain.split("\n")) == 14
     assert max(map(len, chart.plain.split("\n"))) <= width
@@ -80,7 +80,7 @@ def test_a_chart_fits(width, glyphs):
     "values", [[0.0, 0.0], [], [float("nan")], [1.0, float("inf")], [1.0], [1.0, 0.0], [1e-300, 1e300]]
 )
 def test_odd_values_do_no_harm(values):
-    assert log_chart([Line("odd", values)], 60, 12, "k").plain
+    assert log_chart([Curve("odd", values)], 60, 12, "k").plain
 
 
 # ------------------------------------------------------------------------------------------------

@@ -126,7 +126,7 @@ def live_view(terminal: Terminal, sample: str = SAMPLE) -> LiveView:
 def test_plain_lines_are_these(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = Terminal(width=40, terminal=False)
     view = PlainView(terminal.console)
-    monkeypatch.setattr(training_view, "why", lambda config: "the extra is [here]")
+    monkeypatch.setattr(training_view, "why_this_engine", lambda config: "the extra is [here]")
     view.begin(*about(threads=2, resumed_at=277))
     view.note("the text is short: [3] streams [/x]")
     view.report(report(554, 2.0), False)

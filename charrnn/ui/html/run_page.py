@@ -13,7 +13,7 @@ from charrnn.interpret.passages import Passage
 from charrnn.interpret.run_report import RunReport, Surprises
 from charrnn.interpret.saturation import LEFT, RIGHT, GateSaturation
 from charrnn.model.model import Model
-from charrnn.runs.card import settings
+from charrnn.runs.card import recorded_settings
 from charrnn.runs.verdict import validations
 from charrnn.score.evaluation import Evaluation
 from charrnn.ui.html.page import build_page, check_target, packed, quantised, symbol_text, write_page
@@ -86,7 +86,7 @@ def _figures(report: RunReport) -> Iterator[tuple[str, str, str]]:
             f"{nats:.4f} nats, at step {best['step']:,}",
         )
     if info.metrics:
-        last, config = info.metrics[-1], settings(info.training)
+        last, config = info.metrics[-1], recorded_settings(info.training)
         means = validations(info.metrics)  # a last report alone may be the loss of a single step
         if (nats := means[-1].train if means else last["train_loss_nats"]) is not None:
             since = f", since step {means[-2].step:,}" if len(means) > 1 else ""

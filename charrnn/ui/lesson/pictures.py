@@ -27,7 +27,7 @@ from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.findings_view import Look
 from charrnn.ui.terminal.glyphs import ASCII
 from charrnn.ui.terminal.letters import spelled
-from charrnn.ui.terminal.log_chart import Line, log_chart
+from charrnn.ui.terminal.log_chart import Curve, log_chart
 from charrnn.ui.terminal.sparkline import sparkline
 from charrnn.ui.terminal.tables import table
 
@@ -263,13 +263,13 @@ def check(data: Backwards, pen: Pen) -> RenderableType:
 def norms(data: Vanishing, pen: Pen) -> RenderableType:
     """The three flows over a logarithmic scale."""
     lines = [
-        Line(spelled(f"ρ = {radius:g}", pen.console), values.tolist())
+        Curve(spelled(f"ρ = {radius:g}", pen.console), values.tolist())
         for radius, values in zip(vanishing.RADII, data.norms, strict=True)
     ]
     return _chart(lines, pen)
 
 
-def _chart(lines: Sequence[Line], pen: Pen) -> Text:
+def _chart(lines: Sequence[Curve], pen: Pen) -> Text:
     return log_chart(lines, pen.width, 10, "steps back", pen.look.glyphs)
 
 
@@ -314,7 +314,7 @@ def gate_rows(data: Gates, pen: Pen) -> RenderableType:
 
 def gate_flows(data: Gates, pen: Pen) -> RenderableType:
     """The flows of fresh networks over a logarithmic scale."""
-    return _chart([Line(name, values.tolist()) for name, values in data.flows.items()], pen)
+    return _chart([Curve(name, values.tolist()) for name, values in data.flows.items()], pen)
 
 
 # ------------------------------------------------------------------------------------------------

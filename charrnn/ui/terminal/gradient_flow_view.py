@@ -12,7 +12,7 @@ from charrnn.ui.terminal.card_view import card
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.glyphs import glyphs_of
 from charrnn.ui.terminal.letters import spelled
-from charrnn.ui.terminal.log_chart import MARKS, Line, log_chart
+from charrnn.ui.terminal.log_chart import MARKS, Curve, log_chart
 from charrnn.ui.terminal.training_view import architecture
 
 WIDEST_CHART = 100
@@ -39,13 +39,13 @@ def view(flows: Sequence[NetworkFlow], title: str, console: Console) -> Renderab
     return Group(*parts)
 
 
-def series(flows: Sequence[NetworkFlow]) -> Iterator[Line]:
+def series(flows: Sequence[NetworkFlow]) -> Iterator[Curve]:
     """A line for h of each layer, and for c of an LSTM's."""
     for flow in flows:
         arrays = {"h": flow.flow.h} | ({} if flow.flow.c is None else {"c": flow.flow.c})
         for array, values in arrays.items():
             for layer, by_distance in enumerate(values):
-                yield Line(_name(flow, array, layer, many=len(flows) > 1), by_distance.tolist())
+                yield Curve(_name(flow, array, layer, many=len(flows) > 1), by_distance.tolist())
 
 
 def _name(flow: NetworkFlow, array: str, layer: int, *, many: bool) -> str:

@@ -16,14 +16,14 @@ BETWEEN_MARKS = 12  # columns
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """A name and one value at each x = 0, 1, …; values that are not above 0 are left out."""
 
     name: str
     values: Sequence[float]
 
 
-def log_chart(lines: Sequence[Line], width: int, height: int, x_name: str, glyphs: Glyphs = UNICODE) -> Text:
+def log_chart(lines: Sequence[Curve], width: int, height: int, x_name: str, glyphs: Glyphs = UNICODE) -> Text:
     """Up to eight lines, each in a colour and with a letter on it, and their names where they end.
 
     width, height : columns and rows of the whole, axes included

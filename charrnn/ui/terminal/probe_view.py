@@ -41,7 +41,9 @@ def _interval(share: Share) -> str:
     return f"{low:.1%} – {high:.1%}"
 
 
-def predictions(rows: Sequence[Row], labels: Sequence[str], p: np.ndarray, as_json: bool) -> Iterator[str]:
+def prediction_lines(
+    rows: Sequence[Row], labels: Sequence[str], p: np.ndarray, as_json: bool
+) -> Iterator[str]:
     """Text, predicted label and probability of each label, p (N, K): CSV with a header, or one JSON object per line."""
     if not as_json:
         yield _csv(["text", "label", *(f"p({label})" for label in labels)])

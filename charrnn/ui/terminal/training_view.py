@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from charrnn.config import ModelConfig
-from charrnn.engines.choice import why
+from charrnn.engines.choice import why_this_engine
 from charrnn.runs.records import Progress, Report, Sample
 from charrnn.training.loop import TICK_SECONDS
 from charrnn.training.observers import Observer
@@ -67,11 +67,11 @@ def architecture(model: ModelConfig) -> str:
     return f"{cell} {model.layers}×{model.hidden}{embedding}"
 
 
-def describe(plan: Plan, engine: str) -> str:
+def opening_lines(plan: Plan, engine: str) -> str:
     """The run in a few lines; `engine` says what computes and how."""
     config, parts = plan.config, plan.parts
     threads = f"{plan.threads} thread{'s' * (plan.threads > 1)}"
-    reason = f": {why(config)}" if why(config) else ""
+    reason = f": {why_this_engine(config)}" if why_this_engine(config) else ""
     start = "" if plan.resumed_at is None else f", resumed at step {plan.resumed_at:,}"
     return (
         f"{plan.corpus.name}: {len(plan.corpus.ids):,} characters ({len(parts.training):,} train, "
@@ -104,7 +104,7 @@ class PlainView(Silent):
         self._told: float | None = None  # seconds of training at the last line
 
     def begin(self, plan: Plan, engine: str) -> None:
-        self.note(f"{describe(plan, engine)}\nrun folder {plan.folder.path}")
+        self.note(f"{opening_lines(plan, engine)}\nrun folder {plan.folder.path}")
 
     def report(self, report: Report, is_best: bool) -> None:
         least, most = LOG_SECONDS
@@ -149,7 +149,7 @@ class LiveView(Silent):
 
     def begin(self, plan: Plan, engine: str) -> None:
         self._live.transient = False  # from here on what is shown is to stay
-        self._opening, self._folder = describe(plan, engine), f"run folder {plan.folder.path}"
+        self._opening, self._folder = opening_lines(plan, engine), f"run folder {plan.folder.path}"
         self._chunks = plan.streams().chunks
         self._draw()
 

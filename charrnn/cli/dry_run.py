@@ -19,7 +19,7 @@ def dry_run(corpus: Sequence[str], as_json: bool, quiet: bool, **settings: Any) 
     with training_view(quiet=quiet) as shown:
         run = measure(corpus, reading=shown.reading, **settings)
     if as_json:
-        put(json_text(run.as_dict() | {"seconds": run.seconds if math.isfinite(run.seconds) else None}))
+        put(json_text(run.to_json() | {"seconds": run.seconds if math.isfinite(run.seconds) else None}))
     else:
         console = Console(highlight=False)
         console.print(view(run, console))

@@ -80,8 +80,7 @@ def gradient_flow(
             seed=seed,
         )
     if as_json:
-        plain = {"model": model, "text": text, "distance": distance}
-        put(json_text(plain | {"networks": [one.as_dict() for one in flows]}))
+        put(json_text({"model": model, "text": text, "distance": distance, "networks": flows}))
     else:
         console = Console(highlight=False)
         console.print(ui.view(flows, ui.title_of(flows, name), console))

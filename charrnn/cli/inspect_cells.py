@@ -162,7 +162,7 @@ def _gates(out: _Output, path: Path, model: "Model", text: str) -> None:
 
     found = gate_saturation(model, text)
     if out.form == "json":
-        put(json_text({"model": str(path), "gates": [gate.as_dict() for gate in found]}))
+        put(json_text({"model": str(path), "gates": found}))
     else:
         out.console.print(gates_view(found, out.console.width, out.look.glyphs))
 
@@ -190,7 +190,7 @@ def _findings(
     if out.html is not None:
         _tell_of_page(out.html, write_findings(out.html, path, model, found, out.passages))
     if out.form == "json":
-        put(json_text({"model": str(path), **found.as_dict()}))
+        put(json_text({"model": str(path), **found.to_json()}))
     elif out.form == "csv":
         put(found.as_csv(), end="")
     else:

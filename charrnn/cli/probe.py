@@ -10,6 +10,7 @@ import typer
 from charrnn.cli.given import refuse_if
 from charrnn.cli.models import model_path, must_spare
 from charrnn.cli.options import JsonOption, ModelOption
+from charrnn.files.json_value import json_value
 from charrnn.ui.terminal.output import json_text, put, say, writer
 
 if TYPE_CHECKING:
@@ -159,8 +160,8 @@ def _fit(
     words, labels = [row.text for row in rows], [row.label for row in rows]
     fitted, result = probes.fit(loaded, words, ids, labels, held_out=held_out, seed=seed)
     sha256 = read_metadata(file)["sha256"]
-    replace(fitted, model=str(file.absolute()), model_sha256=sha256, report=result.to_json()).save(saved)
+    replace(fitted, model=str(file.absolute()), model_sha256=sha256, report=json_value(result)).save(saved)
     if as_json:
-        put(json_text(result.to_json() | {"model": str(file), "probe": str(saved)}))
+        put(json_text(json_value(result) | {"model": str(file), "probe": str(saved)}))
     else:
         writer(sys.stdout)("\n".join([*report(result), f"saved {saved}", ""]))

@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -95,6 +94,6 @@ def train(
             **settings,
         )
     if as_json:
-        put(json_text(asdict(result)))
+        put(json_text(result))
     elif not quiet:
         say(f"charrnn sample --model {shlex.quote(result.model)}")

@@ -1,7 +1,6 @@
 """charrnn tune: search for good settings."""
 
 import shlex
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -62,7 +61,7 @@ def tune(
         result = search(corpus or (), space=space, out=out, resume=resume, listener=listener, **settings)
         listener.end(result)
     if as_json:
-        put(json_text(asdict(result)))
+        put(json_text(result))
     elif not quiet:
         words = shlex.join(corpus or ["CORPUS"])
         say(f"charrnn train {words} --config {shlex.quote(result.best_toml)}")

@@ -13,7 +13,7 @@ Cell and sign are chosen on SELECT and frozen; all reported figures except ``sel
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -106,26 +106,11 @@ class Finding:
     causal: CausalTest | None
     verdict: Verdict
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values; unknown numbers are None."""
-        values: dict[str, Any] = {
-            "concept": self.concept,
-            "kind": self.kind,
-            "layer": self.layer,
-            "cell": self.cell,
-            "sign": self.sign,
-            "select_score": self.select_score,
-            "confirm_score": self.confirm_score,
-            "memory_score": self.memory_score,
-            "matched_accuracy": self.matched_accuracy,
-            "steady_score": self.steady_score,
-            "table_score": self.table_score,
-            "chance_level": self.chance_level,
-            "p_value": self.p_value,
-            "probe_score": self.probe_score,
-            "locality": self.locality,
-            "eta_squared": self.eta_squared,
-            "predictive": self.predictive,
+        parts = ("threshold", "profile", "causal")  # under names of their own, or for a picture
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in parts}
+        values |= {
             "causal_effect": self.causal.effect if self.causal else None,
             "causal_p": self.causal.p_value if self.causal else None,
             "causal_target": self.causal.target if self.causal else None,
@@ -133,7 +118,7 @@ class Finding:
             "causal_others": self.causal.others if self.causal else None,
             "causal_doses": list(self.causal.doses) if self.causal else None,
             "causal_effect_of_three": self.causal.together if self.causal else None,
-            "verdict": self.verdict,
+            "verdict": values.pop("verdict"),
             "threshold": self.threshold.cut if self.threshold else None,
             "balanced_accuracy": self.threshold.balanced_accuracy if self.threshold else None,
             "f1": self.threshold.f1 if self.threshold else None,
@@ -193,11 +178,11 @@ class Inspection:
         told += [f"{one.concept}: {one.reason}" for one in self.refusals if one.stretches is None]
         return "; ".join(told) or "no concept was given"
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
             "characters": len(self.recording.text),
-            "findings": [finding.as_dict() for finding in self.findings],
+            "findings": [finding.to_json() for finding in self.findings],
             "nothing_found": self.nothing_found,
             "refused": [asdict(refusal) for refusal in self.refusals],
             "concepts": [
@@ -217,7 +202,7 @@ class Inspection:
         table = io.StringIO()
         writer = csv.DictWriter(table, CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(finding.as_dict() for finding in self.findings)
+        writer.writerows(finding.to_json() for finding in self.findings)
         return table.getvalue()
 
 

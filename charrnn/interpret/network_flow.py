@@ -6,13 +6,13 @@ each read from the zero state, and counts in the run's records how often clippin
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from charrnn.config import ModelConfig, TrainConfig, as_dict
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError
 from charrnn.interpret.flow import Flow, measure_flow, spectral_radii
@@ -77,16 +77,16 @@ class NetworkFlow:
             return None
         return float((last / first[0]) ** (1 / steps))
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON; lists run over the layers, and in them over distances from 0."""
+    def to_json(self) -> dict[str, Any]:
+        """For JSON; lists run over the layers, and in them over distances from 0."""
         return {
             "name": self.name,
-            "config": as_dict(self.config),
+            "config": self.config,
             "places": self.flow.places,
-            "h": self.flow.h.tolist(),
-            "c": None if self.flow.c is None else self.flow.c.tolist(),
-            "spectral_radii": [dict(layer) for layer in self.spectral_radii],
-            "clipping": None if self.clipping is None else asdict(self.clipping),
+            "h": self.flow.h,
+            "c": self.flow.c,
+            "spectral_radii": self.spectral_radii,
+            "clipping": self.clipping,
         }
 
 

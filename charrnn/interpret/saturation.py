@@ -30,14 +30,9 @@ class GateSaturation:
     left: np.ndarray
     right: np.ndarray
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return {
-            "layer": self.layer,
-            "gate": self.gate,
-            "left": np.round(self.left, 6).tolist(),
-            "right": np.round(self.right, 6).tolist(),
-        }
+    def to_json(self) -> dict[str, Any]:
+        left, right = np.round(self.left, 6).tolist(), np.round(self.right, 6).tolist()
+        return {"layer": self.layer, "gate": self.gate, "left": left, "right": right}
 
 
 @blas_threads()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from charrnn.errors import DataError
@@ -19,9 +19,6 @@ class Place:
     file: str
     offset: int
     line: int
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def places(

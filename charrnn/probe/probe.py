@@ -15,7 +15,7 @@ import io
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -151,9 +151,6 @@ class BestCell:
     chance: float
     p_value: float
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"training": self.training.to_json(), "held_out": self.held_out.to_json()}
-
 
 @dataclass(frozen=True, eq=False)
 class Probe:
@@ -252,10 +249,6 @@ class ProbeResult:
     cell: BestCell
     strengths: dict[str, float]
     seed: int
-
-    def to_json(self) -> dict[str, Any]:
-        shares = {name: getattr(self, name).to_json() for name in ("state", "ngrams", "majority")}
-        return asdict(self) | shares | {"cell": self.cell.to_json()}
 
 
 @blas_threads()

@@ -41,7 +41,7 @@ class DryRun:
     seconds: float
     notes: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Sizes, settings and estimates, for a file."""
         estimates = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "plan"}
         return self.plan.sizes() | estimates

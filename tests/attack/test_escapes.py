@@ -80,7 +80,7 @@ def test_probes_that_are_fitted(run: Path) -> None:
 def test_probes_that_tell(run: Path) -> None:
     file = run / "model.safetensors"
     labels = (f"a{EVIL}", f"b{EVIL}")
-    probe = Probe(labels, np.ones((2, 4)), np.ones(2), read_metadata(file)["sha256"], str(file))
+    probe = Probe(labels, np.ones((2, 16)), np.ones(2), read_metadata(file)["sha256"], str(file))
     probe.save(run / "p.safetensors")
     for as_json in ([], ["--json"]):
         args = ["probe", "--predict", "labels.csv", "--probe", run / "p.safetensors", *as_json]

@@ -170,7 +170,7 @@ def test_one_cell_as_data(model: Model) -> None:
 
 
 def test_gates(model: Model) -> None:
-    expected = [gate.as_dict() for gate in gate_saturation(model, HELD_OUT)]
+    expected = [gate.to_json() for gate in gate_saturation(model, HELD_OUT)]
     answer = json.loads(run("--gates", "--json", columns=40).stdout)
     assert answer.keys() == {"model", "gates"}
     assert [(g["layer"], g["gate"]) for g in answer["gates"]] == [(0, "i"), (0, "f"), (0, "o")]
@@ -238,4 +238,4 @@ def test_the_same_from_python(model: Model) -> None:
     found = charrnn.inspect_cells(model, HELD_OUT, ["quote", "aside=between:(..)"], causal=False)
     assert (found.findings[0].concept, found.findings[0].cell) == ("quote", 5)
     assert {f.concept for f in found.findings} == {"quote", "aside"}
-    assert found.as_dict()["findings"][0]["verdict"] == "correlate"
+    assert found.to_json()["findings"][0]["verdict"] == "correlate"

@@ -211,12 +211,12 @@ def test_no_causal_stops_at_correlate():
         handmade.model_of("lstm", weights), TEXT, [BUILT_IN["quote"]], causal=False
     ).findings
     assert (finding.verdict, finding.causal) == ("correlate", None)
-    assert finding.as_dict()["causal_effect"] is None
+    assert finding.to_json()["causal_effect"] is None
 
 
 def test_the_json_keys_scripts_rely_on():
     [finding] = inspect("lstm", handmade.lstm_quote).findings
-    shown = finding.as_dict()
+    shown = finding.to_json()
     assert {
         "concept",
         "layer",

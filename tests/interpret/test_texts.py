@@ -76,7 +76,7 @@ def test_a_text_is_read_as_the_training_text_was(tmp_path):
 def test_a_changed_corpus_is_refused(path):
     model = trained_on(path)
     path.write_text(TEXT.replace("the", "eht", 1), encoding="utf-8")
-    with pytest.raises(DataError, match=r"story\.txt\) has changed since; .*--text FILE"):
+    with pytest.raises(DataError, match=r"story\.txt\) has changed since training; .*--text FILE"):
         held_out_text(model)
 
 

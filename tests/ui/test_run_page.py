@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from charrnn.cli.app import app
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
+from charrnn.files.json_value import json_value
 from charrnn.interpret.network_flow import of_model
 from charrnn.interpret.run_report import LEAD, PASSAGE_LENGTH, RunReport, gather, surprises_of
 from charrnn.interpret.texts import held_out_text
@@ -205,7 +206,7 @@ def test_a_character_of_several_bytes_costs_what_its_bytes_do(tmp_path: Path) ->
 def test_gradients_gates_and_cells_are_those_of_the_other_commands(made: Made) -> None:
     model = made.report.model
     ids = model.vocab.encode(held_out_text(model))
-    flow = of_model(model, ids, file=made.run / "model.safetensors").as_dict()
+    flow = json_value(of_model(model, ids, file=made.run / "model.safetensors"))
     assert made.data["flow"]["h"] == flow["h"]
     assert made.data["flow"]["c"] == flow["c"]
     told = CliRunner().invoke(app, ["inspect-cells", "--gates", "--json", "--model", str(made.run)])

@@ -49,7 +49,7 @@ def write_findings(target: str, file: Path, model: Model, inspection: Inspection
     """
     r = inspection.recording
     found = [
-        {**f.as_dict(), "says": explain(f), "profile": [_plain(v) for v in f.profile]}
+        {**f.to_json(), "says": explain(f), "profile": [_plain(v) for v in f.profile]}
         for f in inspection.findings
     ]
     shown = of_findings(model, inspection, passages).values()
@@ -119,7 +119,7 @@ def _facts(file: Path, model: Model, text: str) -> dict[str, Any]:
         "card": [row for row in card if row[0] in ROWS_SHOWN],
         "more": [row for row in card if row[0] not in ROWS_SHOWN],
         "gates": [
-            {**gate.as_dict(), "role": ROLES[gate.gate]}
+            {**gate.to_json(), "role": ROLES[gate.gate]}
             for gate in (gate_saturation(model, text) if has_gates else ())
         ],
         "saturated": {"left": LEFT, "right": RIGHT},

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from charrnn.files.json_value import json_value
 from charrnn.interpret.findings import Inspection
 from charrnn.interpret.network_flow import NetworkFlow
 from charrnn.interpret.passages import Passage
@@ -192,7 +193,7 @@ def _gates(gates: Sequence[GateSaturation]) -> list[dict[str, Any]]:
 
 
 def _flow(part: NetworkFlow) -> dict[str, Any]:
-    measured = part.as_dict()
+    measured = json_value(part)
     arrays = ("h",) if measured["c"] is None else ("h", "c")
     return {
         "places": measured["places"],
@@ -212,7 +213,7 @@ def _cells(part: Inspection, passages: Mapping[int, Passage], model: Model) -> d
         "signal": "tanh(c)" if model.config.cell == "lstm" else "h",
         "findings": [
             {
-                **finding.as_dict(),
+                **finding.to_json(),
                 "says": explain(finding),
                 "passage": _passage(passages[place]) if place in passages else None,
             }

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -128,7 +127,7 @@ def verdict_text(verdict: Verdict, console: Console) -> Text:
 def as_json(info: Info) -> dict[str, Any]:
     """The same for programs."""
     return {
-        "model": str(info.model),
+        "model": info.model,
         "config": as_dict(info.config),
         "dtype": info.dtype,
         "level": info.level,
@@ -137,8 +136,8 @@ def as_json(info: Info) -> dict[str, Any]:
         "val_bits_per_char": _bits(at(info.training, "val_loss_nats", kind=NUMBER)),
         "training": info.training,
         "metrics": info.metrics,
-        "snapshots": [str(file) for file in info.snapshots],
-        "verdict": None if info.verdict is None else asdict(info.verdict),
+        "snapshots": info.snapshots,
+        "verdict": info.verdict,
     }
 
 

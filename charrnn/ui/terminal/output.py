@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TextIO
 
+from charrnn.files.json_value import json_value
+
 FLUSH_SECONDS = 0.03  # a reader sees no finer; a flush for each character would cost more than making it
 
 # Categories of characters that show nothing of themselves but may act: control, format (the marks
@@ -53,7 +55,7 @@ def put(result: object, end: str = "\n") -> None:
 
 def json_text(value: Any, *, ascii: bool = True) -> str:
     """JSON in which characters that could act are written as JSON writes them: still JSON on a terminal."""
-    text = json.dumps(value, ensure_ascii=ascii)
+    text = json.dumps(json_value(value), ensure_ascii=ascii)
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or not _acts(c) else _json_escaped(c) for c in text)

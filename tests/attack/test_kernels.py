@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 from helpers.kernels import aligned
-from helpers.notes import Notes
+from helpers.small_runs import Recorder
 
 from charrnn.fast import compiler
 from charrnn.fast.compiler import Program
@@ -94,7 +94,7 @@ def test_a_run_tells_once_why_its_kernels_are_compiled_anew(
     corpus.write_text("the sea lay flat and grey. " * 40)
     kernels.parent.mkdir(mode=0o700)
     kernels.parent.chmod(0o777)
-    notes_of = Notes()
+    notes_of = Recorder()
     settings: dict[str, Any] = {"layers": 1, "hidden": 4, "batch_size": 2, "seq_length": 5, "threads": 1}
     train(corpus, out=tmp_path / "out", observers=[notes_of], max_steps=3, backend="fast", **settings)
     notes = [note for note in notes_of.notes if "the cache is not used" in note]

@@ -182,7 +182,7 @@ def test_snapshots_do_not_go_through_a_link(corpus: Path, tmp_path: Path) -> Non
 
 def test_tensorboard_does_not_go_through_a_link(corpus: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorboardX")
-    from helpers.notes import Notes
+    from helpers.small_runs import Recorder
 
     out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     for folder in (out, elsewhere):
@@ -190,7 +190,7 @@ def test_tensorboard_does_not_go_through_a_link(corpus: Path, tmp_path: Path) ->
     others = elsewhere / "events.out.tfevents.1"
     others.write_bytes(PRECIOUS)
     (out / "tensorboard").symlink_to(elsewhere)
-    notes = Notes()
+    notes = Recorder()
     with tensorboard(notes.note, True) as more:
         train(corpus, out=out, observers=[notes, *more], max_steps=10, **SMALL)
     assert [note for note in notes.notes if "it is a link" in note and "training goes on" in note]

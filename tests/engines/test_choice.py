@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.blas import blas_now
-from helpers.small_runs import Recorder, run, write_text
+from helpers.small_runs import Recorder, run
 
 from charrnn.cli.app import main
 from charrnn.config import PRESETS, TrainConfig, configs
@@ -19,11 +19,13 @@ from charrnn.engines.threads import VARIABLES
 from charrnn.errors import UsageError
 from charrnn.install.extras import how_to_install
 from charrnn.runs.folder import RunFolder
-from charrnn.training import session
 from charrnn.training.session import train
 from charrnn.ui.terminal.training_view import opening_lines
 
 installed = pytest.mark.skipif(not importlib.util.find_spec("llvmlite"), reason="llvmlite is not installed")
+
+
+pytestmark = pytest.mark.usefixtures("short_samples")
 
 
 @pytest.fixture
@@ -33,12 +35,6 @@ def missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: None if name == "llvmlite" else real(name, *rest)
     )
-
-
-@pytest.fixture
-def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(session, "SAMPLE_LENGTH", 3)
-    return write_text(tmp_path / "text.txt")
 
 
 def test_auto_is_the_fast_path_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:

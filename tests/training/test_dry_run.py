@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from helpers.small_runs import Recorder
 from typer.testing import CliRunner
 
 from charrnn.cli.app import app
@@ -13,7 +14,6 @@ from charrnn.errors import DataError, UsageError
 from charrnn.training import dry_run as module
 from charrnn.training import loop, session
 from charrnn.training.dry_run import dry_run
-from charrnn.training.observers import Observer
 
 TEXT = "the quick brown fox jumps over the lazy dog. " * 200  # 9,000 characters, 28 different ones
 
@@ -98,16 +98,11 @@ def test_a_large_model_on_a_small_text_is_warned_of_here_and_at_the_start(
     assert any("times the 8,100 characters" in note for note in run.notes)
     assert not dry_run(corpus, hidden=50, layers=1, threads=1, backend="numpy").notes
 
-    told: list[str] = []
-
-    class Notes(Observer):
-        def note(self, message: str) -> None:
-            told.append(message)
-
+    recorder = Recorder()
     session.train(
-        corpus, out=tmp_path / "run", hidden=150, layers=1, max_steps=1, threads=1, observers=[Notes()]
+        corpus, out=tmp_path / "run", hidden=150, layers=1, max_steps=1, threads=1, observers=[recorder]
     )
-    assert any("times the 8,100 characters" in note for note in told)
+    assert any("times the 8,100 characters" in note for note in recorder.notes)
 
 
 def test_it_writes_nothing(corpus: Path, tmp_path: Path) -> None:

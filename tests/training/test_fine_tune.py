@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.small_runs import Recorder
 
 from charrnn.config import CELLS, OPTIMIZERS, ModelConfig, TrainConfig
 from charrnn.engines.backend import NumpyBackend
@@ -15,7 +16,6 @@ from charrnn.runs.folder import RunFolder
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import session
 from charrnn.training.fine_tune import transplant
-from charrnn.training.observers import Observer
 
 OLD, NEW = "bdf", "abcdefg"  # new symbols come before, between and after the old ones
 SMALL = {"hidden": 8, "batch_size": 2, "seq_length": 10, "threads": 1, "eval_every": 1000}
@@ -106,14 +106,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Notes(Observer):
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
-
-
 SETTINGS = {key: value for key, value in SMALL.items() if key != "hidden"}
 
 
@@ -122,7 +114,7 @@ def fine_tune(trained: Path, out: Path, **settings: object) -> session.TrainResu
 
 
 def test_a_run_starts_from_the_model_and_tells_what_is_new(trained: Path, tmp_path: Path) -> None:
-    listener = Notes()
+    listener = Recorder()
     result = fine_tune(trained, tmp_path / "run", max_steps=1, freeze_layers="0,1", observers=[listener])
     old, new = load_model(trained / "run/model.safetensors"), load_model(result.model)
     assert new.config == old.config

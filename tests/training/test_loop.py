@@ -498,15 +498,10 @@ def test_real_networks_diverge_and_recover(tmp_path: Any, cell: str) -> None:
     """Plain gradient steps without clipping, from a rate far too large to one that works."""
     corpus = write_text(tmp_path / "text.txt")
     settings = {"cell": cell, "optimizer": "sgd", "clip_value": 0.0, "max_steps": 40, "nonlinearity": "relu"}
-    notes: list[str] = []
-
-    class Notes(Observer):
-        def note(self, message: str) -> None:
-            notes.append(message)
-
-    result = run(corpus, tmp_path / "out", lr=50.0, warmup_steps=0, observers=[Notes()], **settings)
+    recorder = Recorder()
+    result = run(corpus, tmp_path / "out", lr=50.0, warmup_steps=0, observers=[recorder], **settings)
     assert result.steps == 40
-    halved = sum("the loss exploded" in note for note in notes)
+    halved = sum("the loss exploded" in note for note in recorder.notes)
     assert halved >= 3
     metadata, _ = checkpoint.load(result.checkpoint)  # which holds finite numbers only, or would not load
     assert metadata["progress"]["lr_factor"] == 0.5**halved

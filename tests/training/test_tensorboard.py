@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict
 
 import pytest
+from helpers.small_runs import Recorder
 
 from charrnn.errors import CharRNNError, Interrupted, UsageError
 from charrnn.install.extras import how_to_install
@@ -18,14 +19,6 @@ from charrnn.training.tensorboard import tensorboard
 event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
 
 SMALL = {"layers": 1, "hidden": 4, "batch_size": 2, "seq_length": 5, "threads": 1, "eval_every": 20}
-
-
-class Notes(Observer):
-    def __init__(self):
-        self.notes = []
-
-    def note(self, message):
-        self.notes.append(message)
 
 
 @pytest.fixture
@@ -131,7 +124,7 @@ def test_a_disk_that_refuses_does_not_stop_training(train, tmp_path, monkeypatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(EventsWriter, "__init__" if when == "at the beginning" else "write_event", refuse)
-    notes = Notes()
+    notes = Recorder()
     if when == "later":  # the first event, which names the version, is written by the constructor
         monkeypatch.setattr(EventsWriter, "__init__", lambda self, prefix: None)
         monkeypatch.setattr(EventsWriter, "close", lambda self: None)

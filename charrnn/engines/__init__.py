@@ -1,2 +1,2 @@
-"""What computes a training step (numpy, the compiled passes, torch), with how many threads and processes. torch
-lives here only."""
+"""The engines that compute a training step (numpy, the compiled passes, torch), and their threads and
+processes. torch lives here only."""

@@ -1,4 +1,4 @@
-"""What the training loop asks of an engine, and the numpy engine that answers by default."""
+"""The interface between the training loop and an engine, and the reference engine, numpy."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -16,23 +16,23 @@ from charrnn.nn.optimizers import OPTIMIZERS
 class Backend(Protocol):
     """An engine holds the weights, the optimiser's memory, the hidden state and the dropout generator."""
 
-    engine: str  # what computes and how, for the first lines of a run and the model card
-    notes: Sequence[str]  # what the user should know of it
+    engine: str  # its description, for the first lines of a run and the model card
+    notes: Sequence[str]  # notes for the user
 
     def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
-        """Train on one chunk: x, y (T, B) -> loss in nats a character, gradient norm before clipping."""
+        """Train on one chunk: x, y (T, B) -> loss in nats per character, gradient norm before clipping."""
 
     def reset_state(self) -> None:
         """Set the hidden state to zero: a new epoch begins."""
 
     def network(self) -> Network:
-        """The weights as they are now, in a numpy network (a view where that is possible)."""
+        """The current weights in a numpy network (a view if possible)."""
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything an exact resume needs, as named arrays, not copied."""
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take back what `arrays` gave."""
+        """Restore the arrays that `arrays` returned."""
 
 
 class NumpyBackend:
@@ -63,7 +63,7 @@ class NumpyBackend:
         loss, d_logits = cross_entropy_gradient(logits, y)
         network.backward(trace, d_logits)
         self._add_penalties()
-        for gradient in self._frozen:  # before the norm, which is to be that of what is trained
+        for gradient in self._frozen:  # before the norm, which covers only trained weights
             gradient[...] = 0
         norm = gradient_norm(network.grad)
         clip(network.grad, config.clip_value, config.clip_norm, norm)
@@ -111,7 +111,7 @@ def generator_state(rng: np.random.Generator) -> np.ndarray:
 
 
 def set_generator_state(rng: np.random.Generator, words: np.ndarray) -> None:
-    """Put a PCG64 generator back to what `generator_state` saw."""
+    """Restore a PCG64 generator to a state from `generator_state`."""
     state_high, state_low, inc_high, inc_low, has_uint32, uinteger = (
         int(word) for word in words.view(np.uint64)
     )

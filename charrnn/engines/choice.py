@@ -1,4 +1,4 @@
-"""Which engine trains, with how many threads."""
+"""The choice of the engine and of its number of threads."""
 
 import importlib.util
 from contextlib import AbstractContextManager
@@ -12,9 +12,9 @@ from charrnn.nn.network import Network
 
 
 def settle(config: TrainConfig) -> TrainConfig:
-    """The configuration with `backend` "auto" decided: the fast path where it is installed.
+    """The configuration with `backend` "auto" decided: the fast path if it is installed.
 
-    Raises UsageError when the fast path is asked for and missing.
+    Raises UsageError if the fast path is requested but not installed.
     """
     installed = _is_installed()
     if config.backend == "fast" and not installed:
@@ -43,8 +43,7 @@ def _is_installed() -> bool:
 def threads_for(
     config: TrainConfig, model: ModelConfig, vocab_size: int, batch_size: int, processes: int = 1
 ) -> int:
-    """How many threads compute a run that begins: what --threads says, else what a variable says, else by
-    sizes alone.
+    """The number of threads of a new run: from --threads, else from a variable, else from sizes alone.
 
     processes : of this run on this machine, which share its cores
     """
@@ -62,6 +61,6 @@ def threads_for(
 
 
 def limited(config: TrainConfig, threads: int) -> AbstractContextManager[None]:
-    """While it lasts, matrix products have so many threads; on the fast path one, since each of its threads
-    makes its own."""
+    """Within the context, matrix products use this many threads; on the fast path one, since each of its threads
+    computes its own."""
     return blas_threads(1 if config.backend == "fast" else threads)

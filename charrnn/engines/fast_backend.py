@@ -20,10 +20,10 @@ from charrnn.nn.clipping import gradient_norm
 
 
 class FastBackend(NumpyBackend):
-    """As NumpyBackend, step for step within rounding.
+    """The results of NumpyBackend up to rounding, step for step.
 
-    The batch is cut into `threads` shards. Their gradients are summed in the order of the shards, so that
-    the result depends on their number but never on which thread was first.
+    The batch is cut into `threads` shards. Their gradients are summed in the order of the shards, so
+    the result depends on the number of shards but never on which thread was first.
     """
 
     network_type = FastNetwork
@@ -61,7 +61,7 @@ class FastBackend(NumpyBackend):
             update.add_update(program, f"update_{size}", config.optimizer, size, config.clip_value)
         program.compile()
         if program.without_cache:
-            self.notes = (f"{program.without_cache}. Until then each run compiles its kernels anew",)
+            self.notes = (f"{program.without_cache}. Until then each run compiles its kernels again",)
         self._scalars = zeros(len(update.SCALARS), dtype)
         self._squares: list[np.ndarray] = []
         self._sums: list[Callable[[], Any]] = []
@@ -98,7 +98,7 @@ class FastBackend(NumpyBackend):
                 np.multiply(kept[:, shard.streams], scale, out=shard.masks[k][:, :, :H])
 
     def _sum_gradients(self) -> float:
-        """The shards' gradients into that of the network, with all that is added; returns its norm."""
+        """Sum the shards' gradients and the penalties into the network's gradient; returns its norm."""
         grad = self._network.grad
         self._threads.run(self._sums)
         if self._config.l1 or self._config.l2 or self._frozen:

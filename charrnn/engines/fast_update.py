@@ -16,14 +16,14 @@ Rule = Callable[[Kernel, Vector, Memory, Mapping[str, Vector]], Vector]
 
 
 def blocks_of(size: int, lanes: int) -> list[tuple[int, int, int]]:
-    """(first vector, blocks, vectors a block) that cover `size` numbers, a multiple of the lanes."""
+    """(first vector, blocks, vectors per block) that cover `size` numbers, a multiple of the lanes."""
     vectors = size // lanes
     full, rest = divmod(vectors, PER_SUM)
     return [part for part in ((0, full, PER_SUM), (full * PER_SUM, 1, rest)) if part[1] and part[2]]
 
 
 def partial_sums(size: int, lanes: int) -> int:
-    """How many sums `sum_gradients` leaves."""
+    """The number of sums that `sum_gradients` stores."""
     return sum(blocks for _, blocks, _ in blocks_of(size, lanes))
 
 
@@ -74,7 +74,7 @@ def add_update(program: Program, name: str, optimizer: str, size: int, clip_valu
 
 
 def scalars_of(optimizer: str, clip_scale: float, lr: float, step: int) -> np.ndarray:
-    """What `update` is to know at this step, counted from 1."""
+    """The scalar arguments of `update` at this step, counted from 1."""
     if optimizer != "adam":
         return np.array([clip_scale, lr, 1.0])
     return np.array([clip_scale, lr / (1 - Adam.beta1**step), (1 - Adam.beta2**step) ** -0.5])
@@ -115,7 +115,7 @@ def _adam(k: Kernel, g: Vector, memory: Memory, scalars: Mapping[str, Vector]) -
     return memory["mean"] / (root + Adam.epsilon)
 
 
-# Name -> the step before it is multiplied by the rate, and the arrays it remembers.
+# Name -> the step before multiplication by the learning rate, and the arrays that the optimiser keeps.
 RULES: dict[str, tuple[Rule, tuple[str, ...]]] = {
     "sgd": (_sgd, ()),
     "momentum": (_momentum, ("velocity",)),

@@ -1,4 +1,4 @@
-"""The signals that ask a process to end, while training: finish the step, save, then leave."""
+"""The signals that ask a process to end: training finishes the step, saves, then ends."""
 
 import signal
 import threading
@@ -13,12 +13,12 @@ ENDING = tuple(
     if name in signal.Signals.__members__  # Windows has the first two
 )
 
-# Sent by a terminal to all processes that it started; those who work for another one leave them to that.
+# Sent by a terminal to all processes that it started; worker processes leave them to their parent.
 OF_TERMINALS = tuple(number for number in ENDING if number.name in ("SIGINT", "SIGHUP"))
 
 
 class StopRequest:
-    """Which signal asked for the end, if any: the first of them. Call it to ask."""
+    """The first signal that asked for the end, if any. Calling the object tells whether there was one."""
 
     signal_number: int | None = None
 
@@ -28,10 +28,10 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Within the block the first of the signals that end a process is noted; a second SIGINT quits at once.
+    """Within the block, the first signal to end is noted instead of obeyed; a second SIGINT quits at once.
 
-    Those that this process ignores, as `nohup` has it ignore SIGHUP, stay ignored.
-    Outside the main thread signals cannot be caught: then nothing is changed.
+    Signals that this process ignores stay ignored, such as SIGHUP under `nohup`.
+    Outside the main thread signals cannot be caught, and nothing changes.
     """
     request = StopRequest()
     interrupts = 0
@@ -40,7 +40,7 @@ def stop_on_signals() -> Iterator[StopRequest]:
         nonlocal interrupts
         interrupts += number == signal.SIGINT
         if interrupts > 1:
-            raise KeyboardInterrupt  # the user insists: the checkpoint on disk is whole, as always
+            raise KeyboardInterrupt  # the user insists; the checkpoint on disk is always complete
         if request.signal_number is None:
             request.signal_number = number
 
@@ -58,16 +58,16 @@ def stop_on_signals() -> Iterator[StopRequest]:
 
 @contextmanager
 def children_wait_for_their_handlers() -> Iterator[None]:
-    """A process started within the block has these signals held back until it calls `handlers_are_set`.
+    """Processes started within the block receive these signals only after they call `handlers_are_set`.
 
-    Those that come meanwhile are not lost, neither here nor there.
+    Signals that arrive meanwhile are not lost, neither here nor there.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     from multiprocessing import resource_tracker
 
-    resource_tracker.ensure_running()  # which lets two of them through, so not while a child is being started
+    resource_tracker.ensure_running()  # it unblocks two of them, so start it before the children
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     try:
         yield
@@ -76,6 +76,6 @@ def children_wait_for_their_handlers() -> Iterator[None]:
 
 
 def handlers_are_set() -> None:
-    """Let through the signals that were held back for this process while it started."""
+    """Receive the signals that were held back while this process started."""
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)

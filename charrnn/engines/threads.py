@@ -1,10 +1,10 @@
-"""How many threads compute: known before the first product, never by a clock, since the number decides how sums
-are rounded.
+"""The number of threads: decided before the first product, never by a clock, since it affects how sums are
+rounded.
 
 BLAS gets one thread unless --threads or a variable says otherwise. Its threads spin while they wait for each
-other: for the products of a time step two were several times slower than one whenever another program held a
-core, and only from two thousand million multiplications a product at most three times (benchmarks/LOG.md), which
-no network here comes near. So the results of numpy do not depend on the number of cores either.
+other: whenever another program held a core, two were several times slower than one for the products of a time
+step. Only from two thousand million multiplications per product, far more than any network here has, were they
+at most three times slower (benchmarks/LOG.md). So numpy's results do not depend on the number of cores.
 """
 
 import os
@@ -19,19 +19,19 @@ from typing import Any
 import numpy as np  # noqa: F401  so that its BLAS is loaded before libraries are looked for
 
 SHORTEST_SHARED = 2e7  # multiplications: half a millisecond
-# The variables by which users say how many threads they want: those of a library go before the general one.
+# The variables in which users set the number of threads: a library's own takes precedence over the general one.
 VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 
 
 def available_cores() -> int:
-    """How many cores this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def given_threads() -> int | None:
-    """The number of threads that the environment asks for, if it does.
+    """The number of threads that the environment asks for, or None.
 
-    What is no positive number says nothing, as for the libraries; of "4,2" the first counts.
+    As in the libraries, a value that is not a positive number is ignored, and "4,2" means 4.
     """
     for name in VARIABLES:
         if (match := re.match(r"\s*(\d+)\s*(,|$)", os.environ.get(name, ""))) and int(match[1]):
@@ -40,8 +40,8 @@ def given_threads() -> int | None:
 
 
 def choose_shards(streams: int, multiplications: float) -> int:
-    """How many threads share the streams of a batch on the fast path: all cores, unless a step is so short
-    that handing out its parts would take longer than they do.
+    """The number of threads that share the streams of a batch on the fast path: all cores, unless a step is so
+    short that distributing it would take longer than computing it.
 
     multiplications : of one training step
     """
@@ -50,7 +50,7 @@ def choose_shards(streams: int, multiplications: float) -> int:
 
 @lru_cache(maxsize=1)
 def _libraries(modules: int) -> list[Any]:
-    """The BLAS libraries of this process; looked for anew when more modules have been imported."""
+    """The BLAS libraries of this process; searched again when more modules have been imported."""
     from threadpoolctl import ThreadpoolController
 
     found: list[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
@@ -64,10 +64,10 @@ _before: dict[str, tuple[Any, int]] = {}  # the libraries that were set, and wha
 
 @contextmanager
 def blas_threads(threads: int | None = None) -> Iterator[None]:
-    """While it lasts, matrix products have so many threads; by default what a variable says, or one.
+    """Within the context, matrix products use this many threads; by default the number in a variable, or one.
 
-    Also a decorator. It is of the whole process: of several at a time the newest counts, in whatever order they
-    end; after the last of them all is as before the first.
+    Also a decorator. It affects the whole process: of several contexts the newest counts, in whatever order they
+    end; after the last one, the numbers from before the first are restored.
     """
     mine = object(), threads or given_threads() or 1
     with _lock:

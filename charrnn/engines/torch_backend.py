@@ -5,7 +5,7 @@
     penalties, frozen layers, norm, clip     as in NumpyBackend
     θ ← θ - …                                by torch.optim, over the one flat tensor
 
-Memory, names and order of the flat arrays are those of the numpy engine, so that a checkpoint of either
+Memory, names and order of the flat arrays are those of the numpy engine, so a checkpoint of either
 can be resumed with the other, on any device and any number of ranks.
 """
 
@@ -36,7 +36,7 @@ TORCH_CELLS: dict[str, Callable[..., torch.nn.RNNBase]] = {
     "lstm": torch.nn.LSTM,
 }
 
-# torch's rule, its settings, and what it calls the arrays of the rule in optimizers.py, which is the same.
+# torch's optimiser, its settings, and its names for the arrays of the same optimiser in optimizers.py.
 TORCH_RULES: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any], dict[str, str]]] = {
     "adagrad": (torch.optim.Adagrad, {"eps": 0.0}, {"square_sum": "sum"}),
     "sgd": (torch.optim.SGD, {}, {}),
@@ -64,7 +64,7 @@ TORCH_RULES: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any
 
 
 def check_device(config: TrainConfig, local_rank: int = 0) -> None:
-    """Raise UsageError when this machine lacks what the settings ask for."""
+    """Raise UsageError if this machine lacks the requested device."""
     version = f"torch {torch.__version__}"
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UsageError(
@@ -72,13 +72,13 @@ def check_device(config: TrainConfig, local_rank: int = 0) -> None:
         )
     if config.device == "cuda" and local_rank >= torch.cuda.device_count():
         raise UsageError(
-            f"--device cuda: there are {torch.cuda.device_count()} GPUs for more processes than that. "
+            f"--device cuda: there are more processes than the {torch.cuda.device_count()} GPUs. "
             "Lower --nproc-per-node"
         )
     if config.device == "mps" and not torch.backends.mps.is_available():
         raise UsageError(f"--device mps: {version} finds no Apple GPU here. Leave --device out")
     if config.device == "mps" and config.precision == "float64":
-        raise UsageError("--precision float64: Apple GPUs have none. Use float32, or --device cpu")
+        raise UsageError("--precision float64: Apple GPUs do not support it. Use float32, or --device cpu")
 
 
 def lacks_bfloat16_units() -> bool:
@@ -88,7 +88,7 @@ def lacks_bfloat16_units() -> bool:
 
 
 class TorchBackend:
-    """One engine; of several ranks, that of the streams rank, rank + size, rank + 2 size, …
+    """The torch engine; with several ranks, for the streams rank, rank + size, rank + 2 size, …
 
     batch_size : streams of this rank; the state in `arrays` (in rank 0) and `restore` is that of all streams
     """
@@ -109,7 +109,7 @@ class TorchBackend:
         self._device = torch.device(config.device)
         self._config = config
         self._ranks = ranks
-        self._streams = batch_size * ranks.size  # the loss is averaged over those of all ranks
+        self._streams = batch_size * ranks.size  # the loss is averaged over the streams of all ranks
         init_rng, self._rng = np.random.default_rng(config.seed).spawn(2)
         # Of torch's own random numbers. It is seeded at each step from the numpy generator, which is the same
         # in all engines: dropout can go on from a checkpoint on another device and on other ranks.
@@ -177,7 +177,7 @@ class TorchBackend:
         )
 
     def _describe(self) -> str:
-        """What computes, for the first lines of a run and the model card."""
+        """The engine's description, for the first lines of a run and the model card."""
         device, config = self._device, self._config
         cuda = device.type == "cuda"
         name = torch.cuda.get_device_name(device) if cuda else device.type
@@ -225,7 +225,7 @@ class TorchBackend:
             self._optimizer.step()
             self._copy_weights()
         self._steps_taken += 1
-        # The one moment at which the CPU waits for a GPU.
+        # Only here does the CPU wait for a GPU.
         total, grad_norm, stops = torch.stack([self._sums[size], norm, self._sums[size + 1]]).tolist()
         self._ranks.stop_heard = stops > 0
         return total / len(x), grad_norm
@@ -245,7 +245,7 @@ class TorchBackend:
             grad.addcmul_(self._penalised, self._theta, value=config.l2)
         if config.l1:
             grad.addcmul_(self._penalised, self._theta.sign(), value=config.l1)
-        for gradient in self._frozen:  # before the norm, which is to be that of what is trained
+        for gradient in self._frozen:  # before the norm, which covers only trained weights
             gradient.zero_()
         norm = torch.linalg.vector_norm(grad)
         if config.clip_norm:
@@ -261,7 +261,7 @@ class TorchBackend:
         return whole
 
     def _copy_weights(self) -> None:
-        """From θ into the modules, where they are not the same memory."""
+        """Copy θ into the modules, unless they share memory."""
         with torch.no_grad():
             for parameter, rows, (start, stop) in self._copied:
                 part = parameter[rows]
@@ -296,9 +296,9 @@ class TorchBackend:
 
 
 class Layers(torch.nn.Module):
-    """The network as torch modules: a single recurrent one, or one a layer for dropout between them.
+    """The network as torch modules: a single recurrent one, or one per layer for dropout between them.
 
-    One module is what cuDNN runs fastest: it works on several layers at a time.
+    A single module is fastest in cuDNN, which then works on several layers at a time.
     """
 
     def __init__(self, config: ModelConfig, vocab_size: int, one_by_one: bool) -> None:
@@ -319,7 +319,7 @@ class Layers(torch.nn.Module):
             )
         self.head = torch.nn.Linear(config.hidden, vocab_size)
         for name, parameter in self.named_parameters():
-            if "bias_hh" in name:  # one bias a gate is trained; the GRU's b_hn is made trainable by `parts`
+            if "bias_hh" in name:  # one bias per gate is trained; `parts` makes the GRU's b_hn trainable
                 torch.nn.init.zeros_(parameter).requires_grad_(config.cell == "gru")
 
     def parts(self, network: Network) -> list[tuple[torch.nn.Parameter, slice, tuple[int, int]]]:
@@ -369,7 +369,7 @@ class Layers(torch.nn.Module):
 
 @contextmanager
 def _without_tf32() -> Iterator[None]:
-    """To score a text, whose segments must end in the same state whatever is read beside them."""
+    """Turn TF32 off to score a text: a segment's final state must not depend on the segments beside it."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
@@ -381,7 +381,7 @@ def _without_tf32() -> Iterator[None]:
 @contextmanager
 def _without_onednn() -> Iterator[None]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # some versions warn of a flag for GPUs that goes with this one
+        warnings.simplefilter("ignore")  # some versions warn about a related flag for GPUs
         off = torch.backends.mkldnn.flags(enabled=False)
         off.__enter__()
     try:
@@ -391,9 +391,9 @@ def _without_onednn() -> Iterator[None]:
 
 
 class TorchNetwork(Network):
-    """The weights in numpy arrays, for all that is done with a network; it reads text where it is trained.
+    """The weights as numpy arrays for every use of a network, but reading text on the training device.
 
-    The arrays are those of the last `TorchBackend.network()`, `read` uses the weights of the moment.
+    The arrays are those of the last `TorchBackend.network()`; `read` uses the current weights.
     """
 
     def __init__(self, config: ModelConfig, vocab_size: int, dtype: str, layers: Layers) -> None:

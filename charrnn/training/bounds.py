@@ -1,4 +1,4 @@
-"""What no run may exceed, found before its first step and not at its first checkpoint: files and memory have ends."""
+"""Limits of files and memory, checked before the first step of a run rather than at its first checkpoint."""
 
 import os
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ OTHER_METADATA = 1 << 18  # bytes left for settings, losses, the command line an
 
 
 def corpus_card(corpus: Corpus) -> dict[str, Any]:
-    """What a run folder tells of its corpus; paths are absolute, since a resume may start elsewhere."""
+    """The record of a corpus in a run folder; paths are absolute, since a resume may start elsewhere."""
     return {
         "name": corpus.name,
         "sources": [s if s == "-" else str(Path(s).absolute()) for s in corpus.sources],
@@ -48,9 +48,9 @@ def check_metadata_size(card: Mapping[str, Any], vocabulary: Vocabulary) -> None
 def check_size(
     model: ModelConfig, config: TrainConfig, vocab_size: int, batch_size: int, memory: int | None = None
 ) -> None:
-    """Raise UsageError for a network whose checkpoint no file, or whose training no memory here can hold.
+    """Raise UsageError if a network's checkpoint is too large for a file, or its training for this memory.
 
-    memory : bytes that this machine has; None asks the system
+    memory : bytes of memory of this machine; None asks the system
     """
     parameters, width = Network.size(model, vocab_size), np.dtype(config.dtype).itemsize
     kept = 1 + len(
@@ -79,7 +79,7 @@ def _sizes(model: ModelConfig) -> str:
 
 
 def _memory() -> int | None:
-    """Bytes of memory of this machine, where the system tells."""
+    """Bytes of memory of this machine, or None if the system does not say."""
     with suppress(AttributeError, OSError, ValueError):
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return None

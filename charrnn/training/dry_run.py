@@ -1,4 +1,4 @@
-"""What a training run would be: its sizes, its memory and its pace, from two seconds of real steps."""
+"""Estimates for a training run: its sizes, memory and pace, from two seconds of real steps."""
 
 import math
 import time
@@ -25,12 +25,12 @@ MEMORY_AT_START = 45 * 2**20  # bytes resident once Python, numpy and charrnn ar
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a run with these settings would be.
+    """Estimates for a run.
 
-    memory_bytes : of the whole process at its peak, estimated
-    seconds_per_epoch : with the validations of an epoch
-    steps : None where only the clock ends the run; seconds : of the whole run, at most
-    notes : what a user should know before it starts
+    memory_bytes : of the whole process at its peak
+    seconds_per_epoch : including the validations of an epoch
+    steps : None if only the clock ends the run; seconds : upper limit for the whole run
+    notes : notes for the user before it starts
     """
 
     plan: Plan
@@ -55,9 +55,9 @@ def dry_run(
     reading: Reading = unheard,
     **settings: Any,
 ) -> DryRun:
-    """What `train` with the same arguments would do, found without making a run folder.
+    """Estimates for `train` with the same arguments, without making a run folder.
 
-    Raises what `train` raises before its first step.
+    Raises the same errors as `train` before its first step.
     """
     given = {name: value for name, value in settings.items() if value is not None}
     plan = plan_new(named(corpus), preset, given, init_from, reading=reading)
@@ -93,17 +93,17 @@ class _Probe:
 
 
 def _probe(plan: Plan, streams: Streams) -> _Probe:
-    """Train a throw-away engine: first a step with every allocation counted, then two seconds against the
-    clock, which the counting would slow."""
+    """Train a temporary engine: first one step with every allocation counted, then, without counting, which
+    would slow it, two seconds by the clock."""
 
     def trainer(config: TrainConfig) -> Trainer:
         no_text = plan.validation_part[:0]
         return Trainer(config, backend, streams, no_text, len(plan.corpus.vocabulary), ())
 
     unlimited = replace(plan.config, epochs=None, max_steps=None, max_minutes=None, eval_every=2**31)
-    # As many symbols as are ever read side by side: more would cost time and tell no more.
+    # As many symbols as are ever read side by side: more would only cost time.
     sample = plan.parts.validation[: SEGMENTS * SHORTEST_SEGMENT + 1]
-    make_backend(plan)  # the fast path compiles now: what the compiler takes is not the run's
+    make_backend(plan)  # the fast path compiles now, so that the compiler's memory is not counted
     tracemalloc.start()
     try:
         backend = make_backend(plan)

@@ -18,21 +18,21 @@ from charrnn.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True, eq=False)
 class Origin:
-    """The model a run starts from, and which file it was: `sha256` is of the whole file."""
+    """The model that a run starts from, and its file; `sha256` is of the whole file."""
 
     model: Model
     path: str
     sha256: str
 
     def card(self) -> dict[str, str]:
-        """What the model card of the new run tells of it."""
+        """Its record in the model card of the new run."""
         return {"path": self.path, "sha256": self.sha256}
 
 
 def read_origin(path: str | os.PathLike[str], sha256: str | None = None) -> Origin:
-    """The model at `path`, a model file or run folder; with `sha256`, only if the file still is that one.
+    """The model at `path`, a model file or run folder; with `sha256`, only if the file is unchanged.
 
-    Raises ModelError when it is missing, damaged or another one.
+    Raises ModelError if it is missing, damaged or changed.
     """
     file = find_model(path)
     model = load_model(file)
@@ -48,7 +48,7 @@ def read_origin(path: str | os.PathLike[str], sha256: str | None = None) -> Orig
 def settings(origin: Origin, preset: str | None, given: Mapping[str, Any]) -> tuple[ModelConfig, TrainConfig]:
     """The settings of a run from `origin`: its architecture, level and (unless given) its precision.
 
-    Raises UsageError when `given` names another architecture or level.
+    Raises UsageError if `given` names another architecture or level.
     """
     of_model = as_dict(origin.model.config) | {"level": origin.model.vocab.level}
     contradicting = [
@@ -58,7 +58,7 @@ def settings(origin: Origin, preset: str | None, given: Mapping[str, Any]) -> tu
     ]
     if contradicting:
         raise UsageError(
-            f"--init-from {origin.path} takes the model as it is, but it was given with "
+            f"--init-from {origin.path} keeps the model's architecture and level, so it cannot be combined with "
             f"{', '.join(contradicting)}. Leave these out, or train from scratch without --init-from"
         )
     precision = origin.model.network.theta.dtype.name
@@ -68,8 +68,8 @@ def settings(origin: Origin, preset: str | None, given: Mapping[str, Any]) -> tu
 def transplant(model: Model, network: Network, vocabulary: Vocabulary) -> None:
     """Copy the weights of `model` into a network for a vocabulary that has all its symbols, in place.
 
-    What belongs to a symbol (its row of the embedding and of the head, its column of a one-hot input)
-    moves to the symbol's new id; what belongs to new symbols stays as it was initialised.
+    The weights of a symbol (its row of the embedding and of the head, its column of a one-hot input)
+    move to the symbol's new id; those of new symbols stay as initialised.
     """
     ids = np.searchsorted(vocabulary.codes, model.vocab.codes)  # old id -> new id
     one_hot = None if model.config.embedding else f"{model.config.cell}.weight_ih_l0"

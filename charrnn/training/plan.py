@@ -1,4 +1,4 @@
-"""What a run will do, new or resumed: all that is settled before the first step. Writes nothing."""
+"""The plan of a run, new or resumed: everything decided before the first step. Writes nothing."""
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,23 +26,23 @@ from charrnn.text.sources import claimed, is_stream
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import bounds, fine_tune
 
-# Of a longer validation text the validations while training read this much, from evenly over it and always the same:
-# an eighth of the symbols between two of them, and some 4 % of the time, since nothing is learnt from it.
+# Validations while training read at most this much of the validation text, evenly spread and always the same: an
+# eighth of the symbols between two of them, which takes about 4 % of the time.
 VALIDATION_PART = 2**17
 
-# What a resume may change: how long to go on and how often to report, and how fast and how freely to
-# learn. All else would make it a different run.
+# Settings that a resume may change: budgets, reports, learning rates, regularisation. Any other change would make it
+# a different run.
 LIMITS = {"epochs", "max_steps", "max_minutes"}
 BUDGETS = LIMITS | {"patience", "checkpoint_every", "snapshots", "threads"}
 TUNABLE = {"lr", "schedule", "warmup_steps", "decay", "decay_every", "final_lr", "clip_value", "clip_norm"}
 TUNABLE |= {"dropout", "l1", "l2", "backend", "device"}
-# What even --force cannot change: the arrays of the checkpoint would not fit, or not mean the same.
+# Settings that even --force cannot change: the checkpoint's arrays would not fit, or change their meaning.
 FIXED = {"batch_size", "optimizer", "precision", "seed", "init", "level", "freeze_layers"}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is settled before the first step."""
+    """Everything that is decided before the first step."""
 
     folder: RunFolder
     corpus: Corpus
@@ -50,13 +50,13 @@ class Plan:
     config: TrainConfig
     batch_size: int
     threads: int
-    processes: int = 1  # that train it together
+    processes: int = 1  # processes that train together
     origin: fine_tune.Origin | None = None  # the model whose weights to start from
-    init_from: dict[str, str] | None = None  # what the model card tells of it
+    init_from: dict[str, str] | None = None  # its record in the model card
     saved: tuple[dict[str, Any], dict[str, np.ndarray]] | None = None  # the checkpoint to go on from
-    kept: Kept | None = None  # the validation of the model that is kept until there is a better one
+    kept: Kept | None = None  # the validation of the best model so far
     changes: tuple[str, ...] = ()  # made at resumes
-    remarks: tuple[str, ...] = ()  # what the user should know of this resume
+    remarks: tuple[str, ...] = ()  # notes for the user about this resume
 
     @cached_property
     def parts(self) -> Parts:
@@ -65,7 +65,7 @@ class Plan:
 
     @cached_property
     def validation_part(self) -> np.ndarray:
-        """What the validations while training read: the validation text, or of a long one a part."""
+        """The text of the validations while training: the validation text, or a part of a long one."""
         return spread_part(self.parts.validation, VALIDATION_PART)
 
     @property
@@ -74,25 +74,25 @@ class Plan:
         return len(self.validation_part) < len(self.parts.validation)
 
     def streams(self, served: slice = slice(None)) -> Streams:
-        """The training text in chunks; of the streams those that are `served`."""
+        """The training text in chunks, for the streams that are `served`."""
         return Streams(self.parts.training, self.batch_size, self.config.seq_length, served)
 
     @cached_property
     def parameters(self) -> int:
-        """Numbers that are trained."""
+        """The number of trained parameters."""
         return Network.size(self.model, len(self.corpus.vocabulary))
 
     @property
     def resumed_at(self) -> int | None:
-        """The step of the checkpoint to go on from."""
+        """The step of the checkpoint to resume from."""
         return self.saved[0]["progress"]["step"] if self.saved else None
 
     def split_card(self) -> dict[str, int]:
-        """How long the parts of the text are, for the model card."""
+        """The lengths of the parts of the text, for the model card."""
         return dict(zip(("train", "validation", "test"), map(len, self.parts), strict=True))
 
     def sizes(self) -> dict[str, Any]:
-        """What the run is, in numbers and settings."""
+        """Numbers and settings that describe the run."""
         return {
             "corpus": self.corpus.name,
             "characters": len(self.corpus.ids),
@@ -108,15 +108,15 @@ class Plan:
         }
 
 
-Reading = Callable[[int, int], None]  # hears how many bytes of the text are read, and how many there are
+Reading = Callable[[int, int], None]  # called with the bytes of the text read so far, and their total
 
 
 def unheard(done: int, total: int) -> None:
-    """A Reading that leaves it at that."""
+    """A Reading that does nothing."""
 
 
 def named(corpus: str | Path | Sequence[str | Path]) -> list[str]:
-    """The sources of a corpus as `train` takes them."""
+    """The sources of a corpus, in the form that `train` takes."""
     return [str(corpus)] if isinstance(corpus, str | Path) else [str(source) for source in corpus]
 
 
@@ -129,9 +129,9 @@ def plan_new(
     reading: Reading = unheard,
     ranks: Ranks = ALONE,
 ) -> Plan:
-    """What a new run would do. Reads the text and the model to start from, and writes nothing.
+    """The plan of a new run. Reads the text and the model to start from, and writes nothing.
 
-    given : settings by name; sha256 : what the file of `init_from` must be, if that is known
+    given : settings by name; sha256 : the hash that the file of `init_from` must have, if it is known
     """
     if not sources:
         raise UsageError("no corpus given. Name a text file or folder, for example: charrnn train corpus.txt")
@@ -180,11 +180,9 @@ def restarted(
         origin = stored.get("init_from", {"path": None, "sha256": None})
         path, sha256 = origin["path"], origin["sha256"]
     except (KeyError, TypeError) as problem:
-        raise ModelError(
-            f"{folder.config} is not as charrnn wrote it: {problem}. Start a new run"
-        ) from problem
+        raise ModelError(f"{folder.config} is damaged: {problem}. Start a new run") from problem
     plan = plan_new(sources, None, settings, path, sha256, reading, ranks)
-    remark = f"{folder.path} was stopped before its first checkpoint: it starts anew"
+    remark = f"{folder.path} was stopped before its first checkpoint: it starts again"
     return replace(plan, folder=folder, remarks=(remark,))
 
 
@@ -196,16 +194,16 @@ def resumed(
     reading: Reading,
     ranks: Ranks,
 ) -> Plan:
-    """What the run in `folder` does when it goes on from its checkpoint, with the settings that are `given` anew.
+    """The plan of the run in `folder` from its checkpoint, with the settings that are `given` now.
 
-    sources : where its text is now, if not where it was
+    sources : the text's new place, if it was moved
 
     Raises UsageError for settings that cannot change, DataError for another text (both but for `force`).
     """
     metadata, arrays = checkpoint.load(folder.checkpoint)
     model, vocabulary, _ = config_of(metadata)
     config = TrainConfig(**metadata["train"])
-    if given.keys() & LIMITS:  # takes the place of the old ones, which may allow fewer steps
+    if given.keys() & LIMITS:  # they replace the old ones, which may allow fewer steps
         given = dict.fromkeys(LIMITS) | dict(given)
     if given.get("backend") == "auto":
         given = {**given, "backend": settle(replace(config, backend="auto")).backend}
@@ -233,7 +231,7 @@ def resumed(
             f"{card['corpus']['symbols']:,} symbols"
         )
         if not force:
-            raise DataError(f"{difference}. --force goes on with the new text")
+            raise DataError(f"{difference}. Give --force to continue with the new text")
         remarks.append(difference)
     _check_bounds(corpus, model, config, metadata["batch_size"])
     tuned = [line for name, line in told.items() if name not in BUDGETS]
@@ -264,7 +262,7 @@ def resumed(
 
 
 def _kept(plan: Plan) -> Kept | None:
-    """The validation that the model in the folder is of, if it was made on the same text."""
+    """The validation of the model in the folder, if it was made on the same text."""
     try:
         card = model_file.read_metadata(plan.folder.model)["training"]
         same = card["corpus"]["sha256"] == plan.corpus.sha256 and card["split"] == plan.split_card()
@@ -279,7 +277,7 @@ def _check_bounds(corpus: Corpus, model: ModelConfig, config: TrainConfig, batch
 
 
 def notes(plan: Plan) -> Iterator[str]:
-    """What a user should know before the first step."""
+    """Notes for the user before the first step."""
     yield from plan.remarks
     yield from plan.corpus.notes
     if plan.batch_size < plan.config.batch_size:
@@ -293,8 +291,8 @@ def notes(plan: Plan) -> Iterator[str]:
         yield warning
     if plan.validates_in_part:
         yield (
-            f"the validation text is long: while training, losses are of {len(plan.validation_part):,} symbols from "
-            f"evenly over it, and the closing one is of all {len(plan.parts.validation):,}"
+            f"the validation text is long: while training, losses are on {len(plan.validation_part):,} evenly spread "
+            f"symbols, and the closing one is on all {len(plan.parts.validation):,}"
         )
 
 
@@ -305,7 +303,7 @@ def read_training_text(
     vocabulary: Vocabulary | None = None,
     grow: bool = False,
 ) -> Corpus:
-    """The text of a run, read as its settings say; vocabulary and grow as in `read_corpus`."""
+    """The text of a run, read according to its settings; vocabulary and grow as in `read_corpus`."""
     return read_corpus(
         sources,
         level=config.level,
@@ -319,7 +317,7 @@ def read_training_text(
 
 
 def _again(folder: RunFolder, sources: Sequence[str], before: Sequence[str]) -> Sequence[str]:
-    """Where to read a run's text again: from what is named now, otherwise from what was named `before`."""
+    """The sources from which to read a run's text again: those named now, or else those named `before`."""
     if sources:
         return sources
     known = before if isinstance(before, list) else ()
@@ -332,6 +330,6 @@ def _again(folder: RunFolder, sources: Sequence[str], before: Sequence[str]) -> 
 
 
 def command_to_resume(folder: RunFolder, sources: Sequence[str]) -> str:
-    """The command that goes on with a run; a text that came from a stream has to be named again."""
+    """The command that resumes a run; a text from a stream has to be named again."""
     text = "TEXT " if any(map(is_stream, sources)) else ""
     return f"charrnn train {text}--resume --out {shlex.quote(str(folder.path))}"

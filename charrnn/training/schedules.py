@@ -5,8 +5,8 @@
     inverse-time  lr / (1 + decay · epoch)
     cosine        lr · (q + (1-q) · (1 + cos π·progress) / 2),  q = final_lr
 
-`epoch` is a real number of passes; `progress` is the share of the budget that is used: of the time
-when the run is bounded by minutes, else of its steps. During warm-up the rate rises linearly.
+`epoch` is a real number of passes; `progress` is the used share of the budget: of the time
+if the run is limited in minutes, otherwise of its steps. During warm-up the rate rises linearly.
 """
 
 import math

@@ -1,14 +1,14 @@
-"""The time a run takes, without the seconds in which its process was stopped.
+"""The time that a run takes, without the seconds in which its process was stopped.
 
-A process that is stopped (Ctrl-Z, a debugger, a frozen container, a machine asleep) is not told so: one lap of its
-work then takes many times as long as usual. Such a lap counts as a usual one. If the next is as long, it is the
-machine that has become slow, and the lap counts in full.
+A process is not notified when it is stopped (Ctrl-Z, a debugger, a frozen container, a sleeping machine): one lap
+of its work then takes many times as long as usual. Such a lap counts as a usual one. If the next one is as long,
+the machine has become slow, and the lap counts in full.
 """
 
 from collections.abc import Callable
 
-STALL = 20  # times a usual lap, from which the process may have been stopped
-SHORTEST_STALL = 2.0  # seconds; a busy machine or a slow disk can make a short lap long, but not by so much
+STALL = 20  # a lap this many times longer than usual suggests that the process was stopped
+SHORTEST_STALL = 2.0  # seconds; a busy machine or a slow disk delays a short lap by less
 
 
 class Stopwatch:
@@ -21,14 +21,14 @@ class Stopwatch:
         self._clock = clock
         self.last = clock()  # when the last lap ended
         self._laps: dict[str, tuple[int, float]] = {}  # kind -> number and sum of the usual laps
-        self._stalled: set[str] = set()  # kinds whose last lap was no usual one
+        self._stalled: set[str] = set()  # kinds whose last lap was unusually long
 
     def restart(self) -> None:
-        """Begin a lap: the time since the last one is nobody's."""
+        """Begin a lap; the time since the last one is not counted."""
         self.last = self._clock()
 
     def lap(self, kind: str) -> float:
-        """Seconds of work of this kind since the last lap, and the next one begins."""
+        """Seconds of work of this kind since the last lap; begins the next one."""
         now = self._clock()
         took, self.last = now - self.last, now
         count, total = self._laps.get(kind, (0, 0.0))
@@ -36,7 +36,7 @@ class Stopwatch:
             if kind not in self._stalled:
                 self._stalled.add(kind)
                 return total / count
-            count, total = 0, 0.0  # as slow as this is usual from now on
+            count, total = 0, 0.0  # from now on this duration is the usual one
         self._stalled.discard(kind)
         self._laps[kind] = count + 1, total + took
         return took

@@ -1,9 +1,9 @@
-"""A run as TensorBoard shows it: every number of metrics.jsonl as a scalar of the same name.
+"""TensorBoard's files for a run: every number of metrics.jsonl as a scalar of the same name.
 
-metrics.jsonl stays the source. When a run begins or goes on, what is in it is written anew to the
-`tensorboard/` folder of the run, and then each report as it is made: so the two always agree, and a run
-begun without may go on with it. Training itself is not touched: a disk that refuses ends the following
-with a note.
+metrics.jsonl stays the source. When a run begins or is resumed, its content is written again to the
+run's `tensorboard/` folder, followed by each new report: so the two always agree, and a run begun without
+--tensorboard may be resumed with it. Training is not affected: if writing fails, a note says so and the files
+are no longer updated.
 """
 
 import errno
@@ -29,7 +29,7 @@ EVENTS = re.compile(r"events\.out\.tfevents\..*")
 
 @contextmanager
 def tensorboard(note: Callable[[str], None], wanted: bool) -> Iterator[list[Observer]]:
-    """The observer that writes TensorBoard's event file, where that is wanted; `note` hears if it cannot.
+    """The observer that writes TensorBoard's event file, if `wanted`; `note` is called if writing fails.
 
     Raises UsageError without the extra `tensorboard`.
     """
@@ -93,7 +93,7 @@ class TensorBoard(Observer):
                 raise PermissionError(errno.EPERM, f"{place} belongs to another user")
             os.fchmod(folder.fd, stat.S_IMODE(found.st_mode) & 0o755)
             if (held := Path(f"/proc/self/fd/{folder.fd}")).exists():
-                place = held  # which stays this folder, whatever is put at its path
+                place = held  # it stays this folder, even if its path is replaced
         for name in filter(EVENTS.fullmatch, folder.names()):
             folder.unlink(name)
         self._writer = self._new_writer(str(place / "events"))

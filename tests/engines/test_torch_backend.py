@@ -258,7 +258,7 @@ def test_a_missing_device_is_told_before_a_folder_is_made(
 
 def test_apple_gpus_have_no_float64(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    with pytest.raises(UsageError, match="float64: Apple GPUs have none"):
+    with pytest.raises(UsageError, match="float64: Apple GPUs do not support it"):
         torch_backend.check_device(TrainConfig(backend="torch", device="mps", precision="float64"))
 
 
@@ -267,7 +267,7 @@ def test_each_process_needs_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     config = TrainConfig(backend="torch", device="cuda")
     torch_backend.check_device(config, local_rank=1)
-    with pytest.raises(UsageError, match="there are 2 GPUs for more processes"):
+    with pytest.raises(UsageError, match="there are more processes than the 2 GPUs"):
         torch_backend.check_device(config, local_rank=2)
 
 

@@ -567,7 +567,7 @@ def test_the_closing_loss_is_of_the_whole_text_as_eval_finds_it(tmp_path: Any, m
     corpus, out = write_text(tmp_path / "text.txt", words=1000), tmp_path / "out"
     recorder = Recorder()
     result = run(corpus, out, max_steps=20, observers=[recorder])
-    assert any("losses are of 64 symbols" in note for note in recorder.notes)
+    assert any("losses are on 64 evenly spread symbols" in note for note in recorder.notes)
     model, ids = load_model(result.model), read_corpus(corpus).ids
     _, validation, _ = split(ids, 0.1, 0.0)
     assert (

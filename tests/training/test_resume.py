@@ -401,7 +401,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_anew(
     assert len(RunFolder(tmp_path / "killed").read_metrics()) == 20
     recorder = Recorder()
     assert resume(tmp_path / "killed", observers=[recorder]).steps == 20
-    assert f"{tmp_path / 'killed'} was stopped before its first checkpoint: it starts anew" in recorder.notes
+    assert f"{tmp_path / 'killed'} was stopped before its first checkpoint: it starts again" in recorder.notes
     assert_same(tmp_path / "whole", tmp_path / "killed")
 
 

@@ -261,7 +261,7 @@ def test_all_findings_are_explained():
         "rho .912 on text it was not chosen on, rising with it (the best of all cells reaches .610 by chance); "
         "memory .200 (the last three characters alone: .600)."
     )
-    assert view.explain(flash).endswith("no memory score, since it never lasts ten characters.")
+    assert view.explain(flash).endswith("no memory score, since the concept never lasts ten characters.")
     targets = ("x", "ABCDE", ":ABCDE")
     said = [view.explain(finding(causal=CausalTest(t, 1.0, 0.1, (), {}, (), 1.0))) for t in targets]
     for name, sentence in zip(("'x'", "capitals", "':' and 5 others"), said, strict=True):

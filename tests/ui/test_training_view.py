@@ -237,7 +237,7 @@ def test_nothing_is_lost_or_too_wide(width: int, encoding: str, colour: str | No
         "[red]sea\\x1b[2J: 1,234,567 characters",
         "runs/[red]sea[/red]-1",
         "25%",
-        "2:05 gone",
+        "elapsed 2:05",
         "step 5,554, epoch 2.00",
         "54,321 characters/s",
         "train 1.6500 nats" + " 2.3804 bits/char" * (width > 40),
@@ -261,7 +261,7 @@ def test_the_live_view_at_80_columns() -> None:
         "numpy 9.8.7, float32; 1 thread",
         "run folder runs/[red]sea[/red]-1",
         "",
-        "━━━━━━━╸                         25%  2:05 gone, – left",
+        "━━━━━━━╸                         25%  elapsed 2:05, remaining –",
         "step      5,554, epoch 2.00",
         "speed     54,321 characters/s",
         "train     1.6500 nats  2.3804 bits/char  █▃▃▁",
@@ -317,7 +317,7 @@ def test_the_time_left_is_that_of_this_run() -> None:
     view.tick(Progress(step=50, seconds=1000.0), 1.0, 0.5)
     view.tick(Progress(step=60, seconds=1020.0), 1.0, 0.6)
     terminal.console.print(view.render())
-    assert "1:20 left" in terminal.text
+    assert "remaining 1:20" in terminal.text
     assert " 60% " in terminal.text
 
 
@@ -364,7 +364,7 @@ def test_a_run_on_a_terminal(tmp_path: Path, variables: dict[str, str]) -> None:
 def test_the_bar_of_reading_vanishes(tmp_path: Path, more: list[str]) -> None:
     """Also when the text turns out to be none; then the one message is all that is left."""
     (tmp_path / "text.txt").write_bytes(b"text " * 200_000 + b"\0")
-    eager = "from charrnn.ui.terminal import training_view\ntraining.TICK_SECONDS = 0"
+    eager = "from charrnn.ui.terminal import training_view\ntraining_view.TICK_SECONDS = 0"
     raw = on_terminal(["train", "text.txt", "--threads", "1", *more], tmp_path, {}, eager, 3)
     assert b"reading the text" in raw
     screen = pyte.Screen(80, 40)

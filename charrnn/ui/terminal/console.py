@@ -1,4 +1,4 @@
-"""The console of all views: rich's, but no text that it shows can act on the terminal."""
+"""The console of all views: rich's, but no text on it can act on the terminal."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from charrnn.ui.terminal.output import escape
 
 
 class Console(rich.console.Console):
-    """Views escape text themselves, to know its width; text that one of them forgot is escaped here."""
+    """Views escape text themselves, to know its width; this class escapes any text that they missed."""
 
     def render(
         self, renderable: rich.console.RenderableType, options: rich.console.ConsoleOptions | None = None

@@ -1,4 +1,4 @@
-"""What a training run would be, on a terminal."""
+"""The estimates of a dry run, on a terminal."""
 
 import math
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from charrnn.ui.terminal.training_view import architecture, duration
 
 
 def view(run: DryRun, console: Console) -> Group:
-    """Sizes, memory and pace, then what a user should know."""
+    """Sizes, memory and pace, then notes for the user."""
     notes = [Text(plain(f"note: {note}", console), "yellow") for note in run.notes]
     return Group(card(rows(run), console), *notes, Text("dry run: nothing was trained or saved", "dim"))
 
@@ -44,5 +44,5 @@ def rows(run: DryRun) -> Iterator[tuple[str, str]]:
 
 
 def memory(size: int) -> str:
-    """Bytes in the unit that suits."""
+    """Bytes in a suitable unit."""
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"

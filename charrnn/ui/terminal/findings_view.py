@@ -1,7 +1,7 @@
 """Findings on a terminal: a table, then passages of text with each character coloured by the cell.
 
-Text under inspection is never rich markup, and no character of it reaches the terminal that could move the
-cursor, change direction or take no column: each becomes one visible glyph.
+Inspected text is never rich markup. Each of its characters becomes one visible glyph: none that could move the
+cursor, change direction or take no column reaches the terminal.
 """
 
 import unicodedata
@@ -33,7 +33,7 @@ PROFILE = 12  # columns of a response profile
 
 @dataclass(frozen=True)
 class Look:
-    """What the terminal can show: colours, or bars for the signal in their place, and which glyphs."""
+    """The abilities of the terminal: colours, or bars for the signal instead, and which glyphs."""
 
     colour: bool
     glyphs: Glyphs = UNICODE
@@ -41,7 +41,7 @@ class Look:
 
     @classmethod
     def of(cls, console: Console, style: Style = "auto") -> "Look":
-        """The look that suits a console, or the one asked for."""
+        """The look for a console, or the requested one."""
         shows = console.color_system in ("256", "truecolor") and not console.no_color
         colour = shows and style in ("auto", "colour")
         if not has_unicode(console):
@@ -66,7 +66,7 @@ class Look:
 
 
 def console_for(style: Style = "auto", *, stderr: bool = False) -> Console:
-    """The console of stdout or stderr. Colours that are asked for go to pipes too, and in spite of NO_COLOR."""
+    """The console of stdout or stderr. Requested colours go to pipes too, and override NO_COLOR."""
     if style == "colour":
         return Console(highlight=False, markup=False, force_terminal=True, no_color=False, color_system="256")
     return Console(highlight=False, markup=False, stderr=stderr)
@@ -91,10 +91,10 @@ def rows(passage: Passage, width: int, look: Look) -> Iterator[tuple[int, int]]:
 def passage_view(passage: Passage, width: int, look: Look) -> Text:
     """The text in rows, each between its labels and the signal of the cell.
 
-    label  ━ where the concept is on, or bars for a count; left out where a row has none
+    label  ━ where the concept is on, or bars for a count; left out if a row has none
     text   one glyph per character, on the colour of the cell's signal
     cell   without colour: a bar or digit for the signal
-    next   the most probable next characters, the best one first
+    next   the likeliest next characters, best first
     """
     view = Text(no_wrap=True, overflow="crop")
 
@@ -206,7 +206,7 @@ def _cells(f: Finding, look: Look) -> dict[str, str]:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """A score without its leading zero; a dash where there is none."""
+    """A score without its leading zero; a dash if there is none."""
     if value != value:
         return "-"
     return f"{value:.{digits}f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.{digits}f}"
@@ -214,7 +214,7 @@ def number(value: float, digits: int = 3) -> str:
 
 NOTE = (
     "confirm, select, memory: AUC for a concept that is on or off (chance .5), Spearman's rho for a count "
-    "(chance 0). p: how often chance does as well. cause: how far, in nats, holding the cell moves the log-odds "
+    "(chance 0). p: how often chance scores as high. cause: how far, in nats, holding the cell moves the log-odds "
     "of the expected character; controls: the most that similar cells move it."
 )
 
@@ -273,7 +273,7 @@ def explain(f: Finding) -> str:
         table = number(f.table_score)
         clauses.append(f"memory {number(f.memory_score)} (the last three characters alone: {table})")
     else:
-        clauses.append("no memory score, since it never lasts ten characters")
+        clauses.append("no memory score, since the concept never lasts ten characters")
     if f.causal is not None:
         clauses += [
             f"holding it at its value for {'on, not off,' if f.kind == 'bool' else 'high, not low,'} moves "
@@ -284,7 +284,7 @@ def explain(f: Finding) -> str:
 
 
 def _named(target: str) -> str:
-    """The characters of a target, or how many they are."""
+    """The characters of a target, or their number."""
     if len(target) <= 4:
         return repr(target)
     if set(filter(str.isupper, target)) == set(target):

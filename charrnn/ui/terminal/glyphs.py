@@ -1,10 +1,10 @@
-"""The characters that views draw with: one table, with ASCII in place of what an encoding may lack."""
+"""The characters that views draw with: one table in Unicode, and one in ASCII for encodings without it."""
 
 from dataclasses import dataclass
 
 import rich.console
 
-DIGITS = "0123456789"  # in place of bars, where those would look too much alike
+DIGITS = "0123456789"  # used instead of bars that would look too similar
 BRAILLE = ((0, 3), (1, 4), (2, 5), (6, 7))  # bit of the dot at [row][column], as Unicode numbers them
 
 

@@ -40,7 +40,7 @@ def view(title: str, checks: Sequence[TensorCheck], console: Console) -> Rendera
     failed = [check.name for check in checks if not check.passed]
     if failed:
         names = ", ".join(failed)
-        verdict = Text(f"FAILED: {names}. The backward pass is wrong there.", "bold red")
+        verdict = Text(f"FAILED: {names}. The backward pass of these is wrong.", "bold red")
     else:
         verdict = Text(f"All {len(checks)} agree: backward is the derivative of forward.", "bold green")
     return Group(
@@ -68,7 +68,7 @@ def _mark(check: TensorCheck, console: Console) -> Text:
 
 
 def as_json(config: ModelConfig, vocab_size: int, checks: Sequence[TensorCheck]) -> dict[str, Any]:
-    """The same for programs."""
+    """The same as JSON."""
     return {
         "config": as_dict(config),
         "vocabulary": vocab_size,

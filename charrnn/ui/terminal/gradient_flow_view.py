@@ -54,7 +54,7 @@ def _name(flow: NetworkFlow, array: str, layer: int, *, many: bool) -> str:
 
 
 def table(flows: Sequence[NetworkFlow], console: Console) -> Table:
-    """A row for each distance, a column for each line; last, the factor of one step."""
+    """A row per distance, a column per line; the last row is the factor per step."""
     lines = list(series(flows))
     shown = lines[: max(1, (min(console.width, WIDEST_CHART) - 12) // 11)]
     last = flows[0].flow.distance
@@ -94,7 +94,7 @@ def remarks(flows: Sequence[NetworkFlow]) -> Iterator[tuple[str, str]]:
 def clipping_in_words(clipping: Clipping | None) -> str:
     """How often clipping acted, according to the run's records."""
     if clipping is None:
-        return "not recorded: there are no gradient norms of a run beside this model"
+        return "not recorded: this model has no run with gradient norms in its folder"
     if not clipping.clip_norm and not clipping.clip_value:
         return "off in this run"
     steps = f"{clipping.recorded:,} recorded steps"

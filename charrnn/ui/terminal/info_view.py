@@ -38,7 +38,7 @@ def view(info: Info, console: Console) -> Group:
 
 
 def rows(info: Info) -> Iterator[tuple[str, str]]:
-    """The card: every line that the file has values for."""
+    """The card: every line for which the file has a value."""
     training = info.training
     yield "model", f"{architecture(info.config)}, {info.parameters:,} parameters, {info.dtype}"
     symbols = "bytes" if info.level == "byte" else "characters"
@@ -125,7 +125,7 @@ def verdict_text(verdict: Verdict, console: Console) -> Text:
 
 
 def as_json(info: Info) -> dict[str, Any]:
-    """The same for programs."""
+    """The same as JSON."""
     return {
         "model": info.model,
         "config": as_dict(info.config),

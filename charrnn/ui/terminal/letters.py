@@ -1,7 +1,7 @@
 """Text on a console whose encoding may lack its letters. No character of it can act on the terminal.
 
-A text of somebody else's is `shown`: nothing of it is replaced. A message of ours, which may hold names of
-files, is `plain`: its punctuation has stand-ins. Formulas and the lesson are `spelled`: so have their letters.
+Text from elsewhere is `shown`: nothing in it is replaced. A message of charrnn, which may contain file names, is
+`plain`: its punctuation may be replaced. In formulas and the lesson, which are `spelled`, letters may be too.
 """
 
 from charrnn.ui.terminal.console import Console
@@ -25,7 +25,7 @@ PUNCTUATION, STAND_INS = _table(_PUNCTUATION), _table(_LETTERS)
 
 
 def shown(text: str, console: Console) -> str:
-    """The text with what the encoding lacks written as in Python's strings."""
+    """The text, with characters that the encoding lacks written as in Python's strings."""
     text = escape(text)
     if has_unicode(console):
         return text
@@ -33,10 +33,10 @@ def shown(text: str, console: Console) -> str:
 
 
 def plain(text: str, console: Console) -> str:
-    """The text with × as x where the encoding has no ×."""
+    """The text with × as x if the encoding has no ×."""
     return shown(text if has_unicode(console) else text.translate(PUNCTUATION), console)
 
 
 def spelled(text: str, console: Console) -> str:
-    """The text with σ as sigma where the encoding has no σ."""
+    """The text with σ as sigma if the encoding has no σ."""
     return plain(text if has_unicode(console) else text.translate(STAND_INS), console)

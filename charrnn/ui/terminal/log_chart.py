@@ -46,7 +46,7 @@ def log_chart(lines: Sequence[Curve], width: int, height: int, x_name: str, glyp
         if not places:
             continue
         plot.line(places, style)
-        # A letter every few columns, each line's at columns of its own, so that none hides another.
+        # A letter every few columns, in different columns for each line, so that none hides another.
         offset = BETWEEN_MARKS * number // (len(lines) + 1)
         by_column = {plot.place(*place)[0]: place for place in places}
         for column in range(offset, plot.columns, BETWEEN_MARKS):

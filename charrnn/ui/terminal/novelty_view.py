@@ -33,7 +33,7 @@ def show(
 
 
 def painted(found: Novelty, console: Console, coloured: bool) -> Text:
-    """The text with its copied runs marked; where two overlap, the mark is that of the first."""
+    """The text with its copied runs marked; where two overlap, the first one is marked."""
     opening, closing = glyphs_of(console).copied
     text, done = Text(), 0
     for k, copy in enumerate(found.copies):

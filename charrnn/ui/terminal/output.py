@@ -1,4 +1,4 @@
-"""What the program says and what it gives: no character of it can drive the terminal.
+"""The program's messages and results: no character in them can drive the terminal.
 
 All that goes to stderr or stdout passes through here, or through the console of `ui/terminal/console.py`.
 """
@@ -15,8 +15,8 @@ from charrnn.files.json_value import json_value
 
 FLUSH_SECONDS = 0.03  # a reader sees no finer; a flush for each character would cost more than making it
 
-# Categories of characters that show nothing of themselves but may act: control, format (the marks
-# that turn writing around), surrogates, private use, unassigned, line and paragraph separators.
+# Categories of characters that are invisible but may act: control, format (including marks that reverse the
+# direction of text), surrogates, private use, unassigned, line and paragraph separators.
 _ACTING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 # Of the format characters those that only join or part their neighbours: Persian and Hindi words, emoji.
 _JOINERS = "\u200c\u200d"
@@ -39,14 +39,14 @@ def _acts(character: str) -> bool:
 
 
 def say(message: str) -> None:
-    """Tell the user something, on stderr. That nobody hears it is no reason to stop."""
+    """Write a message to the user on stderr. If that fails, the program continues."""
     if sys.stderr is not None:
         with suppress(OSError):
             print(escape(message), file=sys.stderr, flush=True)
 
 
 def put(result: object, end: str = "\n") -> None:
-    """Give a result on stdout, which is data: as it is, but escaped where stdout is a terminal."""
+    """Write a result to stdout, which is data: unchanged, but escaped if stdout is a terminal."""
     if sys.stdout is not None:
         text = f"{result}{end}"
         sys.stdout.write(escape(text) if sys.stdout.isatty() else text)
@@ -66,7 +66,7 @@ def _json_escaped(character: str) -> str:
 
 
 def writer(stream: TextIO, *, raw: bool = False) -> Callable[[str], None]:
-    """A function that writes pieces of text to a stream as they come, and flushes now and then.
+    """A function that writes pieces of text to a stream as they arrive, and flushes now and then.
 
     Control characters are escaped where the stream is a terminal, unless `raw`.
     """

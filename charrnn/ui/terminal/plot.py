@@ -1,7 +1,7 @@
 """The plotter: lines of dots and marks between a vertical axis and a horizontal one, as text.
 
-Places are shares: (0, 0) is the upper left corner of the plot, (1, 1) the lower right one. What lies
-above or below the plot is left out. A scale turns values into shares of the height, and knows its ticks.
+Places are shares: (0, 0) is the upper left corner of the plot, (1, 1) the lower right one. Places above or
+below the plot are left out. A scale turns values into shares of the height, and knows its ticks.
 """
 
 import math
@@ -58,7 +58,7 @@ class Logarithmic:
 
 
 def decades(value: float) -> float:
-    """log10, so rounded that 0.1³ is -3 and no less."""
+    """log10, rounded so that 0.1³ gives exactly -3."""
     return round(math.log10(value), 9)
 
 

@@ -13,7 +13,7 @@ from charrnn.ui.terminal.tables import lines
 
 
 def report(result: ProbeResult) -> Iterator[str]:
-    """A table of the share of held-out texts that each classifier labels right, the model's state first."""
+    """A table of the share of held-out texts that each classifier labels correctly, the model's state first."""
     labels = ", ".join(f"{label} {count:,}" for label, count in result.labels.items())
     texts = sum(result.labels.values())
     yield f"{texts:,} texts of {len(result.labels)} labels ({labels})"

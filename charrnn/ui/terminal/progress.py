@@ -1,4 +1,4 @@
-"""Progress bars on stderr, where that is a terminal."""
+"""Progress bars on stderr, if that is a terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ def progress_bar(total: int) -> Iterator[Callable[[int], None]]:
 
 
 def reading_bar(done: int, total: int, width: int) -> Table:
-    """How much of a text has been read: `done` bytes of `total`, which is 0 while nobody knows it."""
+    """A bar for reading a text: `done` bytes of `total`, which is 0 while it is unknown."""
     row = Table.grid(padding=(0, 2))
     if total:
         bar = ProgressBar(total=total, completed=done, width=min(BAR_WIDTH, max(8, width - 30)))

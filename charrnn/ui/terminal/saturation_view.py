@@ -24,7 +24,7 @@ ROLES = {
 
 
 def gate_map(gate: GateSaturation, glyphs: Glyphs) -> Text:
-    """How many units of one gate lie where, and its mean share of open and shut."""
+    """A map of the units of one gate, and the gate's mean shares of open and shut."""
     column = np.minimum((gate.left * MAP_COLUMNS).astype(int), MAP_COLUMNS - 1)
     row = np.minimum((gate.right * MAP_ROWS).astype(int), MAP_ROWS - 1)
     units = np.zeros((MAP_ROWS, MAP_COLUMNS), int)

@@ -54,7 +54,7 @@ class Look:
         return cls(console.color_system is not None and not console.no_color, console.encoding)
 
     def shown(self, text: str) -> str:
-        """The text, with what the encoding lacks written out."""
+        """The text, with characters that the encoding lacks written out."""
         return text.encode(self.encoding, "backslashreplace").decode(self.encoding)
 
     @property
@@ -134,7 +134,7 @@ def guesses(vocab: Vocabulary, ids: np.ndarray, surprise: Surprise, look: Look) 
 
 
 def _symbol(vocab: Vocabulary, symbol: int, look: Look) -> str:
-    """A symbol as it can be shown: bytes beyond ASCII, which are no characters alone, as \\xNN."""
+    """A symbol in printable form: bytes beyond ASCII, which alone are no characters, as \\xNN."""
     value = vocab.symbols[symbol]
     if isinstance(value, int):
         return escape(chr(value)) if value < 0x80 else f"\\x{value:02x}"

@@ -1,4 +1,4 @@
-"""Tables without lines: of rich for the width of a terminal, and as plain lines that pipes get whole."""
+"""Tables without lines: rich's for the width of a terminal, and plain lines that are never cut."""
 
 from collections.abc import Container, Iterator, Sequence
 
@@ -7,7 +7,7 @@ from rich.table import Table
 
 
 def table(headers: Sequence[str], *, left: Container[str], gap: int = 2, header_style: str = "dim") -> Table:
-    """An empty table; numbers stand to the right, the columns whose headers are in `left` to the left."""
+    """An empty table; columns are aligned right, except those whose headers are in `left`."""
     grid = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False, header_style=header_style)
     for header in headers:
         grid.add_column(header, justify="left" if header in left else "right", no_wrap=True)
@@ -15,7 +15,7 @@ def table(headers: Sequence[str], *, left: Container[str], gap: int = 2, header_
 
 
 def lines(rows: Sequence[Sequence[str]], gap: int = 2) -> Iterator[str]:
-    """The rows with their cells below each other, the first column to the left and the others to the right."""
+    """The rows in aligned columns, the first column aligned left and the others right."""
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     for first, *others in rows:
         line = first + " " * (widths[0] - cell_len(first))

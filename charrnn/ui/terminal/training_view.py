@@ -1,4 +1,4 @@
-"""How training looks: a live display on a terminal, plain lines elsewhere. All of it on stderr."""
+"""The view of a training run: a live display on a terminal, plain lines elsewhere; both on stderr."""
 
 import math
 import time
@@ -35,7 +35,7 @@ WIDTH_OF_BOTH_UNITS = 62  # columns; below this there is no room for both units 
 
 @contextmanager
 def training_view(*, quiet: bool) -> Iterator[Observer]:
-    """The view that suits where stderr goes."""
+    """The view for stderr: live on a terminal, otherwise plain lines."""
     console = Console(stderr=True, highlight=False)
     if quiet:
         yield Silent(console)
@@ -54,7 +54,7 @@ def losses(nats: float | None, *, brief: bool = False) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Hours, minutes and seconds, as a clock shows them."""
+    """Hours, minutes and seconds, as on a clock."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
@@ -83,7 +83,7 @@ def opening_lines(plan: Plan, engine: str) -> str:
 
 
 class Silent(Observer):
-    """Shows only what the user should know."""
+    """Shows only notes for the user."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -97,11 +97,11 @@ class Silent(Observer):
 
 
 class PlainView(Silent):
-    """For logs and pipes: a line for every validation, and some in between, ever rarer."""
+    """For logs and pipes: a line for every validation, and more and more rarely one in between."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._told: float | None = None  # seconds of training at the last line
+        self._told: float | None = None  # training seconds at the last line
 
     def begin(self, plan: Plan, engine: str) -> None:
         self.note(f"{opening_lines(plan, engine)}\nrun folder {plan.folder.path}")
@@ -129,7 +129,7 @@ class LiveView(Silent):
     def __init__(self, console: Console, live: Live) -> None:
         super().__init__(console)
         self._live = live
-        self._opening, self._folder = "", ""  # what the run is, and where
+        self._opening, self._folder = "", ""  # description and folder of the run
         self._chunks = 1  # in an epoch
         self._progress = Progress()
         self._speed, self._used = 0.0, 0.0
@@ -189,7 +189,7 @@ class LiveView(Silent):
         head.add_row(
             ProgressBar(total=1.0, completed=self._used, width=width),
             Text(f"{100 * self._used:3.0f}%"),
-            self.text(f"{duration(progress.seconds)} gone, {remaining} left"),
+            self.text(f"elapsed {duration(progress.seconds)}, remaining {remaining}"),
         )
         pace = Table.grid(padding=(0, 2))
         pace.add_column(min_width=len("validate"))

@@ -1,4 +1,4 @@
-"""How a search for settings looks: a leaderboard on a terminal, plain lines elsewhere. All of it on stderr."""
+"""The view of a search for settings: a leaderboard on a terminal, plain lines elsewhere; both on stderr."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ STYLES = {"done": "green", "running": "cyan", "failed": "red"}
 
 @contextmanager
 def tune_listener(*, quiet: bool) -> Iterator["Silent"]:
-    """The view that suits where stderr goes."""
+    """The view for stderr: live on a terminal, otherwise plain lines."""
     console = Console(stderr=True, highlight=False)
     if quiet:
         yield Silent(console)
@@ -102,7 +102,7 @@ def headline(board: Board) -> str:
 
 
 def leaderboard(board: Board, console: Console) -> Group:
-    """The best trials, and those that run."""
+    """The best trials and the running ones."""
     ranking = board.ranking
     shown = [t for t in ranking if t.state == "running"] + [t for t in ranking if t.state != "running"]
     shown = sorted(shown[:TRIALS_SHOWN], key=ranking.index)
@@ -132,7 +132,7 @@ def loss(trial: Trial) -> str:
 
 
 def how_far(trial: Trial) -> str:
-    """The share of its budget that a trial was trained."""
+    """The share of its budget that a trial has used."""
     return f"{100 * trial.rung / RUNGS:.0f}%"
 
 

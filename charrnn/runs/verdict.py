@@ -87,7 +87,7 @@ def judge(
     yardstick : losses of simple models on the validation text, if they are known
     """
     run = _Run(records, validations(records), parameters, characters, model, config, yardstick)
-    return next(filter(None, (rule(run) for rule in VERDICTS)))
+    return next(filter(None, (rule(run) for rule in VERDICT_RULES)))
 
 
 @dataclass(frozen=True)
@@ -306,7 +306,7 @@ def _levelled_off(run: _Run) -> Verdict:
     )
 
 
-VERDICTS: tuple[Callable[[_Run], Verdict | None], ...] = (
+VERDICT_RULES: tuple[Callable[[_Run], Verdict | None], ...] = (
     _unlike_validation,
     _no_validation,
     _too_early,

@@ -66,11 +66,28 @@ OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
     ast.NotEq: ast.Eq,
     ast.Is: ast.IsNot,
     ast.IsNot: ast.Is,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
     ast.And: ast.Or,
     ast.Or: ast.And,
 }
-FUNCTIONS = {"multiply": "divide", "divide": "multiply", "add": "subtract", "subtract": "add"}
-FUNCTIONS |= {"maximum": "minimum", "minimum": "maximum", "max": "min", "min": "max", "tanh": "sin"}
+FUNCTIONS = {
+    "multiply": "divide",
+    "divide": "multiply",
+    "add": "subtract",
+    "subtract": "add",
+    "abs": "positive",
+}
+FUNCTIONS |= {"maximum": "minimum", "minimum": "maximum", "max": "min", "min": "max", "argmax": "argmin"}
+FUNCTIONS |= {
+    "any": "all",
+    "all": "any",
+    "logical_or": "logical_and",
+    "sum": "mean",
+    "mean": "sum",
+    "median": "mean",
+}
+FUNCTIONS |= {"std": "var", "zeros": "ones", "exp": "expm1", "log": "log1p", "sqrt": "cbrt", "tanh": "sin"}
 
 # module -> {change: why no test can notice it}
 EQUIVALENT: dict[str, dict[str, str]] = {
@@ -97,9 +114,18 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "BLOCK = 32  ->  BLOCK = 33": "how many cells are ranked at once; each has a row of its own",
         "for row, (x, order) in enumerate(zip(block, orders, strict=True)):  ->  "
         "for row, (x, order) in enumerate(zip(block, orders, strict=False)):": "orders has block's shape",
+        "ranks = np.zeros((BLOCK, N))  ->  ranks = np.ones((BLOCK, N))": "what is not overwritten has the weight 0",
+        "y -= y.mean() if len(y) else 0.0  ->  y -= y.mean() if len(y) else 1.0": "y is empty",
+        "on = values if kind == 'bool' else values > (np.median(values[mask]) if mask.any() else 0)  ->  "
+        "on = values if kind == 'bool' else values > (np.median(values[mask]) if mask.any() else 1)": "nothing counts",
+        "truth, on, size = (truth[places], on[places], bins.max() + 1)  ->  "
+        "truth, on, size = (truth[places], on[places], bins.max() + 2)": "an age that no place has",
     },
     "interpret/cause": {
         "BATCH = 480  ->  BATCH = 481": "how many windows run side by side; each has a column of its own",
+        "distance = np.sum(((features - features[:, [cell]]) / np.where(scale > 0, scale, 1)) ** 2, axis=0)  ->  "
+        "distance = np.mean(((features - features[:, [cell]]) / np.where(scale > 0, scale, 1)) ** 2, axis=0)": "halves "
+        "have the same order",
         "distance = np.sum(((features - features[:, [cell]]) / np.where(scale > 0, scale, 1)) ** 2, axis=0)  ->  "
         "distance = np.sum(((features - features[:, [cell]]) / np.where(scale > 0, scale, 2)) ** 2, axis=0)": "of a "
         "constant feature all differences are 0",
@@ -179,9 +205,9 @@ def is_rest(node: ast.AST, child: ast.AST) -> bool:
 
 
 def can_go(node: ast.AST) -> bool:
-    """Whether it is a statement that may be left out: an assignment, a call, or an `if` without `else`."""
+    """Whether the statement may be left out: an assignment, a call, an `if` without `else`, the end of a round."""
     match node:
-        case ast.Expr(value=ast.Call()) | ast.Assign() | ast.AugAssign() | ast.If(orelse=[]):
+        case ast.Expr(value=ast.Call()) | ast.Assign() | ast.AugAssign() | ast.If(orelse=[]) | ast.Continue():
             return True
     return False
 
@@ -241,14 +267,19 @@ def main() -> int:
         if notice(None, tests, seconds=3600):
             parser.error(f"the tests of {module} fail as it is: {TESTS[module]}")
         seconds = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - started
-        known = EQUIVALENT.get(module, {})
-        found = [mutant for mutant in mutants(module) if mutant.change not in known]
+        known, every = EQUIVALENT.get(module, {}), list(mutants(module))
+        if gone := known.keys() - {mutant.change for mutant in every}:
+            parser.error(f"{module} has no longer what EQUIVALENT lists: {'; '.join(gone)}")
+        found = [mutant for mutant in every if mutant.change not in known]
         if 0 < arguments.sample < len(found):
             found = random.Random(arguments.seed).sample(found, arguments.sample)
-        lived = [mutant for mutant in found if not notice(mutant, tests, int(3 * seconds) + 10)]
-        print(*lived, sep="\n", end="\n" * bool(lived), flush=True)
-        print(f"{module}: {len(lived)} of {len(found)} mutants survive", file=sys.stderr, flush=True)
-        survivors += len(lived)
+        lived = 0
+        for mutant in found:
+            if not notice(mutant, tests, int(3 * seconds) + 10):
+                print(mutant, flush=True)
+                lived += 1
+        print(f"{module}: {lived} of {len(found)} mutants survive", file=sys.stderr, flush=True)
+        survivors += lived
     return int(survivors > 0)
 
 

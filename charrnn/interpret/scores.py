@@ -70,7 +70,7 @@ def score_cells(signals: np.ndarray, labels: Sequence[tuple[np.ndarray, np.ndarr
     M, N = signals.shape
     scores = np.full((len(labels), M), np.nan)
     groups: dict[bytes, list[int]] = {}
-    weights = np.zeros((len(labels), N))
+    weights = np.empty((len(labels), N))
     for k, (values, mask, kind) in enumerate(labels):
         w = label_weights(values, mask, kind)
         if w is not None:
@@ -167,10 +167,10 @@ def eta_squared(signals: np.ndarray, values: np.ndarray, mask: np.ndarray) -> np
         x = signals[first : first + BLOCK, mask]
         with np.errstate(invalid="ignore"):
             x = x - x.mean(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
-            flat = ~(np.ptp(x, axis=1) > FLAT) | ~np.isfinite(x).all(axis=1)
+            moves = np.ptp(x, axis=1) > FLAT  # one number that is not finite has made all of x NaN
             between = ((x @ member).astype(float) ** 2 / np.maximum(counts, 1)).sum(axis=1)
             total = np.sum(x.astype(float) ** 2, axis=1)
-            result[first : first + BLOCK] = np.where(flat, np.nan, between / np.where(flat, 1, total))
+            result[first : first + BLOCK] = np.where(moves, between / total, np.nan)
     return result
 
 

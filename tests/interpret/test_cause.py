@@ -155,6 +155,19 @@ def test_controls_are_alike_in_spread_and_in_the_weight_of_what_reads_them(
     assert matched_controls(model, recording, layer, 11) == nearest[1:5]
 
 
+def test_a_spread_below_a_millionth_counts_as_none(two_layers):
+    """Cells that hardly move are alike: a logarithm begins at 1e-6."""
+    model, recording = two_layers
+    signals = np.linspace(-1, 1, recording.signals.shape[1]) * np.logspace(-9, -1, 24)[:, None]
+    recording = replace(recording, signals=signals)
+    spread = np.log(signals[:12, recording.select].std(axis=1) + 1e-6)
+    weight = np.log(np.linalg.norm(model.network.params["gru.weight_ih_l1"], axis=0) + 1e-6)
+    z = np.stack([spread / spread.std(), weight / weight.std()])
+    for cell in range(12):
+        nearest = np.argsort(np.linalg.norm(z - z[:, [cell]], axis=0)).tolist()
+        assert matched_controls(model, recording, 0, cell) == nearest[1:]
+
+
 def test_cells_that_never_move_or_are_broken_are_no_controls(two_layers):
     model, recording = two_layers
     signals = recording.signals.copy()

@@ -108,6 +108,7 @@ def test_a_signal_must_move_by_more_than_a_millionth(span, moves):
     assert np.isfinite(score(x, on, everywhere, "bool")) == moves
     assert np.isfinite(eta_squared(x[None], on, everywhere)[0]) == moves
     assert not has_signal(np.zeros(0))
+    assert not has_signal(np.array([0, 1, np.inf]))
 
 
 def test_the_ends_of_a_signal_decide_whether_it_moves():
@@ -396,7 +397,10 @@ def test_class_runs():
     values = np.array([0, 0, 1, 1, 0, 1, 0], bool)
     assert class_runs(values, np.ones(7, bool), "bool") == (3, 2)
     assert class_runs(values, np.array([1, 1, 0, 0, 1, 1, 1], bool), "bool") == (3, 1)
+    assert class_runs(values, np.array([1, 0, 0, 1, 0, 1, 1], bool), "bool") == (2, 2)  # masked in part
     assert class_runs(np.array([0, 3, 0, 0, 2]), np.ones(5, bool), "count") == (2, 2)
+    assert class_runs(np.array([1, 9, 1, 2, 1]), np.ones(5, bool), "count") == (3, 2)  # the mean is 2.8
+    assert class_runs(np.array([4, 9, 4, 5, 9]), np.array([1, 1, 1, 1, 0], bool), "count") == (2, 2)
     assert class_runs(np.ones(3, bool), np.ones(3, bool), "bool") == (0, 1)
     assert class_runs(np.zeros(3, bool), np.ones(3, bool), "bool") == (1, 0)
     for kind in ("bool", "count"):

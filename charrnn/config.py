@@ -172,6 +172,18 @@ class TrainConfig:
         "keep", "Line endings: keep leaves them, lf converts CR LF and CR to LF.", choices=NEWLINES
     )
     min_count: int = option(1, "Replace characters that occur fewer times than this by U+FFFD.", at_least=1)
+    items: str = option(
+        "",
+        "Train on items instead of one stream. Each item starts from a zero state and ends with an end symbol: line, "
+        "blank-line, file, sep:TEXT, pairs (lines of input TAB output), csv, tsv or jsonl.",
+    )
+    text_column: str = option("", "Column with the texts of a CSV, TSV or JSON lines file.")
+    label_column: str = option(
+        "", "Columns with labels, separated by commas; a label is read before its text."
+    )
+    input_column: str = option("", "Column with the inputs of pairs; only the text column is then predicted.")
+    val: str = option("", "File with the validation text; by default a part of the corpus is held out.")
+    test: str = option("", "File with the test text; by default a part of the corpus is held out.")
     val_fraction: float = option(0.1, "Fraction of the text held out for validation.", at_least=0, below=1)
     test_fraction: float = option(
         0.0, "Fraction at the end of the text held out for a final test.", at_least=0, below=1

@@ -26,7 +26,7 @@ from charrnn.engines.backend import Backend
 from charrnn.engines.signals import stop_on_signals
 from charrnn.errors import CharRNNError
 from charrnn.install.extras import require
-from charrnn.text.batches import Streams
+from charrnn.text.batches import Chunks
 
 if TYPE_CHECKING:
     import torch
@@ -191,17 +191,21 @@ def joined() -> Iterator[Ranks]:
 class Leader:
     """The engines of all ranks as one, and the chunks they are at: what rank 0's training loop works with."""
 
-    def __init__(self, ranks: Ranks, backend: Backend, streams: Streams) -> None:
+    def __init__(self, ranks: Ranks, backend: Backend, streams: Chunks) -> None:
         self.engine, self.notes = backend.engine, backend.notes
-        self.batch_size, self.seq_length, self.chunks = streams.batch_size, streams.seq_length, streams.chunks
+        self.batch_size, self.seq_length = streams.batch_size, streams.seq_length
+        self.chunks, self.symbols = streams.chunks, streams.symbols
         self._ranks = ranks
         self._backend = backend
         self._streams = streams
         self._chunk = 0
 
-    def chunk(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        self._chunk = k
-        return self._streams.chunk(k)
+    def begins(self, step: int) -> bool:
+        return self._streams.begins(step)
+
+    def chunk(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        self._chunk = step
+        return self._streams.chunk(step)
 
     def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
         self._ranks.order("step", self._chunk, lr)
@@ -223,7 +227,7 @@ class Leader:
         self._backend.restore(self._ranks.broadcast(dict(arrays)))
 
 
-def begin(ranks: Ranks, task: Any, make: Callable[[Any], tuple[Backend, Streams]]) -> tuple[Backend, Streams]:
+def begin(ranks: Ranks, task: Any, make: Callable[[Any], tuple[Backend, Chunks]]) -> tuple[Backend, Chunks]:
     """In rank 0: have every rank make its engine and streams for a task. Returns rank 0's own.
 
     Raises what went wrong in whichever rank.
@@ -232,7 +236,7 @@ def begin(ranks: Ranks, task: Any, make: Callable[[Any], tuple[Backend, Streams]
     return _made(ranks, ranks.broadcast(task), make)
 
 
-def obey(ranks: Ranks, make: Callable[[Any], tuple[Backend, Streams]]) -> None:
+def obey(ranks: Ranks, make: Callable[[Any], tuple[Backend, Chunks]]) -> None:
     """In the other ranks: do what rank 0 orders, until it ends. Signals to stop are passed on to rank 0."""
     with stop_on_signals() as ranks.asked_to_stop:
         while True:
@@ -252,7 +256,7 @@ def obey(ranks: Ranks, make: Callable[[Any], tuple[Backend, Streams]]) -> None:
                     return
 
 
-def _made(ranks: Ranks, task: Any, make: Callable[[Any], tuple[Backend, Streams]]) -> tuple[Backend, Streams]:
+def _made(ranks: Ranks, task: Any, make: Callable[[Any], tuple[Backend, Chunks]]) -> tuple[Backend, Chunks]:
     made, problem = None, None
     try:
         made = make(task)

@@ -31,7 +31,7 @@ from charrnn.errors import CharRNNError, ModelError
 from charrnn.files.reading import open_file, parse_json
 from charrnn.files.writing import Folder, StrPath, atomic_write, atomic_write_named
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # of files with the symbols of items; all others are of version 1
 MAX_FILE_BYTES = 16 * 2**30
 MAX_HEADER_BYTES = 4 * 2**20
 MOST_METADATA = MAX_HEADER_BYTES // 2  # quotes and backslashes double when the header quotes them again
@@ -81,7 +81,12 @@ def save(
             raise TypeError(f"tensor {name} is {array.dtype}; it must be float32, float64, int64 or uint8")
         if not _is_finite(array):
             raise ModelError(f"cannot write {path}: tensor {name} holds NaN or infinite values")
-    content = {"kind": "model", **metadata, "format_version": FORMAT_VERSION, "sha256": _digest(arrays)}
+    content = {
+        "kind": "model",
+        **metadata,
+        "format_version": _version_of(metadata),
+        "sha256": _digest(arrays),
+    }
     content["metadata_sha256"] = _metadata_digest(content)
     text = _canonical(content)
     if len(text) > MOST_METADATA:
@@ -260,6 +265,8 @@ def _metadata(found: Any) -> dict[str, Any]:
     for key in ("config", "vocab", "training"):
         if not isinstance(metadata.get(key, {}), dict):
             raise _Damaged(f"its {key} is {reprlib.repr(metadata[key])}, not an object")
+    if version < _version_of(metadata):
+        raise _Damaged(f"its format_version is {version}, and its vocabulary is of a later one")
     # A handmade file need not have a checksum of its metadata; if there is one, it must match.
     seal = _metadata_digest(metadata)
     if metadata.get("metadata_sha256", seal) != seal:
@@ -336,6 +343,11 @@ def _digest(tensors: Mapping[str, np.ndarray]) -> str:
     for _, tensor in sorted(tensors.items()):
         digest.update(tensor.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
+
+
+def _version_of(metadata: Mapping[str, Any]) -> int:
+    """The oldest version that has everything in the metadata, so that older programs read what they can."""
+    return 2 if "items" in metadata.get("vocab", {}) else 1
 
 
 def _metadata_digest(metadata: Mapping[str, Any]) -> str:

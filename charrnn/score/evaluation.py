@@ -13,7 +13,6 @@ from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
 from charrnn.model.model import CHUNK, Model
 from charrnn.sampling.sampler import NOT_FINITE, average, next_distribution, reader, same_vocabulary
 from charrnn.score import scoring, simple_models
-from charrnn.text.batches import split
 from charrnn.text.corpus import read_corpus
 from charrnn.text.sources import claimed
 
@@ -130,7 +129,7 @@ def form_of(model: Model) -> dict[str, Any]:
     return form
 
 
-def splits_of(model: Model) -> tuple[dict[str, np.ndarray] | None, str]:
+def splits_of(model: Model) -> tuple[dict[str, Any] | None, str]:
     """The training, validation and test text of a model, if its corpus still exists unchanged.
 
     Returns {"train", "validation", "test"} -> ids, or None and the reason.
@@ -141,7 +140,7 @@ def splits_of(model: Model) -> tuple[dict[str, np.ndarray] | None, str]:
         sha256 = about["sha256"]
         sources = claimed(about["sources"], int(about["symbols"]))
         corpus = read_corpus(sources, **form_of(model), vocabulary=model.vocab, options=())
-        parts = split(corpus.ids, settings["val_fraction"], settings["test_fraction"])
+        parts = corpus.parts(settings["val_fraction"], settings["test_fraction"])
     except (KeyError, TypeError, ValueError, OverflowError, UsageError):
         return None, "the model file does not name its training text"
     except CharRNNError as error:

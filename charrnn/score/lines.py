@@ -27,6 +27,7 @@ from charrnn.model.model import Model
 from charrnn.nn.loss import cross_entropy
 from charrnn.sampling.sampler import NOT_FINITE, same_vocabulary
 from charrnn.score import scoring
+from charrnn.score.items import mean_probability
 from charrnn.text.spool import Spool
 from charrnn.text.vocabulary import Vocabulary, silent_symbol
 
@@ -232,7 +233,7 @@ def _totals(
             for k, model in enumerate(models):
                 logits, states[k], _ = model.network.forward(np.r_[before, targets[:-1]], states[k])
                 losses.append(cross_entropy(logits, targets))
-            averaged = np.where(t < n, scoring.mean_probability(losses), 0)
+            averaged = np.where(t < n, mean_probability(losses), 0)
             total += averaged.sum(axis=0, dtype=np.float64)
         before = targets[-1:]
         progress(int(np.clip(n[:counted] - begin, 0, STEPS).sum()))

@@ -17,6 +17,8 @@ import numpy as np
 
 from charrnn.nn.loss import cross_entropy
 from charrnn.nn.network import Network
+from charrnn.score import items
+from charrnn.text.items import Items
 
 WINDOW = 2**20  # symbols whose losses are held at once
 SEGMENTS = 64  # most segments side by side
@@ -40,9 +42,11 @@ def total_loss(network: Network, ids: np.ndarray, state: np.ndarray | None = Non
     return sum(float(losses.sum(dtype=np.float64)) for losses in windows)
 
 
-def mean_loss(network: Network, ids: np.ndarray) -> float:
+def mean_loss(network: Network, text: np.ndarray | Items) -> float:
     """Mean cross-entropy of a text in nats per symbol; NaN for a text with nothing to predict."""
-    return total_loss(network, ids) / (len(ids) - 1) if len(ids) > 1 else float("nan")
+    if isinstance(text, Items):
+        return items.mean_loss(network, text)
+    return total_loss(network, text) / (len(text) - 1) if len(text) > 1 else float("nan")
 
 
 def network_losses(
@@ -56,16 +60,9 @@ def network_losses(
 
 
 def averaged(networks: Sequence[Network], ids: np.ndarray) -> Iterator[np.ndarray]:
-    """`surprises` of several models whose probabilities are averaged."""
+    """`network_losses` of several models whose probabilities are averaged."""
     for losses in zip(*(network_losses(network, ids) for network in networks), strict=True):
-        yield mean_probability(losses)
-
-
-def mean_probability(losses: Sequence[np.ndarray]) -> np.ndarray:
-    """-log of the mean of exp(-losses) of several models."""
-    if len(losses) == 1:
-        return losses[0]
-    return np.log(len(losses)) - np.logaddexp.reduce(-np.stack(losses, dtype=np.float64))
+        yield items.mean_probability(losses)
 
 
 def _windows(

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from charrnn.runs.yardstick import LIKENESS_ORDER, Yardstick
-from charrnn.text.batches import spread_part
+from charrnn.text.batches import Text, spread_part
+from charrnn.text.items import Items
 from charrnn.text.vocabulary import Vocabulary
 
 NGRAM_ORDER = 5
@@ -120,8 +121,11 @@ def _bytes(vocab: Vocabulary, ids: np.ndarray) -> Iterator[bytes]:
             yield vocab.decode(block).encode("utf-8", "surrogatepass")
 
 
-def yardstick_of(training: np.ndarray, validation: np.ndarray, vocab_size: int) -> Yardstick:
+def yardstick_of(training: Text, validation: Text, vocabulary: Vocabulary) -> Yardstick | None:
     """Losses on a validation text (at least two symbols) of simple models fitted to a training text."""
+    vocab_size = len(vocabulary)
+    if isinstance(training, Items) or isinstance(validation, Items):
+        return None
     training = np.asarray(spread_part(training, YARDSTICK_FIT))
     validation = np.asarray(spread_part(validation, YARDSTICK_SCORED))
     whole = NGrams(training, vocab_size)

@@ -1,24 +1,48 @@
-"""The text as training input: contiguous splits, cut into contiguous streams, read in chunks.
+"""The text as training input, in chunks: contiguous streams, or items side by side.
 
-Letters: N ids in total, B parallel streams, T characters per chunk.
+Letters: N ids in total, B parallel streams or items, T characters per chunk.
 """
 
 import mmap
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from charrnn.errors import DataError
+from charrnn.text.items import Items
 
 _FORGET_EVERY = 1 << 24  # ids read before the pages of a memory-mapped text are released again
 
 
-class Parts(NamedTuple):
-    """The ids of a text to train on, to validate with and to test with: contiguous views, in that order."""
+Text = np.ndarray | Items  # the ids (N,) of a stream, or items
 
-    training: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
+
+class Parts(NamedTuple):
+    """The text to train on, to validate with and to test with: of a stream contiguous views, in that order."""
+
+    training: Text
+    validation: Text
+    test: Text
+
+
+class Chunks(Protocol):
+    """A training text in chunks, one after the other in an epoch, and epoch after epoch.
+
+    chunks : in an epoch
+    symbols : predicted in an epoch
+    """
+
+    batch_size: int
+    seq_length: int
+    chunks: int
+    symbols: int
+
+    def chunk(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs x and targets y of the chunk at `step`, counted through all epochs: intp arrays (t, B),
+        C-contiguous, t ≤ seq_length. A target of NO_TARGET is none."""
+
+    def begins(self, step: int) -> bool:
+        """Whether the chunk at `step` is read from the zero state."""
 
 
 def split(ids: np.ndarray, val_fraction: float, test_fraction: float) -> Parts:
@@ -37,9 +61,20 @@ def spread_part(ids: np.ndarray, most: int, pieces: int = 64) -> np.ndarray:
     return np.concatenate([np.asarray(ids[start : start + size]) for start in starts])
 
 
-def fit_batch_size(n_ids: int, batch_size: int, seq_length: int) -> int:
-    """The largest number of streams, up to `batch_size`, for which each has a whole chunk; at least 1."""
-    return max(1, min(batch_size, (n_ids - 1) // seq_length))
+def size_of(text: Text) -> int:
+    """The symbols of a stream, or the predicted symbols of items."""
+    return text.symbols if isinstance(text, Items) else len(text)
+
+
+def predictions(text: Text) -> int:
+    """How many symbols of a text are predicted: of a stream all but the first."""
+    return text.symbols if isinstance(text, Items) else max(0, len(text) - 1)
+
+
+def fit_batch_size(text: Text, batch_size: int, seq_length: int) -> int:
+    """The largest number of streams, up to `batch_size`, for which each has a whole chunk, or items; at least 1."""
+    most = len(text) if isinstance(text, Items) else (len(text) - 1) // seq_length
+    return max(1, min(batch_size, most))
 
 
 class Streams:
@@ -62,6 +97,7 @@ class Streams:
         self.seq_length = seq_length
         length = (len(ids) - 1) // batch_size
         self.chunks = length // seq_length
+        self.symbols = self.chunks * seq_length * batch_size
         if self.chunks < 1:
             needed = batch_size * seq_length + 1
             raise DataError(
@@ -75,15 +111,81 @@ class Streams:
         self._map = _map_under(ids)
         self._forget_every = max(1, _FORGET_EVERY // (batch_size * seq_length))
 
-    def chunk(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs x and targets y of chunk `k` of an epoch, intp arrays of shape (T, B), C-contiguous."""
-        if not 0 <= k < self.chunks:
-            raise IndexError(f"chunk {k} of {self.chunks}")
+    def begins(self, step: int) -> bool:
+        """Whether an epoch begins: the state is carried from chunk to chunk within one."""
+        return step % self.chunks == 0
+
+    def chunk(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs x and targets y of the chunk at `step`, intp arrays of shape (T, B), C-contiguous."""
+        k = step % self.chunks
         start = k * self.seq_length
         both = self._rows[:, start : start + self.seq_length + 1].T.astype(np.intp, order="C")
         if self._map is not None and k % self._forget_every == 0:
             self._map.madvise(mmap.MADV_DONTNEED)
         return both[:-1], both[1:]
+
+
+class ItemBatches:
+    """Items of like length side by side, each from the zero state, in chunks of at most T.
+
+    The items are sorted by length and cut into batches of B. A batch whose longest item has L places is read in
+    n = ⌈L / T⌉ chunks of ⌈L / n⌉ places, the state carried from one to the next. In each epoch the batches come in
+    another order, and items of the same length stand in other batches, as `seed` and the epoch say; the lengths of
+    the batches are the same in every epoch.
+
+    served : the rows of each batch that this process reads; by default all
+    """
+
+    def __init__(
+        self, items: Items, batch_size: int, seq_length: int, seed: int, end: int, served: slice = slice(None)
+    ):
+        if not len(items):
+            raise DataError("there is no item to train on. Give more items, or lower --val-fraction")
+        self.items, self.batch_size, self.seq_length = items, batch_size, seq_length
+        self.symbols = items.symbols
+        self._seed, self._end, self._served = seed, end, served
+        longest = np.sort(items.places)[batch_size - 1 :: batch_size]
+        if len(items) % batch_size:
+            longest = np.append(longest, items.places.max())
+        self._chunks = -(-longest // seq_length)  # of each batch, the shortest items first
+        self._lengths = -(-longest // self._chunks)
+        self.chunks = int(self._chunks.sum())
+        self._epoch = -1
+
+    @property
+    def padding(self) -> float:
+        """Share of the places of an epoch, 0 to 1, that no item fills."""
+        places = int((self._chunks * self._lengths).sum()) * self.batch_size
+        return 1 - int(self.items.places.sum(dtype=np.int64)) / places
+
+    def begins(self, step: int) -> bool:
+        """Whether a batch begins."""
+        return self._find(step)[1] == 0
+
+    def chunk(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs x and targets y of the chunk at `step`, intp arrays of shape (t, B), C-contiguous."""
+        batch, k = self._find(step)
+        which = self._order[batch * self.batch_size : (batch + 1) * self.batch_size]
+        length = int(self._lengths[batch])
+        x, y = self.items.block(which, self.batch_size, k * length, length, self._end)
+        return np.ascontiguousarray(x[:, self._served]), np.ascontiguousarray(y[:, self._served])
+
+    def _find(self, step: int) -> tuple[int, int]:
+        """The batch that is read at `step`, and which of its chunks."""
+        epoch, place = divmod(step, self.chunks)
+        if epoch != self._epoch:
+            self._shuffle(epoch)
+        turn = int(np.searchsorted(self._firsts, place, side="right")) - 1
+        return int(self._turns[turn]), place - int(self._firsts[turn])
+
+    def _shuffle(self, epoch: int) -> None:
+        """Settle which items stand in which batch in an epoch, and the order of the batches."""
+        rng = np.random.default_rng([self._seed, epoch])
+        order = rng.permutation(len(self.items))
+        self._order = order[np.argsort(self.items.places[order], kind="stable")]
+        self._turns = rng.permutation(len(self._chunks))
+        self._firsts = np.cumsum(self._chunks[self._turns]) - self._chunks[self._turns]  # chunk of each turn
+        self._epoch = epoch
 
 
 def _map_under(ids: np.ndarray) -> mmap.mmap | None:

@@ -1,6 +1,7 @@
 """Turn the files, folders, patterns and streams that a user names into byte sources that can be read twice."""
 
 import glob
+import io
 import math
 import os
 import stat
@@ -20,6 +21,8 @@ READ_BYTES = 1 << 18  # bytes per read; the arrays made of them fit in a process
 IN_MEMORY = 1 << 24  # below this many bytes a text is kept in memory
 MOST_CLAIMED = 1 << 32  # largest text that is read only because a model's card names it, in bytes
 MOST_BYTES_PER_CHARACTER = 16  # most bytes per character in any encoding, with its escape sequences
+
+MEMORY = "(in memory)"  # the name of a text that a program hands over
 
 StrPath = str | os.PathLike[str]
 
@@ -71,9 +74,14 @@ class Source:
         return open_file(self.origin) if isinstance(self.origin, Path) else nullcontext(self.origin)
 
 
+def in_memory(text: str) -> Source:
+    """A text that a program hands over, as a source."""
+    return Source(MEMORY, io.BytesIO(text.encode("utf-8", "surrogatepass")))
+
+
 def is_stream(name: str) -> bool:
-    """Whether a source can be read only once: stdin, a pipe, or an entry of /dev."""
-    if name == "-" or name.startswith("/dev/"):
+    """Whether a source can be read only once: stdin, a pipe, an entry of /dev, or a text in memory."""
+    if name in ("-", MEMORY) or name.startswith("/dev/"):
         return True
     try:
         return stat.S_ISFIFO(os.stat(name).st_mode)
@@ -93,6 +101,8 @@ def claimed(names: Any, symbols: int | None = None) -> list[str]:
     if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
         raise DataError("the model file does not name its training text")
     for name in names:
+        if name == MEMORY:
+            raise DataError("it was handed over by a program")
         if name == "-" or name.startswith("/dev/"):  # reading it again would block
             raise DataError("it was read from stdin or a pipe")
         if reason := why_not_claimed(name):
@@ -110,7 +120,7 @@ def claimed(names: Any, symbols: int | None = None) -> list[str]:
 
 
 def find_sources(
-    names: Sequence[StrPath],
+    names: Sequence[StrPath | Source],
     stack: ExitStack,
     reason_to_skip: Callable[[Source], str | None],
     copied: Callable[[int], None] = lambda n_bytes: None,
@@ -119,8 +129,8 @@ def find_sources(
 
     A name is a file; a folder (its regular files at any depth, sorted, without hidden ones and those for which
     `reason_to_skip` returns a reason); a pattern with *, ? and ** (sorted); a pipe; or - for stdin.
-    Streams are copied, to disk if large. `stack` closes the copies, and `copied` is called with the size of each
-    block.
+    A Source stands for itself. Streams are copied, to disk if large. `stack` closes the copies, and `copied` is called
+    with the size of each block.
 
     Raises DataError if a source is missing, unreadable or a device, UsageError if there are no names.
     """
@@ -129,6 +139,9 @@ def find_sources(
     sources: list[Source] = []
     notes: list[str] = []
     for name in names:
+        if isinstance(name, Source):
+            sources.append(name)
+            continue
         for path in _matches(os.fspath(name)):
             _add(path, sources, notes, stack, reason_to_skip, copied)
     return sources, notes

@@ -1,9 +1,11 @@
-"""The symbols that a model knows, characters or raw bytes, and the number (id) of each."""
+"""The symbols that a model knows, and the number (id) of each: characters or raw bytes, and the ends and labels of
+items."""
 
 import codecs
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,16 +26,80 @@ class Decoder(Protocol):
 
 
 @dataclass(frozen=True)
+class ItemSymbols:
+    """The symbols beside the characters where a text is made of items: the end of an item, the boundary between the
+    two texts of a pair, and labels.
+
+    pairs : whether there is a boundary
+    labels : (column, its values in ascending order) for each column of labels
+
+    Raises ModelError for columns or values that are repeated, out of order or not text.
+    """
+
+    pairs: bool = False
+    labels: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def __post_init__(self) -> None:
+        columns = [column for column, _ in self.labels]
+        if not all(isinstance(column, str) for column in columns) or len(set(columns)) < len(columns):
+            raise ModelError(
+                f"vocabulary: the columns of labels are {columns!r}; they must be distinct names"
+            )
+        for column, values in self.labels:
+            if not values or not all(isinstance(value, str) for value in values):
+                raise ModelError(f"vocabulary: the labels of {column!r} must be texts, at least one")
+            if any(a >= b for a, b in pairwise(values)):
+                raise ModelError(
+                    f"vocabulary: the labels of {column!r} are repeated or out of ascending order"
+                )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """A name for each of these symbols, in the order of their ids."""
+        of_labels = (f"label {column}={value}" for column, values in self.labels for value in values)
+        return ("end", *["boundary"] * self.pairs, *of_labels)
+
+    @classmethod
+    def from_json(cls, obj: Any) -> "ItemSymbols":
+        """The symbols written by `to_json`. Raises ModelError if they are malformed."""
+        if (
+            not isinstance(obj, dict)
+            or obj.keys() != {"pairs", "labels"}
+            or not isinstance(obj["pairs"], bool)
+        ):
+            raise ModelError("vocabulary: items must be an object with exactly the keys 'pairs' and 'labels'")
+        labels = obj["labels"]
+        if not isinstance(labels, list) or not all(
+            isinstance(one, dict) and one.keys() == {"column", "values"} and isinstance(one["values"], list)
+            for one in labels
+        ):
+            raise ModelError("vocabulary: labels must be objects with exactly the keys 'column' and 'values'")
+        return cls(obj["pairs"], tuple((one["column"], tuple(one["values"])) for one in labels))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a file."""
+        labels = [{"column": column, "values": list(values)} for column, values in self.labels]
+        return {"pairs": self.pairs, "labels": labels}
+
+
+@dataclass(frozen=True)
 class Vocabulary:
-    """Symbols in ascending order; the id of a symbol is its position.
+    """What a model reads and writes: characters or bytes, and for items a few symbols that are neither.
+
+    The characters are in ascending order and come first: the id of a character is its position. Those of `items`
+    follow: the end, the boundary, the labels column by column. They have no text: `decode` leaves them out, and no
+    text can contain them.
 
     level : "char" (symbols are 1-character strings) or "byte" (symbols are ints 0..255)
+    symbols : the characters or bytes
+    items : the other symbols; None for a text that is one stream
 
     Raises ModelError if there are no symbols, or they are repeated, out of order or of the wrong kind.
     """
 
     level: str
     symbols: tuple[str, ...] | tuple[int, ...]
+    items: ItemSymbols | None = None
 
     def __post_init__(self) -> None:
         if self.level not in ("char", "byte"):
@@ -61,25 +127,79 @@ class Vocabulary:
         return cls("byte", tuple(range(256)))
 
     @classmethod
-    def of_codes(cls, level: str, codes: Iterable[int]) -> "Vocabulary":
+    def of_codes(cls, level: str, codes: Iterable[int], items: ItemSymbols | None = None) -> "Vocabulary":
         """The symbols with these code points, or byte values, in ascending order."""
-        return cls(level, tuple(map(chr, codes)) if level == "char" else tuple(codes))
+        return cls(level, tuple(map(chr, codes)) if level == "char" else tuple(codes), items)
 
     @classmethod
     def from_json(cls, obj: Any) -> "Vocabulary":
         """The vocabulary written by `to_json`. Raises ModelError if it is malformed."""
-        if not isinstance(obj, dict) or obj.keys() != {"level", "symbols"}:
-            raise ModelError("vocabulary: it must be an object with exactly the keys 'level' and 'symbols'")
+        if not isinstance(obj, dict) or obj.keys() - {"items"} != {"level", "symbols"}:
+            raise ModelError(
+                "vocabulary: it must be an object with the keys 'level' and 'symbols', for items also 'items'"
+            )
         if not isinstance(obj["symbols"], list):
             raise ModelError(f"vocabulary: symbols must be a list, not {type(obj['symbols']).__name__}")
-        return cls(obj["level"], tuple(obj["symbols"]))
+        items = ItemSymbols.from_json(obj["items"]) if "items" in obj else None
+        return cls(obj["level"], tuple(obj["symbols"]), items)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for a file: {"level": …, "symbols": […]}."""
-        return {"level": self.level, "symbols": list(self.symbols)}
+        """Plain values for a file: {"level": …, "symbols": […]}, for items also {"items": {…}}."""
+        stream = {"level": self.level, "symbols": list(self.symbols)}
+        return stream if self.items is None else {**stream, "items": self.items.to_json()}
 
     def __len__(self) -> int:
+        """V: the number of all symbols, which is the size of a network's input and output."""
+        return len(self.symbols) + (0 if self.items is None else len(self.items.names))
+
+    @property
+    def end(self) -> int:
+        """The symbol after the last character of an item, and before the first where nothing else is."""
+        assert self.items is not None
         return len(self.symbols)
+
+    @property
+    def boundary(self) -> int:
+        """The symbol between the input and the output of a pair."""
+        assert self.items is not None
+        assert self.items.pairs
+        return len(self.symbols) + 1
+
+    def label(self, column: str, value: str) -> int:
+        """The symbol of a label. Raises DataError naming the labels or columns that there are."""
+        first = len(self.symbols) + 1 + self.pairs
+        for known, values in self.items.labels if self.items else ():
+            if known == column:
+                if value in values:
+                    return first + values.index(value)
+                raise DataError(f"the model has no label {value!r}; its labels are {listing(values, 20)}")
+            first += len(values)
+        raise DataError(
+            f"the model has no column of labels {column!r}; it has {listing([c for c, _ in self.labels]) or 'none'}"
+        )
+
+    @property
+    def labels(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """(column, values) of each column of labels."""
+        return self.items.labels if self.items else ()
+
+    @property
+    def pairs(self) -> bool:
+        """Whether there is a boundary between the input and the output of a pair."""
+        return self.items is not None and self.items.pairs
+
+    @property
+    def unwritten(self) -> slice:
+        """The symbols that are read and never written: boundary and labels."""
+        return slice(len(self.symbols) + 1 if self.items else len(self), len(self))
+
+    def name(self, id: int) -> str:
+        """What a symbol is called where it must be seen: a character, a byte as 0xE9, end, label column=value."""
+        if id < len(self.symbols):
+            symbol = self.symbols[id]
+            return symbol if isinstance(symbol, str) else f"0x{symbol:02X}"
+        assert self.items is not None
+        return self.items.names[id - len(self.symbols)]
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -88,14 +208,14 @@ class Vocabulary:
 
     @cached_property
     def codes(self) -> np.ndarray:
-        """Code point or byte value of each symbol, int32 of shape (V,)."""
+        """Code point or byte value of each character, int32 of shape (len(symbols),)."""
         return np.array([ord(s) if isinstance(s, str) else s for s in self.symbols], np.int32)
 
     def table(self, unknown: int) -> np.ndarray:
         """The id of every code up to the largest known one, then one entry for all higher codes; `unknown` for codes
         without a symbol. `np.take(table, codes, mode="clip")` encodes."""
         table = np.full(int(self.codes[-1]) + 2, unknown, np.min_scalar_type(max(unknown, len(self) - 1)))
-        table[self.codes] = np.arange(len(self))
+        table[self.codes] = np.arange(len(self.symbols))
         return table
 
     @cached_property
@@ -135,7 +255,8 @@ class Vocabulary:
 
     def decode(self, ids: np.ndarray | Sequence[int]) -> str:
         """The text of `ids`; at byte level, invalid UTF-8 becomes U+FFFD."""
-        codes = self.codes[np.asarray(ids, np.intp)]
+        ids = np.asarray(ids, np.intp)
+        codes = self.codes[ids if self.items is None else ids[ids < len(self.symbols)]]
         if self.level == "char":
             return codes.astype("<i4").tobytes().decode("utf-32-le")
         return codes.astype(np.uint8).tobytes().decode("utf-8", "replace")
@@ -150,7 +271,7 @@ class _CharDecoder:
         self._symbols = symbols
 
     def push(self, id: int) -> str:
-        return self._symbols[id]
+        return self._symbols[id] if id < len(self._symbols) else ""
 
     def flush(self) -> str:
         return ""
@@ -162,14 +283,17 @@ class _ByteDecoder:
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 
     def push(self, id: int) -> str:
-        return self._utf8.decode(bytes([self._symbols[id]]))
+        return self._utf8.decode(bytes([self._symbols[id]])) if id < len(self._symbols) else ""
 
     def flush(self) -> str:
         return self._utf8.decode(b"", final=True)
 
 
 def silent_symbol(vocab: Vocabulary) -> int:
-    """The symbol that a model reads first if there is no text to continue: newline, or else its first symbol."""
+    """The symbol that a model reads first if there is no text to continue: for items the end of the item before;
+    otherwise newline, or else the first symbol."""
+    if vocab.items is not None:
+        return vocab.end
     newline = "\n" if vocab.level == "char" else ord("\n")
     return vocab.symbols.index(newline) if newline in vocab.symbols else 0
 

@@ -14,6 +14,7 @@ from charrnn.model.model_file import MAX_FILE_BYTES, MOST_METADATA, metadata_byt
 from charrnn.nn.network import Network
 from charrnn.nn.optimizers import OPTIMIZERS
 from charrnn.text.corpus import Corpus
+from charrnn.text.sources import MEMORY
 from charrnn.text.vocabulary import Vocabulary
 
 OTHER_METADATA = 1 << 18  # bytes left for settings, losses, the command line and the changes of resumes
@@ -21,12 +22,17 @@ OTHER_METADATA = 1 << 18  # bytes left for settings, losses, the command line an
 
 def corpus_card(corpus: Corpus) -> dict[str, Any]:
     """The record of a corpus in a run folder; paths are absolute, since a resume may start elsewhere."""
-    return {
+    card: dict[str, Any] = {
         "name": corpus.name,
-        "sources": [s if s == "-" else str(Path(s).absolute()) for s in corpus.sources],
+        "sources": [s if s in ("-", MEMORY) else str(Path(s).absolute()) for s in corpus.sources],
         "sha256": corpus.sha256,
         "symbols": len(corpus.ids),
     }
+    if corpus.joined:
+        card["joined"] = True
+    if corpus.items is not None:
+        card |= {"items": len(corpus.items), "label_counts": corpus.label_counts}
+    return card
 
 
 def check_metadata_size(card: Mapping[str, Any], vocabulary: Vocabulary) -> None:

@@ -14,7 +14,7 @@ from charrnn.config import TrainConfig
 from charrnn.engines.choice import limited
 from charrnn.errors import UsageError
 from charrnn.score.scoring import SEGMENTS, SHORTEST_SEGMENT, mean_loss
-from charrnn.text.batches import Streams
+from charrnn.text.batches import Chunks
 from charrnn.training.loop import Trainer, default_eval_every
 from charrnn.training.plan import Plan, Reading, named, notes, plan_new, unheard
 from charrnn.training.session import make_backend
@@ -76,7 +76,7 @@ def dry_run(
     return DryRun(
         plan=plan,
         memory_bytes=MEMORY_AT_START + probe.memory_bytes + (0 if isinstance(ids, np.memmap) else ids.nbytes),
-        chars_per_second=plan.batch_size * config.seq_length / probe.step_seconds,
+        chars_per_second=streams.symbols / streams.chunks / probe.step_seconds,
         seconds_per_epoch=epoch_seconds,
         steps=probe.steps,
         seconds=min(by_clock, by_steps),
@@ -92,7 +92,7 @@ class _Probe:
     steps: int | None  # that the budget allows
 
 
-def _probe(plan: Plan, streams: Streams) -> _Probe:
+def _probe(plan: Plan, streams: Chunks) -> _Probe:
     """Train a temporary engine: first one step with every allocation counted, then, without counting, which
     would slow it, two seconds by the clock."""
 

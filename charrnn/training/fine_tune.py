@@ -65,13 +65,26 @@ def settings(origin: Origin, preset: str | None, given: Mapping[str, Any]) -> tu
     return configs(preset or "default", **{"precision": precision, **given, **of_model})
 
 
+def _new_ids(old: Vocabulary, new: Vocabulary) -> np.ndarray:
+    """The id in `new` of each symbol of `old`, (V,)."""
+    ids = np.searchsorted(new.codes, old.codes)
+    if old.items is None:
+        return ids
+    if new.items is None or not set(old.items.names) <= set(new.items.names):
+        raise UsageError(
+            "the model to start from was trained on items: give --items, and labels, as it was trained"
+        )
+    names = {name: len(new.symbols) + k for k, name in enumerate(new.items.names)}
+    return np.concatenate([ids, [names[name] for name in old.items.names]])
+
+
 def transplant(model: Model, network: Network, vocabulary: Vocabulary) -> None:
     """Copy the weights of `model` into a network for a vocabulary that has all its symbols, in place.
 
     The weights of a symbol (its row of the embedding and of the head, its column of a one-hot input)
     move to the symbol's new id; those of new symbols stay as initialised.
     """
-    ids = np.searchsorted(vocabulary.codes, model.vocab.codes)  # old id -> new id
+    ids = _new_ids(model.vocab, vocabulary)
     one_hot = None if model.config.embedding else f"{model.config.cell}.weight_ih_l0"
     for name, learnt in model.network.params.items():
         value = network.params[name]

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from charrnn.errors import CharRNNError, DivergedError
 from charrnn.nn.network import Network
 from charrnn.runs.records import Kept, Progress, Report, Sample
 from charrnn.score import scoring
+from charrnn.text.batches import Chunks, predictions
+from charrnn.text.items import Items
 from charrnn.training.observers import Observer
 from charrnn.training.schedules import learning_rate
 from charrnn.training.stopwatch import Stopwatch
@@ -29,29 +31,19 @@ LONGEST_EVAL = 2**20  # training symbols between them by default, about, where a
 EVALS_BY_THE_CLOCK = 8  # at least, by default, where the clock alone bounds a run
 
 
-class Chunks(Protocol):
-    """The training text in chunks: see charrnn.text.batches.Streams."""
-
-    batch_size: int
-    seq_length: int
-    chunks: int  # in an epoch
-
-    def chunk(self, k: int) -> tuple[np.ndarray, np.ndarray]: ...
-
-
 def default_eval_every(streams: Chunks) -> int:
     """Steps between validations: an epoch, or of a long text an equal part of it, by its size alone.
 
     The budget must not matter, or a run with a larger one would not be the resume of this one.
     """
-    parts = math.ceil(streams.chunks * streams.batch_size * streams.seq_length / LONGEST_EVAL)
+    parts = math.ceil(streams.symbols / LONGEST_EVAL)
     return max(math.ceil(streams.chunks / parts), SHORTEST_EVAL)
 
 
 class Trainer:
     """Runs chunks through a backend until a budget is spent.
 
-    validation : (N,) ids, perhaps empty
+    validation : (N,) ids or N items, perhaps none
     observers : are told of each event, one after the other
     draw : makes a short text with a network, for the observers to show
     interrupted : tells after each step whether to stop at once
@@ -62,7 +54,7 @@ class Trainer:
         config: TrainConfig,
         backend: Backend,
         streams: Chunks,
-        validation: np.ndarray,
+        validation: np.ndarray | Items,
         vocab_size: int,
         observers: Sequence[Observer],
         draw: Callable[[Network], str] = lambda network: "",
@@ -118,7 +110,7 @@ class Trainer:
     def chars_per_second(self) -> float:
         """Training characters over the time of the loop without validation."""
         seconds = self.progress.seconds - self.progress.validation_seconds
-        characters = self.progress.step * self.streams.batch_size * self.streams.seq_length
+        characters = self.progress.step / self.streams.chunks * self.streams.symbols
         return characters / seconds if seconds > 0 else 0.0
 
     def restore(
@@ -204,10 +196,9 @@ class Trainer:
     def _step(self) -> bool:
         """Train on the next chunk; true when a validation is due."""
         progress = self.progress
-        chunk = progress.step % self.streams.chunks
-        if chunk == 0:
+        if self.streams.begins(progress.step):
             self.backend.reset_state()
-        x, y = self.streams.chunk(chunk)
+        x, y = self.streams.chunk(progress.step)
         lr = progress.lr_factor * learning_rate(self.config, progress.step, self.epoch, self.used)
         loss, grad_norm = self.backend.step(x, y, lr)
         self._last_loss = loss
@@ -267,7 +258,7 @@ class Trainer:
         progress = self.progress
         self._watch.restart()
         network = self.backend.network()
-        loss = scoring.mean_loss(network, self.validation) if len(self.validation) > 1 else None
+        loss = scoring.mean_loss(network, self.validation) if predictions(self.validation) else None
         if loss is not None and not math.isfinite(loss):
             self._recover(loss)
             return False

@@ -1,5 +1,6 @@
 """The plan of a run, new or resumed: everything decided before the first step. Writes nothing."""
 
+import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,9 +21,11 @@ from charrnn.runs import checkpoint
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.records import Kept, curve_loss
 from charrnn.runs.verdict import size_warning
-from charrnn.text.batches import Parts, Streams, fit_batch_size, split, spread_part
+from charrnn.text.batches import ItemBatches, Parts, Streams, Text, fit_batch_size, size_of, spread_part
 from charrnn.text.corpus import Corpus, read_corpus
-from charrnn.text.sources import claimed, is_stream
+from charrnn.text.items import Items
+from charrnn.text.records import form_of
+from charrnn.text.sources import Source, claimed, is_stream
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import bounds, fine_tune
 
@@ -38,6 +41,7 @@ TUNABLE = {"lr", "schedule", "warmup_steps", "decay", "decay_every", "final_lr",
 TUNABLE |= {"dropout", "l1", "l2", "backend", "device"}
 # Settings that even --force cannot change: the checkpoint's arrays would not fit, or change their meaning.
 FIXED = {"batch_size", "optimizer", "precision", "seed", "init", "level", "freeze_layers"}
+FIXED |= {"items", "text_column", "label_column", "input_column"}
 
 
 @dataclass(frozen=True)
@@ -61,21 +65,26 @@ class Plan:
     @cached_property
     def parts(self) -> Parts:
         """The text to train on, to validate with and to test with."""
-        return split(self.corpus.ids, self.config.val_fraction, self.config.test_fraction)
+        return self.corpus.parts(self.config.val_fraction, self.config.test_fraction)
 
     @cached_property
-    def validation_part(self) -> np.ndarray:
+    def validation_part(self) -> Text:
         """The text of the validations while training: the validation text, or a part of a long one."""
-        return spread_part(self.parts.validation, VALIDATION_PART)
+        text = self.parts.validation
+        return text.spread(VALIDATION_PART) if isinstance(text, Items) else spread_part(text, VALIDATION_PART)
 
     @property
     def validates_in_part(self) -> bool:
         """Whether the validations while training leave out some of the validation text."""
         return len(self.validation_part) < len(self.parts.validation)
 
-    def streams(self, served: slice = slice(None)) -> Streams:
-        """The training text in chunks, for the streams that are `served`."""
-        return Streams(self.parts.training, self.batch_size, self.config.seq_length, served)
+    def streams(self, served: slice = slice(None)) -> Streams | ItemBatches:
+        """The training text in chunks, for the streams, or rows of items, that are `served`."""
+        text, config = self.parts.training, self.config
+        if isinstance(text, Items):
+            end = self.corpus.vocabulary.end
+            return ItemBatches(text, self.batch_size, config.seq_length, config.seed, end, served)
+        return Streams(text, self.batch_size, config.seq_length, served)
 
     @cached_property
     def parameters(self) -> int:
@@ -88,16 +97,16 @@ class Plan:
         return self.saved[0]["progress"]["step"] if self.saved else None
 
     def split_card(self) -> dict[str, int]:
-        """The lengths of the parts of the text, for the model card."""
-        return dict(zip(("train", "validation", "test"), map(len, self.parts), strict=True))
+        """The lengths of the parts of the text, of items in predicted symbols, for the model card."""
+        return dict(zip(("train", "validation", "test"), map(size_of, self.parts), strict=True))
 
     def sizes(self) -> dict[str, Any]:
         """Numbers and settings that describe the run."""
         return {
             "corpus": self.corpus.name,
             "characters": len(self.corpus.ids),
-            "training_characters": len(self.parts.training),
-            "validation_characters": len(self.parts.validation),
+            "training_characters": size_of(self.parts.training),
+            "validation_characters": size_of(self.parts.validation),
             "vocabulary": len(self.corpus.vocabulary),
             "parameters": self.parameters,
             "model": as_dict(self.model),
@@ -115,38 +124,41 @@ def unheard(done: int, total: int) -> None:
     """A Reading that does nothing."""
 
 
-def named(corpus: str | Path | Sequence[str | Path]) -> list[str]:
+def named(corpus: str | Path | Source | Sequence[str | Path | Source]) -> list[str | Source]:
     """The sources of a corpus, in the form that `train` takes."""
-    return [str(corpus)] if isinstance(corpus, str | Path) else [str(source) for source in corpus]
+    sources = [corpus] if isinstance(corpus, str | Path | Source) else corpus
+    return [source if isinstance(source, Source) else str(source) for source in sources]
 
 
 def plan_new(
-    sources: Sequence[str],
+    sources: Sequence[str | Source],
     preset: str | None,
     given: Mapping[str, Any],
     init_from: str | Path | None = None,
     sha256: str | None = None,
     reading: Reading = unheard,
     ranks: Ranks = ALONE,
+    joined: bool | None = None,
 ) -> Plan:
     """The plan of a new run. Reads the text and the model to start from, and writes nothing.
 
-    given : settings by name; sha256 : the hash that the file of `init_from` must have, if it is known
+    given : settings by name; sha256 : the hash that the file of `init_from` must have, if it is known; joined : as in
+        `read_corpus`
     """
     if not sources:
         raise UsageError("no corpus given. Name a text file or folder, for example: charrnn train corpus.txt")
     origin = None
     if init_from is None:
         model, config = configs(preset or "default", **given)
-        config = settle(config)
-        corpus = read_training_text(sources, config, reading)
+        config = _settled(config, sources)
+        corpus = read_training_text(sources, config, reading, joined=joined)
     else:
         origin = fine_tune.read_origin(init_from, sha256)
         model, config = fine_tune.settings(origin, preset, given)
-        config = settle(config)
-        corpus = read_training_text(sources, config, reading, origin.model.vocab, grow=True)
-    training = split(corpus.ids, config.val_fraction, config.test_fraction).training
-    batch_size = fit_batch_size(len(training), config.batch_size, config.seq_length)
+        config = _settled(config, sources)
+        corpus = read_training_text(sources, config, reading, origin.model.vocab, grow=True, joined=joined)
+    training = corpus.parts(config.val_fraction, config.test_fraction).training
+    batch_size = fit_batch_size(training, config.batch_size, config.seq_length)
     threads = threads_for(config, model, len(corpus.vocabulary), batch_size, ranks.local_size)
     card = origin.card() if origin else None
     plan = Plan(RunFolder(""), corpus, model, config, batch_size, threads, ranks.size, origin, card)
@@ -155,9 +167,17 @@ def plan_new(
     return plan
 
 
+def _settled(config: TrainConfig, sources: Sequence[str | Source]) -> TrainConfig:
+    """The settings with all decided that depends on this machine, on the folder it works in and on the files."""
+    names = [source.name if isinstance(source, Source) else source for source in sources]
+    form = form_of(config.items, config.text_column, config.label_column, config.input_column, names)
+    named = {part: os.path.abspath(name) for part in ("val", "test") if (name := getattr(config, part))}
+    return replace(settle(config), items=form.kind if form else "", **named)
+
+
 def plan_resume(
     folder: RunFolder,
-    sources: Sequence[str],
+    sources: Sequence[str | Source],
     given: Mapping[str, Any],
     force: bool,
     reading: Reading,
@@ -170,7 +190,11 @@ def plan_resume(
 
 
 def restarted(
-    folder: RunFolder, sources: Sequence[str], given: Mapping[str, Any], reading: Reading, ranks: Ranks
+    folder: RunFolder,
+    sources: Sequence[str | Source],
+    given: Mapping[str, Any],
+    reading: Reading,
+    ranks: Ranks,
 ) -> Plan:
     """What a run that has no checkpoint yet does when it starts anew, by the settings in its folder."""
     stored = folder.read_config()
@@ -179,16 +203,17 @@ def restarted(
         sources = _again(folder, sources, stored["corpus"]["sources"])
         origin = stored.get("init_from", {"path": None, "sha256": None})
         path, sha256 = origin["path"], origin["sha256"]
+        joined = stored["corpus"].get("joined", False)
     except (KeyError, TypeError) as problem:
         raise ModelError(f"{folder.config} is damaged: {problem}. Start a new run") from problem
-    plan = plan_new(sources, None, settings, path, sha256, reading, ranks)
+    plan = plan_new(sources, None, settings, path, sha256, reading, ranks, joined)
     remark = f"{folder.path} was stopped before its first checkpoint: it starts again"
     return replace(plan, folder=folder, remarks=(remark,))
 
 
 def resumed(
     folder: RunFolder,
-    sources: Sequence[str],
+    sources: Sequence[str | Source],
     given: Mapping[str, Any],
     force: bool,
     reading: Reading,
@@ -220,8 +245,9 @@ def resumed(
         )
     config = settle(replace(config, **changed))
     card = metadata["training"]
+    sources = _again(folder, sources, card["corpus"]["sources"])
     corpus = read_training_text(
-        _again(folder, sources, card["corpus"]["sources"]), config, reading, vocabulary
+        sources, config, reading, vocabulary, joined=bool(card["corpus"].get("joined"))
     )
     remarks = []
     if corpus.sha256 != card["corpus"]["sha256"]:
@@ -281,29 +307,31 @@ def notes(plan: Plan) -> Iterator[str]:
     yield from plan.remarks
     yield from plan.corpus.notes
     if plan.batch_size < plan.config.batch_size:
-        yield f"the text is short: {plan.batch_size} streams in place of {plan.config.batch_size}"
+        what = "streams" if plan.corpus.items is None else "items side by side"
+        yield f"the text is short: {plan.batch_size} {what} in place of {plan.config.batch_size}"
     if plan.origin is not None:
         yield (
             f"starting from the weights of {plan.origin.path}: vocabulary {len(plan.origin.model.vocab):,}, "
             f"now {len(plan.corpus.vocabulary):,}"
         )
-    if warning := size_warning(plan.parameters, len(plan.parts.training)):
+    if warning := size_warning(plan.parameters, size_of(plan.parts.training)):
         yield warning
     if plan.validates_in_part:
         yield (
-            f"the validation text is long: while training, losses are on {len(plan.validation_part):,} evenly spread "
-            f"symbols, and the closing one is on all {len(plan.parts.validation):,}"
+            f"the validation text is long: while training, losses are on {size_of(plan.validation_part):,} evenly "
+            f"spread symbols, and the closing one is on all {size_of(plan.parts.validation):,}"
         )
 
 
 def read_training_text(
-    sources: Sequence[str],
+    sources: Sequence[str | Source],
     config: TrainConfig,
     reading: Reading = unheard,
     vocabulary: Vocabulary | None = None,
     grow: bool = False,
+    joined: bool | None = None,
 ) -> Corpus:
-    """The text of a run, read according to its settings; vocabulary and grow as in `read_corpus`."""
+    """The text of a run, read according to its settings; vocabulary, grow and joined as in `read_corpus`."""
     return read_corpus(
         sources,
         level=config.level,
@@ -313,10 +341,16 @@ def read_training_text(
         vocabulary=vocabulary,
         grow=grow,
         reading=reading,
+        validation=config.val or None,
+        test=config.test or None,
+        joined=joined,
+        items=form_of(config.items, config.text_column, config.label_column, config.input_column, ()),
     )
 
 
-def _again(folder: RunFolder, sources: Sequence[str], before: Sequence[str]) -> Sequence[str]:
+def _again(
+    folder: RunFolder, sources: Sequence[str | Source], before: Sequence[str]
+) -> Sequence[str | Source]:
     """The sources from which to read a run's text again: those named now, or else those named `before`."""
     if sources:
         return sources

@@ -18,17 +18,18 @@ from charrnn.engines.ranks import ALONE, Leader, MappedIds, Ranks, begin, joined
 from charrnn.engines.signals import stop_on_signals
 from charrnn.errors import CharRNNError, DivergedError, Interrupted, UsageError
 from charrnn.model.model import Model
+from charrnn.nn.init import NEVER
 from charrnn.nn.network import Network
 from charrnn.runs.folder import CHECKPOINT, RunFolder
 from charrnn.runs.verdict import judge, unlike_warning, with_kept
 from charrnn.runs.yardstick import Yardstick
 from charrnn.sampling.sampler import Sampler, SamplingConfig
 from charrnn.score.simple_models import yardstick_of
-from charrnn.text.batches import Streams
+from charrnn.text.batches import Chunks, predictions, size_of
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import fine_tune
 from charrnn.training.bounds import corpus_card
-from charrnn.training.loop import Chunks, Trainer
+from charrnn.training.loop import Trainer
 from charrnn.training.observers import Observer
 from charrnn.training.plan import (
     Plan,
@@ -135,8 +136,8 @@ def _run(plan: Plan, ranks: Ranks, observers: Sequence[Observer], command_line: 
     plan.folder.write_config(_stored(plan))
     parts = plan.parts
     yardstick = None
-    if len(parts.validation) > 1:
-        yardstick = yardstick_of(parts.training, parts.validation, len(plan.corpus.vocabulary))
+    if predictions(parts.validation):
+        yardstick = yardstick_of(parts.training, parts.validation, plan.corpus.vocabulary)
     warning = unlike_warning(yardstick) if yardstick else None
     store = RunStore(plan, command_line, yardstick)
     observers = [store, *observers]
@@ -241,7 +242,7 @@ def _engine(plan: Plan, ranks: Ranks) -> Backend:
     return NumpyBackend(plan.model, plan.config, vocab_size, plan.batch_size)
 
 
-def _part(ranks: Ranks, task: tuple[Plan, np.ndarray | MappedIds]) -> tuple[Backend, Streams]:
+def _part(ranks: Ranks, task: tuple[Plan, np.ndarray | MappedIds]) -> tuple[Backend, Chunks]:
     """The engine and the streams of this process, from a plan and the ids of its text."""
     plan, packed = task
     config, corpus = plan.config, plan.corpus
@@ -268,11 +269,14 @@ def _assemble(plan: Plan, ranks: Ranks) -> tuple[Backend, Chunks]:
 
 
 def _transplant(plan: Plan, backend: Backend) -> None:
-    """Put in the weights of the model to start from, if there is one."""
+    """Put in the weights of the model to start from, if there is one; symbols that are never written get p = 0."""
+    vocabulary, network = plan.corpus.vocabulary, backend.network()
+    if plan.origin is None and not vocabulary.labels and not vocabulary.pairs:
+        return
     if plan.origin is not None:
-        network = backend.network()
-        fine_tune.transplant(plan.origin.model, network, plan.corpus.vocabulary)
-        backend.restore({**backend.arrays(), "theta": network.theta})
+        fine_tune.transplant(plan.origin.model, network, vocabulary)
+    network.params["head.bias"][vocabulary.unwritten] = NEVER
+    backend.restore({**backend.arrays(), "theta": network.theta})
 
 
 def _draw(network: Network, vocabulary: Vocabulary) -> str:
@@ -306,7 +310,7 @@ def _result(plan: Plan, trainer: Trainer, store: RunStore, yardstick: Yardstick 
         verdict=judge(
             with_kept(folder.read_metrics(), kept or {}),
             parameters=plan.parameters,
-            characters=len(plan.parts.training),
+            characters=size_of(plan.parts.training),
             model=plan.model,
             config=plan.config,
             yardstick=yardstick,

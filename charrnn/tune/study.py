@@ -32,7 +32,7 @@ from charrnn.errors import CharRNNError, DataError, Interrupted, ModelError, Usa
 from charrnn.install.extras import require
 from charrnn.runs.folder import RunFolder, to_toml
 from charrnn.training.bounds import corpus_card
-from charrnn.training.plan import named, plan_new
+from charrnn.training.plan import plan_new
 from charrnn.tune import search_folder as files
 from charrnn.tune.board import Board, Listener, Trial, TuneResult
 from charrnn.tune.space import Choice, Dimension, Space, parse_space, read_space
@@ -66,12 +66,13 @@ def tune(
     """
     optuna = _optuna()
     given = {name: value for name, value in settings.items() if value is not None}
+    names = [str(corpus)] if isinstance(corpus, str | Path) else [str(source) for source in corpus]
     if resume:
         folder = files.find(out)
-        sources, config, space_text = files.stored(folder, named(corpus), given, space)
+        sources, config, space_text = files.stored(folder, names, given, space)
         found = parse_space(space_text, str(folder / files.SPACE))
     else:
-        config, sources = TuneConfig(**given), [files.absolute(source) for source in named(corpus)]
+        config, sources = TuneConfig(**given), [files.absolute(name) for name in names]
         space_text, found = read_space(Path(space) if space is not None else None)
         if config.search == "grid":
             found.grid()  # told before a folder is made

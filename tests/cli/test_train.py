@@ -191,8 +191,8 @@ STRANGERS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     ),
     "pickle": (lambda content: pickle.dumps([0.0] * 99), "zip archive or a pickle, as torch.save writes"),
     "newer": (
-        lambda content: reheaded(content, r"\"format_version\":1", r"\"format_version\":2"),
-        "format version 2; this charrnn reads up to 1. A newer charrnn",
+        lambda content: reheaded(content, r"\"format_version\":1", r"\"format_version\":3"),
+        "format version 3; this charrnn reads up to 2. A newer charrnn",
     ),
     "10^12 numbers": (
         lambda content: reheaded(

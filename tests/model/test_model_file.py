@@ -447,8 +447,12 @@ FORGED: dict[str, tuple[bytes, str]] = {
     "inner duplicate key": (with_text('{"format_version": 1, "format_version": 1}'), "a key appears twice"),
     "inner lone surrogate": (with_text('{"\ud800": [}'), "JSON is not valid"),
     "version newer": (
-        with_text(text(format_version=2)),
-        "format version 2; this charrnn reads up to 1. A newer charrnn",
+        with_text(text(format_version=3)),
+        "format version 3; this charrnn reads up to 2. A newer charrnn",
+    ),
+    "items in an old version": (
+        with_text(text(vocab={"level": "char", "symbols": ["a"], "items": {"pairs": False, "labels": []}})),
+        "format_version is 1, and its vocabulary is of a later one",
     ),
     "version enormous": (with_text(text(format_version=10**4000)), "is out of range"),
     "version missing": (with_text(json.dumps(METADATA)), "format_version is None"),

@@ -95,7 +95,7 @@ def names(count: int = 2500) -> list[str]:
 def yardstick(text: str) -> Yardstick:
     vocabulary = Vocabulary("char", tuple(sorted(set(text))))
     training, validation, _ = split(vocabulary.encode(text), 0.1, 0.0)
-    return yardstick_of(training, validation, len(vocabulary))
+    return yardstick_of(training, validation, vocabulary)
 
 
 def test_a_yardstick_is_what_the_simple_models_make_of_the_validation_text() -> None:

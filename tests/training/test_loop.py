@@ -518,7 +518,7 @@ def test_real_networks_diverge_and_recover(tmp_path: Any, cell: str) -> None:
     [(20, 100), (160_000, 160_000), (200_000, 100_000), (10_000_000, 172_414)],  # 6 symbols a chunk
 )
 def test_a_long_text_is_validated_within_an_epoch_by_its_size_alone(chunks: int, every: int) -> None:
-    streams = SimpleNamespace(chunks=chunks, batch_size=2, seq_length=3)
+    streams = SimpleNamespace(chunks=chunks, symbols=6 * chunks)
     assert loop.default_eval_every(streams) == every
     assert every == 100 or every * 6 <= loop.LONGEST_EVAL + 6
 

@@ -1,0 +1,75 @@
+"""How well a model predicts items: each is read from the zero state, after its condition, up to its end.
+
+Items of like length are read side by side, which changes a loss by no more than rounding.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from charrnn.nn.loss import cross_entropy
+from charrnn.nn.network import Network
+from charrnn.text.items import NO_TARGET, Items
+
+ROWS = 256  # items side by side, at most
+PLACES = 2**13  # symbols read side by side and one after the other in a pass, about
+STEPS = 256  # symbols one after the other in a pass, at most
+
+
+class Block(NamedTuple):
+    """Some places of some items.
+
+    which : (n,) numbers of the items
+    begin : the first place
+    targets : (t, n) symbols, NO_TARGET where nothing is predicted
+    nats : (t, n) -log p of the targets, 0 where there is none
+    """
+
+    which: np.ndarray
+    begin: int
+    targets: np.ndarray
+    nats: np.ndarray
+
+
+def blocks(networks: Sequence[Network], items: Items) -> Iterator[Block]:
+    """All items, shortest first, in blocks; probabilities of several networks are averaged."""
+    order = np.argsort(items.places, kind="stable")
+    start = 0
+    while start < len(order):
+        longest = int(items.places[order[start]])
+        which = order[start : start + max(1, min(ROWS, PLACES // longest))]
+        start += len(which)
+        longest, states = (
+            int(items.places[which[-1]]),
+            [network.zero_state(len(which)) for network in networks],
+        )
+        for begin in range(0, longest, STEPS):
+            length = min(STEPS, longest - begin)
+            x, y = items.block(which, len(which), begin, length, end=0)  # beyond an end any symbol will do
+            each = []
+            for k, network in enumerate(networks):
+                logits, states[k] = network.read(x, states[k])
+                each.append(cross_entropy(logits, np.maximum(y, 0)))
+            nats = mean_probability(each)
+            yield Block(which, begin, y, np.where(y == NO_TARGET, 0, nats))
+
+
+def mean_probability(losses: Sequence[np.ndarray]) -> np.ndarray:
+    """-log of the mean of exp(-losses) of several models."""
+    if len(losses) == 1:
+        return losses[0]
+    return np.log(len(losses)) - np.logaddexp.reduce(-np.stack(losses, dtype=np.float64))
+
+
+def losses(networks: Sequence[Network], items: Items) -> np.ndarray:
+    """-log p of each item given its condition, in nats: of its text and its end together, float64 (N,)."""
+    total = np.zeros(len(items))
+    for block in blocks(networks, items):
+        total[block.which] += block.nats.sum(axis=0, dtype=np.float64)
+    return total
+
+
+def mean_loss(network: Network, items: Items) -> float:
+    """Mean cross-entropy in nats per predicted symbol, ends included; NaN where there is no item."""
+    return float(losses([network], items).sum()) / items.symbols if len(items) else float("nan")

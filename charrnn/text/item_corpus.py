@@ -1,0 +1,215 @@
+"""Read items as ids: the first pass counts characters and labels, the second writes symbols."""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from charrnn.errors import DataError
+from charrnn.text.cache import unnamed_ids
+from charrnn.text.items import Items, hash_of
+from charrnn.text.passes import CODE_POINTS, Pass, choose_symbols, cuts_of, table_of
+from charrnn.text.records import ItemForm, Record, records
+from charrnn.text.sources import IN_MEMORY, Source
+from charrnn.text.vocabulary import ItemSymbols, Vocabulary, code_points, listing
+
+AT_ONCE = 4096  # items encoded together
+MOST_LABELS = 10_000  # different ones in a column: more are no labels
+
+
+@dataclass(frozen=True, eq=False)
+class ItemText:
+    """What is read of a text of items; the fields are those of a Corpus."""
+
+    vocabulary: Vocabulary
+    items: Items
+    shares: np.ndarray
+    cuts: Mapping[str, tuple[int, int]]
+    label_counts: Mapping[str, Mapping[str, int]]
+
+
+def read_items(
+    first: Pass,
+    form: ItemForm,
+    groups: Mapping[str, Sequence[Source]],
+    min_count: int,
+    vocabulary: Vocabulary | None,
+    grow: bool,
+    unknown: str,
+    options: Collection[str],
+    notes: list[str],
+) -> ItemText:
+    """The items of all sources in `first`, in order; the other arguments as in `read_corpus`.
+
+    groups : the sources by the part that they are named for
+
+    Raises DataError for a text without items, or with labels that `vocabulary` lacks.
+    """
+    counts = np.zeros(CODE_POINTS, np.int64)
+    labels: list[Counter[str]] = [Counter() for _ in form.label_columns]
+    empty = 0
+    for block in _blocks(first, form):
+        kept = [record for record in block if record.text]
+        empty += len(block) - len(kept)
+        codes = code_points("".join(record.input + record.text for record in kept))
+        occurrences = np.bincount(codes) if len(codes) else np.empty(0, np.int64)
+        counts[: len(occurrences)] += occurrences
+        for column, counted in enumerate(labels):
+            counted.update(record.labels[column] for record in kept)
+            if len(counted) > MOST_LABELS:
+                raise DataError(
+                    f"the column {form.label_columns[column]!r} has more than {MOST_LABELS:,} different labels: "
+                    "is it the right one?"
+                )
+    if not counts.any():
+        raise DataError(f"{listing([source.title for source in first.sources])}: there is no item in it")
+    notes += first.notes()
+    if empty:
+        notes.append(f"{empty:,} empty items were left out")
+    vocabulary = _with_item_symbols(
+        choose_symbols(counts, first.form.level, min_count, vocabulary, grow, notes), form, labels, grow
+    )
+    table = table_of(counts, vocabulary, min_count, unknown, options, notes)
+    encoder = _Encoder(vocabulary, form, table)
+    second = Pass(first.sources, first.form, first.read)
+    lengths: list[int] = []
+    blocks = (encoder.encode(block) for block in _blocks(second, form, lengths))
+    ids = (
+        np.concatenate(list(blocks))
+        if sum(first.sizes) <= IN_MEMORY
+        else unnamed_ids(vocabulary.dtype, blocks)
+    )
+    if second.sha256.digest() != first.sha256.digest():
+        names = listing([source.title for source in first.sources])
+        raise DataError(
+            f"{names}: the text changed while it was being read; try again when no program writes to it"
+        )
+    items, hashes = encoder.items(ids)
+    cuts = cuts_of(groups, lengths)
+    notes += _repeated(hashes, cuts)
+    return ItemText(
+        vocabulary,
+        items,
+        (hashes / 2**64).astype(np.float32),
+        cuts,
+        {column: dict(sorted(c.items())) for column, c in zip(form.label_columns, labels, strict=True)},
+    )
+
+
+def _blocks(reading: Pass, form: ItemForm, lengths: list[int] | None = None) -> Iterator[list[Record]]:
+    """The items of all sources, some at a time.
+
+    lengths : gets the number of items of each source, empty ones not counted
+    """
+    for source in reading.sources:
+        found = records(reading.texts(source), form, source.title)
+        total = 0
+        while block := list(islice(found, AT_ONCE)):
+            total += sum(bool(record.text) for record in block)
+            yield block
+        if lengths is not None:
+            lengths.append(total)
+
+
+def _with_item_symbols(
+    vocabulary: Vocabulary, form: ItemForm, labels: Sequence[Counter[str]], grow: bool
+) -> Vocabulary:
+    """The vocabulary with the end symbol, the boundary and the labels of the text.
+
+    Raises DataError where it has such symbols already, and not those of this text.
+    """
+    found = tuple(
+        (column, tuple(sorted(counted))) for column, counted in zip(form.label_columns, labels, strict=True)
+    )
+    known = vocabulary.items
+    if known is not None and not grow:
+        if known.pairs != form.pairs or [c for c, _ in known.labels] != [c for c, _ in found]:
+            raise DataError(
+                f"the model was trained on {_kind(known)}, and these are {_kind(ItemSymbols(form.pairs, found))}"
+            )
+        for column, values in found:
+            for value in values:
+                vocabulary.label(column, value)  # refuses one that is not known
+        return vocabulary
+    if known is not None:
+        before = dict(known.labels)
+        found = tuple((column, tuple(sorted({*values, *before.get(column, ())}))) for column, values in found)
+    return Vocabulary(vocabulary.level, vocabulary.symbols, ItemSymbols(form.pairs, found))
+
+
+def _kind(symbols: ItemSymbols) -> str:
+    what = "pairs" if symbols.pairs else "items"
+    columns = [column for column, _ in symbols.labels]
+    return f"{what} with labels ({listing(columns)})" if columns else f"{what} without labels"
+
+
+class _Encoder:
+    """Records into symbols: condition, text and end of each, one after the other."""
+
+    def __init__(self, vocabulary: Vocabulary, form: ItemForm, table: np.ndarray) -> None:
+        self.vocabulary, self.form, self.table = vocabulary, form, table
+        self._labels = [
+            {value: vocabulary.label(column, value) for value in values}
+            for column, values in vocabulary.labels
+        ]
+        self._sizes: list[np.ndarray] = []  # of each item, condition and end included
+        self._conditions: list[np.ndarray] = []
+        self._hashes: list[np.ndarray] = []
+
+    def encode(self, block: Sequence[Record]) -> np.ndarray:
+        """The symbols of some records; empty ones are left out."""
+        vocabulary, L = self.vocabulary, len(self._labels)
+        block = [record for record in block if record.text]
+        texts, of_text = self._symbols([record.text for record in block])
+        inputs, of_input = self._symbols([record.input for record in block])
+        conditions = L + of_input + 1 if self.form.pairs else np.full(len(block), max(L, 1))
+        sizes = conditions + of_text + 1
+        starts = np.cumsum(sizes) - sizes
+        out = np.full(int(sizes.sum()), vocabulary.end, vocabulary.dtype)
+        for k, known in enumerate(self._labels):
+            out[starts + k] = [known[record.labels[k]] for record in block]
+        if self.form.pairs:
+            out[_places(starts + L, of_input)] = inputs
+            out[starts + L + of_input] = vocabulary.boundary
+        out[_places(starts + conditions, of_text)] = texts
+        self._sizes.append(sizes.astype(np.int64))
+        self._conditions.append(conditions.astype(np.int32))
+        decides = [record.input if self.form.pairs else record.text for record in block]
+        self._hashes.append(np.array([hash_of(text) for text in decides], np.uint64))
+        return out
+
+    def _symbols(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The ids of all texts, one after the other, and how many each text has."""
+        ids = np.take(self.table, code_points("".join(texts)), mode="clip")
+        sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+        known = ids < len(self.vocabulary)
+        if not known.all():  # unknown characters are left out
+            before = np.concatenate([[0], np.cumsum(known)])
+            edges = np.concatenate([[0], np.cumsum(sizes)])
+            sizes, ids = np.diff(before[edges]), ids[known]
+        return ids, sizes
+
+    def items(self, ids: np.ndarray) -> tuple[Items, np.ndarray]:
+        """The items that have been encoded, and the hash (N,) of the text by which each belongs to a part."""
+        sizes, conditions = np.concatenate(self._sizes), np.concatenate(self._conditions)
+        stops = np.cumsum(sizes)
+        return Items(ids, stops - sizes, stops, conditions), np.concatenate(self._hashes)
+
+
+def _places(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """starts[n], starts[n] + 1, …, starts[n] + sizes[n] - 1 for each n."""
+    begins = np.cumsum(sizes) - sizes
+    return np.repeat(starts - begins, sizes) + np.arange(int(sizes.sum()))
+
+
+def _repeated(hashes: np.ndarray, cuts: Mapping[str, tuple[int, int]]) -> Iterator[str]:
+    """Notes on items that occur more than once, and on held-out ones that are in the training text too."""
+    distinct = len(np.unique(hashes))
+    if distinct < len(hashes):
+        yield f"{len(hashes):,} items, {distinct:,} of them different; equal ones stay in one part of the text"
+    first = min((start for start, _ in cuts.values()), default=len(hashes))
+    for part, (start, stop) in cuts.items():
+        if both := int(np.isin(hashes[start:stop], hashes[:first]).sum()):
+            yield f"{both:,} of the {stop - start:,} items named for {part} are in the training text too"

@@ -20,10 +20,14 @@ class Backend(Protocol):
     notes: Sequence[str]  # notes for the user
 
     def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
-        """Train on one chunk: x, y (T, B) -> loss in nats per character, gradient norm before clipping."""
+        """Train on one chunk: x, y (T, B) -> mean loss in nats per target, gradient norm before clipping.
+
+        T : any number from 1 to the settings' seq_length
+        y : a target of -1 means that there is none: it has no loss and no gradient, and is not counted
+        """
 
     def reset_state(self) -> None:
-        """Set the hidden state to zero: a new epoch begins."""
+        """Set the hidden state to zero: a new epoch or new items begin."""
 
     def network(self) -> Network:
         """The current weights in a numpy network (a view if possible)."""
@@ -68,7 +72,7 @@ class NumpyBackend:
         norm = gradient_norm(network.grad)
         clip(network.grad, config.clip_value, config.clip_norm, norm)
         self._optimizer.step(network.theta, network.grad, lr)
-        return loss / len(x), norm
+        return per_target(loss, y), norm
 
     def _add_penalties(self) -> None:
         """Gradient of l1 Σ|w| + ½ l2 Σw², added to that of the chunk's loss."""
@@ -101,6 +105,12 @@ class NumpyBackend:
         for name, array in self._optimizer.memory.items():
             array[...] = arrays[f"optimizer.{name}"]
         set_generator_state(self._rng, arrays["rng"])
+
+
+def per_target(loss: float, targets: np.ndarray) -> float:
+    """The mean loss of a chunk's targets, from the sum over time and mean over streams; 0 if it has none."""
+    count = np.count_nonzero(targets >= 0)
+    return float(loss / (count / targets.shape[1])) if count else 0.0
 
 
 def generator_state(rng: np.random.Generator) -> np.ndarray:

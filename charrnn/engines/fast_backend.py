@@ -11,7 +11,7 @@ import numpy as np
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.engines import fast_update as update
-from charrnn.engines.backend import NumpyBackend
+from charrnn.engines.backend import NumpyBackend, per_target
 from charrnn.fast.compiler import Program, instruction_set, zeros
 from charrnn.fast.fast_network import FastNetwork, Threads, shares
 from charrnn.fast.shard import Shard, programs_by_streams
@@ -77,14 +77,15 @@ class FastBackend(NumpyBackend):
 
     def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
         T, B = x.shape
+        for shard in self._shards:
+            shard.begin(T)
+            shard.x[:T], shard.y[:T] = x[:, shard.streams], y[:, shard.streams]
         self._draw_masks(T, B)
         self._refresh()
-        for shard in self._shards:
-            shard.x[...], shard.y[...] = x[:, shard.streams], y[:, shard.streams]
         loss = sum(self._threads.run([shard.step for shard in self._shards])) / B
         norm = self._sum_gradients()
         self._update(lr, norm)
-        return loss / T, norm
+        return per_target(loss, y), norm
 
     def _draw_masks(self, T: int, B: int) -> None:
         """The shards' dropout masks of this step, drawn as `Network.forward` draws them."""
@@ -95,7 +96,8 @@ class FastBackend(NumpyBackend):
         for k in range(self._network.config.layers):
             kept = self._rng.random((T, B, H), dtype) >= p
             for shard in self._shards:
-                np.multiply(kept[:, shard.streams], scale, out=shard.masks[k][:, :, :H])
+                own = kept[:, shard.streams].reshape(-1, H)
+                np.multiply(own, scale, out=shard.masks[k][shard.places, :H])
 
     def _sum_gradients(self) -> float:
         """Sum the shards' gradients and the penalties into the network's gradient; returns its norm."""

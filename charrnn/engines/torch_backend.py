@@ -122,7 +122,8 @@ class TorchBackend:
         size = self._network.theta.size
         # On a CPU these two share their memory, so that nothing is ever copied between them.
         self._theta = torch.from_numpy(self._network.theta).to(self._device)
-        self._sums = torch.zeros(size + 2, dtype=dtype, device=self._device)  # gradient, loss, calls to stop
+        # Gradient, loss, number of targets, calls to stop.
+        self._sums = torch.zeros(size + 3, dtype=dtype, device=self._device)
         self._parts = self._layers.parts(self._network)
         self._copied = self._parts
         if self._device.type != "cuda":  # cuDNN has an order of its own; elsewhere the weights can lie in θ
@@ -209,14 +210,17 @@ class TorchBackend:
             logits, state = self._forward(symbols[0])
         logits = logits.to(self._theta.dtype)
         loss = (
-            torch.nn.functional.cross_entropy(logits.flatten(0, 1), symbols[1].flatten(), reduction="sum")
+            torch.nn.functional.cross_entropy(
+                logits.flatten(0, 1), symbols[1].flatten(), ignore_index=-1, reduction="sum"
+            )
             / self._streams
         )
         gradients = torch.autograd.grad(loss, [parameter for parameter, _, _ in self._parts])
         self._state = state.detach().to(self._theta.dtype)
         with torch.no_grad():
             pieces = [g[rows].flatten() for g, (_, rows, _) in zip(gradients, self._parts, strict=True)]
-            torch.cat([*pieces, loss.detach()[None]], out=self._sums[:-1])
+            torch.cat([*pieces, loss.detach()[None]], out=self._sums[: size + 1])
+            self._sums[size + 1] = float(np.count_nonzero(y >= 0))
             self._sums[-1] = float(self._ranks.asked_to_stop())
             self._ranks.sum(self._sums)
             norm = self._finish(self._sums[:size])
@@ -226,9 +230,9 @@ class TorchBackend:
             self._copy_weights()
         self._steps_taken += 1
         # Only here does the CPU wait for a GPU.
-        total, grad_norm, stops = torch.stack([self._sums[size], norm, self._sums[size + 1]]).tolist()
+        total, count, stops, grad_norm = torch.cat([self._sums[size:], norm[None]]).tolist()
         self._ranks.stop_heard = stops > 0
-        return total / len(x), grad_norm
+        return total / (count / self._streams) if count else 0.0, grad_norm
 
     def _forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.precision == "bfloat16"):

@@ -2,12 +2,12 @@
 
 The Python code of a kernel runs once and emits the instructions of each operation it executes. A Python `for` is
 therefore unrolled; a loop at run time is `kernel.loop(n)`. All shapes are known when a kernel is generated, so
-addresses are constants times loop counters.
+addresses are constants times loop counters. How often a loop runs may be read from an array.
 
     Kernel   a function of arrays, and the loops in it
     Array    an argument or part of one: indexing selects a part, `load` and `store` move one vector
     Vector   a register of numbers, with arithmetic
-    Index    a loop counter, with + and ×
+    Index    a loop counter, with +, - and ×
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,10 +59,14 @@ class Index:
             self.kernel, self.kernel.build.mul(self.value, self.kernel.integer(other), flags=("nsw",))
         )
 
-    def __rsub__(self, other: int) -> "Index":
+    def __sub__(self, other: "Index | int") -> "Index":
         return Index(
-            self.kernel, self.kernel.build.sub(self.kernel.integer(other), self.value, flags=("nsw",))
+            self.kernel, self.kernel.build.sub(self.value, self.kernel.integer(other), flags=("nsw",))
         )
+
+    def __ge__(self, other: int) -> ll.Value:
+        """Whether it is `other` or more when the kernel runs."""
+        return self.kernel.build.icmp_signed(">=", self.value, self.kernel.integer(other))
 
     __radd__, __rmul__ = __add__, __mul__
 
@@ -144,9 +148,13 @@ class Vector:
         """For each number, whether it is above 0."""
         return self.kernel.build.fcmp_ordered(">", self.value, self.kernel.fill(0.0).value)
 
-    def where(self, condition: ll.Value, otherwise: float) -> "Vector":
+    def is_below(self, bound: float) -> ll.Value:
+        """For each number, whether it is below the bound; NaN is not."""
+        return self.kernel.build.fcmp_ordered("<", self.value, self.kernel.fill(bound).value)
+
+    def where(self, condition: ll.Value, otherwise: "Vector | float") -> "Vector":
         """self where the condition holds, otherwise `otherwise`."""
-        other = self.kernel.fill(otherwise)
+        other = otherwise if isinstance(otherwise, Vector) else self.kernel.fill(otherwise)
         return Vector(self.kernel, self.kernel.build.select(condition, self.value, other.value))
 
     def largest(self) -> ll.Value:
@@ -249,7 +257,7 @@ class Kernel:
         return self.arrays[name]
 
     @contextmanager
-    def loop(self, rounds: int, carried: Sequence[Vector] = ()) -> Iterator[Loop]:
+    def loop(self, rounds: Index | int, carried: Sequence[Vector] = ()) -> Iterator[Loop]:
         """Emit a loop of `rounds` ≥ 1 iterations. The values that the body leaves in `carried` enter the next
         iteration, and are the result after the last."""
         before = self.build.block

@@ -3,12 +3,14 @@
 Each step computes one product for all streams, then everything between W_hh h[t-1] and h[t] in one pass over
 vectors of cells, which reads and writes each array from front to back.
 
-Arrays for H cells (a multiple of the lanes) with K gates:
+Arrays for H cells (a multiple of the lanes) with K gates. T is the most steps that a chunk can have; a chunk of
+`steps` steps is in the first rows of each array.
 
+    steps (1,)                     how many time steps this chunk has, 1 to T
     rows (T, B), table (R, K, H)   W_ih x[t, b] is row `rows[t, b]` of the table
     a (T, B, K, H)                 the gates
     u (B, K, H)                    W_hh h[t-1] of the current step
-    h (T + 1, B, H)                h[0] is the state before the chunk
+    h (T + 1, B, H)                h[0] is the state before the chunk, h[T] also the state after it
     dh_out (T, B, H), dh (B, H)    ∂loss/∂h[t] from the layer above, and from the next step
     bias, d_bias (K, H)
     d_table (R, K, H)              the sums of ∂loss/∂(W_ih x[t, b]) for each row of the table
@@ -21,11 +23,14 @@ from charrnn.fast.compiler import Program
 from charrnn.fast.ir import Index, Kernel
 from charrnn.fast.tiles import write_pack, write_pack_transposed, write_product
 
+INTEGERS = ("steps", "rows")  # arrays of int64
+
 
 def arrays(cell: Cell, T: int, B: int, H: int, R: int) -> dict[str, Shape]:
-    """Names and shapes of a layer's arrays; `rows` holds int64."""
+    """Names and shapes of a layer's arrays."""
     K = cell.gates
     return {
+        "steps": (1,),
         "rows": (T, B),
         "table": (R, K, H),
         "bias": (K, H),
@@ -57,13 +62,15 @@ def add_packing(program: Program, cell: Cell, H: int) -> None:
 
 
 def add_forward(program: Program, cell: Cell, T: int, B: int, H: int, R: int) -> None:
-    """`forward`: a chunk through the layer, starting from the state after the previous chunk."""
+    """`forward`: a chunk through the layer, starting from the state after the previous chunk, which may have had
+    another number of steps."""
     gates, vectors = range(cell.gates), H // program.target.lanes
 
     def forward(k: Kernel) -> None:
+        steps = k["steps"].integer()
         for state in cell.states:
             k[state][0].copy(k[state][T], B * vectors)
-        with k.loop(T) as time:
+        with k.loop(steps) as time:
             t = time.index
             write_product(k, k["h"][t], k["packed"], k["u"].reshape(B, cell.gates * H))
             with k.loop(B) as stream:
@@ -74,8 +81,10 @@ def add_forward(program: Program, cell: Cell, T: int, B: int, H: int, R: int) ->
                     x = [row[gate].load(u) + k["bias"][gate].load(u) for gate in gates]
                     hidden = [k["u"][b, gate].load(u) for gate in gates]
                     cell.forward(k, Indices(t, b, u), hidden, x)
+        for state in cell.states:
+            k[state][T].copy(k[state][steps], B * vectors)
 
-    program.add("forward", arrays(cell, T, B, H, R), forward, ["rows"])
+    program.add("forward", arrays(cell, T, B, H, R), forward, INTEGERS)
 
 
 def add_backward(program: Program, cell: Cell, T: int, B: int, H: int, R: int, by_row: bool) -> None:
@@ -83,7 +92,7 @@ def add_backward(program: Program, cell: Cell, T: int, B: int, H: int, R: int, b
     K, vectors = cell.gates, H // program.target.lanes
     own = backward_arrays(cell, T, B, H, R, by_row)
 
-    def through_cells(k: Kernel, t: Index | int) -> None:
+    def through_cells(k: Kernel, t: Index) -> None:
         with k.loop(B) as stream:
             d_row = k["d_table"][k["rows"][t, stream.index].integer()] if by_row else None
             with k.loop(vectors) as units:
@@ -98,11 +107,11 @@ def add_backward(program: Program, cell: Cell, T: int, B: int, H: int, R: int, b
         for name, shape in own.items():
             if name != "dh_out":
                 k[name].clear(prod(shape) // program.target.lanes)
-        if T > 1:
-            with k.loop(T - 1) as time:
-                t = (T - 1) - time.index
-                through_cells(k, t)
+        steps = k["steps"].integer()
+        with k.loop(steps) as time:
+            t = steps - 1 - time.index
+            through_cells(k, t)
+            with k.build.if_then(t >= 1):
                 write_product(k, k["a"][t].reshape(B, K * H), k["packed_back"], k["dh"], add=True)
-        through_cells(k, 0)
 
-    program.add("backward", {**arrays(cell, T, B, H, R), **own}, backward, ["rows"])
+    program.add("backward", {**arrays(cell, T, B, H, R), **own}, backward, INTEGERS)

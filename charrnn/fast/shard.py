@@ -21,15 +21,18 @@ def cell_of(config: ModelConfig) -> Cell:
 
 
 class Layer:
-    """The buffers and kernels of one layer, for reading and optionally for training."""
+    """The buffers and kernels of one layer, for reading and optionally for training.
 
-    def __init__(self, programs: "Programs", weights: Weights, k: int) -> None:
+    steps : (1,), of the chunk at hand; the layers of a network have it in common
+    """
+
+    def __init__(self, programs: "Programs", weights: Weights, k: int, steps: np.ndarray) -> None:
         cell, T, B, H = programs.cell, programs.T, programs.B, weights.width
         program, R, by_row = programs.of_layer(k)
         shapes = layers.arrays(cell, T, B, H, R)
         if programs.training:
             shapes |= layers.backward_arrays(cell, T, B, H, R, by_row)
-        shared, dtype = weights.layers[k], program.target.dtype
+        shared, dtype = {"steps": steps, **weights.layers[k]}, program.target.dtype
         self.arrays = {
             name: shared[name] if name in shared else zeros(shape, np.int64 if name == "rows" else dtype)
             for name, shape in shapes.items()
@@ -37,20 +40,28 @@ class Layer:
         self.forward = program.bind("forward", *(self.arrays[n] for n in layers.arrays(cell, T, B, H, R)))
         if programs.training:
             self.backward = program.bind("backward", *self.arrays.values())
-        h, K = self.arrays["h"], cell.gates
         self.states = [self.arrays[name] for name in cell.states]
-        self.h = h[1:].reshape(T * B, H)
-        self.h_before = h[:-1].reshape(T * B, H)
-        self.d_recurrent = self.arrays["a"].reshape(T * B, K * H)
+        self.begin(T)
+
+    def begin(self, steps: int) -> None:
+        """See `Reader.begin`. The views have a row for each place of such a chunk."""
+        arrays, (B, K, H) = self.arrays, self.arrays["u"].shape
+        places = steps * B
+        self.table = arrays["table"].reshape(-1, K * H)[:places]  # of a layer above the first
+        self.h = arrays["h"][1 : steps + 1].reshape(places, H)
+        self.h_before = arrays["h"][:steps].reshape(places, H)
+        self.d_recurrent = arrays["a"][:steps].reshape(places, K * H)
         # ∂loss/∂(W_ih x) in blocks of gates; for the GRU's third it differs from ∂loss/∂(W_hh h).
         self.d_input = [(slice(0, K * H), self.d_recurrent)]
-        if "n" in self.arrays:
-            n = self.arrays["n"].reshape(T * B, H)
+        if "n" in arrays:
+            n = arrays["n"][:steps].reshape(places, H)
             self.d_input = [(slice(0, 2 * H), self.d_recurrent[:, : 2 * H]), (slice(2 * H, 3 * H), n)]
+        if "dh_out" in arrays:
+            self.dh_out = arrays["dh_out"][:steps].reshape(places, H)
 
 
 class Programs:
-    """The kernels for T steps of B streams, compiled: for training in a batch of `batch` streams, or for
+    """The kernels for up to T steps of B streams, compiled: for training in a batch of `batch` streams, or for
     reading alone (batch None)."""
 
     def __init__(self, network: Network, width: int, T: int, B: int, batch: int | None = None) -> None:
@@ -66,7 +77,7 @@ class Programs:
             program.compile()
         if batch is not None:
             self.head = Program(batch, dtype=dtype)
-            add_cross_entropy(self.head, T * B, whole_vectors(V, self.head.target), 1 / batch)
+            add_cross_entropy(self.head, T, B, whole_vectors(V, self.head.target), 1 / batch)
             self.head.compile()
 
     def of_layer(self, k: int) -> tuple[Program, int, bool]:
@@ -83,20 +94,33 @@ def programs_by_streams(
 
 
 class Reader:
-    """Takes some streams forward through the network."""
+    """Takes some streams forward through the network, in chunks of up to T steps: see `begin`."""
 
     def __init__(self, network: Network, weights: Weights, programs: Programs) -> None:
         config, T, B, dtype = network.config, programs.T, programs.B, network.theta.dtype
         self.config, self.weights = config, weights
-        self.layers = [Layer(programs, weights, k) for k in range(config.layers)]
+        self._steps = zeros(1, np.int64)
+        self.layers = [Layer(programs, weights, k, self._steps) for k in range(config.layers)]
         for layer in self.layers[1:]:
             layer.arrays["rows"][...] = np.arange(T * B).reshape(T, B)
         self.fewer_rows = programs.rows < network.vocab_size  # the table has only the symbols of this chunk
         self.symbols = np.arange(network.vocab_size)
         self.x = zeros((T, B), np.int64) if self.fewer_rows else self.layers[0].arrays["rows"]
-        self.masks: list[np.ndarray] = []  # with dropout, (T, B, H) for each layer: 0 or 1/(1 - p)
+        self.masks: list[np.ndarray] = []  # with dropout, (T · B, H) for each layer: 0 or 1/(1 - p)
         self.dropped: list[np.ndarray] = []
-        self.logits = zeros((T * B, weights.head_width), dtype)
+        self._logits = zeros((T * B, weights.head_width), dtype)
+        self.steps = 0
+        self.begin(T)
+
+    def begin(self, steps: int) -> None:
+        """From here on chunks have this many steps, 1 to T, which are the first in each array."""
+        if steps == self.steps:
+            return
+        self.steps = self._steps[0] = steps
+        self.places = slice(0, steps * self.x.shape[1])  # of the T · B
+        self.logits = self._logits[self.places]
+        for layer in self.layers:
+            layer.begin(steps)
 
     @property
     def state(self) -> np.ndarray:
@@ -112,15 +136,14 @@ class Reader:
                 array[-1, :, : self.config.hidden] = state
 
     def forward(self) -> None:
-        below = self._table()
+        places, below = self.places, self._table()
         for k, layer in enumerate(self.layers):
             if k > 0:
-                table = layer.arrays["table"].reshape(len(below), -1)
-                np.matmul(below, self.weights.tensors.matrix("weight_ih", k).T, out=table)
+                np.matmul(below, self.weights.tensors.matrix("weight_ih", k).T, out=layer.table)
             layer.forward()
             below = layer.h
             if self.masks:
-                below = np.multiply(below, self.masks[k].reshape(below.shape), out=self.dropped[k])
+                below = np.multiply(below, self.masks[k][places], out=self.dropped[k][places])
         np.matmul(below, self.weights.tensors.wide["head.weight"].T, out=self.logits)
         self.top = below
 
@@ -129,8 +152,9 @@ class Reader:
         first, tensors = self.layers[0], self.weights.tensors
         table = first.arrays["table"]
         if self.fewer_rows:
-            self.symbols, rows = np.unique(self.x, return_inverse=True)
-            first.arrays["rows"][...] = rows.reshape(self.x.shape)
+            x = self.x[: self.steps]
+            self.symbols, rows = np.unique(x, return_inverse=True)
+            first.arrays["rows"][: len(x)] = rows.reshape(x.shape)
         table = table[: len(self.symbols)].reshape(len(self.symbols), -1)
         w_ih = tensors.matrix("weight_ih", 0)
         if self.config.embedding:
@@ -161,44 +185,44 @@ class Shard(Reader):
         super().__init__(network, weights, programs)
         T, B, H = programs.T, programs.B, weights.width
         if dropout:
-            self.masks = [zeros((T, B, H), grad.dtype) for _ in self.layers]
+            self.masks = [zeros((T * B, H), grad.dtype) for _ in self.layers]
             self.dropped = [zeros((T * B, H), grad.dtype) for _ in self.layers]
         self.streams, self.grad = streams, grad
         named = views(grad, {name: value.shape for name, value in network.params.items()})
         self.grads = Tensors(network, named, weights.width, weights.head_width)
-        self.y, self.losses = zeros((T, B), np.int64), zeros(T * B, grad.dtype)
+        self.y, self.losses = zeros((T, B), np.int64), zeros((T, B), grad.dtype)
         bias, d_bias = weights.tensors.wide["head.bias"], self.grads.wide["head.bias"]
         self.cross_entropy = programs.head.bind(
-            "cross_entropy", self.logits, bias, self.y, self.losses, d_bias
+            "cross_entropy", self._steps, self._logits, bias, self.y, self.losses, d_bias
         )
 
     def step(self) -> float:
-        """One chunk, `self.x` to `self.y`: gradients into `grad`; returns the sum of the losses in nats."""
+        """One chunk, the first steps of `x` to those of `y`: gradients into `grad`; returns the sum of the losses
+        in nats."""
         with np.errstate(over="ignore", invalid="ignore"):  # per thread; the loss shows it
             self.forward()
             self.backward()
             self.grads.collect()
-        return float(self.losses.sum(dtype=np.float64))
+        return float(self.losses[: self.steps].sum(dtype=np.float64))
 
     def backward(self) -> None:
-        grads, tensors = self.grads, self.weights.tensors
+        grads, tensors, places = self.grads, self.weights.tensors, self.places
         self.cross_entropy()
         np.matmul(self.logits.T, self.top, out=grads.wide["head.weight"])
-        H = self.weights.width
-        dh = self.layers[-1].arrays["dh_out"].reshape(-1, H)
+        dh = self.layers[-1].dh_out
         np.matmul(self.logits, tensors.wide["head.weight"], out=dh)
         for k in reversed(range(len(self.layers))):
             layer = self.layers[k]
             if self.masks:
-                dh *= self.masks[k].reshape(dh.shape)
+                dh *= self.masks[k][places]
             layer.backward()
             np.matmul(layer.d_recurrent.T, layer.h_before, out=grads.matrix("weight_hh", k))
             grads.matrix("bias", k)[...] = layer.arrays["d_bias"].reshape(-1)
             if "d_bias_hn" in layer.arrays:
                 grads.matrix("bias_hn", k)[...] = layer.arrays["d_bias_hn"]
             if k > 0:
-                below = self.dropped[k - 1] if self.masks else self.layers[k - 1].h
-                dh = self.layers[k - 1].arrays["dh_out"].reshape(-1, H)
+                below = self.dropped[k - 1][places] if self.masks else self.layers[k - 1].h
+                dh = self.layers[k - 1].dh_out
                 w_ih, d_w_ih = tensors.matrix("weight_ih", k), grads.matrix("weight_ih", k)
                 for i, (gates, da) in enumerate(layer.d_input):
                     np.matmul(da.T, below, out=d_w_ih[gates])

@@ -2,47 +2,65 @@
 
 from charrnn.fast.compiler import Program
 from charrnn.fast.functions import exp
-from charrnn.fast.ir import Kernel
+from charrnn.fast.ir import Array, Index, Kernel
+
+NO_LOGIT = -1e30  # the bias of a symbol that is never to come
 
 
-def add_cross_entropy(program: Program, N: int, V: int, scale: float) -> None:
-    """`cross_entropy`: in place of logits without bias (N, V), scale · ∂loss/∂logits.
+def add_cross_entropy(program: Program, T: int, B: int, V: int, scale: float) -> None:
+    """`cross_entropy`: in place of logits without bias (T · B, V), scale · ∂loss/∂logits.
 
     p = softmax(logits + bias);  loss = log total - picked;  ∂loss/∂logits = p - onehot(target)
 
-    losses : (N,), in nats; d_bias : (V,). V is a multiple of the lanes; a padding column has a bias
-    of -1e30.
+    steps : (1,), how many of the T there are; targets : (T, B), -1 for none, which leaves zeros
+    losses : (T, B), in nats; d_bias : (V,). V is a multiple of the lanes; a padding column has a bias
+    of NO_LOGIT, which makes its probability exactly 0.
     """
     vectors = V // program.target.lanes
 
+    def one_row(k: Kernel, n: Index, logits: Array, target: Index) -> None:
+        with k.loop(vectors, [k.fill(-1e38)]) as column:
+            v = column.index
+            value = logits.load(v) + k["bias"].load(v)
+            logits.store(value, v)
+            column.carried = [column.carried[0].larger(value)]
+        highest = column.carried[0].largest()
+        largest = k.splat(highest)
+        picked = k.build.fsub(logits.number(target), highest)
+        with k.loop(vectors, [k.fill(0.0)]) as column:
+            v = column.index
+            below = logits.load(v) - largest
+            value = k.fill(0.0).where(below.is_below(NO_LOGIT / 2), exp(below))  # exp alone never is 0
+            logits.store(value, v)
+            column.carried = [column.carried[0] + value]
+        total = column.carried[0].sum()
+        k["losses"].store_number(k.build.fsub(k.log(total), picked), n)
+        factor = k.splat(total).reciprocal() * scale
+        with k.loop(vectors) as column:
+            v = column.index
+            value = logits.load(v) * factor
+            logits.store(value, v)
+            k["d_bias"].add(value, v)
+        for array in (logits, k["d_bias"]):
+            array.store_number(k.build.fsub(array.number(target), k.number(scale)), target)
+
     def cross_entropy(k: Kernel) -> None:
         k["d_bias"].clear(vectors)
-        with k.loop(N) as row:
-            n = row.index
-            logits, target = k["logits"][n], k["targets"][n].integer()
-            with k.loop(vectors, [k.fill(-1e38)]) as column:
-                v = column.index
-                value = logits.load(v) + k["bias"].load(v)
-                logits.store(value, v)
-                column.carried = [column.carried[0].larger(value)]
-            highest = column.carried[0].largest()
-            largest = k.splat(highest)
-            picked = k.build.fsub(logits.number(target), highest)
-            with k.loop(vectors, [k.fill(0.0)]) as column:
-                v = column.index
-                value = exp(logits.load(v) - largest)
-                logits.store(value, v)
-                column.carried = [column.carried[0] + value]
-            total = column.carried[0].sum()
-            k["losses"].store_number(k.build.fsub(k.log(total), picked), n)
-            factor = k.splat(total).reciprocal() * scale
-            with k.loop(vectors) as column:
-                v = column.index
-                value = logits.load(v) * factor
-                logits.store(value, v)
-                k["d_bias"].add(value, v)
-            for array in (logits, k["d_bias"]):
-                array.store_number(k.build.fsub(array.number(target), k.number(scale)), target)
+        with k.loop(k["steps"].integer() * B) as row:
+            logits, target = k["logits"][row.index], k["targets"].integer(row.index)
+            with k.build.if_else(target >= 0) as (there_is_one, there_is_none):
+                with there_is_one:
+                    one_row(k, row.index, logits, target)
+                with there_is_none:
+                    logits.clear(vectors)
+                    k["losses"].store_number(k.number(0.0), row.index)
 
-    shapes = {"logits": (N, V), "bias": (V,), "targets": (N,), "losses": (N,), "d_bias": (V,)}
-    program.add("cross_entropy", shapes, cross_entropy, ["targets"])
+    shapes = {
+        "steps": (1,),
+        "logits": (T * B, V),
+        "bias": (V,),
+        "targets": (T, B),
+        "losses": (T, B),
+        "d_bias": (V,),
+    }
+    program.add("cross_entropy", shapes, cross_entropy, ["steps", "targets"])

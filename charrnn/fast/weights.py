@@ -1,7 +1,7 @@
 """The tensors of a network, padded to the widths of the kernels and packed for the recurrent products.
 
 Kernels work on whole vectors. If the number of cells or symbols is not a multiple of the lanes, the tensors are copied
-into wider ones. Padding cells have zero weights and therefore no effect; padding symbols have a bias of -1e30 and
+into wider ones. Padding cells have zero weights and therefore no effect; padding symbols have a bias of NO_LOGIT and
 therefore probability zero.
 """
 
@@ -14,9 +14,8 @@ from charrnn.fast import layers
 from charrnn.fast.cells import Cell
 from charrnn.fast.compiler import Program, zeros
 from charrnn.fast.ir import Target
+from charrnn.fast.softmax import NO_LOGIT
 from charrnn.nn.network import Network
-
-NO_LOGIT = -1e30
 
 
 def whole_vectors(size: int, target: Target) -> int:

@@ -26,17 +26,21 @@ def cross_entropy_gradient(logits: Array, targets: Array) -> tuple[float, Array]
     """Loss of a chunk and its gradient, which takes the place of the logits.
 
     The loss is summed over the T characters and averaged over the B streams, as in min-char-rnn
-    and char-rnn, so that a clip at ±5 means what it means there.
+    and char-rnn, so that a clip at ±5 means what it means there. A target of -1 means that there is none:
+    no loss and no gradient at that place.
 
     logits : (T, B, V), overwritten; targets : (T, B). Returns (loss in nats, ∂loss/∂logits).
     """
     T, B, V = logits.shape
-    rows, index = logits.reshape(T * B, V), (np.arange(T * B), targets.ravel())
+    rows, targets = logits.reshape(T * B, V), targets.ravel()
+    counted = np.flatnonzero(targets >= 0)
+    index = counted, targets[counted]
     rows -= rows.max(axis=1, keepdims=True)
     picked = float(rows[index].sum(dtype=np.float64))
     np.exp(rows, out=rows)
     total = rows.sum(axis=1, keepdims=True)
-    loss = float(np.log(total).sum(dtype=np.float64)) - picked
+    loss = float(np.log(total[counted]).sum(dtype=np.float64)) - picked
     rows /= total * B
     rows[index] -= rows.dtype.type(1 / B)
+    rows[targets < 0] = 0
     return loss / B, logits

@@ -19,20 +19,25 @@ def processor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 class Answer:
-    """What the kernel makes of `logits` + `bias`, without the columns that fill up."""
+    """What the kernel makes of `logits` + `bias`, without the columns that fill up, in a program for more steps."""
 
     def __init__(self, logits: np.ndarray, bias: np.ndarray, targets: np.ndarray, batch: int, dtype: type):
         (N, V), scale = logits.shape, 1 / batch
         program = Program(batch, dtype=dtype)
-        width = whole_vectors(V, program.target)
-        rows, wide_bias = aligned(np.zeros((N, width)), dtype), aligned(np.full(width, NO_LOGIT), dtype)
-        rows[:, :V], wide_bias[:V] = logits, bias
-        losses, d_bias = aligned(np.full(N, np.nan), dtype), aligned(np.full(width, np.nan), dtype)
-        add_cross_entropy(program, N, width, scale)
+        width, most = whole_vectors(V, program.target), N + 2
+        rows, wide_bias = aligned(np.full((most, width), 7), dtype), aligned(np.full(width, NO_LOGIT), dtype)
+        rows[:N, :V], rows[:N, V:], wide_bias[:V] = logits, 0, bias
+        wide_targets = aligned(np.zeros(most), np.int64)
+        wide_targets[:N] = targets
+        losses, d_bias = aligned(np.full(most, np.nan), dtype), aligned(np.full(width, np.nan), dtype)
+        add_cross_entropy(program, most, 1, width, scale)
         program.compile()
-        program.bind("cross_entropy", rows, wide_bias, aligned(targets, np.int64), losses, d_bias)()
-        self.losses, self.d_logits, self.d_bias = losses, rows[:, :V], d_bias[:V]
-        self.beyond = rows[:, V:]
+        steps = aligned(np.array([N]), np.int64)
+        program.bind("cross_entropy", steps, rows, wide_bias, wide_targets, losses, d_bias)()
+        assert np.all(rows[N:] == 7)
+        assert np.isnan(losses[N:]).all()
+        self.losses, self.d_logits, self.d_bias = losses[:N], rows[:N, :V], d_bias[:V]
+        self.beyond = rows[:N, V:]
 
 
 def assert_right(answer: Answer, logits: np.ndarray, targets: np.ndarray, batch: int) -> None:
@@ -47,7 +52,7 @@ def assert_right(answer: Answer, logits: np.ndarray, targets: np.ndarray, batch:
     d_logits = d_logits.reshape(exact.shape)
     np.testing.assert_allclose(answer.d_logits, d_logits, rtol=0, atol=8 * last_place / batch)
     np.testing.assert_allclose(answer.d_bias, d_logits.sum(axis=0), rtol=0, atol=8 * last_place * len(exact))
-    assert np.all(np.abs(answer.beyond) < 1e-25)
+    assert np.all(answer.beyond == 0)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -59,6 +64,38 @@ def test_losses_and_gradients(V: int, dtype: type) -> None:
     targets[:2] = 0, V - 1
     answer = Answer(logits, bias, targets, batch, dtype)
     assert_right(answer, logits + bias, targets, batch)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rows_without_a_target(dtype: type) -> None:
+    """They have neither loss nor gradient, whatever their logits are; the others keep theirs to the bit."""
+    rng, missing = np.random.default_rng(2), [0, 3, 4, 11]
+    logits, bias = rng.standard_normal((12, 27)).astype(dtype), rng.standard_normal(27).astype(dtype)
+    targets = rng.integers(0, 27, 12)
+    without = targets.copy()
+    without[missing], spoiled = -1, logits.copy()
+    spoiled[3] = np.nan
+    answer, expected = Answer(spoiled, bias, without, 3, dtype), Answer(logits, bias, targets, 3, dtype)
+    others = np.delete(np.arange(12), missing)
+    np.testing.assert_array_equal(answer.losses[missing], 0)
+    np.testing.assert_array_equal(answer.d_logits[missing], 0)
+    np.testing.assert_array_equal(answer.losses[others], expected.losses[others])
+    np.testing.assert_array_equal(answer.d_logits[others], expected.d_logits[others])
+    np.testing.assert_allclose(
+        answer.d_bias, expected.d_logits[others].sum(axis=0), atol=100 * np.finfo(dtype).eps
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_symbol_that_is_never_to_come_has_probability_zero(dtype: type) -> None:
+    """Exactly, so that no optimiser moves anything for it."""
+    logits, bias = np.random.default_rng(3).standard_normal((4, 27)).astype(dtype), np.zeros(27, dtype)
+    bias[[5, 26]] = NO_LOGIT
+    answer = Answer(logits, bias, np.array([0, 1, 2, 3]), 2, dtype)
+    assert np.all(answer.d_logits[:, [5, 26]] == 0)
+    assert np.all(answer.d_bias[[5, 26]] == 0)
+    expected = cross_entropy((logits + bias).astype(np.float64), np.array([0, 1, 2, 3]))
+    np.testing.assert_allclose(answer.losses, expected, rtol=20 * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -55,6 +55,35 @@ def test_gradient_by_its_formula_and_numerically():
     assert relative_error(gradient, numeric) < 1e-8
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_place_without_a_target_has_no_loss_and_no_gradient(dtype):
+    """Not even where a logit is no number; the others keep theirs to the bit."""
+    logits, targets = example(dtype)
+    missing = np.zeros((T, B), bool)
+    missing[0], missing[2, 1] = True, True
+    _, expected = cross_entropy_gradient(logits.copy(), targets)
+    spoiled = logits.copy()
+    spoiled[2, 1, 0] = np.nan
+    loss, gradient = cross_entropy_gradient(spoiled, np.where(missing, -1, targets))
+    assert loss == pytest.approx(cross_entropy(logits, targets)[~missing].sum(dtype=np.float64) / B, rel=1e-6)
+    np.testing.assert_array_equal(gradient[~missing], expected[~missing])
+    np.testing.assert_array_equal(gradient[missing], 0)
+
+
+def test_the_gradient_with_missing_targets_numerically():
+    logits, targets = example()
+    targets[1:3, 2] = -1
+    _, gradient = cross_entropy_gradient(logits.copy(), targets)
+    numeric = numeric_gradient(lambda: cross_entropy_gradient(logits.copy(), targets)[0], logits)
+    assert relative_error(gradient, numeric) < 1e-8
+
+
+def test_without_any_target_there_is_nothing():
+    loss, gradient = cross_entropy_gradient(example()[0], np.full((T, B), -1))
+    assert loss == 0
+    np.testing.assert_array_equal(gradient, np.zeros((T, B, V)))
+
+
 def test_the_gradient_takes_the_place_of_the_logits():
     logits, targets = example()
     assert cross_entropy_gradient(logits, targets)[1] is logits

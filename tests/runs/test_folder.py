@@ -387,7 +387,11 @@ def test_settings_are_toml(run):
         "version": 1,
         "model": {"cell": "lstm", "layers": 2, "patience": None},
         "train": {"lr": 0.002, "tiny": 1e-05, "huge": 1e22, "quiet": False, "epochs": 10.0},
-        "corpus": {"sources": ["a.txt", 'b "c"\\\n\t\x7f😀.txt'], "odd key": [1, 2.5, True]},
+        "corpus": {
+            "sources": ["a.txt", 'b "c"\\\n\t\x7f😀.txt'],
+            "odd key": [1, 2.5, True],
+            "counts": {"a b": {"=": 2}, "none": {}},
+        },
     }
     run.write_config(settings)
     read = tomllib.loads(run.config.read_text(encoding="utf-8"))

@@ -167,7 +167,8 @@ def _stored(plan: Plan) -> dict[str, Any]:
     stored: dict[str, Any] = {
         "model": as_dict(plan.model),
         "train": as_dict(plan.config),
-        "corpus": corpus_card(plan.corpus),
+        # A model's card has the counts of labels too; they would be a table in a table here.
+        "corpus": {name: value for name, value in corpus_card(plan.corpus).items() if name != "label_counts"},
     }
     return stored | ({"init_from": plan.init_from} if plan.init_from else {})
 

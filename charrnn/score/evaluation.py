@@ -14,6 +14,7 @@ from charrnn.model.model import CHUNK, Model
 from charrnn.sampling.sampler import NOT_FINITE, average, next_distribution, reader, same_vocabulary
 from charrnn.score import scoring, simple_models
 from charrnn.text.corpus import read_corpus
+from charrnn.text.records import form_of as item_form
 from charrnn.text.sources import claimed
 
 CONTEXT = 1024  # symbols read before a place to find the model's prediction there
@@ -117,36 +118,56 @@ def surprises(
 
 
 def form_of(model: Model) -> dict[str, Any]:
-    """How the training text was read: the arguments level, encoding and newlines of `read_corpus`.
+    """How the training text was read: the arguments level, encoding, newlines and items of `read_corpus`.
 
     Values missing from the model's card are the defaults.
     """
     settings = model.training.get("settings")
     settings = settings if isinstance(settings, dict) else {}
-    form: dict[str, Any] = {"level": model.vocab.level}
-    for name, default in (("encoding", "utf-8"), ("newlines", "keep")):
-        form[name] = value if isinstance(value := settings.get(name), str) else default
+
+    def setting(name: str, default: str) -> str:
+        return value if isinstance(value := settings.get(name), str) else default
+
+    form: dict[str, Any] = {"level": model.vocab.level, "items": None}
+    form |= {name: setting(name, default) for name, default in (("encoding", "utf-8"), ("newlines", "keep"))}
+    if model.vocab.items is not None:
+        kind = setting("items", "pairs" if model.vocab.pairs else "line")
+        columns = {name: setting(name, "") for name in ("text_column", "label_column", "input_column")}
+        form["items"] = item_form(kind, **columns, names=())
     return form
 
 
 def splits_of(model: Model) -> tuple[dict[str, Any] | None, str]:
     """The training, validation and test text of a model, if its corpus still exists unchanged.
 
-    Returns {"train", "validation", "test"} -> ids, or None and the reason.
+    Returns {"train", "validation", "test"} -> ids, or Items of a model of items; or None and the reason.
     """
     card = model.training
     try:
         about, settings = card["corpus"], card["settings"]
         sha256 = about["sha256"]
-        sources = claimed(about["sources"], int(about["symbols"]))
-        corpus = read_corpus(sources, **form_of(model), vocabulary=model.vocab, options=())
+        validation, test = settings.get("val") or None, settings.get("test") or None
+        beside = [file for file in (validation, test) if file is not None]
+        files = about["sources"] + beside if isinstance(about["sources"], list) else about["sources"]
+        joined = bool(about.get("joined"))
+        added = len(about["sources"]) if joined else 0  # newlines between files
+        files = claimed(files, int(about["symbols"]) - added, dense=model.vocab.items is None)
+        corpus = read_corpus(
+            about["sources"],
+            **form_of(model),
+            vocabulary=model.vocab,
+            validation=validation,
+            test=test,
+            joined=joined,
+            options=(),
+        )
         parts = corpus.parts(settings["val_fraction"], settings["test_fraction"])
-    except (KeyError, TypeError, ValueError, OverflowError, UsageError):
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, UsageError):
         return None, "the model file does not name its training text"
     except CharRNNError as error:
         return None, f"the model's corpus cannot be read: {error}"
     if corpus.sha256 != sha256:
-        return None, f"the model's corpus ({', '.join(sources)}) has changed since training"
+        return None, f"the model's corpus ({', '.join(files)}) has changed since training"
     return dict(zip(("train", "validation", "test"), parts, strict=True)), ""
 
 

@@ -89,12 +89,13 @@ def is_stream(name: str) -> bool:
         return False
 
 
-def claimed(names: Any, symbols: int | None = None) -> list[str]:
+def claimed(names: Any, symbols: int | None = None, dense: bool = True) -> list[str]:
     """The files named by a model's card, if they may be read although the card is untrusted.
 
     A card names regular files, never folders or patterns, which are searched only if the user names them.
 
     symbols : the length of the text, if the card states it; files of another size are another text
+    dense : whether the files hold nothing else; a table may have other columns, and items have symbols of their own
 
     Raises DataError with the reason if they may not be read, or if `names` is not a list of names.
     """
@@ -108,7 +109,11 @@ def claimed(names: Any, symbols: int | None = None) -> list[str]:
         if reason := why_not_claimed(name):
             raise DataError(f"{name}: {reason}")
     size = sum(os.stat(name).st_size for name in names)
-    if symbols is not None and not symbols <= size <= MOST_BYTES_PER_CHARACTER * (symbols + len(names)):
+    if (
+        symbols is not None
+        and dense
+        and not symbols <= size <= MOST_BYTES_PER_CHARACTER * (symbols + len(names))
+    ):
         raise DataError(
             f"{listing(names)} has changed: its {size:,} bytes cannot hold {symbols:,} characters"
         )

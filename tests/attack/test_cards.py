@@ -30,6 +30,13 @@ def forged(folder: Path, **corpus: Any) -> Path:
     return folder
 
 
+def forged_settings(folder: Path, **settings: Any) -> None:
+    """The same with other settings in its card."""
+    card = card_of(folder.with_suffix(".txt"))
+    card["settings"] |= settings
+    small_model(TEXT, card).save(folder / "model.safetensors")
+
+
 def never(*args: object, **kwargs: object) -> Any:
     raise AssertionError("a file that a card names was read")
 
@@ -48,6 +55,7 @@ def made(folder: Path, kind: str) -> str:
     return str(path)
 
 
+@pytest.mark.parametrize("place", ["sources", "val", "test"])
 @pytest.mark.parametrize(
     "name",
     [
@@ -68,9 +76,16 @@ def made(folder: Path, kind: str) -> str:
         "link",
     ],
 )
-def test_no_card_has_this_opened(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_card_has_this_opened(
+    folder: Path, name: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not name and place != "sources":
+        pytest.skip("no file is named")
     name = made(folder, name) if name in ("folder", "pipe", "link") else name
-    forged(folder, sources=[name])
+    if place == "sources":
+        forged(folder, sources=[name])
+    else:
+        forged_settings(folder, **{place: name})
     monkeypatch.setattr(sources_of, "open_file", never)
     monkeypatch.setattr(sources_of.glob, "glob", never)
     monkeypatch.setattr(sources_of.os, "walk", never)

@@ -44,6 +44,7 @@ TESTS = {
     "nn/buffers": f"tests/nn/test_buffers.py {NN}",
     "nn/optimizers": "tests/nn/test_optimizers.py",
     "nn/clipping": "tests/nn/test_clipping.py",
+    "training/schedules": "tests/training/test_schedules.py",
     "interpret/scores": "tests/interpret/test_scores.py",
     "interpret/cause": "tests/interpret/test_cause.py",
 }

@@ -50,7 +50,7 @@ class CausalTest:
 
     @property
     def specific(self) -> bool:
-        """Whether the effect on the target exceeds that on each of the other characters."""
+        """Whether the effect on the target is above 0 and exceeds that on each of the other characters."""
         return self.effect > max(map(abs, self.others.values()), default=0.0)
 
     @property
@@ -64,7 +64,7 @@ class CausalTest:
 
     def holds(self, alpha: float) -> bool:
         """Whether the cell causes what the concept expects."""
-        return self.effect > 0 and self.p_value <= alpha and self.specific and self.graded
+        return self.p_value <= alpha and self.specific and self.graded
 
 
 class Experiment:

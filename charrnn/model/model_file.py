@@ -295,37 +295,44 @@ def _check_table(
             raise _Damaged(f"tensor {min(missing)!r} is missing")
         if extra := table.keys() - expected.keys():
             raise _Damaged(f"tensor {reprlib.repr(min(extra))} is not part of such a model")
-    spans = []
-    for name, entry in table.items():
-        tensor = f"tensor {reprlib.repr(name)}"
-        if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-            raise _Damaged(f"{tensor} has the malformed entry {reprlib.repr(entry)}")
-        dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-        if not isinstance(dtype, str) or dtype not in dtypes:
-            raise _Damaged(f"{tensor} has dtype {reprlib.repr(dtype)}; it must be one of {', '.join(dtypes)}")
-        if not _are_sizes(shape) or len(shape) > MAX_DIMENSIONS:
-            raise _Damaged(f"{tensor} has shape {reprlib.repr(shape)}")
-        if not _are_sizes(offsets) or len(offsets) != 2:
-            raise _Damaged(f"{tensor} has offsets {reprlib.repr(offsets)}")
-        if expected is not None:
-            right_shape, right_dtype = expected[name]
-            if tuple(shape) != tuple(right_shape) or FILE_DTYPES[dtype] != np.dtype(right_dtype):
-                raise _Damaged(
-                    f"{tensor} is {FILE_DTYPES[dtype]} of shape {shape}; "
-                    f"it must be {np.dtype(right_dtype)} of shape {list(right_shape)}"
-                )
-        begin, end = offsets
-        if end - begin != math.prod(shape) * dtypes[dtype].itemsize:
-            raise _Damaged(f"{tensor} of shape {shape} cannot have {end - begin} bytes")
-        spans.append((begin, end, tensor))
     position = 0
-    for begin, end, tensor in sorted(spans):
+    for begin, end, tensor in sorted(
+        _span(f"tensor {reprlib.repr(name)}", entry, None if expected is None else expected[name], dtypes)
+        for name, entry in table.items()
+    ):
         if begin != position:
             fault = "overlaps the previous one" if begin < position else "follows a gap"
             raise _Damaged(f"{tensor} {fault}: it begins at byte {begin} of the data, not at {position}")
         position = end
     if position != data_bytes:
         raise _Damaged(f"its tensors take {position} bytes, but {data_bytes} are there")
+
+
+def _span(
+    tensor: str, entry: Any, expected: tuple[tuple[int, ...], Any] | None, dtypes: Mapping[str, np.dtype]
+) -> tuple[int, int, str]:
+    """Where a tensor begins and ends in the data, and its name, after all checks of its entry."""
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        raise _Damaged(f"{tensor} has the malformed entry {reprlib.repr(entry)}")
+    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in dtypes:
+        raise _Damaged(f"{tensor} has dtype {reprlib.repr(dtype)}; it must be one of {', '.join(dtypes)}")
+    if not _are_sizes(shape) or len(shape) > MAX_DIMENSIONS:
+        raise _Damaged(f"{tensor} has shape {reprlib.repr(shape)}")
+    if not _are_sizes(offsets) or len(offsets) != 2:
+        raise _Damaged(f"{tensor} has offsets {reprlib.repr(offsets)}")
+    if expected is not None and (tuple(shape), FILE_DTYPES[dtype]) != (
+        tuple(expected[0]),
+        np.dtype(expected[1]),
+    ):
+        raise _Damaged(
+            f"{tensor} is {FILE_DTYPES[dtype]} of shape {shape}; "
+            f"it must be {np.dtype(expected[1])} of shape {list(expected[0])}"
+        )
+    begin, end = offsets
+    if end - begin != math.prod(shape) * dtypes[dtype].itemsize:
+        raise _Damaged(f"{tensor} of shape {shape} cannot have {end - begin} bytes")
+    return begin, end, tensor
 
 
 def _are_sizes(values: Any) -> bool:

@@ -120,34 +120,17 @@ def read_corpus(
     """
     names = [sources] if isinstance(sources, str | os.PathLike | Source) else sources
     level = level if vocabulary is None else vocabulary.level
+    _check_options(level, newlines, min_count, unknown)
     if joined is None:
         joined = items is None and any(not isinstance(n, Source) and os.path.isdir(n) for n in names)
     joined = joined and (vocabulary is None or grow or "\n" in vocabulary.symbols or level == "byte")
     form = Form(level, encoding, newlines, tuple(options), joined)
-    if unknown not in UNKNOWN:
-        raise UsageError(f"--unknown is {unknown!r}; it must be one of: {', '.join(UNKNOWN)}")
-    if min_count < 1:
-        raise UsageError(f"--min-count is {min_count}; it must be at least 1")
-    if level == "byte" and (newlines != "keep" or min_count > 1):
-        raise UsageError("--level byte reads raw bytes: it cannot be combined with --newlines or --min-count")
-
     with ExitStack() as stack:
         meter = Meter(reading)
-
-        def find(names: Sequence[StrPath | Source]) -> tuple[list[Source], list[str]]:
-            return find_sources(
-                names, stack, lambda source: form.reason_to_skip(source, meter.add), meter.add
-            )
-
-        found, notes = find(names)
-        groups = {"training": found}
-        for part, name in (("validation", validation), ("test", test)):
-            if name is not None:
-                groups[part], more = find([name])
-                notes += more
-        all_found = [source for group in groups.values() for source in group]
-        meter.begin(2 * sum(source.size for source in all_found))
-        first = Pass(all_found, form, meter.add)
+        groups, notes = _find({"training": names, "validation": validation, "test": test}, stack, form, meter)
+        found = groups["training"]
+        first = Pass([source for group in groups.values() for source in group], form, meter.add)
+        meter.begin(2 * sum(source.size for source in first.sources))
         name, read = _short_name(names, found), tuple(source.name for source in found)
         if items is not None:
             made = read_items(first, items, groups, min_count, vocabulary, grow, unknown, options, notes)
@@ -165,21 +148,56 @@ def read_corpus(
                 shares=made.shares,
                 label_counts=made.label_counts,
             )
-        counts = np.zeros(CODE_POINTS, np.int64)
-        for block in first:
-            occurrences = np.bincount(block)
-            counts[: len(occurrences)] += occurrences
-        if not counts.any():
-            raise DataError(f"{listing([source.title for source in all_found])}: there is no text in it")
-        notes += first.notes()
-        if level == "char" and "newlines" in options and (returns := counts[ord("\r")]):
-            notes.append(f"{returns:,} carriage returns (CR) kept; {LF_WAY_OUT}")
+        counts = _count(first, notes)
         vocabulary = choose_symbols(counts, level, min_count, vocabulary, grow, notes)
         table = table_of(counts, vocabulary, min_count, unknown, options, notes)
         ids = _encode(first, counts, vocabulary, table, notes)
         meter.end()
     cuts = cuts_of(groups, first.lengths)
     return Corpus(name, ids, vocabulary, first.sha256.hexdigest(), read, tuple(notes), form.joined, cuts)
+
+
+def _check_options(level: str, newlines: str, min_count: int, unknown: str) -> None:
+    """Raise UsageError for options that make no sense."""
+    if unknown not in UNKNOWN:
+        raise UsageError(f"--unknown is {unknown!r}; it must be one of: {', '.join(UNKNOWN)}")
+    if min_count < 1:
+        raise UsageError(f"--min-count is {min_count}; it must be at least 1")
+    if level == "byte" and (newlines != "keep" or min_count > 1):
+        raise UsageError("--level byte reads raw bytes: it cannot be combined with --newlines or --min-count")
+
+
+def _find(
+    named: Mapping[str, StrPath | Sequence[StrPath | Source] | None],
+    stack: ExitStack,
+    form: Form,
+    meter: Meter,
+) -> tuple[dict[str, list[Source]], list[str]]:
+    """The sources that are named for each part of the text, and notes on files skipped."""
+    groups: dict[str, list[Source]] = {}
+    notes: list[str] = []
+    for part, names in named.items():
+        if names is not None:
+            names = [names] if isinstance(names, str | os.PathLike) else names
+            groups[part], more = find_sources(
+                names, stack, lambda source: form.reason_to_skip(source, meter.add), meter.add
+            )
+            notes += more
+    return groups, notes
+
+
+def _count(first: Pass, notes: list[str]) -> np.ndarray:
+    """How often each code point or byte occurs in a stream, (CODE_POINTS,). Raises DataError where there is none."""
+    counts = np.zeros(CODE_POINTS, np.int64)
+    for block in first:
+        occurrences = np.bincount(block)
+        counts[: len(occurrences)] += occurrences
+    if not counts.any():
+        raise DataError(f"{listing([source.title for source in first.sources])}: there is no text in it")
+    notes += first.notes()
+    if first.form.level == "char" and "newlines" in first.form.options and (returns := counts[ord("\r")]):
+        notes.append(f"{returns:,} carriage returns (CR) kept; {LF_WAY_OUT}")
+    return counts
 
 
 def _encode(

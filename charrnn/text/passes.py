@@ -143,8 +143,8 @@ class Pass:
         if empty := [source.title for source, size in zip(self.sources, self.sizes, strict=True) if not size]:
             notes.append(f"empty files: {listing(empty)}")
         if self.ended:
-            files = "1 file has" if self.ended == 1 else f"{self.ended:,} files have"
-            notes.append(f"{files} no newline at the end: one was put between it and the next file")
+            files, it = ("1 file has", "it") if self.ended == 1 else (f"{self.ended:,} files have", "each")
+            notes.append(f"{files} no newline at the end: one was put between {it} and the next file")
         return notes
 
 

@@ -236,24 +236,28 @@ def _range(table: Mapping[str, Any], field: Field[Any], where: str) -> Range:
     whole, log = kind.endswith("int"), kind.startswith("log")
     if unknown := table.keys() - {kind, "points"} - ({"step"} if kind == "int" else set()):
         raise UsageError(f"{where} has {sorted(unknown)[0]!r}, which cannot be combined with {kind}")
-    numbers = (int,) if whole else (int, float)
-    is_pair = isinstance(limits, list) and len(limits) == 2 and all(type(n) in numbers for n in limits)
-    if not is_pair or not limits[0] < limits[1]:
-        sort = "whole numbers" if whole else "numbers"
-        raise UsageError(f"{where}: {kind} is {limits!r}; it must be two {sort}, the lower one first")
-    if log and limits[0] <= 0:
-        raise UsageError(f"{where}: {kind} begins at {limits[0]}; it must be greater than 0")
+    low, high = _limits(limits, kind, where)
     for limit in limits:
         check_value(field, limit if whole else float(limit), where)
-    for name, least in (("step", 1), ("points", 1)):
-        if name in table and (type(table[name]) is not int or table[name] < least):
+    for name in ("step", "points"):
+        if name in table and (type(table[name]) is not int or table[name] < 1):
             raise UsageError(f"{where}: {name} is {table[name]!r}; it must be a whole number of 1 or more")
     step = table.get("step", 1)
-    low, high = limits
     high = low + (high - low) // step * step if whole else high
     if low == high:
         raise UsageError(f"{where}: a step of {step} does not fit between {low} and {limits[1]}")
     return Range(low, high, log, whole, step, table.get("points"))
+
+
+def _limits(limits: Any, kind: str, where: str) -> tuple[Any, Any]:
+    """The two numbers of a range, the lower one first."""
+    numbers, sort = ((int,), "whole numbers") if kind.endswith("int") else ((int, float), "numbers")
+    is_pair = isinstance(limits, list) and len(limits) == 2 and all(type(n) in numbers for n in limits)
+    if not is_pair or not limits[0] < limits[1]:
+        raise UsageError(f"{where}: {kind} is {limits!r}; it must be two {sort}, the lower one first")
+    if kind.startswith("log") and limits[0] <= 0:
+        raise UsageError(f"{where}: {kind} begins at {limits[0]}; it must be greater than 0")
+    return limits[0], limits[1]
 
 
 def _by(table: Mapping[str, Any], field: Field[Any], where: str) -> By:

@@ -130,10 +130,11 @@ def test_a_folder_with_mixed_files(write, tmp_path):
     os.mkfifo(tmp_path / "mixed/pipe")
     (tmp_path / "mixed/broken").symlink_to("nowhere")
     corpus = read_corpus([tmp_path / "mixed"])
-    assert text_of(corpus) == "YZAB"  # a/deeper/y, a/z.md, a.txt, b.txt
+    assert text_of(corpus) == "Y\nZ\nA\nB"  # a/deeper/y, a/z.md, a.txt, b.txt
     assert corpus.name == "mixed"
-    (note,) = corpus.notes
-    assert note == (
+    skipped, ended = corpus.notes
+    assert ended == "3 files have no newline at the end: one was put between each and the next file"
+    assert skipped == (
         f"{tmp_path / 'mixed'}: 4 files read; skipped: .git (hidden), .hidden (hidden), "
         "broken (not a regular file), empty.txt (empty), logo.png (not utf-8 text) and 2 more"
     )
@@ -142,7 +143,7 @@ def test_a_folder_with_mixed_files(write, tmp_path):
 def test_a_folder_of_bytes_has_all_its_files(write, tmp_path):
     write("d/a.bin", b"\xff\0")
     write("d/b.bin", b"\xfe")
-    assert bytes(read_corpus([tmp_path / "d"], level="byte").ids) == b"\xff\0\xfe"
+    assert bytes(read_corpus([tmp_path / "d"], level="byte").ids) == b"\xff\0\n\xfe"
 
 
 def test_a_file_of_a_folder_that_cannot_be_read_is_noted(write, tmp_path, monkeypatch):

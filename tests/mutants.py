@@ -46,6 +46,7 @@ TESTS = {
     "nn/clipping": "tests/nn/test_clipping.py",
     "training/schedules": "tests/training/test_schedules.py",
     "interpret/scores": "tests/interpret/test_scores.py",
+    "interpret/chance": "tests/interpret/test_scores.py",
     "interpret/cause": "tests/interpret/test_cause.py",
 }
 
@@ -122,6 +123,11 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "truth, on, size = (truth[places], on[places], bins.max() + 1)  ->  "
         "truth, on, size = (truth[places], on[places], bins.max() + 2)": "an age that no place has",
     },
+    "interpret/chance": {
+        "CELLS_AT_ONCE = 16  ->  CELLS_AT_ONCE = 17": "how many cells at once; each has a row of its own",
+        "for k, (w, kind) in enumerate(zip(spectra, kinds, strict=True)):  ->  "
+        "for k, (w, kind) in enumerate(zip(spectra, kinds, strict=False)):": "each label that has weights has both",
+    },
     "interpret/cause": {
         "BATCH = 480  ->  BATCH = 481": "how many windows run side by side; each has a column of its own",
         "distance = np.sum(((features - features[:, [cell]]) / np.where(scale > 0, scale, 1)) ** 2, axis=0)  ->  "
@@ -181,7 +187,7 @@ def changes(node: ast.AST, statement: ast.AST) -> Iterator[tuple[ast.AST, ast.AS
             yield statement, node, "op", ast.UAdd()
         case ast.Constant(value=bool(value)):
             yield statement, node, "value", not value
-        case ast.Constant(value=int(value) | float(value)):
+        case ast.Constant(value=int(value) | float(value)) if value + 1 != value:
             yield statement, node, "value", value + 1
         case ast.Attribute(attr=name) | ast.Name(id=name) if name in FUNCTIONS:
             yield statement, node, "attr" if isinstance(node, ast.Attribute) else "id", FUNCTIONS[name]

@@ -35,7 +35,7 @@ class Chance:
     def p_value(self, cell: int, sign: int) -> float:
         """(1 + #{shifts whose best cell scores at least as high}) / (1 + #shifts); 1 without a score."""
         seen = sign * self.observed[cell]
-        if not np.isfinite(seen) or len(self.highest) == 0:
+        if not np.isfinite(seen):
             return 1.0
         return float((1 + np.sum(self.highest >= seen)) / (1 + len(self.highest)))
 
@@ -46,7 +46,7 @@ class Chance:
 
 def smooth_length(n: int) -> int:
     """The largest number up to n without a prime factor over 5: a fast length for an FFT."""
-    best, two = min(n, 1), 1
+    best, two = 0, 1
     while two <= n:
         three = two
         while three <= n:

@@ -148,6 +148,7 @@ def test_chance_leaves_masked_places_out():
     [null] = chance(signals, [(values, mask, "bool")])
     [other] = chance(signals, [(np.where(mask, values, ~values), mask, "bool")])
     np.testing.assert_array_equal(null.highest, other.highest)
+    assert null.highest.shape == (600,)  # shifts by less than 200 either way leave the label where it was
     # the scale is that of the score, but for ranks taken over the whole text
     exact = [2 * score(x, values, mask, "bool") - 1 for x in signals]
     np.testing.assert_allclose(null.observed, exact, atol=0.02)
@@ -160,7 +161,17 @@ def test_p_value_counts_shifts_that_do_as_well():
     assert null.p_value(1, 1) == 1
     assert null.p_value(2, 1) == 1
     assert null.level(1.0) == 0.6
+    assert Chance(null.observed, np.zeros(0)).p_value(0, 1) == 1
+    assert np.isnan(Chance(null.observed, np.zeros(0)).level(0.5))
     assert chance(np.ones((1, 10), np.float32), [(np.ones(10, bool), np.ones(10, bool), "bool")]) == [None]
+
+
+def test_chance_drops_the_last_characters_where_the_transform_would_be_slow():
+    rng = np.random.default_rng(15)
+    signals, on, mask = rng.normal(size=(3, 607)), rng.random(607) < 0.5, rng.random(607) < 0.8
+    [longer], [shorter] = (chance(signals[:, :n], [(on[:n], mask[:n], "bool")]) for n in (607, 600))
+    np.testing.assert_array_equal(longer.highest, shorter.highest)
+    np.testing.assert_array_equal(longer.observed, shorter.observed)
 
 
 @given(st.integers(1, 3000))
@@ -175,6 +186,7 @@ def test_smooth_length(n):
     assert found <= n
     assert rest(found) == 1
     assert not any(rest(k) == 1 for k in range(found + 1, n + 1))
+    assert smooth_length(0) == 0
 
 
 def test_shifts_are_a_stricter_null_than_shuffles():

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from helpers.chunks import make_chunk, make_network
 
 from charrnn.config import ModelConfig
-from charrnn.nn.init import initialise
+from charrnn.nn.init import NEVER, initialise
+from charrnn.nn.loss import cross_entropy, cross_entropy_gradient
 from charrnn.nn.network import Network
 
 H = 60
@@ -57,6 +59,23 @@ def test_min_char_rnn_weights_are_small_and_normal(settings):
             assert value.std() == pytest.approx(0.01, rel=0.06)
             assert abs(value.mean()) < 6e-4
             assert np.abs(value).max() > 0.025  # a uniform of that deviation ends at 0.0173
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_symbol_that_is_never_written_has_no_probability_and_no_gradient(dtype):
+    network = make_network("gru", layers=2, dtype=dtype)
+    chunk = make_chunk(network, T=6)
+    network.params["head.bias"][3] = NEVER
+    targets = np.where(chunk.targets == 3, 1, chunk.targets)
+    logits, _, trace = network.forward(chunk.x, chunk.state.astype(dtype))
+    assert np.all(np.exp(-cross_entropy(logits, np.full_like(targets, 3))) == 0)
+    loss, d_logits = cross_entropy_gradient(logits, targets)
+    assert 0 < loss < 100
+    network.backward(trace, d_logits)
+    for name in ("head.weight", "head.bias"):
+        grad = network.grads[name]
+        assert not grad[3].any()
+        assert grad[[0, 1, 2, 4]].all()
 
 
 def test_the_generator_decides():

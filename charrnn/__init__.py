@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
     from charrnn.config import ModelConfig, TrainConfig
     from charrnn.interpret.findings import inspect_cells
-    from charrnn.model.model import Model, load_model
+    from charrnn.model.model import Model
     from charrnn.sampling.sampler import sample
     from charrnn.score.evaluation import evaluate
+    from charrnn.text.sources import StrPath
 
 # The module of each public name. It is imported on first use, so that `charrnn --help` does not import numpy.
 _HOMES = {
@@ -23,7 +24,6 @@ _HOMES = {
     "TrainConfig": "charrnn.config",
     "evaluate": "charrnn.score.evaluation",
     "inspect_cells": "charrnn.interpret.findings",
-    "load_model": "charrnn.model.model",
     "sample": "charrnn.sampling.sampler",
 }
 
@@ -37,6 +37,17 @@ __all__ = [
     "sample",
     "train",
 ]
+
+
+def load_model(path: "StrPath") -> "Model":
+    """The model in a model file, or the one that a run folder keeps.
+
+    Raises ModelError if it is missing, damaged, forged or too new.
+    """
+    from charrnn.model import model
+    from charrnn.runs.folder import find_model
+
+    return model.load_model(find_model(path))
 
 
 def train(*args: "Any", progress: bool = False, **kwargs: "Any") -> "Any":

@@ -13,7 +13,7 @@ from charrnn.text.items import Items, hash_of
 from charrnn.text.passes import CODE_POINTS, Pass, choose_symbols, cuts_of, table_of
 from charrnn.text.records import ItemForm, Record, records
 from charrnn.text.sources import IN_MEMORY, Source
-from charrnn.text.vocabulary import ItemSymbols, Vocabulary, code_points, listing
+from charrnn.text.vocabulary import ItemSymbols, Vocabulary, code_points, describe, listing
 
 AT_ONCE = 4096  # items encoded together
 MOST_LABELS = 10_000  # different ones in a column: more are no labels
@@ -63,8 +63,19 @@ def read_items(
                     f"the column {form.label_columns[column]!r} has more than {MOST_LABELS:,} different labels: "
                     "is it the right one?"
                 )
+    titles = listing([source.title for source in first.sources])
     if not counts.any():
-        raise DataError(f"{listing([source.title for source in first.sources])}: there is no item in it")
+        raise DataError(f"{titles}: there is no item in it")
+    halves = {chr(0xD800 + code) for code in np.flatnonzero(counts[0xD800:0xE000])}
+    halves |= {
+        character
+        for counted in labels
+        for value in counted
+        for character in value
+        if "\ud800" <= character <= "\udfff"
+    }
+    if halves:
+        raise _half(min(halves), titles)
     notes += first.notes()
     if empty:
         notes.append(f"{empty:,} empty items were left out")
@@ -82,9 +93,8 @@ def read_items(
         else unnamed_ids(vocabulary.dtype, blocks)
     )
     if second.sha256.digest() != first.sha256.digest():
-        names = listing([source.title for source in first.sources])
         raise DataError(
-            f"{names}: the text changed while it was being read; try again when no program writes to it"
+            f"{titles}: the text changed while it was being read; try again when no program writes to it"
         )
     items, hashes = encoder.items(ids)
     cuts = cuts_of(groups, lengths)
@@ -105,12 +115,32 @@ def _blocks(reading: Pass, form: ItemForm, lengths: list[int] | None = None) -> 
     """
     for source in reading.sources:
         found = records(reading.texts(source), form, source.title)
+        if reading.form.level == "byte":
+            found = (_in_bytes(record, source.title) for record in found)
         total = 0
         while block := list(islice(found, AT_ONCE)):
             total += sum(bool(record.text) for record in block)
             yield block
         if lengths is not None:
             lengths.append(total)
+
+
+def _in_bytes(record: Record, name: str) -> Record:
+    """A record whose text and input have a character, U+0000 to U+00FF, for each byte."""
+    try:
+        text, input = (
+            value.encode("utf-8", "surrogateescape").decode("latin-1")
+            for value in (record.text, record.input)
+        )
+    except UnicodeEncodeError as error:
+        raise _half(error.object[error.start], name) from None
+    return Record(text, record.labels, input)
+
+
+def _half(character: str, name: str) -> DataError:
+    """The error for a text or label with half of a surrogate pair, as JSON can write it."""
+    what = describe("char", ord(character))
+    return DataError(f"{name}: an item or a label has half a character, {what}: remove it")
 
 
 def _with_item_symbols(

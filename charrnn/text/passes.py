@@ -107,12 +107,15 @@ class Pass:
             yield from map(code_points, self.texts(source))
 
     def texts(self, source: Source) -> Iterator[str]:
-        """The text of a source in pieces that are never empty, without its byte order mark; bytes as the characters
-        U+0000 to U+00FF."""
+        """The text of a source in pieces that are never empty, without its byte order mark; at byte level UTF-8 with
+        half a character, U+DC80 to U+DCFF, for each byte that is not."""
         self.sizes.append(0)
         blocks = self._hashed(source)
         if self.form.level == "byte":
-            yield from (block.decode("latin-1") for block in blocks)
+            decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+            yield from filter(None, map(decoder.decode, blocks))
+            if last := decoder.decode(b"", final=True):
+                yield last
             return
         decoded = decode(
             blocks,

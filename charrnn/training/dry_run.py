@@ -3,7 +3,7 @@
 import math
 import time
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from charrnn.engines.choice import limited
 from charrnn.errors import UsageError
 from charrnn.score.scoring import SEGMENTS, SHORTEST_SEGMENT, mean_loss
 from charrnn.text.batches import Chunks
+from charrnn.training.given_texts import Files, Labels, given
 from charrnn.training.loop import Trainer, default_eval_every
-from charrnn.training.plan import Plan, Reading, named, notes, plan_new, unheard
+from charrnn.training.plan import Plan, Reading, notes, plan_new, unheard
 from charrnn.training.session import make_backend
 
 PROBE_SECONDS = 2.0
@@ -48,8 +49,12 @@ class DryRun:
 
 
 def dry_run(
-    corpus: str | Path | Sequence[str | Path],
+    corpus: Files = (),
     *,
+    text: str | None = None,
+    texts: Iterable[str] | None = None,
+    labels: Labels | None = None,
+    inputs: Iterable[str] | None = None,
     preset: str | None = None,
     init_from: str | Path | None = None,
     reading: Reading = unheard,
@@ -59,8 +64,8 @@ def dry_run(
 
     Raises the same errors as `train` before its first step.
     """
-    given = {name: value for name, value in settings.items() if value is not None}
-    plan = plan_new(named(corpus), preset, given, init_from, reading=reading)
+    sources, settings = given(corpus, text, texts, labels, inputs, settings)
+    plan = plan_new(sources, preset, settings, init_from, reading=reading)
     config, ids = plan.config, plan.corpus.ids
     if config.backend == "torch":
         raise UsageError("--dry-run counts the memory of numpy arrays only: leave out --backend torch")

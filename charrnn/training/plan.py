@@ -124,12 +124,6 @@ def unheard(done: int, total: int) -> None:
     """A Reading that does nothing."""
 
 
-def named(corpus: str | Path | Source | Sequence[str | Path | Source]) -> list[str | Source]:
-    """The sources of a corpus, in the form that `train` takes."""
-    sources = [corpus] if isinstance(corpus, str | Path | Source) else corpus
-    return [source if isinstance(source, Source) else str(source) for source in sources]
-
-
 def plan_new(
     sources: Sequence[str | Source],
     preset: str | None,

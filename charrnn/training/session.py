@@ -3,7 +3,7 @@
 import math
 import shlex
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -29,12 +29,12 @@ from charrnn.text.batches import Chunks, predictions, size_of
 from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import fine_tune
 from charrnn.training.bounds import corpus_card
+from charrnn.training.given_texts import Files, Labels, given
 from charrnn.training.loop import Trainer
 from charrnn.training.observers import Observer
 from charrnn.training.plan import (
     Plan,
     command_to_resume,
-    named,
     notes,
     plan_new,
     plan_resume,
@@ -47,8 +47,12 @@ SAMPLE_LENGTH = 240  # characters shown now and then while training
 
 
 def train(
-    corpus: str | Path | Sequence[str | Path] = (),
+    corpus: Files = (),
     *,
+    text: str | None = None,
+    texts: Iterable[str] | None = None,
+    labels: Labels | None = None,
+    inputs: Iterable[str] | None = None,
     preset: str | None = None,
     out: str | Path | None = None,
     resume: bool = False,
@@ -61,6 +65,9 @@ def train(
     """Train a model on a text, as `charrnn train` does.
 
     corpus : files, folders, patterns or "-"; may be left out when resuming
+    text : instead of files, the text itself
+    texts : instead of files, items; perhaps with their labels ([…], or {column: […]} for several columns), or as the
+        outputs of pairs with their inputs
     preset : a name in charrnn.config.PRESETS
     out : the run folder; by default a new one under ./runs, or the newest when resuming
     resume : go on with the run in `out`, bit for bit where it stopped
@@ -74,7 +81,7 @@ def train(
     Raises UsageError, DataError, ModelError, DivergedError; Interrupted after a signal that ends (see
     charrnn.engines.signals), when everything has been saved; RankLostError when another process died.
     """
-    given = {name: value for name, value in settings.items() if value is not None}
+    sources, settings = given(corpus, text, texts, labels, inputs, settings)
     reading = partial(_reading, observers)
     with joined() as ranks:
         if ranks.rank > 0:
@@ -84,11 +91,11 @@ def train(
             _check_resumable(preset, init_from)
             folder = RunFolder.find(out) if out is not None else RunFolder.newest()
             with folder.lock():
-                plan = plan_resume(folder, named(corpus), given, force, reading, ranks)
+                plan = plan_resume(folder, sources, settings, force, reading, ranks)
                 _check_engine(plan, ranks)
                 result = _run(plan, ranks, observers, command_line)
         else:
-            plan = plan_new(named(corpus), preset, given, init_from, reading=reading, ranks=ranks)
+            plan = plan_new(sources, preset, settings, init_from, reading=reading, ranks=ranks)
             _check_engine(plan, ranks)
             plan = replace(plan, folder=RunFolder.create(out, plan.corpus.name, force=force))
             with plan.folder.lock():

@@ -46,7 +46,7 @@ TESTS = {
     "nn/clipping": "tests/nn/test_clipping.py",
     "training/schedules": "tests/training/test_schedules.py",
     "interpret/scores": "tests/interpret/test_scores.py",
-    "interpret/chance": "tests/interpret/test_scores.py",
+    "interpret/chance": "tests/interpret/test_chance.py",
     "interpret/cause": "tests/interpret/test_cause.py",
 }
 

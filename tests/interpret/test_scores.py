@@ -1,15 +1,13 @@
-"""Scores, chance level and baselines against definitions computed pair by pair and shift by shift."""
+"""Scores against definitions computed pair by pair."""
 
 from itertools import product
 
 import numpy as np
 import pytest
+from helpers.rank_scores import auc_by_pairs, ranks_by_counting, rho, with_a_bad_cell
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn.interpret import comparisons
-from charrnn.interpret.chance import Chance, chance, smooth_length
-from charrnn.interpret.comparisons import character_table, probe_score
 from charrnn.interpret.labels import Label
 from charrnn.interpret.scores import (
     STEADY,
@@ -29,42 +27,6 @@ from charrnn.interpret.scores import (
     without_character,
 )
 
-small = st.lists(st.integers(0, 4), min_size=1, max_size=25)
-
-
-def auc_by_pairs(x, y):
-    on, off = x[y][:, None], x[~y][None, :]
-    return np.mean((on > off) + 0.5 * (on == off))
-
-
-def ranks_by_counting(x):
-    return np.array([np.sum(x < a) + (np.sum(x == a) + 1) / 2 for a in x])
-
-
-def rho(x, y):
-    return np.corrcoef(ranks_by_counting(x), ranks_by_counting(y))[0, 1]
-
-
-@given(x=small)
-def test_midranks(x):
-    np.testing.assert_allclose(midranks(np.array(x)), ranks_by_counting(np.array(x)))
-
-
-@settings(max_examples=200, deadline=None)
-@given(data=st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.integers(0, 4)), min_size=2, max_size=30))
-def test_scores_equal_their_definitions(data):
-    x, mask, y = (np.array(column) for column in zip(*data, strict=True))
-    x, on = x.astype(np.float32), y > 1
-    kept = x[mask]
-    no_signal = len(kept) == 0 or np.ptp(kept) == 0
-    one_class = no_signal or on[mask].all() or not on[mask].any()
-    expected = np.nan if one_class else auc_by_pairs(kept, on[mask])
-    np.testing.assert_allclose(score(x, on, mask, "bool"), expected, atol=1e-12)
-    constant = no_signal or np.ptp(y[mask]) == 0
-    np.testing.assert_allclose(
-        score(x, y, mask, "count"), np.nan if constant else rho(kept, y[mask]), atol=1e-12
-    )
-
 
 def test_all_cells_and_labels_at_once_equal_one_at_a_time():
     rng = np.random.default_rng(1)
@@ -82,22 +44,11 @@ def test_all_cells_and_labels_at_once_equal_one_at_a_time():
 
 @pytest.mark.parametrize("bad", [0.0, 0.5, np.nan, np.inf])
 def test_constant_dead_and_nan_cells_have_no_score(bad):
-    rng = np.random.default_rng(2)
-    signals = rng.normal(size=(4, 400)).astype(np.float32)
-    signals[2] = bad
-    if not np.isfinite(bad):
-        signals[2] = signals[1]
-        signals[2, 7] = bad
-    on, mask = np.arange(400) % 40 < 20, np.ones(400, bool)
-    labels = [(on, mask, "bool"), (on.astype(int), mask, "count")]
-    scores = score_cells(signals, labels)
+    signals, on, mask = with_a_bad_cell(bad)
+    scores = score_cells(signals, [(on, mask, "bool"), (on.astype(int), mask, "count")])
     assert np.isnan(scores[:, 2]).all()
     assert np.isfinite(scores[:, [0, 1, 3]]).all()
-    for null in chance(signals, labels):
-        assert np.isfinite(null.highest).all()
-        assert null.p_value(2, 1) == 1
     assert np.isnan(eta_squared(signals, on, mask)).tolist() == [False, False, True, False]
-    assert np.isfinite(probe_score(signals, on, mask, "bool", slice(0, 200), slice(200, 400)))
 
 
 @pytest.mark.parametrize(("span", "moves"), [(1e-6, False), (1.01e-6, True)])
@@ -122,87 +73,6 @@ def test_the_ends_of_a_signal_decide_whether_it_moves():
 def test_chance_is_zero_and_the_best_is_one_on_the_scale_of_excess():
     assert [excess(auc, "bool") for auc in (0.0, 0.25, 0.5, 1.0)] == [-1, -0.5, 0, 1]
     assert [excess(rho, "count") for rho in (-1.0, 0.0, 0.25)] == [-1, 0, 0.25]
-
-
-@pytest.mark.parametrize("kind", ["bool", "count"])
-def test_chance_equals_direct_circular_shifts(kind):
-    rng = np.random.default_rng(3)
-    n = 600  # 2³ · 3 · 5²: nothing is dropped
-    signals = np.round(rng.normal(size=(10, n)).cumsum(axis=1), 1).astype(np.float32)
-    values = np.arange(n) % 110 < 40 if kind == "bool" else np.arange(n) % 70
-    [null] = chance(signals, [(values, np.ones(n, bool), kind)])
-    assert null.highest.shape == (n - 300,)
-    for k in (150, 333, 449):
-        moved = np.roll(values, k)
-        direct = [2 * auc_by_pairs(x, moved) - 1 if kind == "bool" else rho(x, moved) for x in signals]
-        np.testing.assert_allclose(null.highest[k - 150], np.max(np.abs(direct)), atol=1e-5)
-    direct = [2 * auc_by_pairs(x, values) - 1 if kind == "bool" else rho(x, values) for x in signals]
-    np.testing.assert_allclose(null.observed, direct, atol=1e-5)
-
-
-def test_chance_leaves_masked_places_out():
-    rng = np.random.default_rng(4)
-    n = 1000
-    signals = rng.normal(size=(3, n)).astype(np.float32)
-    values, mask = rng.random(n) < 0.5, rng.random(n) < 0.6
-    [null] = chance(signals, [(values, mask, "bool")])
-    [other] = chance(signals, [(np.where(mask, values, ~values), mask, "bool")])
-    np.testing.assert_array_equal(null.highest, other.highest)
-    assert null.highest.shape == (600,)  # shifts by less than 200 either way leave the label where it was
-    # the scale is that of the score, but for ranks taken over the whole text
-    exact = [2 * score(x, values, mask, "bool") - 1 for x in signals]
-    np.testing.assert_allclose(null.observed, exact, atol=0.02)
-
-
-def test_p_value_counts_shifts_that_do_as_well():
-    null = Chance(np.array([0.5, -0.5, np.nan]), np.array([0.1, 0.5, 0.6, 0.2]))
-    assert null.p_value(0, 1) == pytest.approx(3 / 5)
-    assert null.p_value(1, -1) == pytest.approx(3 / 5)
-    assert null.p_value(1, 1) == 1
-    assert null.p_value(2, 1) == 1
-    assert null.level(1.0) == 0.6
-    assert Chance(null.observed, np.zeros(0)).p_value(0, 1) == 1
-    assert np.isnan(Chance(null.observed, np.zeros(0)).level(0.5))
-    assert chance(np.ones((1, 10), np.float32), [(np.ones(10, bool), np.ones(10, bool), "bool")]) == [None]
-
-
-def test_chance_drops_the_last_characters_where_the_transform_would_be_slow():
-    rng = np.random.default_rng(15)
-    signals, on, mask = rng.normal(size=(3, 607)), rng.random(607) < 0.5, rng.random(607) < 0.8
-    [longer], [shorter] = (chance(signals[:, :n], [(on[:n], mask[:n], "bool")]) for n in (607, 600))
-    np.testing.assert_array_equal(longer.highest, shorter.highest)
-    np.testing.assert_array_equal(longer.observed, shorter.observed)
-
-
-@given(st.integers(1, 3000))
-def test_smooth_length(n):
-    def rest(k):
-        for prime in (2, 3, 5):
-            while k % prime == 0:
-                k //= prime
-        return k
-
-    found = smooth_length(n)
-    assert found <= n
-    assert rest(found) == 1
-    assert not any(rest(k) == 1 for k in range(found + 1, n + 1))
-    assert smooth_length(0) == 0
-
-
-def test_shifts_are_a_stricter_null_than_shuffles():
-    """Slow cells and long runs agree by chance far more than shuffled letters do."""
-    rng = np.random.default_rng(5)
-    n = 6000
-    signals = np.zeros((32, n), np.float32)
-    noise = rng.normal(size=(32, n))
-    for t in range(1, n):
-        signals[:, t] = 0.97 * signals[:, t - 1] + noise[:, t]
-    values = np.repeat(rng.random(100) < 0.5, 60)
-    [null] = chance(signals, [(values, np.ones(n, bool), "bool")])
-    ranks = np.stack([midranks(x) for x in signals]) - (n + 1) / 2
-    on = values.sum()
-    shuffled = [np.abs(2 * (ranks @ rng.permutation(values)) / (on * (n - on))).max() for _ in range(300)]
-    assert null.level(0.99) > 1.8 * np.quantile(shuffled, 0.99)
 
 
 def test_memory_score_of_a_bool_counts_steady_places_only():
@@ -419,63 +289,25 @@ def test_class_runs():
         assert class_runs(np.zeros(0, bool), np.zeros(0, bool), kind) == (0, 0)
 
 
-def test_character_table_is_the_mean_after_the_same_three_characters():
-    rng = np.random.default_rng(9)
-    text = "".join(rng.choice(list("abc"), 400))
-    values, mask = rng.integers(0, 5, 400), rng.random(400) < 0.8
-    codes = np.array([ord(ch) for ch in text]) - 97
-    guess = character_table(codes, values, mask, slice(0, 200))
-    for t in (3, 50, 210, 399):
-        for order in (3, 2, 1, 0):
-            context = text[t + 1 - order : t + 1]
-            same = [u for u in range(order - 1, 200) if mask[u] and text[u + 1 - order : u + 1] == context]
-            if order == 0:
-                same = [u for u in range(200) if mask[u]]
-            if same:
-                break
-        assert guess[t] == pytest.approx(np.mean(values[same]))
+small = st.lists(st.integers(0, 4), min_size=1, max_size=25)
 
 
-def test_character_table_backs_off():
-    codes = np.array([0, 1, 0, 1, 2, 2, 2, 2])
-    values = np.array([0, 1, 0, 1, 0, 0, 0, 0])
-    guess = character_table(codes, values, np.ones(8, bool), slice(0, 4))
-    assert guess.tolist() == [0, 1, 0, 1, 0.5, 0.5, 0.5, 0.5]
-    assert character_table(np.zeros(0, int), np.zeros(0), np.zeros(0, bool), slice(0, 0)).shape == (0,)
+@given(x=small)
+def test_midranks(x):
+    np.testing.assert_allclose(midranks(np.array(x)), ranks_by_counting(np.array(x)))
 
 
-def test_probe_finds_what_no_single_cell_holds():
-    rng = np.random.default_rng(10)
-    n = 8000
-    on = np.repeat(rng.random(n // 20) < 0.5, 20)
-    signals = rng.normal(size=(40, n)) + 0.4 * (2 * on - 1)
-    half = slice(0, n // 2), slice(n // 2, n)
-    mask = np.ones(n, bool)
-    single = np.nanmax(score_cells(signals[:, half[1]], [(on[half[1]], mask[half[1]], "bool")]))
-    probe = probe_score(signals.astype(np.float32), on, mask, "bool", *half)
-    assert single < 0.75
-    assert probe > 0.97
-
-
-def test_probe_equals_least_squares_with_a_penalty(monkeypatch):
-    rng = np.random.default_rng(11)
-    signals, on = rng.normal(size=(5, 600)), rng.random(600) < 0.4
-    half = slice(0, 300), slice(300, 600)
-    monkeypatch.setattr(comparisons, "RIDGES", (0.2,))
-    x = signals[:, half[0]].T
-    z = (x - x.mean(0)) / x.std(0)
-    y = on[half[0]] - on[half[0]].mean()
-    stacked = np.vstack([z, np.sqrt(0.2 * 300) * np.eye(5)])
-    weights = np.linalg.lstsq(stacked, np.r_[y, np.zeros(5)], rcond=None)[0] / x.std(0)
-    expected = score(weights @ signals[:, half[1]], on[half[1]], np.ones(300, bool), "bool")
-    assert probe_score(signals, on, np.ones(600, bool), "bool", *half) == pytest.approx(expected)
-
-
-def test_probe_is_not_led_astray_by_noise():
-    """Many idle cells and few characters: one cell that knows keeps most of its score in the probe."""
-    rng = np.random.default_rng(13)
-    on = np.repeat(rng.random(60) < 0.5, 20)
-    signals = rng.normal(size=(200, 1200)).cumsum(axis=1)
-    signals[7] = on + 0.1 * rng.normal(size=1200)
-    half = slice(0, 600), slice(600, 1200)
-    assert probe_score(signals, on, np.ones(1200, bool), "bool", *half) > 0.8
+@settings(max_examples=200, deadline=None)
+@given(data=st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.integers(0, 4)), min_size=2, max_size=30))
+def test_scores_equal_their_definitions(data):
+    x, mask, y = (np.array(column) for column in zip(*data, strict=True))
+    x, on = x.astype(np.float32), y > 1
+    kept = x[mask]
+    no_signal = len(kept) == 0 or np.ptp(kept) == 0
+    one_class = no_signal or on[mask].all() or not on[mask].any()
+    expected = np.nan if one_class else auc_by_pairs(kept, on[mask])
+    np.testing.assert_allclose(score(x, on, mask, "bool"), expected, atol=1e-12)
+    constant = no_signal or np.ptp(y[mask]) == 0
+    np.testing.assert_allclose(
+        score(x, y, mask, "count"), np.nan if constant else rho(kept, y[mask]), atol=1e-12
+    )

@@ -151,7 +151,19 @@ def texts(max_bytes: int | None = None) -> list[Text]:
             "shipped",
             "The Harbour Clock, a story in four parts written for this project",
             "CC0-1.0",
-            _book(),
+            _shipped("harbour.txt"),
+        ),
+        Shipped(
+            "place-names",
+            "2,600 invented names of places, labelled with the region they sound like",
+            "CC0-1.0",
+            _shipped("place-names.csv"),
+        ),
+        Shipped(
+            "number-words",
+            "3,000 numbers in digits and in English words, as pairs",
+            "CC0-1.0",
+            _shipped("number-words.tsv"),
         ),
         StandardLibrary(
             "python-stdlib",
@@ -170,12 +182,10 @@ def texts(max_bytes: int | None = None) -> list[Text]:
     ]
 
 
-def _book() -> Path:
-    """The Harbour Clock: in the installed package, or in the checkout."""
+def _shipped(name: str) -> Path:
+    """A file of corpora/: in the installed package, or in the checkout."""
     package = importlib.resources.files("charrnn")
-    built, checkout = (
-        Path(str(folder), "corpora/harbour.txt") for folder in (package, Path(str(package)).parent)
-    )
+    built, checkout = (Path(str(folder), "corpora", name) for folder in (package, Path(str(package)).parent))
     return built if built.is_file() else checkout
 
 
@@ -219,7 +229,8 @@ def describe(text: Text) -> dict[str, Any]:
 def make(text: Text, out: Path | None = None, force: bool = False) -> Path:
     """Write `text` to `out` (a file or a folder) and return the file's path.
 
-    Without `out` it is written to NAME.txt in the current folder; a shipped text stays where it is. A file that
+    Without `out` it is written to NAME.txt in the current folder; a shipped text stays where it is, and a copy of
+    it in a folder keeps its kind, such as .csv. A file that
     already has this content is left alone; any other is replaced only with `force`.
 
     Raises UsageError if another file is in the way, DataError if the text is not as expected, CharRNNError if
@@ -229,7 +240,8 @@ def make(text: Text, out: Path | None = None, force: bool = False) -> Path:
         size_and_sha256(text)  # raises if it is missing
         return text.path
     named = out is not None and not out.is_dir()
-    path = out if out is not None and named else (out or Path()) / f"{text.name}.txt"
+    suffix = text.path.suffix if isinstance(text, Shipped) else ".txt"
+    path = out if out is not None and named else (out or Path()) / f"{text.name}{suffix}"
     if path.exists():
         if path.is_file() and _sha256_of(path) == size_and_sha256(text)[1]:
             return path

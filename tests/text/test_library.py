@@ -252,18 +252,32 @@ def test_a_shipped_text_stays_where_it_is_unless_copied(tmp_path):
     assert library.make(text, tmp_path / "copy.txt").read_text() == "Once."
 
 
-def test_the_book_is_in_the_wheel_and_in_a_checkout(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "file", "size"),
+    [
+        ("shipped", "harbour.txt", 240_402),
+        ("place-names", "place-names.csv", 48_477),
+        ("number-words", "number-words.tsv", 129_389),
+    ],
+)
+def test_what_ships_is_in_the_wheel_and_in_a_checkout(tmp_path, monkeypatch, name, file, size):
     """Where the build puts it, it is found; in a checkout the package has none, and it is beside it."""
     root = Path(__file__).parents[2]
     build = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
-    ((source, target),) = build["targets"]["wheel"]["force-include"].items()
+    target = build["targets"]["wheel"]["force-include"][f"corpora/{file}"]
     (tmp_path / target).parent.mkdir(parents=True)
-    shutil.copy(root / source, tmp_path / target)
+    shutil.copy(root / "corpora" / file, tmp_path / target)
     for package in (root / "charrnn", tmp_path / "charrnn"):
         monkeypatch.setattr("importlib.resources.files", lambda name, package=package: package)
-        book = library.find(library.texts(), "shipped")
-        assert book.path == (root / source if package.parent == root else tmp_path / target)
-        assert library.describe(book)["bytes"] == 240_402
+        found = library.find(library.texts(), name)
+        assert found.path == (root / "corpora" / file if package.parent == root else tmp_path / target)
+        assert library.describe(found)["bytes"] == size
+
+
+def test_a_copy_of_a_table_is_a_table(tmp_path):
+    (tmp_path / "places.csv").write_text("name,region\n")
+    made = library.make(Shipped("place-names", "", "", tmp_path / "places.csv"), tmp_path)
+    assert made == tmp_path / "place-names.csv"
 
 
 def test_a_shipped_text_that_is_gone(tmp_path):
@@ -275,7 +289,8 @@ def test_a_shipped_text_that_is_gone(tmp_path):
 
 def test_there_is_no_such_text():
     with pytest.raises(
-        UsageError, match=r"no text 'war-and-peace' .* shipped, python-stdlib, tinyshakespeare"
+        UsageError,
+        match=r"no text 'war-and-peace' .* shipped, place-names, number-words, python-stdlib, tinyshakespeare",
     ):
         library.find(library.texts(), "war-and-peace")
 

@@ -14,7 +14,8 @@ from charrnn.config import TrainConfig
 from charrnn.engines.choice import limited
 from charrnn.errors import UsageError
 from charrnn.score.scoring import SEGMENTS, SHORTEST_SEGMENT, mean_loss
-from charrnn.text.batches import Chunks
+from charrnn.text.batches import Chunks, size_of
+from charrnn.text.items import Items
 from charrnn.training.given_texts import Files, Labels, given
 from charrnn.training.loop import Trainer, default_eval_every
 from charrnn.training.plan import Plan, Reading, notes, plan_new, unheard
@@ -107,7 +108,8 @@ def _probe(plan: Plan, streams: Chunks) -> _Probe:
 
     unlimited = replace(plan.config, epochs=None, max_steps=None, max_minutes=None, eval_every=2**31)
     # As many symbols as are ever read side by side: more would only cost time.
-    sample = plan.parts.validation[: SEGMENTS * SHORTEST_SEGMENT + 1]
+    validation, most = plan.parts.validation, SEGMENTS * SHORTEST_SEGMENT + 1
+    sample = validation.spread(most) if isinstance(validation, Items) else validation[:most]
     make_backend(plan)  # the fast path compiles now, so that the compiler's memory is not counted
     tracemalloc.start()
     try:
@@ -127,6 +129,6 @@ def _probe(plan: Plan, streams: Chunks) -> _Probe:
     return _Probe(
         max(peak, held + saving),
         timed.progress.seconds / timed.progress.step,
-        validation_seconds * len(plan.validation_part) / max(1, len(sample)),
+        validation_seconds * size_of(plan.validation_part) / max(1, size_of(sample)),
         trainer(plan.config).total_steps,
     )

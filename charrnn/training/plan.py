@@ -21,6 +21,7 @@ from charrnn.runs import checkpoint
 from charrnn.runs.folder import RunFolder
 from charrnn.runs.records import Kept, curve_loss
 from charrnn.runs.verdict import size_warning
+from charrnn.text import looks_like
 from charrnn.text.batches import ItemBatches, Parts, Streams, Text, fit_batch_size, size_of, spread_part
 from charrnn.text.corpus import Corpus, read_corpus
 from charrnn.text.items import Items
@@ -300,6 +301,10 @@ def notes(plan: Plan) -> Iterator[str]:
     """Notes for the user before the first step."""
     yield from plan.remarks
     yield from plan.corpus.notes
+    if plan.corpus.items is None and plan.saved is None:
+        head = plan.corpus.vocabulary.decode(plan.corpus.ids[: looks_like.HEAD])
+        if note := looks_like.advice(head, plan.corpus.sources):
+            yield note
     if plan.batch_size < plan.config.batch_size:
         what = "streams" if plan.corpus.items is None else "items side by side"
         yield f"the text is short: {plan.batch_size} {what} in place of {plan.config.batch_size}"

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from charrnn.cli.given import refuse_if
+from charrnn.cli.item_options import InputColumnOption, ItemsOption, LabelColumnOption, TextColumnOption
 from charrnn.cli.models import ModelsOption, open_models
 from charrnn.cli.options import JsonOption
 from charrnn.errors import DataError, UsageError
 from charrnn.ui.terminal.output import json_text, put, say
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from charrnn.model.model import Model
+    from charrnn.text.batches import Text
 
 
 def evaluate(
@@ -37,16 +37,23 @@ def evaluate(
             help="Line ends: keep them, or turn CR LF and CR into LF. Default: as in the model's training."
         ),
     ] = None,
+    items: ItemsOption = None,
+    text_column: TextColumnOption = None,
+    label_column: LabelColumnOption = None,
+    input_column: InputColumnOption = None,
     unknown: Annotated[
         Literal["error", "skip", "nearest"],
         typer.Option(help="How to treat characters that the model does not know."),
     ] = "error",
     per_line: Annotated[
         bool,
-        typer.Option("--per-line", help="Rank lines by surprise: a table on a terminal, else JSON lines."),
+        typer.Option(
+            "--per-line", help="Rank lines, or items, by surprise: a table on a terminal, else JSON lines."
+        ),
     ] = False,
     order: Annotated[
-        Literal["surprise", "file"], typer.Option(help="With --per-line: order in which lines are printed.")
+        Literal["surprise", "file"],
+        typer.Option(help="With --per-line: order in which lines or items are printed."),
     ] = "surprise",
     highlight: Annotated[
         bool,
@@ -72,6 +79,10 @@ def evaluate(
     its length explains among these lines, in standard deviations. --highlight --json gives a JSON line per
     character with its nats and the best guesses, and one for what follows the end.
 
+    A model of items reads a file as it read its training text. Each item is read from the zero state after its
+    labels or its input, and its text and its end are scored. The result has a table of the loss per label, and
+    --per-line is per item. A FILE needs the label column if the model has labels.
+
     \b
     Examples:
       charrnn eval --split validation
@@ -81,6 +92,14 @@ def evaluate(
     """
     from charrnn.score import evaluation
 
+    how = {
+        "encoding": encoding,
+        "newlines": newlines,
+        "items": items,
+        "text_column": text_column,
+        "label_column": label_column,
+        "input_column": input_column,
+    }
     refuse_if(
         (
             bool(files) == bool(split),
@@ -89,117 +108,134 @@ def evaluate(
         (per_line and highlight, "--per-line cannot be combined with --highlight"),
         (order != "surprise" and not per_line, "--order needs --per-line"),
         (
-            split and (encoding or newlines or unknown != "error"),
-            "--encoding, --newlines and --unknown need a FILE; they cannot be combined with --split",
+            split and (any(how.values()) or unknown != "error"),
+            "options of reading a FILE, such as --encoding, --items and --unknown, cannot be combined with --split",
         ),
     )
     _, models = open_models(model)
     compares = not (no_baselines or per_line or highlight)
     parts, why_not = evaluation.splits_of(models[0]) if split or compares else (None, "")
-    ids = (
-        _part(split, parts, why_not) if split else _read(models[0], files or [], encoding, newlines, unknown)
-    )
+    text = _part(split, parts, why_not) if split else _read(models[0], files or [], how, unknown)
     if why_not and not no_baselines:
         say(f"no baselines but uniform: {why_not}")
     if per_line:
-        _show_lines(models, ids, order, as_json)
+        _show_lines(models, text, order, as_json)
     elif highlight:
-        _give_predictions(models, ids) if as_json else _paint(models, ids, worst)
+        _give_predictions(models, text) if as_json else _paint(models, text, worst)
     else:
-        _compare(models, ids, parts["train"] if parts and compares else None, as_json)
+        _compare(models, text, parts["train"] if parts and compares else None, as_json)
 
 
-def _part(split: str, parts: "dict[str, np.ndarray] | None", why_not: str) -> "np.ndarray":
+def _part(split: str, parts: "dict[str, Text] | None", why_not: str) -> "Text":
     """A part of the model's own text."""
     if parts is None:
         raise DataError(f"--split {split}: {why_not}. Name a FILE to score")
     return parts[split]
 
 
-def _read(
-    model: "Model", files: list[str], encoding: str | None, newlines: str | None, unknown: str
-) -> "np.ndarray":
+def _read(model: "Model", files: list[str], how: dict[str, str | None], unknown: str) -> "Text":
     """The text of files, read as the model's training text was unless the options say otherwise."""
     from charrnn.score.evaluation import form_of
     from charrnn.text.corpus import read_corpus
 
-    form = form_of(model)
-    given = {name: value for name, value in (("encoding", encoding), ("newlines", newlines)) if value}
-    if form["level"] == "byte" and given:
+    level = model.vocab.level
+    if level == "byte" and (how["encoding"] or how["newlines"]):
         raise UsageError("--encoding and --newlines are for models of characters; this one reads bytes")
-    options = ("unknown",) if form["level"] == "byte" else ("encoding", "newlines", "unknown")
-    corpus = read_corpus(files, **form | given, vocabulary=model.vocab, unknown=unknown, options=options)
+    form = form_of(model, files, **how)
+    options = ("unknown",) if level == "byte" else ("encoding", "newlines", "unknown")
+    corpus = read_corpus(files, **form, vocabulary=model.vocab, unknown=unknown, options=options)
     for note in corpus.notes:
         say(note)
-    return corpus.ids
+    return corpus.ids if corpus.items is None else corpus.items
 
 
-def _compare(models: list["Model"], ids: "np.ndarray", training: "np.ndarray | None", as_json: bool) -> None:
+def _compare(models: list["Model"], text: "Text", training: "Text | None", as_json: bool) -> None:
     """Show the loss on the whole text beside that of simple models fitted on the training text."""
     from charrnn.score import evaluation
+    from charrnn.text.batches import predictions
     from charrnn.ui.terminal.progress import progress_bar
 
-    with progress_bar(len(ids) - 1) as progress:
-        found = evaluation.evaluate(models, ids, training=training, progress=progress)
+    with progress_bar(predictions(text)) as progress:
+        found = evaluation.evaluate(models, text, training=training, progress=progress)
     put(json_text(found.to_json()) if as_json else found.in_words())
 
 
-def _show_lines(models: list["Model"], ids: "np.ndarray", order: str, as_json: bool) -> None:
-    from charrnn.score.lines import RANKED, score_lines
+def _show_lines(models: list["Model"], text: "Text", order: str, as_json: bool) -> None:
+    from charrnn.score.lines import RANKED, score_items, score_lines
+    from charrnn.text.batches import size_of
+    from charrnn.text.items import Items
     from charrnn.ui.terminal.console import Console
-    from charrnn.ui.terminal.lines_view import HEADER, row
+    from charrnn.ui.terminal.lines_view import header, row
     from charrnn.ui.terminal.progress import progress_bar
 
     vocab = models[0].vocab
-    with progress_bar(len(ids)) as progress:
-        scores = score_lines(models, ids, progress)
+    ids, unit = (text.ids, "item") if isinstance(text, Items) else (text, "line")
+    with progress_bar(size_of(text)) as progress:
+        scores = (
+            score_items(models, text, progress)
+            if isinstance(text, Items)
+            else score_lines(models, text, progress)
+        )
     table = sys.stdout.isatty() and not as_json
     with scores:
         if not scores.lines:
             say("the text has no lines but blank ones, which are not scored")
         elif order == "surprise" and scores.lines > RANKED:
-            say(f"the {RANKED:,} most surprising of {scores.lines:,} lines; --order file has them all")
+            say(f"the {RANKED:,} most surprising of {scores.lines:,} {unit}s; --order file has them all")
         if table:
             width = Console(file=sys.stdout).width
-            put(HEADER)
+            put(header(unit))
         for rank, line in enumerate(scores.ranked() if order == "surprise" else scores.in_order(), 1):
-            text = vocab.decode(ids[line.start : line.stop])
+            written = vocab.decode(ids[line.start : line.stop])
             if table:
-                put(row(line, text, width))
-            else:
-                ranked = {"rank": rank} if order == "surprise" else {}
-                put(_json_line(ranked | {"text": text} | line.to_json()))
+                put(row(line, written, width))
+                continue
+            found: dict[str, Any] = {"rank": rank} if order == "surprise" else {}
+            found |= {"text": written} | line.to_json(unit)
+            if isinstance(text, Items):
+                condition = text.of(line.number - 1)[: text.conditions[line.number - 1]]
+                found["label"] = vocab.labels_of(condition) or None
+                if vocab.pairs:
+                    found["input"] = vocab.decode(condition)
+            put(_json_line(found))
 
 
-def _give_predictions(models: list["Model"], ids: "np.ndarray") -> None:
+def _give_predictions(models: list["Model"], text: "Text") -> None:
     from charrnn.score.evaluation import predictions
 
     vocab = models[0].vocab
+    unit = "character" if vocab.level == "char" else "byte"
 
     def named(symbol: int | None) -> dict[str, Any]:
-        value = None if symbol is None else vocab.symbols[symbol]
-        return {"character" if vocab.level == "char" else "byte": value}
+        if symbol is None or symbol < len(vocab.symbols):
+            return {unit: None if symbol is None else vocab.symbols[symbol]}
+        return {unit: None, "symbol": vocab.name(symbol)}
 
-    for place, one in enumerate(predictions(models, ids)):
+    for one in predictions(models, text):
         guesses = [named(symbol) | {"probability": p} for symbol, p in one.guesses]
-        put(_json_line({"place": place} | named(one.symbol) | {"nats": one.nats, "guesses": guesses}))
+        item = {} if one.item is None else {"item": one.item + 1}
+        found = item | {"place": one.place} | named(one.symbol) | {"nats": one.nats, "guesses": guesses}
+        put(_json_line(found))
 
 
-def _paint(models: list["Model"], ids: "np.ndarray", worst: int) -> None:
+def _paint(models: list["Model"], text: "Text", worst: int) -> None:
     from charrnn.score import evaluation
+    from charrnn.text.batches import predictions
+    from charrnn.text.items import Items
     from charrnn.text.spool import Spool
     from charrnn.ui.terminal import surprise
     from charrnn.ui.terminal.progress import progress_bar
 
     with Spool("f4") as losses:
         total = 0.0
-        with progress_bar(len(ids) - 1) as progress:
-            for window in evaluation.surprises(models, ids, progress):
+        with progress_bar(predictions(text)) as progress:
+            for window in evaluation.surprises(models, text, progress):
                 total += float(window.sum(dtype="f8"))
                 losses.append(window)
-        places = evaluation.worst_places(models, ids, losses.blocks(), worst)
-        mean = total / max(1, len(ids) - 1)
-        surprise.show(models[0].vocab, ids, losses.blocks(), mean, places, sys.stdout)
+        places = evaluation.worst_places(models, text, losses.blocks(), worst)
+        mean = total / max(1, predictions(text))
+        ids, first = (text.predicted(), 0) if isinstance(text, Items) else (text, 1)
+        surprise.show(models[0].vocab, ids, losses.blocks(), mean, places, sys.stdout, first)
 
 
 def _json_line(value: dict[str, Any]) -> str:

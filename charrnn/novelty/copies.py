@@ -136,7 +136,8 @@ class TrainingText:
                 run = self.index.encode(self.vocab.encode(text[start:stop]))
                 copies.append(Copy(start, stop, *self.index.find(run)))
         longest = longest_first(copies)[:RUNS_LOOKED_UP]
-        found = places(self.sources, [copy.first for copy in longest], **self.form)
+        form = {name: value for name, value in self.form.items() if name != "items"}
+        found = places(self.sources, [copy.first for copy in longest], **form)
         place = dict(zip(longest, found, strict=True))
         copies = [replace(copy, place=place.get(copy)) for copy in copies]
         return Novelty(text, copies, new_ngrams(lengths))

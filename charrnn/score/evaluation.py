@@ -4,6 +4,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,17 @@ from charrnn.engines.threads import blas_threads
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
 from charrnn.model.model import CHUNK, Model
 from charrnn.sampling.sampler import NOT_FINITE, average, next_distribution, reader, same_vocabulary
-from charrnn.score import scoring, simple_models
+from charrnn.score import items, scoring, simple_models
+from charrnn.text.batches import Text
 from charrnn.text.corpus import read_corpus
+from charrnn.text.items import Items
+from charrnn.text.records import TABLES
 from charrnn.text.records import form_of as item_form
 from charrnn.text.sources import claimed
 
 CONTEXT = 1024  # symbols read before a place to find the model's prediction there
 GUESSES = 5
+ITEM_SETTINGS = ("items", "text_column", "label_column", "input_column")  # how a text is cut into items
 
 
 def _nothing(symbols: int) -> None:
@@ -26,15 +31,39 @@ def _nothing(symbols: int) -> None:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Mean loss over all symbols of a text but the first; `chars` is their number (bytes at byte level).
+class ItemsLoss:
+    """The loss on some items: the mean of each item as a whole, and of each predicted symbol."""
 
+    items: int
+    chars: int
+    item_loss_nats: float
+    loss_nats: float
+
+    @classmethod
+    def of(cls, losses: np.ndarray, scored: np.ndarray) -> "ItemsLoss":
+        """losses, scored : (N,) nats and predicted symbols of each item, N ≥ 1"""
+        total, chars = float(losses.sum()), int(scored.sum())
+        return cls(len(losses), chars, total / len(losses), total / chars)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"bits_per_char": self.loss_nats / math.log(2)}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Mean loss over the predicted symbols of a text: of a stream all but the first, of items text and end of each.
+
+    chars : of a stream, the first one too; predicted symbols of items (bytes at byte level)
     baselines : name -> mean loss in nats per symbol of simple models on the same predictions
+    items : of a text of items
+    per_label : of each column of labels, label -> the loss on the items that have it
     """
 
     chars: int
     loss_nats: float
     baselines: dict[str, float] = field(default_factory=dict)
+    items: ItemsLoss | None = None
+    per_label: dict[str, dict[str, ItemsLoss]] = field(default_factory=dict)
 
     @property
     def bits_per_char(self) -> float:
@@ -46,19 +75,41 @@ class Evaluation:
         return _exp(self.loss_nats)
 
     def to_json(self) -> dict[str, Any]:
-        perplexity = self.perplexity if math.isfinite(self.perplexity) else None
-        measured = asdict(self) | {"bits_per_char": self.bits_per_char, "perplexity": perplexity}
         named = {
             name: {"loss_nats": nats, "bits_per_char": nats / math.log(2)}
             for name, nats in self.baselines.items()
         }
-        return measured | {"baselines": named}
+        found: dict[str, Any] = {
+            "chars": self.chars,
+            "loss_nats": self.loss_nats,
+            "bits_per_char": self.bits_per_char,
+            "perplexity": self.perplexity if math.isfinite(self.perplexity) else None,
+            "baselines": named,
+        }
+        if self.items is not None:
+            found["items"] = {"count": self.items.items, "loss_nats": self.items.item_loss_nats}
+            found["per_label"] = {
+                column: {value: loss.to_json() for value, loss in losses.items()}
+                for column, losses in self.per_label.items()
+            }
+        return found
 
     def in_words(self) -> str:
-        """A small table, lowest loss first."""
+        """A small table, lowest loss first; of labelled items another, in the order of the labels."""
         rows = sorted([("model", self.loss_nats), *self.baselines.items()], key=lambda row: row[1])
-        lines = [f"{self.chars:,} characters", "             nats/char  bits/char  perplexity"]
+        counted = f"{self.chars:,} characters"
+        if self.items is not None:
+            each = f"{self.items.item_loss_nats:.4f} nats per item"
+            counted = f"{self.items.items:,} items, {counted} with the end of each, {each}"
+        lines = [counted, "             nats/char  bits/char  perplexity"]
         lines += [f"{name:<12} {n:9.4f}  {n / math.log(2):9.4f}  {_exp(n):10.3f}" for name, n in rows]
+        for column, losses in self.per_label.items():
+            width = max(12, *map(len, [column, *losses]))
+            lines += ["", f"{column:<{width}}     items  nats/char  nats/item"]
+            lines += [
+                f"{value:<{width}} {loss.items:9,}  {loss.loss_nats:9.4f}  {loss.item_loss_nats:9.4f}"
+                for value, loss in losses.items()
+            ]
         return "\n".join(lines)
 
 
@@ -69,71 +120,134 @@ def _exp(nats: float) -> float:
 @blas_threads()
 def evaluate(
     model: Model | Sequence[Model],
-    ids: np.ndarray,
+    text: Text,
     *,
-    training: np.ndarray | None = None,
+    training: Text | None = None,
     progress: Callable[[int], None] = _nothing,
 ) -> Evaluation:
-    """The loss on a text that is read from the zero state, with the state carried to its end.
+    """The loss on a text that is read from the zero state, with the state carried to its end, or on items.
 
     The probabilities of several models are averaged.
 
-    ids : (N,) of the model's vocabulary, may be memory-mapped; memory does not grow with N
+    text : ids (N,) of the model's vocabulary, which may be memory-mapped (memory does not grow with N), or items
     training : the model's training text, to fit the baselines; without it the only baseline is "uniform"
     progress : called with the number of symbols just scored
 
-    Raises DataError for a text of fewer than two symbols, ModelError for outputs that are not finite.
+    Raises DataError for a text with nothing to predict, ModelError for outputs that are not finite.
     """
     models = [model] if isinstance(model, Model) else list(model)
     vocab = same_vocabulary(models)
-    if len(ids) < 2:
+    if isinstance(text, Items):
+        return _evaluate_items(models, text, training, progress)
+    if len(text) < 2:
         raise DataError(
-            f"the text has {len(ids)} symbols, but evaluation needs at least 2. Give a longer text"
+            f"the text has {len(text)} symbols, but evaluation needs at least 2. Give a longer text"
         )
     total = 0.0
-    for losses in surprises(models, ids, progress):
+    for losses in surprises(models, text, progress):
         total += float(losses.sum(dtype=np.float64))
     simple = {"uniform": math.log(len(vocab))}
-    if training is not None and len(training):
+    if isinstance(training, np.ndarray) and len(training):
         ngrams = simple_models.NGrams(training, len(vocab))
-        simple["unigram"] = ngrams.mean_loss(ids, 0)
-        simple[f"order-{ngrams.order}"] = ngrams.mean_loss(ids)
-        simple["xz"] = simple_models.xz_loss(training, ids, vocab)
-    return Evaluation(len(ids), total / (len(ids) - 1), simple)
+        simple["unigram"] = ngrams.mean_loss(text, 0)
+        simple[f"order-{ngrams.order}"] = ngrams.mean_loss(text)
+        simple["xz"] = simple_models.xz_loss(training, text, vocab)
+    return Evaluation(len(text), total / (len(text) - 1), simple)
 
 
-def surprises(
-    models: Sequence[Model], ids: np.ndarray, progress: Callable[[int], None] = _nothing
-) -> Iterator[np.ndarray]:
-    """-log p of ids[1], ids[2], … in nats, in windows. The text is read as by `evaluate`.
+def _evaluate_items(
+    models: Sequence[Model], found: Items, training: Text | None, progress: Callable[[int], None]
+) -> Evaluation:
+    if not len(found):
+        raise DataError("there is no item to score. Give a text that has some")
+    vocab = models[0].vocab
+    losses = item_losses(models, found, progress)
+    whole = ItemsLoss.of(losses, found.scored)
+    simple = {"uniform": math.log(vocab.written)}
+    if isinstance(training, Items) and len(training):
+        ngrams = simple_models.NGrams(training, len(vocab), written=vocab.written)
+        simple["unigram"] = ngrams.mean_loss(found, 0)
+        simple[f"order-{ngrams.order}"] = ngrams.mean_loss(found)
+    per_label: dict[str, dict[str, ItemsLoss]] = {}
+    for k, (column, values) in enumerate(vocab.labels):
+        symbols = found.ids[found.starts + k]  # labels come first, column by column
+        chosen = {value: symbols == vocab.label(column, value) for value in values}
+        per_label[column] = {
+            value: ItemsLoss.of(losses[which], found.scored[which])
+            for value, which in chosen.items()
+            if which.any()
+        }
+    return Evaluation(whole.chars, whole.loss_nats, simple, whole, per_label)
+
+
+def item_losses(
+    models: Sequence[Model], found: Items, progress: Callable[[int], None] = _nothing
+) -> np.ndarray:
+    """-log p of each item given its condition, in nats, (N,); probabilities of several models are averaged.
 
     Raises ModelError for outputs that are not finite.
     """
     with blas_threads(), np.errstate(over="ignore", invalid="ignore"):
-        for losses in scoring.averaged([m.network for m in models], ids):
+        losses = items.losses([model.network for model in models], found, progress)
+    if not np.isfinite(losses).all():
+        raise ModelError(NOT_FINITE)
+    return losses
+
+
+def surprises(
+    models: Sequence[Model], text: Text, progress: Callable[[int], None] = _nothing
+) -> Iterator[np.ndarray]:
+    """-log p of ids[1], ids[2], …, or of the predicted symbols of all items in order, in nats, in windows.
+
+    The text is read as by `evaluate`. Raises ModelError for outputs that are not finite.
+    """
+    networks = [model.network for model in models]
+    with blas_threads(), np.errstate(over="ignore", invalid="ignore"):
+        windows = (
+            items.in_order(networks, text) if isinstance(text, Items) else scoring.averaged(networks, text)
+        )
+        for losses in windows:
             if not np.isfinite(losses).all():
                 raise ModelError(NOT_FINITE)
             yield losses
             progress(len(losses))
 
 
-def form_of(model: Model) -> dict[str, Any]:
-    """How the training text was read: the arguments level, encoding, newlines and items of `read_corpus`.
+def form_of(model: Model, names: Sequence[str] = (), **given: str | None) -> dict[str, Any]:
+    """How to read a text for a model: the arguments level, encoding, newlines and items of `read_corpus`.
 
-    Values missing from the model's card are the defaults.
+    It is read as the training text was, but for what is given. Values missing from the model's card are the defaults.
+
+    names : of the files, whose suffixes say what kind of table they are
+    given : encoding, newlines, or one of ITEM_SETTINGS; None is not given
+
+    Raises UsageError for settings that the model, or a kind of items, does not have.
     """
-    settings = model.training.get("settings")
-    settings = settings if isinstance(settings, dict) else {}
+    card = model.training.get("settings")
+    card = card if isinstance(card, dict) else {}
+    chosen = {name: value for name, value in given.items() if value is not None}
 
-    def setting(name: str, default: str) -> str:
-        return value if isinstance(value := settings.get(name), str) else default
+    def setting(name: str, default: str = "") -> str:
+        return chosen.get(name, value if isinstance(value := card.get(name), str) else default)
 
     form: dict[str, Any] = {"level": model.vocab.level, "items": None}
-    form |= {name: setting(name, default) for name, default in (("encoding", "utf-8"), ("newlines", "keep"))}
-    if model.vocab.items is not None:
-        kind = setting("items", "pairs" if model.vocab.pairs else "line")
-        columns = {name: setting(name, "") for name in ("text_column", "label_column", "input_column")}
-        form["items"] = item_form(kind, **columns, names=())
+    form |= {"encoding": setting("encoding", "utf-8"), "newlines": setting("newlines", "keep")}
+    kind, *columns = map(setting, ITEM_SETTINGS)
+    if model.vocab.items is None:
+        if wrong := next((name for name in ITEM_SETTINGS if name in chosen), None):
+            raise UsageError(
+                f"--{wrong.replace('_', '-')} is for a model of items, and this one was trained on a stream"
+            )
+        return form
+    if "items" in chosen and kind not in TABLES.values():  # the card's columns are of another kind
+        columns = [chosen.get(name, "") for name in ITEM_SETTINGS[1:]]
+    elif "items" not in chosen and (kind in TABLES.values() or chosen.keys() & set(ITEM_SETTINGS)):
+        tables = [name for name in names if Path(name).suffix.lower() in TABLES]
+        kind = "" if names and (len(tables) == len(names) or kind not in TABLES.values()) else kind
+    if not kind and not any(columns):
+        kind = "pairs" if model.vocab.pairs else "line"
+    text_column, label_column, input_column = columns
+    form["items"] = item_form(kind, text_column, label_column, input_column, names)
     return form
 
 
@@ -182,21 +296,28 @@ class Surprise:
 
 @blas_threads()
 def worst_places(
-    models: Sequence[Model], ids: np.ndarray, losses: Iterable[np.ndarray], most: int
+    models: Sequence[Model], text: Text, losses: Iterable[np.ndarray], most: int
 ) -> list[Surprise]:
-    """The `most` places with the largest losses, worst first.
+    """The `most` places with the largest losses, worst first; a place of items counts their predicted symbols alone.
 
-    losses : -log p of ids[1], ids[2], … in windows
-    To find the guesses, the model reads the CONTEXT symbols before the place from the zero state.
+    losses : -log p of ids[1], ids[2], …, or of the predicted symbols of items, in windows
+    To find the guesses, the model reads the CONTEXT symbols before the place from the zero state; those before one
+    of an item reach back to its beginning.
     """
-    nats, places, done = np.empty(0), np.empty(0, int), 1
+    nats, places = np.empty(0), np.empty(0, int)
+    done = 0 if isinstance(text, Items) else 1
     for window in losses:
         nats, places = np.r_[nats, window], np.r_[places, done + np.arange(len(window))]
         worst = np.lexsort((places, -nats))[:most]
         nats, places, done = nats[worst], places[worst], done + len(window)
     found = []
+    ends = np.cumsum(text.scored) if isinstance(text, Items) else np.empty(0, int)
     for place, loss in zip(places.tolist(), nats.tolist(), strict=True):
-        before = ids[max(0, place - CONTEXT) : place].tolist()
+        if isinstance(text, Items):
+            n = int(np.searchsorted(ends, place, side="right"))
+            before = text.of(n)[: int(text.conditions[n] + place - (ends[n] - text.scored[n]))].tolist()
+        else:
+            before = text[max(0, place - CONTEXT) : place].tolist()
         p = next_distribution(reader(models, before[:-1])(before[-1]))
         found.append(Surprise(place, loss, _likeliest(p)))
     return found
@@ -206,24 +327,54 @@ def worst_places(
 class Prediction:
     """A symbol of a text, its -log p in nats, and the likeliest symbols there, best first.
 
-    The first symbol is not predicted. One more prediction, without a symbol, follows the last one.
+    The first symbol is not predicted. One more prediction, without a symbol, follows the last one. Of items the text
+    and the end of each are predicted, and nothing else is given.
+
+    place : in the text, or in the text of the item; item : its number, from 0
     """
 
+    place: int
     symbol: int | None
     nats: float | None
     guesses: list[tuple[int, float]]
+    item: int | None = None
 
 
 def predictions(
-    models: Sequence[Model], ids: np.ndarray, progress: Callable[[int], None] = _nothing
+    models: Sequence[Model], text: Text, progress: Callable[[int], None] = _nothing
 ) -> Iterator[Prediction]:
     """The prediction for each symbol of a text and for the one after its end. The text is read as by `evaluate`.
 
     Raises ModelError for outputs that are not finite.
     """
+    if isinstance(text, Items):
+        for n in range(len(text)):
+            symbols, condition = text.of(n), int(text.conditions[n])
+            for place, symbol, log_p in _read(models, symbols[:-1], symbols[1:], progress):
+                if place >= condition:
+                    yield Prediction(place - condition, *_predicted(symbol, log_p), n)
+        return
+    if len(text):
+        yield Prediction(0, int(text[0]), None, [])
+    for place, symbol, log_p in _read(models, text, text[1:], progress):
+        yield Prediction(place, *_predicted(symbol, log_p))
+
+
+def _predicted(
+    symbol: int | None, log_p: np.ndarray
+) -> tuple[int | None, float | None, list[tuple[int, float]]]:
+    """A symbol, its -log p, and the likeliest symbols by log_p (V,)."""
+    return symbol, None if symbol is None else float(-log_p[symbol]), _likeliest(np.exp(log_p))
+
+
+def _read(
+    models: Sequence[Model], ids: np.ndarray, targets: np.ndarray, progress: Callable[[int], None]
+) -> Iterator[tuple[int, int | None, np.ndarray]]:
+    """Place and symbol of each target, counted from 1, and the log-probabilities (V,) there.
+
+    targets : what follows each symbol; where it is one shorter, the last has no symbol
+    """
     states = [model.network.zero_state(1) for model in models]
-    if len(ids):
-        yield Prediction(int(ids[0]), None, [])
     for start in range(0, len(ids), CHUNK):
         symbols = ids[start : start + CHUNK, None].astype(np.intp)
         logits = []
@@ -234,9 +385,8 @@ def predictions(
             log_p = average(logits, axis=1)
         if not np.isfinite(log_p.max(axis=1)).all():
             raise ModelError(NOT_FINITE)
-        for t, row in enumerate(log_p, start + 1):
-            symbol = int(ids[t]) if t < len(ids) else None
-            yield Prediction(symbol, None if symbol is None else float(-row[symbol]), _likeliest(np.exp(row)))
+        for t, row in enumerate(log_p, start):
+            yield t + 1, int(targets[t]) if t < len(targets) else None, row
         progress(len(symbols))
 
 

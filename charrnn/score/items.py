@@ -3,7 +3,8 @@
 Items of like length are read side by side, which changes a loss by no more than rounding.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from charrnn.text.items import NO_TARGET, Items
 
 ROWS = 256  # items side by side, at most
 PLACES = 2**13  # symbols read side by side and one after the other in a pass, about
+WINDOW = 2**20  # predicted symbols whose losses are held at once, about
 STEPS = 256  # symbols one after the other in a pass, at most
 
 
@@ -62,12 +64,37 @@ def mean_probability(losses: Sequence[np.ndarray]) -> np.ndarray:
     return np.log(len(losses)) - np.logaddexp.reduce(-np.stack(losses, dtype=np.float64))
 
 
-def losses(networks: Sequence[Network], items: Items) -> np.ndarray:
-    """-log p of each item given its condition, in nats: of its text and its end together, float64 (N,)."""
+def _nothing(symbols: int) -> None:
+    pass
+
+
+def losses(
+    networks: Sequence[Network], items: Items, progress: Callable[[int], None] = _nothing
+) -> np.ndarray:
+    """-log p of each item given its condition, in nats: of its text and its end together, float64 (N,).
+
+    progress : called with the number of symbols just scored
+    """
     total = np.zeros(len(items))
     for block in blocks(networks, items):
         total[block.which] += block.nats.sum(axis=0, dtype=np.float64)
+        progress(int(np.count_nonzero(block.targets != NO_TARGET)))
     return total
+
+
+def in_order(networks: Sequence[Network], items: Items) -> Iterator[np.ndarray]:
+    """-log p of each predicted symbol, in nats, item after item, in windows."""
+    ends = np.cumsum(items.scored)
+    cuts = np.searchsorted(ends, np.arange(0, items.symbols, WINDOW))
+    for begin, stop in pairwise([*np.unique(cuts).tolist(), len(items)]):
+        part = items[begin:stop]
+        firsts = np.cumsum(part.scored) - part.scored - part.conditions + 1  # where place 0 would be
+        found = np.empty(part.symbols)
+        for block in blocks(networks, part):
+            places = firsts[block.which] + block.begin + np.arange(len(block.targets))[:, None]
+            predicted = block.targets != NO_TARGET
+            found[places[predicted]] = block.nats[predicted]
+        yield found
 
 
 def mean_loss(network: Network, items: Items) -> float:

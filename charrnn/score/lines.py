@@ -27,13 +27,16 @@ from charrnn.model.model import Model
 from charrnn.nn.loss import cross_entropy
 from charrnn.sampling.sampler import NOT_FINITE, same_vocabulary
 from charrnn.score import scoring
+from charrnn.score.evaluation import item_losses
 from charrnn.score.items import mean_probability
+from charrnn.text.items import Items
 from charrnn.text.spool import Spool
 from charrnn.text.vocabulary import Vocabulary, silent_symbol
 
 ROWS = 64  # lines read side by side
 STEPS = 32  # symbols per pass; always the same, because the network keeps buffers for each shape it meets
 RANKED = 1_000_000  # most lines that are sorted by surprise, and so held in memory
+ITEMS_AT_ONCE = 2**16
 AT_ONCE = 1024  # lines made into objects at a time
 START = 3.0  # standard deviation of a, in standard deviations of the loss of one symbol
 RECORD = np.dtype([("number", "i8"), ("start", "i8"), ("stop", "i8"), ("n", "i8"), ("nats", "f8")])
@@ -45,7 +48,7 @@ def _nothing(symbols: int) -> None:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a text: -log p(line and the newline that ends it | newline).
+    """A line of a text, or an item: -log p(line and the newline that ends it | newline).
 
     exp(-total_nats) over all lines sums to 1. (A model without a newline reads `silent_symbol` instead, and the
     end of the line is not predicted.)
@@ -55,9 +58,9 @@ class Line:
         three lines or the fit leaves no residuals
     """
 
-    number: int  # from 1
+    number: int  # of the line or item, from 1
     start: int  # place of its first symbol in the text
-    stop: int  # place of its newline, or the end of the text
+    stop: int  # place of its newline or end, or the end of the text
     predictions: int
     total_nats: float
     expected_nats: float
@@ -68,9 +71,10 @@ class Line:
         """Mean loss per prediction."""
         return self.total_nats / self.predictions
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self, unit: str = "line") -> dict[str, Any]:
+        """unit : "line" or "item" """
         return {
-            "line": self.number,
+            unit: self.number,
             "chars": self.predictions,
             "loss_nats": self.loss_nats,
             "bits_per_char": self.loss_nats / math.log(2),
@@ -185,6 +189,26 @@ def score_lines(
                 filled = rows[np.minimum(np.arange(1 << (len(rows) - 1).bit_length()), len(rows) - 1)]
                 totals = _totals(models, ids, records[filled], first, progress, len(rows))
                 records["nats"][rows] = totals[: len(rows)]
+            scores.add(records)
+    except BaseException:
+        scores.__exit__(None, None, None)
+        raise
+    return scores
+
+
+@blas_threads()
+def score_items(
+    models: Sequence[Model], items: Items, progress: Callable[[int], None] = _nothing
+) -> LineScores:
+    """The same for items: each is read after its condition, and its end is counted."""
+    scores = LineScores()
+    try:
+        for begin in range(0, len(items), ITEMS_AT_ONCE):
+            part = items[begin : begin + ITEMS_AT_ONCE]
+            records = np.zeros(len(part), RECORD)
+            records["number"] = 1 + begin + np.arange(len(part))
+            records["start"], records["stop"] = part.starts + part.conditions, part.stops - 1
+            records["n"], records["nats"] = part.scored, item_losses(models, part, progress)
             scores.add(records)
     except BaseException:
         scores.__exit__(None, None, None)

@@ -5,19 +5,22 @@
     order-5    the five symbols before, by interpolated Witten-Bell smoothing
     xz         a general compressor that has seen the training text
 
-The first three predict the same symbols as the network, ids[1:]. They are fitted on the model's training split
-only, so they have seen nothing that the network has not.
+The first three predict the same symbols as the network: ids[1:], or the text and the end of each item. They are
+fitted on the model's training split only, so they have seen nothing that the network has not. The symbols before
+one of an item reach back to the last of its condition: its last label, a boundary or an end, never an item before.
 """
 
 import lzma
 import math
 from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from charrnn.runs.yardstick import LIKENESS_ORDER, Yardstick
-from charrnn.text.batches import Text, spread_part
-from charrnn.text.items import Items
+from charrnn.text.batches import Text, size_of, spread_part
+from charrnn.text.items import Items, runs
 from charrnn.text.vocabulary import Vocabulary
 
 NGRAM_ORDER = 5
@@ -44,51 +47,101 @@ class NGrams:
     of different symbols seen after c; p_{-1} = 1/V, and p_k = p_{k-1} if c was never seen.
     """
 
-    def __init__(self, training: np.ndarray, vocab_size: int, order: int = NGRAM_ORDER) -> None:
+    def __init__(
+        self, training: Text, vocab_size: int, order: int = NGRAM_ORDER, *, written: int | None = None
+    ) -> None:
+        """written : the number of symbols that can be predicted, if not all of vocab_size"""
         self.vocab_size = vocab_size
         self.order = order
-        training = training[-FIT_AT_MOST:]
+        self._written = vocab_size if written is None else written
+        if isinstance(training, Items):
+            text = _Reach.of(training.spread(FIT_AT_MOST))
+        else:
+            text = _Reach(training[-FIT_AT_MOST:])
         self._tables = []
         for k in range(order + 1):
-            contexts, grams = self._keys(training, k)
+            contexts, grams, _ = self._keys(text, k)
             gram_keys, first, gram_counts = np.unique(grams, return_index=True, return_counts=True)
             context_keys, place, types = np.unique(contexts[first], return_inverse=True, return_counts=True)
             counts = np.bincount(place, gram_counts, len(context_keys))
             self._tables.append((context_keys, counts, types, gram_keys, gram_counts))
 
-    def _keys(self, ids: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """A number for the k symbols before each of ids[k:], and one for these and the symbol itself.
+    def _keys(self, text: "_Reach", k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A number for the k symbols before each symbol that has so many, one for these and the symbol itself, and
+        the places of these symbols.
 
         Numbers are unique if V^(order+1) fits in 64 bits, and almost always otherwise.
         """
+        ids = text.ids
         exact = self.vocab_size ** (self.order + 1) < 2**64
         multiplier = np.uint64(self.vocab_size if exact else ODD)
         if len(ids) <= k:
-            return np.empty(0, np.uint64), np.empty(0, np.uint64)
+            return np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty(0, np.intp)
         keys = np.zeros(len(ids) - k, np.uint64)
         for back in range(k, 0, -1):
             keys = keys * multiplier + ids[k - back : len(ids) - back].astype(np.uint64)
-        return keys, keys * multiplier + ids[k:].astype(np.uint64)
+        grams = keys * multiplier + ids[k:].astype(np.uint64)
+        if text.before is None:
+            return keys, grams, np.arange(k, len(ids))
+        within = text.before[k:] >= k
+        return keys[within], grams[within], k + np.flatnonzero(within)
 
     def losses(self, ids: np.ndarray, order: int | None = None) -> np.ndarray:
         """-log p of each of `ids` given up to `order` symbols before it in `ids`, in nats, (N,)."""
-        p = np.full(len(ids), 1 / self.vocab_size)
+        return self._losses(_Reach(ids), order)
+
+    def _losses(self, text: "_Reach", order: int | None) -> np.ndarray:
+        p = np.full(len(text.ids), 1 / self._written)
         for k in range((self.order if order is None else order) + 1):
-            contexts, grams = self._keys(ids, k)
+            contexts, grams, places = self._keys(text, k)
             context_keys, counts, types, gram_keys, gram_counts = self._tables[k]
             n, t = _looked_up(context_keys, contexts, counts, types)
             (n_gram,) = _looked_up(gram_keys, grams, gram_counts)
             seen = n > 0
-            p[k:][seen] = (n_gram[seen] + t[seen] * p[k:][seen]) / (n[seen] + t[seen])
+            n, t, n_gram, places = n[seen], t[seen], n_gram[seen], places[seen]
+            p[places] = (n_gram + t * p[places]) / (n + t)
         return -np.log(p)
 
-    def mean_loss(self, ids: np.ndarray, order: int | None = None) -> float:
-        """The mean of `losses` over ids[1:]."""
+    def item_losses(self, items: Items, order: int | None = None) -> np.ndarray:
+        """-log p of each item given its condition, in nats, (N,)."""
+        total = np.zeros(len(items))
+        ends = np.cumsum(items.scored)
+        cuts = np.searchsorted(ends, np.arange(0, items.symbols, SYMBOLS_AT_ONCE))
+        for begin, end in pairwise([*np.unique(cuts).tolist(), len(items)]):
+            text = _Reach.of(items[begin:end])
+            assert text.before is not None
+            found = np.where(text.before > 0, self._losses(text, order), 0)
+            first = np.cumsum(items.scored[begin:end] + 1) - items.scored[begin:end] - 1
+            total[begin:end] = np.add.reduceat(found, first)
+        return total
+
+    def mean_loss(self, text: Text, order: int | None = None) -> float:
+        """The mean loss of the predictions of a stream, all but the first, or of items."""
+        if isinstance(text, Items):
+            return float(self.item_losses(text, order).sum()) / text.symbols
         total = 0.0
-        for start in range(1, len(ids), SYMBOLS_AT_ONCE):
+        for start in range(1, len(text), SYMBOLS_AT_ONCE):
             before = min(start, self.order)
-            total += float(self.losses(ids[start - before : start + SYMBOLS_AT_ONCE], order)[before:].sum())
-        return total / (len(ids) - 1)
+            total += float(self.losses(text[start - before : start + SYMBOLS_AT_ONCE], order)[before:].sum())
+        return total / (len(text) - 1)
+
+
+class _Reach(NamedTuple):
+    """Symbols, and how many before each may be looked at: of a stream all.
+
+    ids : (N,); before : (N,), -1 where the symbol is not predicted; None for a stream
+    """
+
+    ids: np.ndarray
+    before: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, items: Items) -> "_Reach":
+        """Of each item the last symbol of its condition, and what is predicted after it."""
+        sizes = items.scored + 1
+        places = runs(items.starts + items.conditions - 1, sizes)
+        before = np.arange(len(places)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        return cls(np.asarray(items.ids[places]), np.where(before > 0, before, -1))
 
 
 def _looked_up(keys: np.ndarray, wanted: np.ndarray, *values: np.ndarray) -> list[np.ndarray]:
@@ -122,19 +175,32 @@ def _bytes(vocab: Vocabulary, ids: np.ndarray) -> Iterator[bytes]:
 
 
 def yardstick_of(training: Text, validation: Text, vocabulary: Vocabulary) -> Yardstick | None:
-    """Losses on a validation text (at least two symbols) of simple models fitted to a training text."""
-    vocab_size = len(vocabulary)
-    if isinstance(training, Items) or isinstance(validation, Items):
+    """Losses on a validation text with something to predict of simple models fitted to a training text."""
+    vocab_size, written = len(vocabulary), vocabulary.written
+    fitted_to, measured_on = _part(training, YARDSTICK_FIT), _part(validation, YARDSTICK_SCORED)
+    if not size_of(fitted_to):
         return None
-    training = np.asarray(spread_part(training, YARDSTICK_FIT))
-    validation = np.asarray(spread_part(validation, YARDSTICK_SCORED))
-    whole = NGrams(training, vocab_size)
-    losses = math.log(vocab_size), whole.mean_loss(validation, 0), whole.mean_loss(validation)
-    size = int(HELD_OUT_SHARE * len(training) / HELD_OUT_PIECES)
-    if min(size * HELD_OUT_PIECES, len(validation)) < SHORTEST_COMPARED:
+    whole = NGrams(fitted_to, vocab_size, written=written)
+    losses = math.log(written), whole.mean_loss(measured_on, 0), whole.mean_loss(measured_on)
+    rest, held_out = _held_out(fitted_to)
+    if min(sum(map(size_of, held_out)), size_of(measured_on)) < SHORTEST_COMPARED:
         return Yardstick(*losses)
+    likeness = NGrams(rest, vocab_size, LIKENESS_ORDER, written=written)
+    of_held_out = sum(likeness.mean_loss(piece) for piece in held_out) / len(held_out)
+    return Yardstick(*losses, likeness.mean_loss(measured_on), of_held_out)
+
+
+def _part(text: Text, most: int) -> Text:
+    """About `most` symbols, spread evenly over a longer text."""
+    return text.spread(most) if isinstance(text, Items) else np.asarray(spread_part(text, most))
+
+
+def _held_out(training: Text) -> tuple[Text, list[Text]]:
+    """A training text without some pieces of it, and these pieces: of items every tenth."""
+    if isinstance(training, Items):
+        chosen = np.arange(len(training)) % round(1 / HELD_OUT_SHARE) == 0
+        return training[~chosen], [training[chosen]]
+    size = int(HELD_OUT_SHARE * len(training) / HELD_OUT_PIECES)
     middles = (2 * np.arange(HELD_OUT_PIECES) + 1) * len(training) // (2 * HELD_OUT_PIECES)
     pieces = (middles - size // 2)[:, None] + np.arange(size)
-    rest = NGrams(np.delete(training, pieces), vocab_size, LIKENESS_ORDER)
-    held_out = sum(rest.mean_loss(training[piece]) for piece in pieces) / HELD_OUT_PIECES
-    return Yardstick(*losses, rest.mean_loss(validation), held_out)
+    return np.delete(training, pieces), [training[piece] for piece in pieces]

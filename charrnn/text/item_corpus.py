@@ -9,7 +9,7 @@ import numpy as np
 
 from charrnn.errors import DataError
 from charrnn.text.cache import unnamed_ids
-from charrnn.text.items import Items, hash_of
+from charrnn.text.items import Items, hash_of, runs
 from charrnn.text.passes import CODE_POINTS, Pass, choose_symbols, cuts_of, table_of
 from charrnn.text.records import ItemForm, Record, records
 from charrnn.text.sources import IN_MEMORY, Source
@@ -201,9 +201,9 @@ class _Encoder:
         for k, known in enumerate(self._labels):
             out[starts + k] = [known[record.labels[k]] for record in block]
         if self.form.pairs:
-            out[_places(starts + L, of_input)] = inputs
+            out[runs(starts + L, of_input)] = inputs
             out[starts + L + of_input] = vocabulary.boundary
-        out[_places(starts + conditions, of_text)] = texts
+        out[runs(starts + conditions, of_text)] = texts
         self._sizes.append(sizes.astype(np.int64))
         self._conditions.append(conditions.astype(np.int32))
         decides = [record.input if self.form.pairs else record.text for record in block]
@@ -226,12 +226,6 @@ class _Encoder:
         sizes, conditions = np.concatenate(self._sizes), np.concatenate(self._conditions)
         stops = np.cumsum(sizes)
         return Items(ids, stops - sizes, stops, conditions), np.concatenate(self._hashes)
-
-
-def _places(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """starts[n], starts[n] + 1, …, starts[n] + sizes[n] - 1 for each n."""
-    begins = np.cumsum(sizes) - sizes
-    return np.repeat(starts - begins, sizes) + np.arange(int(sizes.sum()))
 
 
 def _repeated(hashes: np.ndarray, cuts: Mapping[str, tuple[int, int]]) -> Iterator[str]:

@@ -61,6 +61,10 @@ class Items:
         """How many symbols are predicted in all."""
         return int(self.scored.sum(dtype=np.int64))
 
+    def predicted(self) -> np.ndarray:
+        """The symbols of all items that are predicted: text and end of each, one after the other."""
+        return np.asarray(self.ids[runs(self.starts + self.conditions, self.scored)])
+
     def spread(self, most: int) -> "Items":
         """Items that have about `most` predicted symbols: all, or every k-th."""
         step = max(1, -(-self.symbols // max(1, most)))
@@ -84,6 +88,12 @@ class Items:
         scored = inside & (places + 1 >= self.conditions[which])
         y[:, :n][scored] = self.ids[at + 1][scored]
         return x, y
+
+
+def runs(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """starts[n], starts[n] + 1, …, starts[n] + sizes[n] - 1 for each n, one after the other."""
+    begins = np.cumsum(sizes) - sizes
+    return np.repeat(starts - begins, sizes) + np.arange(int(sizes.sum()))
 
 
 def hash_of(text: str) -> int:

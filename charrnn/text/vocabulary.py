@@ -183,6 +183,14 @@ class Vocabulary:
         """(column, values) of each column of labels."""
         return self.items.labels if self.items else ()
 
+    def labels_of(self, condition: np.ndarray | Sequence[int]) -> dict[str, str]:
+        """The label of each column that a condition begins with."""
+        found, first = {}, len(self.symbols) + 1 + self.pairs
+        for symbol, (column, values) in zip(condition, self.labels, strict=False):
+            found[column] = values[int(symbol) - first]
+            first += len(values)
+        return found
+
     @property
     def pairs(self) -> bool:
         """Whether there is a boundary between the input and the output of a pair."""
@@ -192,6 +200,11 @@ class Vocabulary:
     def unwritten(self) -> slice:
         """The symbols that are read and never written: boundary and labels."""
         return slice(len(self.symbols) + 1 if self.items else len(self), len(self))
+
+    @property
+    def written(self) -> int:
+        """How many symbols can be predicted: all but the unwritten ones."""
+        return self.unwritten.start
 
     def name(self, id: int) -> str:
         """What a symbol is called where it must be seen: a character, a byte as 0xE9, end, label column=value."""

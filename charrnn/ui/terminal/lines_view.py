@@ -8,8 +8,12 @@ from charrnn.score.lines import Line
 from charrnn.ui.terminal.output import escape
 
 LINE_FORMAT = "{:>8}  {:>8}  {:>7}  {:>9}  {}"
-HEADER = LINE_FORMAT.format("surprise", "line", "chars", "bits/char", "text")
 NARROWEST_TEXT = 10  # columns of the text, at least
+
+
+def header(unit: str) -> str:
+    """The first line of a table of lines or items."""
+    return LINE_FORMAT.format("surprise", unit, "chars", "bits/char", "text")
 
 
 def row(line: Line, text: str, width: int) -> str:

@@ -27,16 +27,18 @@ def show(
     mean: float,
     worst: Sequence[Surprise],
     stream: TextIO,
+    first: int = 1,
 ) -> None:
     """Write the mean loss, the text, painted, with a legend, and the model's guesses at the worst places.
 
-    ids : (N,); losses : of ids[1:] in nats, in windows; mean : of all of them
+    ids : (N,), the end of an item is shown as that of a line; first : the first predicted one
+    losses : of ids[first:] in nats, in windows; mean : of all of them
     """
     console = Console(file=stream, highlight=False)
     look = Look.of(console)
     _print(console, Text(f"{mean:.4f} nats per character, {mean / math.log(2):.4f} bits per character"))
     _print(console, legend(look.coloured))
-    for begin, bits in _lines(vocab, ids, losses):
+    for begin, bits in _lines(vocab, ids, losses, first):
         _print(console, line(vocab, ids[begin : begin + len(bits)], bits, look))
     for surprise in worst:
         _print(console, guesses(vocab, ids, surprise, look))
@@ -74,12 +76,12 @@ def legend(coloured: bool) -> Text:
 
 
 def _lines(
-    vocab: Vocabulary, ids: np.ndarray, losses: Iterable[np.ndarray]
+    vocab: Vocabulary, ids: np.ndarray, losses: Iterable[np.ndarray], first: int
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Where each line begins, and the bits of its symbols; a line longer than LONGEST_PIECE in pieces."""
     newline = silent_symbol(vocab)
-    known = vocab.decode([newline]) == "\n"
-    begin, bits = 0, np.zeros(1)  # the first symbol is not predicted
+    known = vocab.items is not None or vocab.decode([newline]) == "\n"
+    begin, bits = 0, np.zeros(first)
     for window in losses:
         bits = np.r_[bits, np.asarray(window, float) / math.log(2)]
         ends = np.flatnonzero((ids[begin : begin + len(bits)] == newline) & known) + 1
@@ -135,6 +137,8 @@ def guesses(vocab: Vocabulary, ids: np.ndarray, surprise: Surprise, look: Look) 
 
 def _symbol(vocab: Vocabulary, symbol: int, look: Look) -> str:
     """A symbol in printable form: bytes beyond ASCII, which alone are no characters, as \\xNN."""
+    if symbol >= len(vocab.symbols):
+        return "\n"  # the end of an item
     value = vocab.symbols[symbol]
     if isinstance(value, int):
         return escape(chr(value)) if value < 0x80 else f"\\x{value:02x}"
@@ -142,6 +146,8 @@ def _symbol(vocab: Vocabulary, symbol: int, look: Look) -> str:
 
 
 def _quoted(vocab: Vocabulary, symbol: int, look: Look) -> str:
+    if symbol >= len(vocab.symbols):
+        return vocab.name(symbol)
     shown = _symbol(vocab, symbol, look)
     return "space" if shown == " " else escaped(shown) if shown in "\n\t" else shown
 

@@ -3,8 +3,7 @@
 from charrnn.fast.compiler import Program
 from charrnn.fast.functions import exp
 from charrnn.fast.ir import Array, Index, Kernel
-
-NO_LOGIT = -1e30  # the bias of a symbol that is never to come
+from charrnn.nn.init import NEVER
 
 
 def add_cross_entropy(program: Program, T: int, B: int, V: int, scale: float) -> None:
@@ -14,7 +13,7 @@ def add_cross_entropy(program: Program, T: int, B: int, V: int, scale: float) ->
 
     steps : (1,), how many of the T there are; targets : (T, B), -1 for none, which leaves zeros
     losses : (T, B), in nats; d_bias : (V,). V is a multiple of the lanes; a padding column has a bias
-    of NO_LOGIT, which makes its probability exactly 0.
+    of NEVER, which makes its probability exactly 0.
     """
     vectors = V // program.target.lanes
 
@@ -30,7 +29,7 @@ def add_cross_entropy(program: Program, T: int, B: int, V: int, scale: float) ->
         with k.loop(vectors, [k.fill(0.0)]) as column:
             v = column.index
             below = logits.load(v) - largest
-            value = k.fill(0.0).where(below.is_below(NO_LOGIT / 2), exp(below))  # exp alone never is 0
+            value = k.fill(0.0).where(below.is_below(NEVER / 2), exp(below))  # exp alone never is 0
             logits.store(value, v)
             column.carried = [column.carried[0] + value]
         total = column.carried[0].sum()

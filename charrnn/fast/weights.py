@@ -1,7 +1,7 @@
 """The tensors of a network, padded to the widths of the kernels and packed for the recurrent products.
 
 Kernels work on whole vectors. If the number of cells or symbols is not a multiple of the lanes, the tensors are copied
-into wider ones. Padding cells have zero weights and therefore no effect; padding symbols have a bias of NO_LOGIT and
+into wider ones. Padding cells have zero weights and therefore no effect; padding symbols have a bias of NEVER and
 therefore probability zero.
 """
 
@@ -14,7 +14,7 @@ from charrnn.fast import layers
 from charrnn.fast.cells import Cell
 from charrnn.fast.compiler import Program, zeros
 from charrnn.fast.ir import Target
-from charrnn.fast.softmax import NO_LOGIT
+from charrnn.nn.init import NEVER
 from charrnn.nn.network import Network
 
 
@@ -48,7 +48,7 @@ class Tensors:
                 continue
             copy = zeros(wide, array.dtype)
             if name == "head.bias":
-                copy[...] = NO_LOGIT
+                copy[...] = NEVER
             self._copied.append((narrow, copy[tuple(map(slice, narrow.shape))]))
             self.wide[name] = copy.reshape(-1, *wide[2:]) if len(wide) > array.ndim else copy
 

@@ -6,7 +6,8 @@ from helpers.kernels import PROCESSORS, aligned, choose_processor
 
 from charrnn.fast.compiler import Program
 from charrnn.fast.softmax import add_cross_entropy
-from charrnn.fast.weights import NO_LOGIT, whole_vectors
+from charrnn.fast.weights import whole_vectors
+from charrnn.nn.init import NEVER
 from charrnn.nn.loss import cross_entropy, cross_entropy_gradient
 
 DTYPES = [np.float32, np.float64]
@@ -25,7 +26,7 @@ class Answer:
         (N, V), scale = logits.shape, 1 / batch
         program = Program(batch, dtype=dtype)
         width, most = whole_vectors(V, program.target), N + 2
-        rows, wide_bias = aligned(np.full((most, width), 7), dtype), aligned(np.full(width, NO_LOGIT), dtype)
+        rows, wide_bias = aligned(np.full((most, width), 7), dtype), aligned(np.full(width, NEVER), dtype)
         rows[:N, :V], rows[:N, V:], wide_bias[:V] = logits, 0, bias
         wide_targets = aligned(np.zeros(most), np.int64)
         wide_targets[:N] = targets
@@ -90,7 +91,7 @@ def test_rows_without_a_target(dtype: type) -> None:
 def test_a_symbol_that_is_never_to_come_has_probability_zero(dtype: type) -> None:
     """Exactly, so that no optimiser moves anything for it."""
     logits, bias = np.random.default_rng(3).standard_normal((4, 27)).astype(dtype), np.zeros(27, dtype)
-    bias[[5, 26]] = NO_LOGIT
+    bias[[5, 26]] = NEVER
     answer = Answer(logits, bias, np.array([0, 1, 2, 3]), 2, dtype)
     assert np.all(answer.d_logits[:, [5, 26]] == 0)
     assert np.all(answer.d_bias[[5, 26]] == 0)

@@ -18,6 +18,7 @@ from charrnn.engines.fast_backend import FastBackend
 from charrnn.engines.ranks import Ranks
 from charrnn.fast.compiler import Program
 from charrnn.nn.gradcheck import numeric_gradient, relative_error
+from charrnn.nn.init import NEVER
 from charrnn.nn.loss import cross_entropy_gradient
 from charrnn.nn.network import Network
 
@@ -200,17 +201,17 @@ def test_a_chunk_without_any_target_teaches_nothing(kind: str) -> None:
 @pytest.mark.parametrize("optimizer", ["adagrad", "adam"])
 @pytest.mark.parametrize("kind", ENGINES)
 def test_a_symbol_that_is_never_to_come_is_learnt_nothing_of(kind: str, optimizer: str) -> None:
-    """With a bias of -1e30 its probability is exactly 0, and so is the gradient of all that leads to it, while
+    """With a bias of NEVER its probability is exactly 0, and so is the gradient of all that leads to it, while
     it is read like any other."""
     backend = engine(kind, precision="float32", optimizer=optimizer, cell="gru")
     network = backend.network()
-    network.params["head.bias"][-1] = -1e30
+    network.params["head.bias"][-1] = NEVER
     backend.restore({**backend.arrays(), "theta": network.theta.copy()})
     before = {name: value.copy() for name, value in network.params.items()}
     for _, x, y in mixed_chunks(20):
         backend.step(x, np.minimum(y, VOCAB - 2), 0.1)
     after = backend.network().params
-    assert after["head.bias"][-1] == np.float32(-1e30)
+    assert after["head.bias"][-1] == np.float32(NEVER)
     assert np.array_equal(after["head.weight"][-1], before["head.weight"][-1])
     assert not np.array_equal(after["head.weight"][0], before["head.weight"][0])
     assert not np.array_equal(after["gru.weight_ih_l0"][:, -1], before["gru.weight_ih_l0"][:, -1])

@@ -39,22 +39,22 @@ def blocks(networks: Sequence[Network], items: Items) -> Iterator[Block]:
     order = np.argsort(items.places, kind="stable")
     start = 0
     while start < len(order):
-        longest = int(items.places[order[start]])
-        which = order[start : start + max(1, min(ROWS, PLACES // longest))]
+        # A network has buffers, and perhaps kernels, for each number of rows: only powers of two keep these few.
+        most = max(1, min(ROWS, PLACES // int(items.places[order[start]])))
+        which = order[start : start + (1 << most.bit_length() - 1)]
         start += len(which)
-        longest, states = (
-            int(items.places[which[-1]]),
-            [network.zero_state(len(which)) for network in networks],
-        )
+        n, longest = len(which), int(items.places[which[-1]])
+        rows = 1 << (n - 1).bit_length()
+        states = [network.zero_state(rows) for network in networks]
         for begin in range(0, longest, STEPS):
             length = min(STEPS, longest - begin)
-            x, y = items.block(which, len(which), begin, length, end=0)  # beyond an end any symbol will do
+            x, y = items.block(which, rows, begin, length, end=0)  # beyond an end any symbol will do
             each = []
             for k, network in enumerate(networks):
                 logits, states[k] = network.read(x, states[k])
                 each.append(cross_entropy(logits, np.maximum(y, 0)))
-            nats = mean_probability(each)
-            yield Block(which, begin, y, np.where(y == NO_TARGET, 0, nats))
+            nats = np.where(y == NO_TARGET, 0, mean_probability(each))
+            yield Block(which, begin, y[:, :n], nats[:, :n])
 
 
 def mean_probability(losses: Sequence[np.ndarray]) -> np.ndarray:

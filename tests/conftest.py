@@ -52,7 +52,7 @@ def corpus(tmp_path: Path) -> Path:
 @pytest.fixture
 def short_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Samples are for the eyes, and would take most of the time of small runs."""
-    monkeypatch.setattr("charrnn.training.session.SAMPLE_LENGTH", 3)
+    monkeypatch.setattr("charrnn.sampling.glimpse.LENGTH", 3)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +29,23 @@ def sample(
     prime: Annotated[
         str, typer.Option(help="Text to continue; @FILE reads it from a file, - from stdin.")
     ] = "",
+    with_prime: Annotated[
+        bool | None,
+        typer.Option(
+            "--with-prime/--no-prime", help="Whether the prime is part of the text. Default: of items only."
+        ),
+    ] = None,
+    label: Annotated[
+        Strings,
+        typer.Option(
+            help="Label of the items to draw, as VALUE or COLUMN=VALUE. May be repeated for several columns. Labels "
+            "not given are drawn as often as in the training text."
+        ),
+    ] = None,
+    input_text: Annotated[
+        str | None,
+        typer.Option("--input", help="Of a model of pairs: the input whose outputs are to be drawn."),
+    ] = None,
     temp: Annotated[
         str,
         typer.Option(
@@ -71,7 +88,13 @@ def sample(
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
-    """Generate text. The same seed gives the same text; the prime is neither printed nor counted.
+    """Generate text. The same seed gives the same text; the prime is not counted.
+
+    Only the texts are printed on stdout. A model of items writes whole items, one a line, or with the separator of its
+    training text between them; an item of a file or a table stands on one line too, with its line ends written as \\n
+    and \\r (--json has them as they are). With --json, each text has its prime, its label, how it ended (end: of the
+    item, stop: before a stop text, length: cut) and its log-probability under the model at temperature 1, its end
+    included.
 
     \b
     Examples:
@@ -79,6 +102,7 @@ def sample(
       charrnn sample --temp 0.4,0.8,1.2 --top-p 0.95
       charrnn sample --prime @start.txt --clamp 1:137=0.9 --count 64 --json
       charrnn sample --length 2000 --novelty
+      charrnn sample --prime "The " --stop "." --count 3 --with-prime
     """
     from charrnn.novelty.copies import TrainingText
     from charrnn.ui.terminal.interactive import converse
@@ -92,7 +116,16 @@ def sample(
     refuse_if((tuned and not novelty, "--novelty-min and --novelty-corpus need --novelty"))
     compared = temperatures(temp)
     files, models = open_models(model)
-    sampler = _sampler(models, prime, compared, stop or (), clamp or (), settings)
+    sampler = _sampler(
+        models,
+        prime,
+        compared,
+        stop or (),
+        clamp or (),
+        label or (),
+        input_text,
+        {**settings, "with_prime": with_prime},
+    )
     write = writer(sys.stdout, raw=raw)
     if interactive:
         converse(sampler, input, write)
@@ -114,8 +147,8 @@ class _Samples:
     held_out: dict[int, float]
 
     def to_json(self) -> list[dict[str, Any]]:
-        """An object per text; a key that has no meaning for it is left out."""
-        samples = [{k: v for k, v in asdict(one).items() if v is not None} for one in self.texts]
+        """An object per text."""
+        samples = [one.to_json() for one in self.texts]
         for sample, novelty in zip(samples, self.copied, strict=bool(self.copied)):
             sample["novelty"] = novelty.to_json() | {"held_out_new_ngrams": self.held_out}
         return samples
@@ -128,10 +161,9 @@ def _show(found: _Samples, files: Sequence[Path], as_json: bool, novelty_min: in
         put(json_text({"samples": found.to_json(), "model": name}))
     elif found.copied:
         from charrnn.ui.terminal.novelty_view import show
-        from charrnn.ui.terminal.samples import headers
 
-        show(headers(found.texts), found.copied, found.held_out, novelty_min, sys.stdout)
-    elif sys.stdout.isatty() and len(found.texts) == 1:
+        show(found.texts, found.copied, found.held_out, novelty_min, sys.stdout)
+    elif sys.stdout.isatty() and len(found.texts) == 1 and found.texts[0].text[-1:] != "\n":
         put("")
 
 
@@ -141,6 +173,8 @@ def _sampler(
     compared: Sequence[float],
     stop: Sequence[str],
     clamp: Sequence[str],
+    label: Sequence[str],
+    input_text: str | None,
     settings: dict[str, Any],
 ) -> "Sampler":
     """The sampler that the options ask for; what it has to say is said."""
@@ -153,6 +187,8 @@ def _sampler(
         temperatures=compared,
         stop=[stop_of(one, models[0]) for one in stop],
         clamps=[parse_clamp(one, models[0], "--clamp") for one in clamp],
+        label=label,
+        input=input_text,
     )
     for note in sampler.notes:
         say(note)
@@ -162,13 +198,15 @@ def _sampler(
 def _texts(sampler: "Sampler", beam: int, write: Callable[[str], None]) -> "list[SampledText]":
     """The texts, drawn or found with beams, and written as they come."""
     from charrnn.sampling.beam import likeliest
-    from charrnn.ui.terminal.samples import draw
+    from charrnn.score.evaluation import form_of
+    from charrnn.ui.terminal.samples import Layout, draw, write_all
 
-    if not beam:
-        return draw(sampler, write)
-    found = likeliest(sampler, beam)
-    write(found.text)
-    return [found]
+    layout = Layout(form_of(sampler.models[0])["items"], len(set(sampler.temperatures)) > 1)
+    texts = write_all([likeliest(sampler, beam)], write, layout) if beam else draw(sampler, write, layout)
+    cut = sum(one.ended == "length" for one in texts)
+    if cut and sampler.vocab.items is not None:
+        say(f"{cut:,} of {len(texts):,} are cut at {sampler.length:,} characters: --length allows more")
+    return texts
 
 
 def _nowhere(piece: str) -> None:

@@ -23,8 +23,8 @@ def text_of(model: Model, sources: Sequence[str]) -> str:
 
 
 def read_text(model: Model, sources: Sequence[str]) -> tuple[str, tuple[str, ...]]:
-    """The same with all characters, including those that the model lacks, and notes for the user."""
-    corpus = read_corpus(sources, **form_of(model), options=())
+    """Files as one stream with all characters, including those that the model lacks, and notes for the user."""
+    corpus = read_corpus(sources, **{**form_of(model), "items": None}, options=())
     return _text(corpus.vocabulary, corpus.ids), corpus.notes
 
 

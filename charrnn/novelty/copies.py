@@ -88,12 +88,18 @@ class TrainingText:
     """
 
     def __init__(
-        self, ids: np.ndarray, vocab: Vocabulary, sources: Sequence[str], form: dict[str, Any]
+        self,
+        ids: np.ndarray,
+        vocab: Vocabulary,
+        sources: Sequence[str],
+        form: dict[str, Any],
+        joined: bool = False,
     ) -> None:
         self.index = indexed(ids)
         self.vocab = vocab
         self.sources = sources
         self.form = form
+        self.joined = joined
         self.held_out_ngrams: dict[int, float] = {}
 
     @classmethod
@@ -109,14 +115,15 @@ class TrainingText:
                     f"--novelty-corpus {file} must be a file or folder, because it is read twice"
                 )
             corpus = read_corpus(file, **form, vocabulary=model.vocab, grow=True, options=())
-            return cls(corpus.ids, corpus.vocabulary, corpus.sources, form)
+            return cls(corpus.ids, corpus.vocabulary, corpus.sources, form, corpus.joined)
         parts, why_not = splits_of(model)
         if parts is None:
             raise DataError(
                 f"--novelty compares with the training text, but {why_not}. "
                 "Name that text with --novelty-corpus FILE"
             )
-        text = cls(parts["train"], model.vocab, model.training["corpus"]["sources"], form)
+        about = model.training["corpus"]
+        text = cls(parts["train"], model.vocab, about["sources"], form, bool(about.get("joined")))
         lengths = text._matches(text.index.encode(parts["validation"][:MOST_HELD_OUT]))
         text.held_out_ngrams = new_ngrams(lengths)
         return text
@@ -136,8 +143,8 @@ class TrainingText:
                 run = self.index.encode(self.vocab.encode(text[start:stop]))
                 copies.append(Copy(start, stop, *self.index.find(run)))
         longest = longest_first(copies)[:RUNS_LOOKED_UP]
-        form = {name: value for name, value in self.form.items() if name != "items"}
-        found = places(self.sources, [copy.first for copy in longest], **form)
+        read = {name: self.form[name] for name in ("level", "encoding", "newlines")}
+        found = places(self.sources, [copy.first for copy in longest], **read, joined=self.joined)
         place = dict(zip(longest, found, strict=True))
         copies = [replace(copy, place=place.get(copy)) for copy in copies]
         return Novelty(text, copies, new_ngrams(lengths))

@@ -1,6 +1,6 @@
 """The file and line of a symbol of the corpus."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -22,9 +22,17 @@ class Place:
 
 
 def places(
-    sources: Sequence[str], offsets: Sequence[int], *, level: str, encoding: str, newlines: str
+    sources: Sequence[str],
+    offsets: Sequence[int],
+    *,
+    level: str,
+    encoding: str,
+    newlines: str,
+    joined: bool = False,
 ) -> list[Place]:
     """The places of symbols, by their numbers in the corpus that `read_corpus` makes of these sources.
+
+    joined : whether the corpus has a newline where a file ends without one
 
     Raises DataError if a source cannot be read or the corpus has become too short.
     """
@@ -35,8 +43,9 @@ def places(
         for source in find_sources(sources, stack, lambda _: None)[0]:
             start, lines = before, 1
             blocks = source.blocks()
+            texts: Iterable[Any]
             texts = blocks if level == "byte" else decode(blocks, source.title, encoding, newlines)
-            for text in texts:
+            for text in _ended(texts) if joined else texts:
                 if isinstance(text, str) and before == start:
                     text = text.removeprefix(BYTE_ORDER_MARK)
                 newline: Any = "\n" if isinstance(text, str) else b"\n"
@@ -51,3 +60,13 @@ def places(
     if waiting:
         raise DataError(f"{', '.join(sources)} has changed: it has only {before:,} symbols now")
     return []
+
+
+def _ended(texts: Iterable[Any]) -> Iterator[Any]:
+    """The pieces of a file, and a newline if the last one has none."""
+    text = None
+    for text in texts:
+        yield text
+    newline = "\n" if isinstance(text, str) else b"\n"
+    if text and not text.endswith(newline):
+        yield newline

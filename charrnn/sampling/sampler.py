@@ -10,12 +10,14 @@ the same p, so their order does not matter: the shortest prefix is kept and scal
 import math
 import re
 import secrets
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import dataclass, replace
-from itertools import chain, pairwise
+from copy import copy
+from dataclasses import asdict, dataclass, replace
+from itertools import accumulate, chain, pairwise
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -26,13 +28,15 @@ from charrnn.errors import DataError, ModelError, UsageError
 from charrnn.model.model import Model
 from charrnn.nn.loss import log_softmax
 from charrnn.nn.network import Clamp
-from charrnn.sampling.sampling_config import REPETITION_WINDOW, SamplingConfig
+from charrnn.sampling.conditions import Given, Labels, condition, labels_for, labels_of
+from charrnn.sampling.sampling_config import LENGTH, LONGEST_ITEM, REPETITION_WINDOW, SamplingConfig
 from charrnn.sampling.stepper import Stepper
 from charrnn.text.unknown import encode
 from charrnn.text.vocabulary import Decoder, Vocabulary, silent_symbol
 
 UNIFORMS_AT_ONCE = 1024
 GROUP = 32  # texts drawn by one thread: with fewer, matrix products use less of a core
+ROUND = 16 * GROUP  # texts drawn side by side: each group has a copy of the weights
 SYMBOLS_AT_ONCE = 32  # symbols drawn per text before they are decoded, if there are several texts
 NOT_FINITE = "the model's outputs are not finite numbers: its state overflowed. Train a new model"
 COLDEST = 1e-6  # lowest temperature that logits can be divided by without care
@@ -77,13 +81,28 @@ class SampledText:
     """A text from a model, and how it was made.
 
     seed, temperature : of the draw; None for a text from `beam.likeliest`, which draws nothing
-    log_probability_nats : of a text from `beam.likeliest`; None for a drawn one
+    prime : what it goes on from; label : column -> label, None where the model has none
+    ended : "end" with the end symbol of an item, "stop" before a stop text, "length" where it was cut
+    log_probability_nats : of the text given prime and label, under the model as it is, at temperature 1 and without
+        filters; the end symbol, or the symbols of the stop text, are counted in
     """
 
     text: str
     seed: int | None = None
     temperature: float | None = None
-    log_probability_nats: float | None = None
+    prime: str = ""
+    label: Labels | None = None
+    ended: str = "length"
+    log_probability_nats: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field but a seed and a temperature that it has not."""
+        found = asdict(self)
+        return {name: value for name, value in found.items() if name == "label" or value is not None}
+
+
+# The next symbols of each text, and their log p.
+Block = tuple[Sequence[Sequence[int]], Sequence[Sequence[float]]]
 
 
 def _nothing(k: int, piece: str) -> None:
@@ -94,15 +113,19 @@ class Sampler:
     """Texts drawn side by side from one model, or from several whose probabilities are averaged.
 
     Iterating yields pieces (k, text) as they are drawn: text k continues with `text`. A text ends after
-    `length` symbols, or before the first of the `stop` texts. Text k has its own generator, with seed + k,
-    so it can be drawn again alone; the number of texts beside it could matter only if two symbols lie within
-    rounding of a draw. The prime is neither returned nor counted. Without a prime the model first reads one
-    newline (or, if it has none, the first symbol of its vocabulary) from the zero state.
+    `length` symbols, before the first of the `stop` texts, or as an item with its end symbol. Text k has its own
+    generator, with seed + k, so it can be drawn again alone; the number of texts beside it could matter only if two
+    symbols lie within rounding of a draw. The prime is not counted, and returned where `with_prime` says so. A model
+    of items begins with their condition: labels, input and boundary, or the end symbol. Any other model without a
+    prime first reads one newline (or, if it has none, the first symbol of its vocabulary) from the zero state.
 
     temperatures : compared side by side with the same seeds; `count` texts each, in this order
     stop : one or several texts; characters that the model lacks are treated as in the prime
     clamps : cells held at a value, "layer:cell=value" or Clamp, one or several; the value is the cell's
         signal, tanh(c) for the LSTM, h for the others
+    label : of a model with labels: "Irish", "origin=Irish", several, or {"origin": "Irish"}; a label that is not
+        given is drawn for each text, by its seed and as often as in the training text
+    input : of a model of pairs, the text whose outputs are drawn
 
     `notes` : messages for the user about characters skipped or replaced and stop texts that cannot occur
 
@@ -118,10 +141,13 @@ class Sampler:
         temperatures: Sequence[float] = (),
         stop: str | Sequence[str] = (),
         clamps: str | Clamp | Sequence[str | Clamp] = (),
+        label: Given = (),
+        input: str | None = None,
     ) -> None:
         self.models = [model] if isinstance(model, Model) else list(model)
-        self.config = config = config or SamplingConfig()
         self.vocab = same_vocabulary(self.models)
+        is_items = self.vocab.items is not None
+        self.config = config = _complete(config or SamplingConfig(), is_items)
         clamps = [clamps] if isinstance(clamps, str | Clamp) else clamps
         if clamps and any(other.config != self.models[0].config for other in self.models):
             raise UsageError("clamps need models of one architecture, since a clamp names a cell")
@@ -129,13 +155,42 @@ class Sampler:
         ids, note = encode(config.prime, self.vocab, config.unknown)
         self.notes = [note] if note else []
         self.stop = tuple(map(self._stop_text, [stop] if isinstance(stop, str) else stop))
-        self.prime_ids = ids.tolist() or [silent_symbol(self.vocab)]
+        self.prime = self.vocab.decode(ids)
+        self.prime_ids = ids.tolist() or ([] if is_items else [silent_symbol(self.vocab)])
+        self._labels = labels_of(label, self.vocab)
+        self._input = self._input_ids(input)
         first = secrets.randbelow(2**32) if config.seed is None else config.seed
         temperatures = tuple(temperatures) or (config.temperature,)
         for temperature in temperatures:
             check(SamplingConfig(temperature=temperature))
-        self.seeds = [first + k for _ in temperatures for k in range(config.count)]
         self.temperatures = [t for t in temperatures for _ in range(config.count)]
+        self.seeds = [first + k for _ in temperatures for k in range(config.count)]
+        self.labels = labels_for(self.models[0], self._labels, self.seeds)
+
+    def of(self, seeds: Sequence[int], temperatures: Sequence[float]) -> "Sampler":
+        """A sampler of other texts, by their seeds and temperatures, and all other settings unchanged."""
+        other = copy(self)
+        other.seeds, other.temperatures = list(seeds), list(temperatures)
+        other.labels = labels_for(self.models[0], self._labels, other.seeds)
+        return other
+
+    def _input_ids(self, text: str | None) -> list[int]:
+        if self.vocab.pairs == (text is not None):
+            ids, note = encode(text or "", self.vocab, self.config.unknown)
+            self.notes += [note] if note else []
+            return ids.tolist()
+        raise UsageError(
+            "the model was trained on pairs: give the input, whose outputs are to be drawn"
+            if text is None
+            else "an input needs a model that was trained on pairs"
+        )
+
+    def begins(self, which: slice = slice(None)) -> list[int | np.ndarray]:
+        """What the model reads before the texts `which`: symbols for all of them, or for each (B,)."""
+        if self.vocab.items is None:
+            return list(self.prime_ids)
+        rows = np.array([condition(self.vocab, labels, self._input) for labels in self.labels[which]]).T
+        return [*(int(row[0]) if (row == row[0]).all() else row for row in rows), *self.prime_ids]
 
     def _stop_text(self, text: str) -> str:
         """A stop text in the model's symbols; `notes` says so if the model cannot write it."""
@@ -155,14 +210,25 @@ class Sampler:
         return text
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
-        texts = [_Text(self.vocab.decoder(), self.stop) for _ in self.seeds]
+        return self._pieces([self._text() for _ in self.seeds])
+
+    def _text(self) -> "_Text":
+        return _Text(self.vocab.decoder(), self.stop, self._end)
+
+    @property
+    def _end(self) -> int | None:
+        return None if self.vocab.items is None else self.vocab.end
+
+    def _pieces(self, texts: Sequence["_Text"]) -> Iterator[tuple[int, str]]:
+        """The texts in pieces (k, text)."""
+        if self.config.with_prime and self.prime:
+            yield from ((k, self.prime) for k in range(len(texts)))
         running = list(enumerate(texts))
-        for block in self.blocks():
+        for symbols, log_p in self.blocks():
             for k, text in running:
-                if piece := text.push(block[k]):
+                if piece := text.push(symbols[k], log_p[k]):
                     yield k, piece
-                if text.ended:
-                    running = [(j, other) for j, other in running if not other.ended]
+            running = [(k, text) for k, text in running if not text.ended]
             if not running:
                 break
         for k, text in running:
@@ -171,27 +237,45 @@ class Sampler:
 
     def draw(self, heard: Callable[[int, str], None] = _nothing) -> list[SampledText]:
         """The complete texts. heard : called with each piece (k, text) as it is drawn."""
-        pieces: list[list[str]] = [[] for _ in self.seeds]
-        for k, piece in self:
-            heard(k, piece)
-            pieces[k].append(piece)
-        empty = self.unwritten
-        return [replace(one, text="".join(text)) for one, text in zip(empty, pieces, strict=True)]
+        return [one for texts in self.rounds(heard) for one in texts]
+
+    def rounds(self, heard: Callable[[int, str], None] = _nothing) -> Iterator[list[SampledText]]:
+        """The complete texts, at most ROUND at a time."""
+        for first in range(0, len(self.seeds), ROUND):
+            part = self.of(self.seeds[first : first + ROUND], self.temperatures[first : first + ROUND])
+            texts = [self._text() for _ in part.seeds]
+            pieces: list[list[str]] = [[] for _ in texts]
+            for k, piece in part._pieces(texts):
+                heard(first + k, piece)
+                pieces[k].append(piece)
+            yield [
+                replace(one, text="".join(written), ended=text.ended, log_probability_nats=text.log_p)
+                for one, text, written in zip(part.unwritten, texts, pieces, strict=True)
+            ]
 
     @property
     def unwritten(self) -> list[SampledText]:
         """The texts before their first character."""
-        return [SampledText("", seed, t) for seed, t in zip(self.seeds, self.temperatures, strict=True)]
+        return [
+            SampledText("", seed, T, self.config.prime, labels or None)
+            for seed, T, labels in zip(self.seeds, self.temperatures, self.labels, strict=True)
+        ]
 
     def going_on(self, prime: str, seed: int) -> "Sampler":
         """A sampler of one text with this prime and seed, and all other settings unchanged."""
-        config = replace(self.config, prime=prime, seed=seed, count=1)
+        config = replace(self.config, prime=prime, seed=seed, count=1, with_prime=False)
         return Sampler(
-            self.models, config, temperatures=self.temperatures[:1], stop=self.stop, clamps=self.clamps
+            self.models,
+            config,
+            temperatures=self.temperatures[:1],
+            stop=self.stop,
+            clamps=self.clamps,
+            label=self.labels[0],
+            input=self.vocab.decode(self._input) if self.vocab.pairs else None,
         )
 
-    def blocks(self) -> Iterator[Sequence[Sequence[int]]]:
-        """The next symbols of each text, at most SYMBOLS_AT_ONCE at a time, `length` in total.
+    def blocks(self) -> Iterator[Block]:
+        """The next symbols of each text and their log p, at most SYMBOLS_AT_ONCE at a time, `length` in total.
 
         Texts are drawn in groups of at most GROUP, each in its own thread. The number of threads changes no
         text, since the groups depend only on the number of texts.
@@ -199,7 +283,7 @@ class Sampler:
         with blas_threads():
             yield from self._blocks()
 
-    def _blocks(self) -> Iterator[Sequence[Sequence[int]]]:
+    def _blocks(self) -> Iterator[Block]:
         streams = len(self.seeds)
         if streams == 1 and self._is_plain:
             yield from self._one_by_one()
@@ -208,16 +292,23 @@ class Sampler:
         cuts = [streams * k // groups for k in range(groups + 1)]
         drawn = [self._group(slice(*cut)) for cut in pairwise(cuts)]
         if groups == 1:
-            yield from (block.tolist() for block in drawn[0])
+            yield from ((symbols.tolist(), log_p.tolist()) for symbols, log_p in drawn[0])
             return
         # numpy keeps its error settings in the context, which a new thread does not inherit.
         contexts = [copy_context() for _ in drawn]
         with ThreadPoolExecutor(min(groups, available_cores())) as pool:
-            left = -(-self.config.length // SYMBOLS_AT_ONCE)
+            left = -(-self.length // SYMBOLS_AT_ONCE)
             while left:
                 parts = [pool.submit(c.run, next, g) for c, g in zip(contexts, drawn, strict=True)]
                 left -= 1
-                yield np.concatenate([part.result() for part in parts]).tolist()
+                symbols, log_p = zip(*(part.result() for part in parts), strict=True)
+                yield np.concatenate(symbols).tolist(), np.concatenate(log_p).tolist()
+
+    @property
+    def length(self) -> int:
+        """Most symbols of a text."""
+        assert self.config.length is not None
+        return self.config.length
 
     @property
     def _is_plain(self) -> bool:
@@ -226,31 +317,45 @@ class Sampler:
         filtered = c.top_k or c.top_p < 1 or c.min_p or c.repetition_penalty != 1
         return not filtered and min(self.temperatures) >= COLDEST
 
-    def _one_by_one(self) -> Iterator[Sequence[Sequence[int]]]:
+    def _one_by_one(self) -> Iterator[Block]:
         """The symbols of a single text, one at a time."""
-        step = reader(self.models, self.prime_ids[:-1], 1, self.clamps)
+        *before, symbol = self.begins()
+        step = reader(self.models, before, 1, self.clamps)
         draw_one = _quick_drawer(len(self.vocab), self.temperatures[0], self.seeds[0])
-        symbol = self.prime_ids[-1]
-        for _ in range(self.config.length):
-            symbol = draw_one(step(symbol))
-            yield ((symbol,),)
+        for _ in range(self.length):
+            symbol, log_p = draw_one(step(symbol))
+            yield ((symbol,),), ((log_p,),)
 
-    def _group(self, which: slice) -> Iterator[np.ndarray]:
-        """The symbols of the texts `which`, in blocks (B, n)."""
+    def _group(self, which: slice) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The symbols of the texts `which` and their log p, in blocks (B, n)."""
         config, V, seeds = self.config, len(self.vocab), self.seeds[which]
         temperatures, streams = np.array(self.temperatures[which]), len(seeds)
-        step = reader(self.models, self.prime_ids[:-1], streams, self.clamps)
+        *before, last = self.begins(which)
+        step = reader(self.models, before, streams, self.clamps)
         if self._is_plain:
             draw = _plain_drawer(V, temperatures, seeds)
         else:
             draw = _drawer(config, temperatures, seeds, self.prime_ids)
-        symbols = np.full(streams, self.prime_ids[-1])
-        for begin in range(0, config.length, SYMBOLS_AT_ONCE):
-            block = np.empty((min(SYMBOLS_AT_ONCE, config.length - begin), streams), np.intp)
-            for t in range(len(block)):
+        symbols = np.broadcast_to(last, streams)
+        ended = np.zeros(streams, bool)
+        for begin in range(0, self.length, SYMBOLS_AT_ONCE):
+            block = np.full((min(SYMBOLS_AT_ONCE, self.length - begin), streams), self._end or 0)
+            log_p = np.zeros(block.shape)
+            for t in range(0 if ended.all() else len(block)):
                 logits = step(symbols if streams > 1 else int(symbols[0]))
-                symbols = block[t] = draw(logits.reshape(V, streams))
-            yield block.T
+                symbols, log_p[t] = draw(logits.reshape(V, streams))
+                block[t] = symbols
+            if self._end is not None:
+                ended |= (block == self._end).any(axis=0)
+            yield block.T, log_p.T
+
+
+def _complete(config: SamplingConfig, is_items: bool) -> SamplingConfig:
+    """The settings with those decided that depend on the kind of model."""
+    length = (LONGEST_ITEM if is_items else LENGTH) if config.length is None else config.length
+    return replace(
+        config, length=length, with_prime=is_items if config.with_prime is None else config.with_prime
+    )
 
 
 @overload
@@ -264,27 +369,34 @@ def sample(model: Model | Sequence[Model], *, count: int, **settings: Any) -> st
 def sample(model: Model | Sequence[Model], *, count: int = 1, **settings: Any) -> str | list[str]:
     """A text from a model; with `count` > 1, a list of that many texts, with seed, seed + 1, …
 
-    settings : fields of SamplingConfig, or `stop` and `clamps` of Sampler
+    settings : fields of SamplingConfig, or `stop`, `clamps`, `label` and `input` of Sampler
     """
-    of_sampler = {name: settings.pop(name) for name in ("stop", "clamps") if name in settings}
+    of_sampler = {
+        name: settings.pop(name) for name in ("stop", "clamps", "label", "input") if name in settings
+    }
     sampler = Sampler(model, SamplingConfig(count=count, **settings), **of_sampler)
     texts = [drawn.text for drawn in sampler.draw()]
     return texts[0] if count == 1 else texts
 
 
 def reader(
-    models: Sequence[Model], symbols: Sequence[int], streams: int = 1, clamps: Sequence[Clamp] = ()
+    models: Sequence[Model],
+    symbols: Sequence[int | np.ndarray],
+    streams: int = 1,
+    clamps: Sequence[Clamp] = (),
 ) -> Callable[[Any], np.ndarray]:
     """A function like `Stepper.step`: it reads the next symbol of each stream and returns logits.
 
-    It has already read `symbols` from the zero state. For several models the logits are the log of the mean p.
+    It has already read `symbols` from the zero state, each of them for all streams or (B,) for each. For several
+    models the logits are the log of the mean p.
     """
+    apart = any(np.ndim(symbol) for symbol in symbols)
     steppers = []
     for model in models:
-        one = Stepper(model.network, 1, clamps)
+        one = Stepper(model.network, streams if apart else 1, clamps)
         for symbol in symbols:
-            one.step(int(symbol))
-        stepper = one if streams == 1 else Stepper(model.network, streams, clamps)
+            one.step(np.broadcast_to(symbol, streams) if apart else int(symbol))
+        stepper = one if one.streams == streams else Stepper(model.network, streams, clamps)
         stepper.state = one.state
         steppers.append(stepper)
     if len(steppers) == 1:
@@ -338,58 +450,66 @@ def _uniforms(seeds: Sequence[int]) -> Iterator[np.ndarray]:
         yield 1 - np.stack([rng.random(UNIFORMS_AT_ONCE) for rng in rngs], axis=1)
 
 
-def _quick_drawer(vocab_size: int, temperature: float, seed: int) -> Callable[[np.ndarray], int]:
-    """A function from the logits (V,) of one stream to its next symbol, without filters.
+def _quick_drawer(
+    vocab_size: int, temperature: float, seed: int
+) -> Callable[[np.ndarray], tuple[int, float]]:
+    """A function from the logits (V,) of one stream to its next symbol and the log p of that, without filters.
 
     The inverse of the distribution function at u: the first s with p(0) + … + p(s) ≥ u Σp. Since u > 0, a
     symbol of probability 0 is never drawn.
     """
-    p, cdf, T = np.empty(vocab_size), np.empty(vocab_size), np.array(temperature)
+    a, p, cdf, T = np.empty(vocab_size), np.empty(vocab_size), np.empty(vocab_size), np.array(temperature)
     draws = chain.from_iterable(block[:, 0].tolist() for block in _uniforms([seed]))
 
-    def draw(logits: np.ndarray) -> int:
-        np.subtract(logits, logits[logits.argmax()], p)
-        np.divide(p, T, p)
+    def draw(logits: np.ndarray) -> tuple[int, float]:
+        np.subtract(logits, logits[logits.argmax()], a)
+        np.divide(a, T, p)
         np.exp(p, p)
         np.add.accumulate(p, 0, None, cdf)
         total = cdf[-1]
         if not total >= 1:  # the likeliest symbol alone contributes e⁰ = 1
             raise _not_finite()
-        return int(cdf.searchsorted(next(draws) * total))
+        symbol = int(cdf.searchsorted(next(draws) * total))
+        return symbol, float(a[symbol]) - math.log(np.add.reduce(np.exp(a, p)))
 
     return draw
 
 
-def _plain_drawer(
-    vocab_size: int, temperatures: np.ndarray, seeds: Sequence[int]
-) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from logits (V, B) to the next symbols (B,), without filters, drawn as `_quick_drawer` does."""
-    p, cdf = np.empty((vocab_size, len(seeds))), np.empty((vocab_size, len(seeds)))
-    draws = chain.from_iterable(_uniforms(seeds))
+Drawer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
-    def draw(logits: np.ndarray) -> np.ndarray:
-        np.subtract(logits, np.maximum.reduce(logits, 0), p)
-        np.divide(p, temperatures, p)
+
+def _plain_drawer(vocab_size: int, temperatures: np.ndarray, seeds: Sequence[int]) -> Drawer:
+    """A function from logits (V, B) to the next symbols (B,) and their log p, without filters, drawn as
+    `_quick_drawer` does."""
+    a, p, cdf = (np.empty((vocab_size, len(seeds))) for _ in range(3))
+    draws = chain.from_iterable(_uniforms(seeds))
+    columns = np.arange(len(seeds))
+
+    def draw(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        np.subtract(logits, np.maximum.reduce(logits, 0), a)
+        np.divide(a, temperatures, p)
         np.exp(p, p)
         np.add.accumulate(p, 0, None, cdf)
         total = cdf[-1]
         if not (total >= 1).all():
             raise _not_finite()
-        return np.add.reduce(cdf < next(draws) * total, 0, np.intp)
+        symbols = np.add.reduce(cdf < next(draws) * total, 0, np.intp)
+        return symbols, a[symbols, columns] - np.log(np.add.reduce(np.exp(a, p), 0))
 
     return draw
 
 
 def _drawer(
     config: SamplingConfig, temperatures: np.ndarray, seeds: Sequence[int], prime: Sequence[int]
-) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from logits (V, B) to the next symbols (B,), drawn as `_quick_drawer` does."""
+) -> Drawer:
+    """A function from logits (V, B) to the next symbols (B,) and their log p, drawn as `_quick_drawer` does."""
     draws = chain.from_iterable(_uniforms(seeds))
     recent = deque((np.full(len(seeds), symbol) for symbol in prime), REPETITION_WINDOW)
     columns = np.arange(len(seeds))
 
-    def draw(logits: np.ndarray) -> np.ndarray:
-        if config.repetition_penalty != 1:
+    def draw(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        log_p = log_softmax(logits.T.astype(np.float64))
+        if config.repetition_penalty != 1 and recent:
             seen = np.zeros(logits.shape, bool)
             seen[np.array(recent), columns] = True
             logits = logits - seen * math.log(config.repetition_penalty)
@@ -399,7 +519,7 @@ def _drawer(
             raise _not_finite()
         symbols = (cdf < next(draws) * cdf[-1]).sum(axis=0)
         recent.append(symbols)
-        return symbols
+        return symbols, log_p[columns, symbols]
 
     return draw
 
@@ -409,29 +529,51 @@ def _not_finite() -> ModelError:
 
 
 class _Text:
-    """Decodes symbols to text, and holds back any possible beginning of a stop text."""
+    """Decodes symbols to text up to its end, and holds back any possible beginning of a stop text.
 
-    def __init__(self, decoder: Decoder, stop: tuple[str, ...]) -> None:
+    end : the end symbol of an item
+    ended : as in `SampledText`; empty until the end
+    log_p : of the symbols so far, those of the end symbol or the stop text included
+    """
+
+    def __init__(self, decoder: Decoder, stop: tuple[str, ...], end: int | None = None) -> None:
         self._decoder = decoder
         self._stop = stop
+        self._end = end
         self._held = ""
-        self.ended = False
+        self.ended = ""
+        self.log_p = 0.0
 
-    def push(self, symbols: Sequence[int]) -> str:
-        piece = "".join(map(self._decoder.push, symbols))
-        return self._release(piece) if self._stop and piece else piece
+    def push(self, symbols: Sequence[int], log_p: Sequence[float]) -> str:
+        count = symbols.index(self._end) if self._end in symbols else len(symbols)
+        pieces = [self._decoder.push(symbol) for symbol in symbols[:count]]
+        piece, held = "".join(pieces), len(self._held)
+        if self._stop and piece:
+            piece, complete = self._release(piece)
+            if self.ended:
+                count = bisect_left(list(accumulate(map(len, pieces), initial=held)), complete)
+        if not self.ended and count < len(symbols):
+            count += 1
+            piece += self.flush("end")
+        self.log_p += sum(log_p[:count])
+        return piece
 
-    def flush(self) -> str:
-        piece = self._release(self._decoder.flush())
-        return piece if self.ended else piece + self._held
+    def flush(self, ended: str = "length") -> str:
+        """The rest of the text, which ends here."""
+        piece, _ = self._release(self._decoder.flush())
+        if not self.ended:
+            piece, self.ended = piece + self._held, ended
+        return piece
 
-    def _release(self, piece: str) -> str:
-        """The part of the held text and this piece that cannot belong to a stop text."""
+    def _release(self, piece: str) -> tuple[str, int]:
+        """The part of the held text and this piece that cannot belong to a stop text, and where in them such a text
+        is complete."""
         text = self._held + piece
         found = [(place + len(stop), place) for stop in self._stop if (place := text.find(stop)) >= 0]
         if found:  # the first that is complete, as if the symbols had been drawn one by one
-            self.ended = True
-            return text[: min(found)[1]]
+            self.ended = "stop"
+            complete, place = min(found)
+            return text[:place], complete
         longest = max((len(stop) - 1 for stop in self._stop), default=0)
         begin = next(
             (
@@ -442,4 +584,4 @@ class _Text:
             len(text),
         )
         self._held = text[begin:]
-        return text[:begin]
+        return text[:begin], 0

@@ -8,14 +8,20 @@ REPETITION_WINDOW = 64  # symbols that the repetition penalty looks back
 # A passage at least this long that also occurs in the training text counts as copied. In the held-out tenths of two
 # English books, fewer than 1 in 100 positions begin such a passage by chance (benchmarks/LOG.md).
 NOVELTY_MIN = 20
+LENGTH = 500  # characters of a text that has no end of its own
+LONGEST_ITEM = 10_000  # most characters of an item
 
 
 @dataclass(frozen=True)
 class DrawingConfig:
     """How many characters and texts to sample, and which symbols may be drawn."""
 
-    length: int = option(
-        500, "Characters to generate (bytes for a byte-level model).", at_least=0, at_most=10**9
+    length: int | None = option(
+        None,
+        f"Characters to generate (bytes for a byte-level model); of items, the most. Default: {LENGTH}, of items "
+        f"{LONGEST_ITEM:,}.",
+        at_least=0,
+        at_most=10**9,
     )
     top_k: int = option(0, "Sample only from the K most likely characters; 0 turns it off.", at_least=0)
     top_p: float = option(
@@ -45,7 +51,11 @@ class DrawingConfig:
 
 @dataclass(frozen=True)
 class SamplingConfig(DrawingConfig):
-    """All sampling settings. prime : the text to continue; temperature : 0 always takes the most likely symbol."""
+    """All sampling settings.
+
+    prime : the text to continue; with_prime : whether it is part of the text; None means of items only
+    temperature : 0 always takes the most likely symbol
+    """
 
     temperature: float = option(
         0.8,
@@ -54,3 +64,4 @@ class SamplingConfig(DrawingConfig):
         flag="--temp",
     )
     prime: str = ""
+    with_prime: bool | None = None

@@ -23,10 +23,9 @@ from charrnn.nn.network import Network
 from charrnn.runs.folder import CHECKPOINT, RunFolder
 from charrnn.runs.verdict import judge, unlike_warning, with_kept
 from charrnn.runs.yardstick import Yardstick
-from charrnn.sampling.sampler import Sampler, SamplingConfig
+from charrnn.sampling.glimpse import glimpse
 from charrnn.score.simple_models import yardstick_of
 from charrnn.text.batches import Chunks, predictions, size_of
-from charrnn.text.vocabulary import Vocabulary
 from charrnn.training import fine_tune
 from charrnn.training.bounds import corpus_card
 from charrnn.training.given_texts import Files, Labels, given
@@ -42,8 +41,6 @@ from charrnn.training.plan import (
 )
 from charrnn.training.result import TrainResult
 from charrnn.training.store import RunStore
-
-SAMPLE_LENGTH = 240  # characters shown now and then while training
 
 
 def train(
@@ -152,7 +149,7 @@ def _run(plan: Plan, ranks: Ranks, observers: Sequence[Observer], command_line: 
         for observer in observers:
             observer.note(note)
     with limited(plan.config, plan.threads), stop_on_signals() as stop:
-        draw = partial(_draw, vocabulary=plan.corpus.vocabulary)
+        draw = partial(_draw, plan=plan)
         trainer = assemble(plan, observers, ranks, draw, lambda: stop() or ranks.stop_heard)
         try:
             reason = trainer.run()
@@ -287,11 +284,11 @@ def _transplant(plan: Plan, backend: Backend) -> None:
     backend.restore({**backend.arrays(), "theta": network.theta})
 
 
-def _draw(network: Network, vocabulary: Vocabulary) -> str:
+def _draw(network: Network, plan: Plan) -> str:
     """A short text from the model as it is, always with the same random numbers so that it shows progress."""
-    model = Model.of_network(network, vocabulary, {})
-    config = SamplingConfig(length=SAMPLE_LENGTH, temperature=0.8, seed=0)
-    return "".join(text for _, text in Sampler(model, config))
+    card = {"corpus": {"label_counts": plan.corpus.label_counts}}
+    model = Model.of_network(network, plan.corpus.vocabulary, card)
+    return glimpse(model, plan.parts.validation if len(plan.parts.validation) else plan.parts.training)
 
 
 def _result(plan: Plan, trainer: Trainer, store: RunStore, yardstick: Yardstick | None) -> TrainResult:

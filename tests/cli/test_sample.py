@@ -68,18 +68,42 @@ def test_json(model: Model) -> None:
     result = run("--json", "--count", "2", "--temp", "0.5,1", "--seed", "3", "--length", "20")
     answer = json.loads(result.stdout)
     assert answer["model"] == str(Path("runs/tale-1/model.safetensors"))
-    assert answer["samples"] == [
-        {"text": sample(model, seed=seed, temperature=T, length=20), "seed": seed, "temperature": T}
-        for T in (0.5, 1.0)
-        for seed in (3, 4)
-    ]
+    for one, (T, seed) in zip(
+        answer["samples"], [(T, seed) for T in (0.5, 1.0) for seed in (3, 4)], strict=True
+    ):
+        text = sample(model, seed=seed, temperature=T, length=20)
+        log_probability = model.score(text).log_probability_nats
+        assert one == {
+            "text": text,
+            "seed": seed,
+            "temperature": T,
+            "prime": "",
+            "label": None,
+            "ended": "length",
+            "log_probability_nats": pytest.approx(log_probability, abs=1e-9),
+        }
 
 
-def test_several_texts_have_headers(model: Model) -> None:
+def test_whole_texts_can_be_told_from_cut_ones_and_stand_with_their_prime(model: Model) -> None:
+    given = ("--prime", "ab", "--stop", "h", "--stop", r"\n", "--length", "9", "--count", "20", "--seed", "3")
+    samples = json.loads(run(*given, "--with-prime", "--json").stdout)["samples"]
+    assert {one["ended"] for one in samples} == {"stop", "length"}
+    for one in samples:
+        assert one["prime"] == "ab"
+        assert one["text"].startswith("ab")
+        if one["ended"] == "length":
+            assert len(one["text"]) == 2 + 9
+            expected = model.score(one["text"][2:], prime="ab").log_probability_nats
+            assert one["log_probability_nats"] == pytest.approx(expected, abs=1e-9)
+    assert run(*given, "--with-prime").stdout == "".join(one["text"] + "\n" for one in samples)
+    assert run(*given).stdout == "".join(one["text"][2:] + "\n" for one in samples)
+
+
+def test_headings_of_several_texts_are_talk(model: Model) -> None:
     result = run("--count", "2", "--seed", "3", "--length", "20", "--temp", "1")
     first, second = (sample(model, seed=seed, temperature=1, length=20) for seed in (3, 4))
-    expected = f"--- seed 3, temperature 1\n{first}\n--- seed 4, temperature 1\n{second}\n"
-    assert result.stdout == expected
+    assert result.stdout == f"{first}\n{second}\n"
+    assert result.stderr.endswith("--- seed 3, temperature 1\n--- seed 4, temperature 1\n")
 
 
 def test_texts_come_with_where_they_came_from(model: Model) -> None:
@@ -90,15 +114,17 @@ def test_texts_come_with_where_they_came_from(model: Model) -> None:
         pieces[k] += piece
 
     texts = sampler.draw(heard)
-    assert texts == [
-        SampledText(sample(model, seed=seed, temperature=T, length=12), seed, T)
-        for T in (0.5, 1.0)
-        for seed in (3, 4)
-    ]
+    for one, (T, seed) in zip(texts, [(T, seed) for T in (0.5, 1.0) for seed in (3, 4)], strict=True):
+        text = sample(model, seed=seed, temperature=T, length=12)
+        log_p = pytest.approx(model.score(text).log_probability_nats, abs=1e-9)
+        assert one == SampledText(text, seed, T, log_probability_nats=log_p)
     assert pieces == [one.text for one in texts]
     found = likeliest(Sampler(model, SamplingConfig(length=12, prime="ab")), 3)
     answer = json.loads(run("--beam", "3", "--length", "12", "--prime", "ab", "--json").stdout)
-    assert answer["samples"] == [{"text": found.text, "log_probability_nats": found.log_probability_nats}]
+    assert answer["samples"] == [found.to_json()]
+    assert {"seed", "temperature"}.isdisjoint(answer["samples"][0])
+    log_p = model.score(found.text, prime="ab").log_probability_nats
+    assert found.log_probability_nats == pytest.approx(log_p, abs=1e-9)
 
 
 def test_primes_from_a_file_and_from_stdin(model: Model) -> None:

@@ -33,7 +33,8 @@ def test_the_command() -> None:
     samples = json.loads(run(*given, "--json").stdout)["samples"]
     model = load_model("story/model.safetensors")
     reference = TrainingText.of(model)
-    shown = run(*given).stdout
+    result = run(*given)
+    shown = result.stdout
     for each, seed in zip(samples, (3, 4), strict=True):
         text = sample(model, seed=seed, length=50)
         assert each["text"] == text
@@ -46,7 +47,8 @@ def test_the_command() -> None:
         assert text[novelty["longest"]["start"] :].startswith(novelty["longest"]["text"])
         assert novelty["longest"]["place"]["file"] == str(Path("story.txt").absolute())
         assert novelty["new_ngrams"] == {str(n): share for n, share in expected.new_ngrams.items()}
-        assert f"--- seed {seed}, temperature 0.8\n" in shown
+        assert f"--- seed {seed}, temperature 0.8\n" in result.stderr
+        assert "---" not in shown
         assert f"copied: {len(expected.copies)} runs" in shown
     assert "novelty" not in json.loads(run("--length", "5", "--json").stdout)["samples"][0]
     assert "copied: " in run("--beam", "2", "--length", "30", "--novelty").stdout

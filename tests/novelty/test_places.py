@@ -38,6 +38,18 @@ def test_every_symbol_of_several_files(
         places(names, [1, len(text)], level="char", encoding="utf-8", newlines=newlines)
 
 
+@pytest.mark.parametrize("level", ["char", "byte"])
+def test_files_of_a_folder_have_a_newline_between_them(level: str, tmp_path: Path) -> None:
+    names = [tmp_path / name for name in ("1.txt", "2.txt", "3.txt")]
+    for name, content in zip(names, ("one", "two\n", "three"), strict=True):
+        name.write_text(content)
+    assert read_corpus(tmp_path).vocabulary.decode(read_corpus(tmp_path).ids) == "one\ntwo\nthree"
+    found = places(
+        [*map(str, names)], [2, 3, 4, 8], level=level, encoding="utf-8", newlines="keep", joined=True
+    )
+    assert found == [Place(str(names[k]), offset, 1) for k, offset in ((0, 2), (0, 3), (1, 0), (2, 0))]
+
+
 def test_bytes(tmp_path: Path) -> None:
     file = tmp_path / "[b].bin"
     file.write_bytes(b"\xef\xbb\xbf\xff\n\x00x")

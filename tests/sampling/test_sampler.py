@@ -163,11 +163,11 @@ def test_neither_groups_nor_blocks_nor_threads_change_a_text(
 
 
 def test_a_stop_string_within_another_ends_the_text_where_it_is_complete() -> None:
-    for text, stop, expected in (
-        ("xabcdef", ["abcdef", "bc"], "xa"),
-        ("xabcdef", ["bcd", "abcd"], "x"),
-        ("xabcdef", ["ef", "abz"], "xabcd"),
-        ("xabc", ["abcd"], "xabc"),
+    for text, stop, expected, read in (
+        ("xabcdef", ["abcdef", "bc"], "xa", "xabc"),
+        ("xabcdef", ["bcd", "abcd"], "x", "xabcd"),
+        ("xabcdef", ["ef", "abz"], "xabcd", "xabcdef"),
+        ("xabc", ["abcd"], "xabc", "xabc"),
     ):
         for size in (1, 2, 3, 7):
             vocab = Vocabulary.of("abcdefxz")
@@ -176,8 +176,11 @@ def test_a_stop_string_within_another_ends_the_text_where_it_is_complete() -> No
             found = ""
             for begin in range(0, len(ids), size):
                 if not out.ended:
-                    found += out.push(ids[begin : begin + size])
+                    log_p = [-(2.0**k) for k in range(begin, begin + size)]
+                    found += out.push(ids[begin : begin + size], log_p)
             assert found + ("" if out.ended else out.flush()) == expected
+            assert out.ended == ("length" if read == expected else "stop")
+            assert out.log_p == 1 - 2 ** len(read)  # of all symbols up to the last one of the stop text
 
 
 @pytest.mark.parametrize("temperature", [0, 1e-320, 1e-300, 1e-4, 1e4, 1e300])

@@ -12,6 +12,7 @@ from helpers.small_runs import Recorder
 
 from charrnn.errors import CharRNNError, Interrupted, UsageError
 from charrnn.install.extras import how_to_install
+from charrnn.sampling import glimpse
 from charrnn.training import session
 from charrnn.training.observers import Observer
 from charrnn.training.tensorboard import tensorboard
@@ -152,7 +153,7 @@ def test_the_others_hear_everything_too(train, tmp_path):
             heard["end"] = result.steps
 
     train("a", observer=Hearing(), max_steps=60)
-    assert heard == {"begin": tmp_path / "a", "report": 60, "sample": session.SAMPLE_LENGTH, "end": 60}
+    assert heard == {"begin": tmp_path / "a", "report": 60, "sample": glimpse.LENGTH, "end": 60}
 
 
 def test_without_the_extra(monkeypatch):

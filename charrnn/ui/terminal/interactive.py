@@ -27,8 +27,9 @@ def converse(sampler: Sampler, ask: Callable[[str], str], write: Callable[[str],
     while True:
         text = "".join(added)
         now = sampler.going_on(text, sampler.seeds[0] + drawn)
-        logits = reader(now.models, now.prime_ids[:-1], 1, now.clamps)(now.prime_ids[-1])
-        p = next_distribution(logits)
+        *before, last = now.begins()
+        logits = reader(now.models, before, 1, now.clamps)(last)
+        p = next_distribution(logits)[: len(now.vocab.symbols)]  # an item's end is no character to choose
         likeliest = [(now.vocab.decode([s]), p[s]) for s in (-p).argsort(kind="stable")[:CHOICES].tolist()]
         shown = "  ".join(f"/{k} {_shown(c)} {q:.0%}" for k, (c, q) in enumerate(likeliest, 1))
         write(f"\n{text}\n\n{shown}\n")

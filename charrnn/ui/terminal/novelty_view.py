@@ -6,28 +6,31 @@ from typing import TextIO
 from rich.text import Text
 
 from charrnn.novelty.copies import Copy, Novelty, longest_first
+from charrnn.sampling.sampler import SampledText
 from charrnn.ui.terminal import tables
 from charrnn.ui.terminal.colours import COPIED
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.glyphs import glyphs_of
 from charrnn.ui.terminal.letters import plain, shown
+from charrnn.ui.terminal.samples import head
 
 LISTED = 5  # copied runs, one by one
 CHARACTERS_SHOWN = 50  # characters of each
 
 
 def show(
-    headers: Sequence[str],
+    drawn: Sequence[SampledText],
     texts: Sequence[Novelty],
     held_out: dict[int, float],
     least: int,
     stream: TextIO,
 ) -> None:
-    """Write each text below its header, painted or with brackets, and its report."""
+    """Write each text, painted or with brackets, and its report."""
     console = Console(file=stream, highlight=False)
     coloured = console.color_system is not None and not console.no_color
-    for header, found in zip(headers, texts, strict=True):
-        console.print(Text(header), painted(found, console, coloured), Text(), soft_wrap=True, sep="")
+    for one, found in zip(drawn, texts, strict=True):
+        head(one, drawn)
+        console.print(painted(found, console, coloured), Text(), soft_wrap=True, sep="")
         for line in report(found, held_out, least):
             console.print(Text(plain(line, console)), soft_wrap=True)
 

@@ -1,0 +1,88 @@
+"""What items are conditioned on, which a model reads before their text: labels, and of a pair its input."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from charrnn.errors import UsageError
+from charrnn.model.model import Model
+from charrnn.text.vocabulary import Vocabulary
+
+Given = str | Sequence[str] | Mapping[str, str]
+Labels = dict[str, str]  # column -> label
+
+
+def labels_of(given: Given, vocab: Vocabulary) -> Labels:
+    """The labels that are given: "Irish" where there is one column, "origin=Irish", several of these, or a mapping.
+
+    Raises UsageError for labels without a column, DataError (naming the known ones) for those that the model lacks.
+    """
+    if isinstance(given, Mapping):
+        pairs = list(given.items())
+    else:
+        pairs = [_parsed(text, vocab) for text in ([given] if isinstance(given, str) else given)]
+    for column, value in pairs:
+        vocab.label(column, value)  # refuses one that is not known
+    columns = [column for column, _ in pairs]
+    if len(set(columns)) < len(columns):
+        raise UsageError(f"label is given twice for a column ({', '.join(columns)}): a text has one of each")
+    return dict(pairs)
+
+
+def _parsed(text: str, vocab: Vocabulary) -> tuple[str, str]:
+    columns = [column for column, _ in vocab.labels]
+    column, found, value = text.partition("=")
+    if found and column in columns:
+        return column, value
+    if len(columns) == 1:
+        return columns[0], text
+    if not columns:
+        raise UsageError(f"label is {text!r}, but the model was trained without labels")
+    raise UsageError(f"label is {text!r}; it must look like COLUMN=VALUE, with one of: {', '.join(columns)}")
+
+
+def labels_for(model: Model, given: Labels, seeds: Sequence[int]) -> list[Labels]:
+    """The labels of each text, one of every column: those given, the others drawn as often as in the training text.
+
+    seeds : of the texts, on which alone the draws depend
+    """
+    columns = model.vocab.labels
+    drawn = [
+        (column, _shares(model, column, values), values) for column, values in columns if column not in given
+    ]
+    if not drawn:
+        return [given] * len(seeds)
+    found = []
+    for seed in seeds:
+        u = np.random.default_rng([seed, 1]).random(len(drawn))  # not the numbers that draw the text
+        labels = dict(given)
+        for (column, shares, values), place in zip(drawn, u, strict=True):
+            labels[column] = values[int(np.searchsorted(shares, place, side="right"))]
+        found.append({column: labels[column] for column, _ in columns})
+    return found
+
+
+def _shares(model: Model, column: str, values: Sequence[str]) -> np.ndarray:
+    """Cumulative shares of the labels of a column in the training text; all alike where the card does not tell."""
+    card: Any = model.training.get("corpus")
+    counts: Any = card.get("label_counts") if isinstance(card, dict) else None
+    counted: Any = counts.get(column) if isinstance(counts, dict) else None
+    numbers = [counted.get(value) if isinstance(counted, dict) else None for value in values]
+    if not all(type(n) is int and 0 <= n < 2**53 for n in numbers) or not any(numbers):
+        numbers = [1] * len(values)
+    shares = np.cumsum(np.array(numbers, np.float64))
+    shares /= shares[-1]
+    return shares
+
+
+def condition(vocab: Vocabulary, labels: Mapping[str, str], input: Sequence[int] = ()) -> list[int]:
+    """The symbols that stand before the text of an item: its labels, the input of a pair and a boundary, or the end
+    of the item before.
+
+    input : symbols of the input of a pair
+    """
+    symbols = [vocab.label(column, labels[column]) for column, _ in vocab.labels]
+    if vocab.pairs:
+        symbols += [*input, vocab.boundary]
+    return symbols or [vocab.end]

@@ -1,10 +1,12 @@
 """Memory and time of reading and scoring a text too large to hold in memory.
 
-    python benchmarks/corpus_memory.py [--bytes 2000000000] [--scored-bytes 20000000 60000000] [--folder DIR]
+    python benchmarks/corpus_memory.py [--bytes 2000000000] [--items 10000000] [--scored-bytes 20000000 60000000]
+        [--folder DIR]
 
 Writes a text of --bytes to a temporary folder (which needs room for the text and its ids, about twice that size),
 then reads it in three separate processes: for the first time, again from the cache, and as raw bytes; each then
-goes through one epoch of chunks. Then `charrnn eval --per-line` and `--highlight` score texts of the sizes
+goes through one epoch of chunks. The same is done with a list of --items short lines, read as items, one of which has
+1 MB (0 leaves that out). Then `charrnn eval --per-line` and `--highlight` score texts of the sizes
 --scored-bytes (0 leaves that out) with a small random network, into /dev/null. The last line is one JSON object;
 `*_peak_mb` is the peak resident memory of the whole process, Python and numpy included, in 10^6 bytes.
 """
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,21 +26,25 @@ import numpy as np
 from charrnn.config import ModelConfig
 from charrnn.model.model import Model
 from charrnn.nn.network import Network
-from charrnn.text.batches import Streams
+from charrnn.text.batches import Chunks, ItemBatches, Streams
 from charrnn.text.corpus import read_corpus
+from charrnn.text.records import ItemForm
 
 FORMS = ("per-line", "highlight")
+ITEMS = "items"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Peak memory of reading a large text.")
     parser.add_argument("--bytes", type=int, default=2_000_000_000, help="size of the text")
+    parser.add_argument("--items", type=int, default=10_000_000, help="number of items of the list")
     parser.add_argument("--scored-bytes", type=int, nargs="+", default=[20_000_000, 60_000_000])
     parser.add_argument("--folder", type=Path, help="folder for the temporary folder")
     parser.add_argument("--measure", nargs=2, metavar=("FILE", "LEVEL_OR_FORM"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
-        (measure_eval if args.measure[1] in FORMS else measure)(*args.measure)
+        path, what = args.measure
+        {ITEMS: measure_items, **dict.fromkeys(FORMS, measure_eval)}.get(what, measure)(path, what)
         return
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         path = Path(folder, "large.txt")
@@ -47,9 +54,14 @@ def main() -> None:
             for form in FORMS
             for key, value in scored_in_fresh_process(path, size, form, Path(folder, "cache")).items()
         }
-        write_text(path, args.bytes)
-        result: dict[str, float] = {"bytes": path.stat().st_size}
-        for name, level in (("first", "char"), ("cached", "char"), ("byte", "byte")):
+        result: dict[str, float] = {"bytes": args.bytes, "items": args.items}
+        if args.items:
+            write_list(path, args.items)
+            measured = in_fresh_process(path, ITEMS, cache=Path(folder, "cache"))
+            result |= {f"items_{key}": value for key, value in measured.items()}
+        if args.bytes:
+            write_text(path, args.bytes)
+        for name, level in (("first", "char"), ("cached", "char"), ("byte", "byte")) if args.bytes else ():
             measured = in_fresh_process(path, level, cache=Path(folder, "cache"))
             result |= {f"{name}_{key}": value for key, value in measured.items()}
     print(json.dumps(result | scored))
@@ -64,6 +76,19 @@ def write_text(path: Path, size: int) -> None:
         while file.tell() < size:
             lines = rng.choice(words, (10_000, 10))
             file.write("".join(" ".join(line) + "\n" for line in lines).encode())
+
+
+def write_list(path: Path, items: int) -> None:
+    """Words of 2 to 12 letters, one per line, and one item of 1 MB in the middle."""
+    rng = np.random.default_rng(1)
+    with open(path, "wb") as file:
+        for start in range(0, items, 100_000):
+            sizes = rng.integers(2, 13, min(100_000, items - start)) + 1
+            letters = rng.integers(ord("a"), ord("z") + 1, sizes.sum(), np.uint8)
+            letters[sizes.cumsum() - 1] = ord("\n")
+            file.write(letters.tobytes())
+            if start == items // 200_000 * 100_000:
+                file.write(b"m" * 1_000_000 + b"\n")
 
 
 def scored_in_fresh_process(path: Path, size: int, form: str, cache: Path) -> dict[str, float]:
@@ -81,9 +106,22 @@ def in_fresh_process(path: Path, level: str, cache: Path) -> dict[str, float]:
 def measure(path: str, level: str) -> None:
     start = time.perf_counter()
     corpus = read_corpus([path], level=level)
+    measure_epoch(start, lambda: Streams(corpus.ids, 64, 100))
+
+
+def measure_items(path: str, items: str) -> None:
+    start = time.perf_counter()
+    corpus = read_corpus([path], items=ItemForm("line"))
+    measure_epoch(
+        start, lambda: ItemBatches(corpus.parts(0.1, 0).training, 64, 100, 0, corpus.vocabulary.end)
+    )
+
+
+def measure_epoch(start: float, chunks: Callable[[], Chunks]) -> None:
+    """Print what reading took since `start`, and an epoch of chunks takes now."""
     read = time.perf_counter()
     read_peak = peak_mb()
-    streams = Streams(corpus.ids, 64, 100)
+    streams = chunks()
     for k in range(streams.chunks):
         streams.chunk(k)
     result = {

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,11 @@ class Corpus:
     items: Items | None = None
     shares: np.ndarray | None = None
     label_counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def with_ids(self, ids: np.ndarray) -> "Corpus":
+        """The same text with its symbols elsewhere."""
+        items = None if self.items is None else replace(self.items, ids=ids)
+        return replace(self, ids=ids, items=items)
 
     def parts(self, val_fraction: float, test_fraction: float) -> Parts:
         """The text to train on, to validate with and to test with.

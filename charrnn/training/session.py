@@ -251,10 +251,13 @@ def _part(ranks: Ranks, task: tuple[Plan, np.ndarray | MappedIds]) -> tuple[Back
     """The engine and the streams of this process, from a plan and the ids of its text."""
     plan, packed = task
     config, corpus = plan.config, plan.corpus
-    ids = unpack(
-        ranks, packed, lambda: read_training_text(corpus.sources, config, vocabulary=corpus.vocabulary).ids
-    )
-    plan = replace(plan, corpus=replace(corpus, ids=ids))
+
+    def read() -> np.ndarray:
+        return read_training_text(
+            corpus.sources, config, vocabulary=corpus.vocabulary, joined=corpus.joined
+        ).ids
+
+    plan = replace(plan, corpus=corpus.with_ids(unpack(ranks, packed, read)))
     return _engine(plan, ranks), plan.streams(slice(ranks.rank, None, ranks.size))
 
 
@@ -265,7 +268,7 @@ def _assemble(plan: Plan, ranks: Ranks) -> tuple[Backend, Chunks]:
         backend, streams = _part(ranks, (plan, plan.corpus.ids))
         _transplant(plan, backend)
         return backend, streams
-    known = replace(plan, corpus=replace(plan.corpus, ids=plan.corpus.ids[:0]), origin=None, saved=None)
+    known = replace(plan, corpus=plan.corpus.with_ids(plan.corpus.ids[:0]), origin=None, saved=None)
     task = known, pack(plan.corpus.ids)
     leader = Leader(ranks, *begin(ranks, task, partial(_part, ranks)))
     _transplant(plan, leader)

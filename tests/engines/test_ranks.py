@@ -478,3 +478,33 @@ def test_two_hosts_train_as_one_process_would(
     assert "4 processes with 2 streams each" in results[0][2]
     assert "run folder" not in results[1][2]
     assert_close(outcome(tmp_path / "out"), whole)
+
+
+# ------------------------------------------------------------------------------------------------
+# Items
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("items", ["line", "pairs"])
+def test_items_are_shared_row_by_row(tmp_path: Path, items: str) -> None:
+    """The last batch has fewer items than rows, and some rows end before others."""
+    pytest.importorskip("torch")
+    lists = {
+        "line": [f"{n * 7919:x}" * (1 + n % 3) for n in range(77)],
+        "pairs": [f"{n}\t{'ab' * (n % 7)}{n % 3}" for n in range(77)],
+    }
+    corpus = tmp_path / "list.txt"
+    corpus.write_text("\n".join(lists[items]))
+    for processes in (1, 2, 4):
+        out = tmp_path / f"run-{processes}"
+        arguments = training(corpus, out, 40, f"--items={items}", "--optimizer=adam")
+        code, _, told = finish(start(processes, *arguments))
+        assert code == 0, told
+        if processes == 2:
+            code, _, told = finish(start(processes, "train", "--resume", "--out", str(out), "--max-steps=60"))
+            assert code == 0, told
+    assert_close(outcome(tmp_path / "run-4"), outcome(tmp_path / "run-1"))
+    code, _, told = finish(start(1, "train", "--resume", "--out", str(tmp_path / "run-4"), "--max-steps=60"))
+    assert code == 0, told
+    theta = [outcome(tmp_path / f"run-{n}")["arrays"]["theta"] for n in (2, 4)]
+    np.testing.assert_allclose(*(np.frombuffer(one[2], one[0]) for one in theta), atol=1e-5, rtol=1e-4)

@@ -5,9 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.small_runs import SETTINGS, Recorder, outcome, run
 
 import charrnn
+from charrnn.errors import DataError, UsageError
 from charrnn.nn.init import NEVER
+from charrnn.runs import checkpoint
+from charrnn.runs.folder import snapshot_files
+from charrnn.training.plan import plan_new
+from charrnn.training.session import train
+
+pytestmark = pytest.mark.usefixtures("short_samples")
 
 TABLE = "name,region\n" + "".join(
     f"{a}{b}a,{'north' if a in 'KT' else 'south'}\n" for a in "KTML" for b in "aeiou" * 4
@@ -33,3 +41,69 @@ def test_a_run_on_labelled_items(tmp_path: Path, optimizer: str) -> None:
     assert (model.weights["head.bias"][model.vocab.unwritten] == np.float32(NEVER)).all()
     logits, _ = model.logits(np.array([[model.vocab.label("region", "north")]]))
     assert np.exp(logits[0, 0] - logits[0, 0].max())[model.vocab.unwritten].tolist() == [0, 0]
+
+
+LIST = "".join(f"{a}{b}{c * n}\n" for a in "KTML" for b in "aeiou" for c in "xy" for n in range(4))
+PAIRS = "".join(f"{n}\t{'one ' * (n % 7)}{n % 3}\n" for n in range(150))
+KINDS = [
+    pytest.param("list.txt", LIST, {"items": "line"}, id="line"),
+    pytest.param("places.csv", TABLE, {"text_column": "name", "label_column": "region"}, id="labels"),
+    pytest.param("pairs.txt", PAIRS, {"items": "pairs"}, id="pairs"),
+]
+
+
+def corpus_of(folder: Path, name: str, text: str) -> Path:
+    (folder / name).write_text(text)
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    "backend",
+    ["numpy", pytest.param("fast", marks=pytest.mark.slow), pytest.param("torch", marks=pytest.mark.slow)],
+)
+@pytest.mark.parametrize(("name", "text", "settings"), KINDS)
+def test_two_halves_are_the_whole(
+    tmp_path: Path, backend: str, name: str, text: str, settings: dict[str, str]
+) -> None:
+    """Stopped within a batch, whose state is not zero, in mid-epoch; goes on over an epoch's end, with dropout."""
+    corpus = corpus_of(tmp_path, name, text)
+    settings = {"lr": 0.02, "backend": backend, "seq_length": 2, **settings}
+    chunks = plan_new([str(corpus)], None, SETTINGS | settings).streams()
+    halt = next(step for step in range(20, chunks.chunks) if not chunks.begins(step))
+    steps = chunks.chunks + 20
+    run(corpus, tmp_path / "whole", max_steps=steps, **settings)
+    half = run(corpus, tmp_path / "halves", max_steps=halt, **settings)
+    assert half.epochs < 1
+    assert np.any(checkpoint.load(tmp_path / "halves" / "checkpoint.safetensors")[1]["state"])
+    train(out=tmp_path / "halves", resume=True, max_steps=steps)
+    whole, halves = outcome(tmp_path / "whole"), outcome(tmp_path / "halves")
+    assert halves["arrays"] == whole["arrays"]
+    assert halves["progress"]["smooth_loss_nats"] == whole["progress"]["smooth_loss_nats"]
+
+
+def test_patience_snapshots_and_recovery(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, "list.txt", LIST)
+    settings = {"items": "line", "layers": 1, "eval_every": 5}
+    bored = run(corpus, tmp_path / "bored", patience=2, max_steps=2000, lr=0.5, **settings)
+    assert bored.stopped_because == "patience"
+    run(corpus, tmp_path / "kept", snapshots=3, epochs=1, **settings)
+    kept = snapshot_files(tmp_path / "kept" / "snapshots")
+    assert len(kept) >= 2
+    assert {charrnn.load_model(file).vocab.end for file in kept} == {len(set(LIST) - {"\n"})}
+    seen = Recorder()
+    run(corpus, tmp_path / "wild", max_steps=40, lr=400.0, optimizer="sgd", observers=[seen], **settings)
+    assert any("the loss exploded at step" in note for note in seen.notes), seen.notes
+    wild = charrnn.load_model(tmp_path / "wild")
+    assert all(np.isfinite(tensor).all() for tensor in wild.weights.values())
+
+
+def test_the_list_may_not_change_between_halves(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path, "list.txt", LIST)
+    run(corpus, tmp_path / "run", items="line", max_steps=2, layers=1)
+    for other in ({"items": "blank-line"}, {"items": "csv", "text_column": "x"}):
+        with pytest.raises(UsageError, match="was trained with other settings: --items line -> "):
+            train(out=tmp_path / "run", resume=True, max_steps=3, force=True, **other)
+    corpus.write_text(LIST + "Kax\n")
+    with pytest.raises(DataError, match="the corpus has changed"):
+        train(out=tmp_path / "run", resume=True, max_steps=3)
+    assert train(out=tmp_path / "run", resume=True, max_steps=3, force=True).steps == 3

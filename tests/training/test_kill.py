@@ -75,6 +75,26 @@ def test_a_killed_run_resumes_to_the_same_bits(corpus: Path, whole: dict[str, An
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("items", ["line", "pairs"])
+def test_a_killed_run_on_items_resumes_to_the_same_bits(tmp_path: Path, items: str) -> None:
+    corpus = tmp_path / "list.txt"
+    corpus.write_text("".join(f"{n}{chr(9) * (items == 'pairs')}{n * n:b}\n" for n in range(400)))
+    arguments = new(corpus, tmp_path / "whole")
+    code, told = finish([*arguments, "--items", items])
+    assert code == 0, told
+    out = tmp_path / "out"
+    arguments = [*new(corpus, out), "--items", items]
+    for step in (0, 150, 451):
+        with waiting(arguments, step) as process:
+            process.kill()
+            assert process.wait() == -signal.SIGKILL
+        arguments = ["train", "--resume", "--out", str(out)]
+    code, told = finish(arguments)
+    assert code == 0, told
+    assert_equal(out, outcome(tmp_path / "whole"))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(("kinds", "kills"), [("numpy,fast,snapshots,cache", 90), ("tune", 5)])
 def test_kills_at_any_moment_lose_nothing(kinds: str, kills: int) -> None:
     command = [sys.executable, "benchmarks/kills.py", "--kills", str(kills), "--only", kinds]

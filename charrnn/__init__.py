@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from charrnn.interpret.findings import inspect_cells
     from charrnn.model.model import Model
     from charrnn.sampling.sampler import sample
+    from charrnn.sampling.transform import transform
     from charrnn.score.evaluation import evaluate
     from charrnn.text.sources import StrPath
 
@@ -25,6 +26,7 @@ _HOMES = {
     "evaluate": "charrnn.score.evaluation",
     "inspect_cells": "charrnn.interpret.findings",
     "sample": "charrnn.sampling.sampler",
+    "transform": "charrnn.sampling.transform",
 }
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "load_model",
     "sample",
     "train",
+    "transform",
 ]
 
 

@@ -21,6 +21,7 @@ from charrnn.cli.probe import probe
 from charrnn.cli.report import report
 from charrnn.cli.sample import sample
 from charrnn.cli.train import train
+from charrnn.cli.transform import transform
 from charrnn.cli.tune import tune
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.install.version import __version__
@@ -36,6 +37,7 @@ app = App(
 )
 app.command()(train)
 app.command()(sample)
+app.command()(transform)
 app.command()(probe)
 app.command("eval")(evaluate)
 app.command()(inspect_cells)

@@ -59,6 +59,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     here = Path.cwd()
     os.chdir(folder)  # the runs remember where their text is
     try:
+        (folder / "inputs.txt").write_text("12\n3\n", encoding="utf-8")
+        (folder / "pairs.tsv").write_text("12\ttwelve\n3\tthree\n" * 9, encoding="utf-8")
+        session.train(
+            folder / "pairs.tsv", out="runs/numbers", items="pairs", hidden=8, max_steps=5, threads=1
+        )
         session.train(
             "corpora/harbour.txt",
             out="runs/harbour-20250101-120000",

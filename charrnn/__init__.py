@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from charrnn.model.model import Model
     from charrnn.sampling.sampler import sample
     from charrnn.sampling.transform import transform
+    from charrnn.score.classify import classify
     from charrnn.score.evaluation import evaluate
     from charrnn.text.sources import StrPath
 
@@ -23,6 +24,7 @@ _HOMES = {
     "Model": "charrnn.model.model",
     "ModelConfig": "charrnn.config",
     "TrainConfig": "charrnn.config",
+    "classify": "charrnn.score.classify",
     "evaluate": "charrnn.score.evaluation",
     "inspect_cells": "charrnn.interpret.findings",
     "sample": "charrnn.sampling.sampler",
@@ -33,6 +35,7 @@ __all__ = [
     "Model",
     "ModelConfig",
     "TrainConfig",
+    "classify",
     "evaluate",
     "inspect_cells",
     "load_model",

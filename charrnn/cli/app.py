@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from charrnn.cli.classify import classify
 from charrnn.cli.corpus import corpus
 from charrnn.cli.eval import evaluate
 from charrnn.cli.export import export
@@ -40,6 +41,7 @@ app.command()(sample)
 app.command()(transform)
 app.command()(probe)
 app.command("eval")(evaluate)
+app.command()(classify)
 app.command()(inspect_cells)
 app.command()(info)
 app.command()(report)

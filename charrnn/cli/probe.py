@@ -138,7 +138,8 @@ def _predict(texts: _Texts, model: str | None, probe_file: str, as_json: bool) -
     rows, ids = replace(texts, label_column="").read(loaded)
     p = fitted.probabilities(probes.features(loaded, ids))
     write = writer(sys.stdout)
-    for line in prediction_lines(rows, fitted.labels, p, as_json):
+    texts_of = [row.text for row in rows]
+    for line in prediction_lines(zip(texts_of, p, strict=True), fitted.labels, as_json):
         write(line)
 
 

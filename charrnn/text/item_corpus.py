@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 
@@ -10,9 +11,9 @@ import numpy as np
 from charrnn.errors import DataError
 from charrnn.text.cache import unnamed_ids
 from charrnn.text.items import Items, hash_of, runs
-from charrnn.text.passes import CODE_POINTS, Pass, choose_symbols, cuts_of, table_of
+from charrnn.text.passes import CODE_POINTS, Form, Pass, choose_symbols, cuts_of, table_of
 from charrnn.text.records import ItemForm, Record, records
-from charrnn.text.sources import IN_MEMORY, Source
+from charrnn.text.sources import IN_MEMORY, Source, find_sources
 from charrnn.text.vocabulary import ItemSymbols, Vocabulary, code_points, describe, listing
 
 AT_ONCE = 4096  # items encoded together
@@ -106,6 +107,30 @@ def read_items(
         cuts,
         {column: dict(sorted(c.items())) for column, c in zip(form.label_columns, labels, strict=True)},
     )
+
+
+def read_records(
+    names: Sequence[str], form: ItemForm, level: str, encoding: str, newlines: str
+) -> Iterator[Record]:
+    """The items of files in order, empty ones too, as texts, whatever their symbols and labels are.
+
+    Bytes that are no UTF-8 become lone surrogates, from which they can be restored.
+    """
+    how = Form(level, encoding, newlines, ("encoding", "newlines") if level == "char" else ())
+    with ExitStack() as stack:
+        sources, _ = find_sources(names, stack, lambda source: how.reason_to_skip(source, lambda n: None))
+        reading = Pass(sources, how, lambda n: None)
+        for block in _blocks(reading, form):
+            yield from block if level == "char" else map(_as_text, block)
+
+
+def _as_text(record: Record) -> Record:
+    """A record whose characters stand for bytes, decoded."""
+
+    def decoded(text: str) -> str:
+        return text.encode("latin-1").decode("utf-8", "surrogateescape")
+
+    return Record(decoded(record.text), tuple(map(decoded, record.labels)), decoded(record.input))
 
 
 def _blocks(reading: Pass, form: ItemForm, lengths: list[int] | None = None) -> Iterator[list[Record]]:

@@ -96,6 +96,16 @@ def runs(starts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.repeat(starts - begins, sizes) + np.arange(int(sizes.sum()))
 
 
+def after_end(items: Items, end: int) -> Items:
+    """The same texts, each after the end symbol alone, whatever their conditions are."""
+    sizes = items.scored + 1
+    stops = np.cumsum(sizes)
+    starts = stops - sizes
+    ids = np.full(int(sizes.sum()), end, items.ids.dtype)
+    ids[runs(starts + 1, items.scored)] = items.predicted()
+    return Items(ids, starts, stops, np.ones(len(items), np.int32))
+
+
 def hash_of(text: str) -> int:
     """A 64-bit number that depends on the text alone: it decides to which part an item belongs.
 

@@ -46,6 +46,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "corpora/harbour.txt").write_text(book[:TINY] + rare + "\n", encoding="utf-8")
     for name in ("story.txt", "letters.txt", "server.log"):
         (folder / name).write_text(book[20_000:24_000], encoding="utf-8")
+    places = (ROOT / "corpora/place-names.csv").read_text(encoding="utf-8")
+    (folder / "corpora/place-names.csv").write_text(places, encoding="utf-8")
+    (folder / "names.txt").write_text(
+        "".join(line.split(",")[0] + "\n" for line in places.splitlines()[1:21]), encoding="utf-8"
+    )
     (folder / "start.txt").write_text("The clock", encoding="utf-8")
     draw = random.Random(1)
     words = book[:TINY].split()
@@ -63,6 +68,15 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "pairs.tsv").write_text("12\ttwelve\n3\tthree\n" * 9, encoding="utf-8")
         session.train(
             folder / "pairs.tsv", out="runs/numbers", items="pairs", hidden=8, max_steps=5, threads=1
+        )
+        session.train(
+            "corpora/place-names.csv",
+            out="runs/places-1",
+            text_column="name",
+            label_column="region",
+            hidden=8,
+            max_steps=5,
+            threads=1,
         )
         session.train(
             "corpora/harbour.txt",

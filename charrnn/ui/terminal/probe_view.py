@@ -2,12 +2,11 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
 from charrnn.probe.probe import ProbeResult, Share
-from charrnn.text.table import Row
 from charrnn.ui.terminal.output import json_text
 from charrnn.ui.terminal.tables import lines
 
@@ -42,19 +41,22 @@ def _interval(share: Share) -> str:
 
 
 def prediction_lines(
-    rows: Sequence[Row], labels: Sequence[str], p: np.ndarray, as_json: bool
+    predictions: Iterable[tuple[str, np.ndarray]], labels: Sequence[str], as_json: bool
 ) -> Iterator[str]:
-    """Text, predicted label and probability of each label, p (N, K): CSV with a header, or one JSON object per line."""
+    """Text, predicted label and probability of each label: CSV with a header, or one JSON object per line.
+
+    predictions : each text, and p (K,) of its labels
+    """
     if not as_json:
         yield _csv(["text", "label", *(f"p({label})" for label in labels)])
-    for row, each in zip(rows, p, strict=True):
+    for text, each in predictions:
         likeliest = labels[int(each.argmax())]
         if as_json:
             probabilities = dict(zip(labels, each.tolist(), strict=True))
-            found = {"text": row.text, "label": likeliest, "probabilities": probabilities}
+            found = {"text": text, "label": likeliest, "probabilities": probabilities}
             yield json_text(found, ascii=False) + "\n"
         else:
-            yield _csv([row.text, likeliest, *(f"{share:.6f}" for share in each)])
+            yield _csv([text, likeliest, *(f"{share:.6f}" for share in each)])
 
 
 def _csv(cells: Sequence[str]) -> str:

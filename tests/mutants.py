@@ -1,6 +1,6 @@
 """Do the tests notice when the maths changes? One small change at a time, and the tests of that module after each.
 
-    .venv/bin/python tests/mutants.py                        # every module of TESTS: some hours
+    .venv/bin/python tests/mutants.py                        # every module of TESTS: an hour or two
     .venv/bin/python tests/mutants.py nn/lstm nn/gru         # these alone
     .venv/bin/python tests/mutants.py --sample 100 --seed 1  # so many, drawn at random
 
@@ -120,6 +120,8 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "y -= y.mean() if len(y) else 0.0  ->  y -= y.mean() if len(y) else 1.0": "y is empty",
         "on = values if kind == 'bool' else values > (np.median(values[mask]) if mask.any() else 0)  ->  "
         "on = values if kind == 'bool' else values > (np.median(values[mask]) if mask.any() else 1)": "nothing counts",
+        "member = (bins[:, None] == np.arange(len(counts))).astype(np.float32)  ->  member = (bins[:, None] != "
+        "np.arange(len(counts))).astype(np.float32)": "as x sums to 0, the squares are the same",
         "truth, on, size = (truth[places], on[places], bins.max() + 1)  ->  "
         "truth, on, size = (truth[places], on[places], bins.max() + 2)": "an age that no place has",
     },

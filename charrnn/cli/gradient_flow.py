@@ -52,7 +52,7 @@ def gradient_flow(
       charrnn gradient-flow --text corpora/harbour.txt --json
     """
     from charrnn.interpret import network_flow as flow
-    from charrnn.interpret.texts import held_out_text, text_of
+    from charrnn.interpret.texts import held_out_text, stream_of, text_of
     from charrnn.model.model import load_model
     from charrnn.runs.folder import find_model
     from charrnn.text.corpus import read_corpus
@@ -65,8 +65,8 @@ def gradient_flow(
         file = find_model(model)
         loaded = load_model(file)
         words = held_out_text(loaded) if text is None else text_of(loaded, [text])
-        name, ids = text or "the text held out in training", loaded.vocab.encode(words)
-        flows = [flow.of_model(loaded, ids, distance, file=file)]
+        name = text or "the text held out in training"
+        flows = [flow.of_model(loaded, stream_of(loaded, words), distance, file=file)]
     else:
         corpus = None if text is None else read_corpus([text], options=())
         name = f"{flow.MADE_UP_SYMBOLS} symbols at random" if text is None else text

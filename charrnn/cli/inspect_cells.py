@@ -16,6 +16,7 @@ from charrnn.ui.terminal.output import json_text, put, say
 if TYPE_CHECKING:
     from charrnn.interpret.labels import Concept
     from charrnn.model.model import Model
+    from charrnn.text.items import Items
     from charrnn.ui.terminal.console import Console
     from charrnn.ui.terminal.findings_view import Look
 
@@ -71,6 +72,9 @@ def inspect_cells(
     ] = None,
 ) -> None:
     """Find cells for quotations, lengths, nesting, …; prove it.
+
+    A model of items reads each item from the zero state, and no concept reaches across an item's end. ∎ marks the
+    end of an item, ▸ what stands before it (an end, labels, the boundary of a pair).
 
     \b
     Examples:
@@ -131,10 +135,16 @@ class _Output:
 
 
 def _one_cell(
-    out: _Output, path: Path, model: "Model", text: str, cell: str, concepts: "Sequence[Concept] | None"
+    out: _Output,
+    path: Path,
+    model: "Model",
+    text: "str | Items",
+    cell: str,
+    concepts: "Sequence[Concept] | None",
 ) -> None:
     """Show one cell's value at each character."""
     from charrnn.interpret import passages
+    from charrnn.interpret.reading import reading_of
     from charrnn.text.table import csv_text
     from charrnn.ui.html.findings_page import write_cell
     from charrnn.ui.terminal.findings_view import single_cell
@@ -142,20 +152,22 @@ def _one_cell(
     layer, index = passages.parse_cell(cell, model)
     if out.html is not None:
         _tell_of_page(out.html, write_cell(out.html, path, model, text, (layer, index), concepts))
-    if out.form == "terminal":
-        length = 2 * passages.PASSAGE * max(1, out.passages)
-        shown = passages.of_cell(model, text, layer, index, length, out.guesses)
+    length = 2 * passages.PASSAGE * max(1, out.passages) if out.form == "terminal" else None
+    reading = reading_of(model, text, length)
+    if length is not None:
+        shown = passages.of_cell(model, reading, layer, index, length, out.guesses)
         out.console.print(single_cell(shown, layer, index, out.console.width, out.look))
         return
-    signal = passages.signal_of(model, text, layer, index)
+    signal = passages.signal_of(model, reading, layer, index)
+    names = passages.character_names(model, reading)
     if out.form == "csv":
-        put(csv_text(["character", "value"], zip(text, signal, strict=True)), end="")
+        put(csv_text(["character", "value"], zip(names, signal, strict=True)), end="")
     else:
-        values = [[c, float(str(value))] for c, value in zip(text, signal, strict=True)]
+        values = [[c, float(str(value))] for c, value in zip(names, signal, strict=True)]
         put(json_text({"model": str(path), "layer": layer, "cell": index, "values": values}))
 
 
-def _gates(out: _Output, path: Path, model: "Model", text: str) -> None:
+def _gates(out: _Output, path: Path, model: "Model", text: "str | Items") -> None:
     """Show how often the gates are saturated."""
     from charrnn.interpret.saturation import gate_saturation
     from charrnn.ui.terminal.saturation_view import gates_view
@@ -171,7 +183,7 @@ def _findings(
     out: _Output,
     path: Path,
     model: "Model",
-    text: str,
+    text: "str | Items",
     concepts: "Sequence[Concept] | None",
     top: int,
     causal: bool,

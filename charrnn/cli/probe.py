@@ -67,7 +67,8 @@ def probe(
     character n-grams, the single cell that does best, and the commonest label. The CSV has a text and a label
     per row, under the names text and label, or in its first two columns when it has no header. --predict
     writes CSV, or with --json one JSON object per line. --features writes a row per text: its line in the file,
-    its label where --label-column names one, and the state of every cell (c of an LSTM, otherwise h).
+    its label where --label-column names one, and the state of every cell (c of an LSTM, otherwise h). A model of
+    items reads each text as an item of its own, with labels after the commonest ones; a model of pairs as an input.
 
     \b
     Examples:

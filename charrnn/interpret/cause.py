@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.interpret.labels import Label
+from charrnn.interpret.reading import END, characters_of
 from charrnn.interpret.recording import STEP, WARM_UP, Recording
 from charrnn.interpret.scores import midranks
 from charrnn.model.model import Model
@@ -70,22 +71,32 @@ class CausalTest:
 class Experiment:
     """Windows of text in which the prediction of a label's target is measured while cells are held.
 
-    Reads WARM_UP symbols before each window once; every condition starts from the state after them.
+    Reads up to WARM_UP symbols before each window once; every condition starts from the state after them. Window and
+    warm-up lie in one item, or in the stream.
     """
 
     def __init__(self, model: Model, recording: Recording, label: Label, watched: np.ndarray) -> None:
         self.model = model
         places = recording.ends[_spread(np.flatnonzero(watched), label)]
-        steps = np.arange(1 - WINDOW, 1)[:, None] + places
         is_watched = np.zeros(len(recording.ids), bool)
         is_watched[recording.ends[watched]] = True
-        self.watched = is_watched[steps]  # (WINDOW, P)
+        begins, stops = recording.spans
+        which = np.searchsorted(begins, places, side="right") - 1
+        first = np.maximum(begins[which], places + 1 - WINDOW)  # of each window, within its item
+        steps = first + np.arange(WINDOW)[:, None]
+        inside = steps < stops[which]
+        steps = np.minimum(steps, len(recording.ids) - 1)
+        self.watched = is_watched[steps] & inside  # (WINDOW, P)
         self.symbols = recording.ids[steps]
-        state = model.network.zero_state(len(places))
-        for start in range(-WARM_UP, 0, STEP):
-            before = places + 1 - WINDOW + start + np.arange(STEP)[:, None]
-            _, state, _ = model.network.forward(recording.ids[before], state)
-        self.state = state
+        self.state = model.network.zero_state(len(places))
+        before = np.minimum(WARM_UP, first - begins[which])  # symbols of its item read before each window
+        for length in np.unique(before):
+            alike = before == length
+            state = model.network.zero_state(int(alike.sum()))
+            for start in range(-length, 0, STEP):
+                read = first[alike] + start + np.arange(min(STEP, -start))[:, None]
+                _, state, _ = model.network.forward(recording.ids[read], state)
+            self.state[:, :, alike] = state
 
     def respond(
         self, layer: int, conditions: Sequence[dict[int, float]], sets: Sequence[Sequence[int]]
@@ -123,10 +134,9 @@ def watched_places(recording: Recording, label: Label) -> np.ndarray:
 
 def symbol_ids(model: Model, characters: Iterable[str]) -> dict[str, int]:
     """The id of each character for which the vocabulary has a single symbol."""
-    symbols = {s: k for k, s in enumerate(model.vocab.symbols)}
-    if model.vocab.level == "char":
-        return {ch: symbols[ch] for ch in characters if ch in symbols}
-    return {ch: symbols[ord(ch)] for ch in characters if ch.isascii() and ord(ch) in symbols}
+    known = characters_of(model.vocab)[: model.vocab.unwritten.start]
+    symbols = {s: k for k, s in enumerate(known) if s.isascii() or s == END or model.vocab.level == "char"}
+    return {ch: symbols[ch] for ch in characters if ch in symbols}
 
 
 def _spread(places: np.ndarray, label: Label) -> np.ndarray:

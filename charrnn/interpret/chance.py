@@ -7,6 +7,9 @@ with the signal. AUC and ρ are linear in Σ rank·label, so the scores at all s
     s[k] = Σ_t rank[t] w[t − k] = irfft(rfft(rank) · conj(rfft(w)))[k]
 
 and the largest |s| over all cells, at each shift, is the family-wise null.
+
+Items may all be of one length, and then a shift by it would change nothing. Where a text is made of items, the label
+of each is turned within it, by a number of characters of its own, ROTATIONS times.
 """
 
 from collections.abc import Sequence
@@ -19,6 +22,8 @@ from charrnn.interpret.scores import has_signal, label_weights, midranks
 
 CELLS_AT_ONCE = 16  # cells transformed at once
 NEAR = 200  # characters: shifts smaller than this leave the label where it was
+ROTATIONS = 499
+ROTATED_AT_ONCE = 50
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Chance:
     """The null distribution of one label over all cells.
 
     observed : ndarray (M,), each cell's score on the scale of ``excess``; NaN for no score
-    highest : ndarray (shifts,), the largest |score| over all cells at each shift
+    highest : ndarray (shifts,), the largest |score| over all cells at each shift, or rotation
     """
 
     observed: np.ndarray
@@ -59,23 +64,24 @@ def smooth_length(n: int) -> int:
     return best
 
 
-def chance(signals: np.ndarray, labels: Sequence[tuple[np.ndarray, np.ndarray, Kind]]) -> list[Chance | None]:
+def chance(
+    signals: np.ndarray,
+    labels: Sequence[tuple[np.ndarray, np.ndarray, Kind]],
+    stretches: np.ndarray | None = None,
+) -> list[Chance | None]:
     """The null distribution of each label (values, mask, kind) over all cells of ``signals`` (M, N).
 
     Ranks are taken over the whole text; masked places have weight 0. The last few
     characters may be dropped to get a fast FFT length. None for a label of one class.
+
+    stretches : (N,) the texts of items within which labels are turned, -1 between them; None shifts them as a whole
     """
+    if stretches is not None:
+        return _by_rotation(signals, labels, stretches)
     M, N = signals.shape
     n = smooth_length(N)
     near = min(NEAR, n // 4)
-    weights, kinds, where = [], [], []
-    for k, (values, mask, kind) in enumerate(labels):
-        w = label_weights(values[:n], mask[:n], kind)
-        if w is not None:
-            # ranks span the whole text, including masked places
-            weights.append(2 * w * np.mean(mask[:n]) if kind == "bool" else w)
-            kinds.append(kind)
-            where.append(k)
+    weights, kinds, where = _weights([(values[:n], mask[:n], kind) for values, mask, kind in labels])
     spectra = [np.conj(np.fft.rfft(w.astype(np.float32))) for w in weights]
     observed = np.full((len(weights), M), np.nan)
     highest = np.zeros((len(weights), n), np.float32)
@@ -83,9 +89,8 @@ def chance(signals: np.ndarray, labels: Sequence[tuple[np.ndarray, np.ndarray, K
         cells = [m for m in range(first, min(first + CELLS_AT_ONCE, M)) if has_signal(signals[m, :n])]
         if not cells:
             continue
-        ranks = np.stack([midranks(signals[m, :n]) for m in cells]) - (n + 1) / 2
-        norms = np.sqrt(np.sum(ranks * ranks, axis=1, keepdims=True)).astype(np.float32)
-        spectrum = np.fft.rfft(ranks.astype(np.float32), axis=1)
+        ranks, norms = _ranks(signals[cells, :n])
+        spectrum = np.fft.rfft(ranks, axis=1)
         for k, (w, kind) in enumerate(zip(spectra, kinds, strict=True)):
             shifted = np.fft.irfft(spectrum * w, n, axis=1)
             if kind == "count":
@@ -95,4 +100,56 @@ def chance(signals: np.ndarray, labels: Sequence[tuple[np.ndarray, np.ndarray, K
     results: list[Chance | None] = [None] * len(labels)
     for k, place in enumerate(where):
         results[place] = Chance(observed[k], highest[k, near : n - near])
+    return results
+
+
+def _weights(
+    labels: Sequence[tuple[np.ndarray, np.ndarray, Kind]],
+) -> tuple[list[np.ndarray], list[Kind], list[int]]:
+    """The weights (n,), kind and number of each label that has two classes."""
+    weights, kinds, where = [], [], []
+    for k, (values, mask, kind) in enumerate(labels):
+        w = label_weights(values, mask, kind)
+        if w is not None:
+            # ranks span the whole text, including masked places
+            weights.append(2 * w * np.mean(mask) if kind == "bool" else w)
+            kinds.append(kind)
+            where.append(k)
+    return weights, kinds, where
+
+
+def _ranks(signals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ranks of each signal less their mean (M, n), and their norms (M, 1)."""
+    ranks = np.stack([midranks(signal) for signal in signals]) - (signals.shape[1] + 1) / 2
+    norms = np.sqrt(np.sum(ranks * ranks, axis=1, keepdims=True))
+    return ranks.astype(np.float32), norms.astype(np.float32)
+
+
+def _by_rotation(
+    signals: np.ndarray, labels: Sequence[tuple[np.ndarray, np.ndarray, Kind]], stretches: np.ndarray
+) -> list[Chance | None]:
+    """The same null from labels that are turned within each stretch; marks between items count for nothing."""
+    inside = stretches >= 0
+    weights, kinds, where = _weights([(values[inside], mask[inside], kind) for values, mask, kind in labels])
+    _, which, sizes = np.unique(stretches[inside], return_inverse=True, return_counts=True)
+    starts = np.cumsum(sizes) - sizes
+    place = np.arange(len(which)) - starts[which]
+    rng = np.random.default_rng(0)
+    results: list[Chance | None] = [None] * len(labels)
+    cells = [m for m in range(len(signals)) if has_signal(signals[m, inside])]
+    observed = np.full((len(weights), len(signals)), np.nan)
+    highest = np.zeros((len(weights), ROTATIONS), np.float32)
+    if cells and weights:
+        ranks, norms = _ranks(signals[cells][:, inside])
+        for k, (w, kind) in enumerate(zip(weights, kinds, strict=True)):
+            observed[k, cells] = ranks @ w.astype(np.float32) / (norms[:, 0] if kind == "count" else 1)
+        for first in range(0, ROTATIONS, ROTATED_AT_ONCE):
+            offsets = rng.integers(0, sizes, (min(ROTATED_AT_ONCE, ROTATIONS - first), len(sizes)))
+            turned = starts[which] + (place + offsets[:, which]) % sizes[which]  # (rotations, n)
+            for k, (w, kind) in enumerate(zip(weights, kinds, strict=True)):
+                scores = np.abs(ranks @ w.astype(np.float32)[turned].T)
+                scores = scores / norms if kind == "count" else scores
+                highest[k, first : first + len(turned)] = scores.max(axis=0)
+    for k, label in enumerate(where):
+        results[label] = Chance(observed[k], highest[k])
     return results

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from charrnn.interpret.labels import Concept, Marked, runs
+from charrnn.interpret.labels import Concept, Marked, as_one, runs
+from charrnn.interpret.reading import END
 from charrnn.interpret.scanner import BLOCK_COMMENT, CODE, LINE_COMMENT, STRING, guess_language, scan
 
 DEEPEST = 8  # deeper nesting counts as this depth
@@ -119,6 +120,10 @@ def line_pos(text: str) -> Marked:
     newline = np.fromiter((ch == "\n" for ch in text), bool, len(text))
     last = np.maximum.accumulate(np.where(newline, t, -1))
     return t - last, np.ones(len(text), bool)
+
+
+def item_pos(text: str) -> Marked:
+    return np.arange(1, len(text) + 1), np.ones(len(text), bool)
 
 
 def usual_line_end(text: str) -> float:
@@ -322,6 +327,14 @@ BUILT_IN: dict[str, Concept] = {
         Concept(
             "indent", "count", "width of the white space that begins the line", indent, " \t", after="\n"
         ),
+        Concept(
+            "item_pos",
+            "count",
+            "characters since the item began, in texts of items",
+            item_pos,
+            END,
+            of_items=True,
+        ),
         Concept("word_pos", "count", "index within a word, 1 at its first letter", word_pos, " "),
         Concept("number", "bool", "inside digits", _character(_is_digit), "0123456789"),
         Concept("caps_run", "bool", "inside capitals", _character(str.isupper), _capitals),
@@ -352,6 +365,13 @@ BUILT_IN: dict[str, Concept] = {
             _character(lambda ch: not ch.isalnum() and not ch.isspace()),
             control=True,
         ),
-        Concept("telegraph", "bool", "random on and off, as long as quotations", telegraph, control=True),
+        Concept(
+            "telegraph",
+            "bool",
+            "random on and off, as long as quotations",
+            telegraph,
+            control=True,
+            together=as_one(telegraph),
+        ),
     )
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.engines.threads import blas_threads
-from charrnn.interpret.recording import Recording, fresh_starts, read_side_by_side
+from charrnn.interpret.recording import Recording, read_side_by_side
 from charrnn.model.model import Model
 from charrnn.nn.loss import log_softmax
 
@@ -22,7 +22,7 @@ class Excerpt:
     places : ndarray (N,), the characters' places in the recording; pieces : their spans
     cells : rows of the recording's signals with details: name of a gate, or h -> ndarray (len(cells), N)
     guesses, probabilities : ndarrays (N, GUESSES or V), the likeliest next symbols (ids), best first;
-        probabilities are NaN if the network overflowed
+        probabilities are NaN if the network overflowed. Nothing follows the end of an item: guesses of -1
     """
 
     pieces: tuple[Span, ...]
@@ -52,6 +52,16 @@ def choose_pieces(part: slice, wanted: Sequence[Span], most: int) -> tuple[Span,
     return tuple((int(a), int(b)) for a, b in edges.reshape(-1, 2))
 
 
+def likeliest_next(model: Model, h: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The ``count`` likeliest symbols (n, count) after outputs h (n, H) of the last layer, and their probabilities."""
+    head = model.network.params
+    with np.errstate(over="ignore", invalid="ignore"):  # a ReLU network may overflow
+        logits = h @ head["head.weight"].T + head["head.bias"]
+        logp = log_softmax(logits)
+    top = np.argsort(-logits, axis=1, kind="stable")[:, :count]
+    return top, np.exp(np.take_along_axis(logp, top, axis=1))
+
+
 @blas_threads()
 def read_excerpt(model: Model, recording: Recording, pieces: Sequence[Span], cells: Sequence[int]) -> Excerpt:
     """Read the recorded text once more, in the same segments, and keep the details that the recording lacks.
@@ -61,16 +71,15 @@ def read_excerpt(model: Model, recording: Recording, pieces: Sequence[Span], cel
     places = np.concatenate([np.arange(a, b) for a, b in pieces]) if pieces else np.zeros(0, int)
     where = np.full(len(recording.ids), -1)
     where[recording.ends[places]] = np.arange(len(places))
-    starts = fresh_starts(recording.text)
     details: dict[str, np.ndarray] = {}
     best = min(GUESSES, len(model.vocab))
-    guesses = np.zeros((len(places), best), int)
+    guesses = np.full((len(places), best), -1)
     probabilities = np.zeros((len(places), best), np.float32)
-    head, kind = model.network.params, model.network.cell
+    kind = model.network.cell
     names = list(getattr(kind, "GATES", ()))
     if "c" in kind.STATES:
         names.append("h")  # for the LSTM the signal is tanh(c) instead
-    for read, recorded, layers in read_side_by_side(model, recording.ids, recording.ends[starts]):
+    for read, recorded, layers in read_side_by_side(model, recording):
         column = np.where(recorded, where[np.minimum(read, len(where) - 1)], -1)
         kept = column >= 0
         if not kept.any():
@@ -82,10 +91,10 @@ def read_excerpt(model: Model, recording: Recording, pieces: Sequence[Span], cel
                 if name not in details:
                     details[name] = np.zeros((len(cells), len(places)), np.float32)
                 details[name][row, column[kept]] = trace[name][kept, cell]
-        with np.errstate(over="ignore", invalid="ignore"):  # a ReLU network may overflow
-            logits = layers[-1]["h"][kept] @ head["head.weight"].T + head["head.bias"]
-            logp = log_softmax(logits)
-        top = np.argsort(-logits, axis=1, kind="stable")[:, :best]
-        guesses[column[kept]] = top
-        probabilities[column[kept]] = np.exp(np.take_along_axis(logp, top, axis=1))
+        guesses[column[kept]], probabilities[column[kept]] = likeliest_next(
+            model, layers[-1]["h"][kept], best
+        )
+    for values in details.values():  # as in the recording, an end has what the item ended with
+        ended = np.flatnonzero(guesses[:, 0] < 0)
+        values[:, ended] = values[:, ended - 1]
     return Excerpt(tuple(pieces), places, tuple(cells), details, guesses, probabilities)

@@ -25,6 +25,7 @@ from charrnn.interpret.chance import Chance, chance
 from charrnn.interpret.comparisons import character_table, probe_score
 from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.labels import Concept, Kind, Label, examples, runs
+from charrnn.interpret.reading import SHOWN, Reading, reading_of, spread
 from charrnn.interpret.recording import Recording, check_length, record
 from charrnn.interpret.scores import (
     Threshold,
@@ -38,8 +39,10 @@ from charrnn.interpret.scores import (
     score_cells,
     steady_score,
 )
+from charrnn.interpret.texts import as_trained
 from charrnn.interpret.user_concepts import parse_concept
 from charrnn.model.model import Model
+from charrnn.text.items import Items
 
 Verdict = Literal["none", "detector", "correlate", "tracker"]
 VERDICTS: tuple[Verdict, ...] = ("tracker", "correlate", "detector", "none")
@@ -113,9 +116,11 @@ class Finding:
         values |= {
             "causal_effect": self.causal.effect if self.causal else None,
             "causal_p": self.causal.p_value if self.causal else None,
-            "causal_target": self.causal.target if self.causal else None,
+            "causal_target": self.causal.target.translate(SHOWN) if self.causal else None,
             "causal_controls": list(self.causal.controls) if self.causal else None,
-            "causal_others": self.causal.others if self.causal else None,
+            "causal_others": {ch.translate(SHOWN): effect for ch, effect in self.causal.others.items()}
+            if self.causal
+            else None,
             "causal_doses": list(self.causal.doses) if self.causal else None,
             "causal_effect_of_three": self.causal.together if self.causal else None,
             "verdict": values.pop("verdict"),
@@ -181,7 +186,8 @@ class Inspection:
     def to_json(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {
-            "characters": len(self.recording.text),
+            "characters": len(self.recording.text) - int(self.recording.marks.sum()),
+            **({} if self.recording.begins is None else {"items": len(self.recording.begins)}),
             "findings": [finding.to_json() for finding in self.findings],
             "nothing_found": self.nothing_found,
             "refused": [asdict(refusal) for refusal in self.refusals],
@@ -209,7 +215,7 @@ class Inspection:
 @blas_threads()
 def inspect_cells(
     model: Model,
-    text: str,
+    text: str | Items | Reading,
     concepts: str | Sequence[Concept | str] | None = None,
     *,
     top: int = 1,
@@ -220,7 +226,8 @@ def inspect_cells(
 
     concepts : names of built-in ones, definitions in the form of --concept (``name=span:[A-Z][a-z]+``), or Concepts;
         a string is one concept; None means all built-in ones except controls
-    text : should be text that the model was not trained on; its first MOST_CHARACTERS are read
+    text : should be text that the model was not trained on; its first MOST_CHARACTERS are read. For a model of
+        items, items; a string is cut into them as the training text was
     top : most findings per concept
     causal : whether to hold cells and measure how predictions change; needs ``signal`` "cell"
     signal : tanh(c) of an LSTM ("cell") or its h ("hidden"); RNN and GRU have only h
@@ -228,15 +235,19 @@ def inspect_cells(
     Raises DataError for a text that is too short or has characters that the model does not know, and UsageError
     for a concept that is unknown or malformed, or user-defined and without a match.
     """
-    check_length(text)
+    text = as_trained(model, text)
+    reading = reading_of(model, spread(text, MOST_CHARACTERS), MOST_CHARACTERS)
+    check_length(reading)
     notes = []
-    if len(text) > MOST_CHARACTERS:
-        notes.append(f"read the first {MOST_CHARACTERS:,} of {len(text):,} characters")
-        text = text[:MOST_CHARACTERS]
-    wanted = _wanted(concepts)
-    labels = {concept.name: concept.label(text) for concept in wanted}
-    previews = tuple(_preview(concept, labels[concept.name], text) for concept in wanted)
-    recording = record(model, text, signal=signal)
+    if len(text) > len(reading):
+        whole = (
+            f"{len(text):,} characters" if reading.begins is None else f"{len(text):,} items, spread over all"
+        )
+        notes.append(f"read {'the first ' * (reading.begins is None)}{len(reading):,} of {whole}")
+    wanted = _wanted(concepts, reading)
+    labels = {concept.name: concept.label_of(reading) for concept in wanted}
+    previews = tuple(_preview(concept, labels[concept.name], reading.text) for concept in wanted)
+    recording = record(model, reading, signal=signal)
     searches, refusals = _find(recording, list(labels.values()))
     judge = _Judge(model, recording, causal and (signal == "cell" or model.config.cell != "lstm"))
     findings = []
@@ -252,14 +263,23 @@ def inspect_cells(
     return Inspection(tuple(findings), tuple(refusals), previews, labels, recording, tuple(notes))
 
 
-def _wanted(concepts: str | Sequence[Concept | str] | None) -> list[Concept]:
-    """The requested concepts. Raises UsageError if two have the same name."""
+def usual_concepts(reading: Reading) -> list[Concept]:
+    """The built-in concepts that are looked for where none is named."""
+    stream = reading.begins is None
+    return [one for one in BUILT_IN.values() if not one.control and not (one.of_items and stream)]
+
+
+def _wanted(concepts: str | Sequence[Concept | str] | None, reading: Reading) -> list[Concept]:
+    """The requested concepts. Raises UsageError if two have the same name, or one makes no sense of this text."""
     if concepts is None:
-        return [concept for concept in BUILT_IN.values() if not concept.control]
+        return usual_concepts(reading)
     given = [concepts] if isinstance(concepts, str) else concepts
     wanted = [parse_concept(one) if isinstance(one, str) else one for one in given]
     if len({concept.name for concept in wanted}) < len(wanted):
         raise UsageError("--concept names the same concept twice; give each a different name")
+    for concept in wanted:
+        if concept.of_items and reading.begins is None:
+            raise UsageError(f"--concept {concept.name} is for models of items, and this text is one stream")
     return wanted
 
 
@@ -280,7 +300,9 @@ def _find(recording: Recording, labels: list[Label]) -> tuple[list[_Search], lis
     """Rank the cells by their scores on SELECT, for each label that occurs often enough."""
     refusals, judged = [], []
     for label in labels:
-        off, on = class_runs(*_part(label, slice(recording.select.start, len(recording.text))))
+        both = slice(recording.select.start, len(recording.text))
+        within = None if label.stretches is None else label.stretches[both]
+        off, on = class_runs(*_part(label, both), within)
         if min(off, on) < FEWEST_RUNS:
             reason = f"fewer than {FEWEST_RUNS} stretches on or off in this text"
             refusals.append(Refusal(label.name, reason, min(off, on)))
@@ -289,7 +311,12 @@ def _find(recording: Recording, labels: list[Label]) -> tuple[list[_Search], lis
     select = score_cells(
         recording.signals[:, recording.select], [_part(one, recording.select) for one in judged]
     )
-    nulls = chance(recording.signals[:, recording.confirm], [_part(one, recording.confirm) for one in judged])
+    stretches = recording.stretches
+    nulls = chance(
+        recording.signals[:, recording.confirm],
+        [_part(one, recording.confirm) for one in judged],
+        None if stretches is None else stretches[recording.confirm],
+    )
     searches = []
     for label, scores, null in zip(judged, select, nulls, strict=True):
         strength = np.abs(excess(scores, label.kind))
@@ -450,9 +477,13 @@ def response_profile(signal: np.ndarray, label: Label, part: slice) -> tuple[flo
     """The mean signal from BEFORE characters before an opening to AFTER after it, or by tenths of a count."""
     values, x = label.values[part], signal[part].astype(float)
     if label.kind == "bool":
-        starts, _ = runs(values)
+        its = np.zeros(len(x), int) if label.stretches is None else label.stretches[part]
+        starts, _ = runs(values, its)
         openings = starts[values[starts]]
         openings = openings[(openings >= BEFORE) & (openings + AFTER < len(x))]
+        openings = openings[
+            its[openings - BEFORE] == its[openings + AFTER - 1]
+        ]  # in one item, or in the stream
         if len(openings) == 0:
             return ()
         return tuple(map(float, x[openings[:, None] + np.arange(-BEFORE, AFTER)].mean(axis=0)))

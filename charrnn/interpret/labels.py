@@ -1,10 +1,12 @@
 """Labels: the truth about a text, character by character, that a cell may or may not know."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+
+from charrnn.interpret.reading import END, MARKS, Reading
 
 Kind = Literal["bool", "count"]
 Marked = tuple[np.ndarray, np.ndarray]  # values and mask of a Label
@@ -23,6 +25,7 @@ class Label:
     target : characters that a model should expect more (``direction`` 1) or less (-1) where the value is
         high; empty if nothing is expected
     after : characters after which the expectation holds; empty means everywhere
+    stretches : of a text of items, as in Reading: nothing here depends on another stretch; None for a stream
     """
 
     name: str
@@ -33,11 +36,16 @@ class Label:
     direction: int
     after: str = ""
     predictive: bool = False
+    stretches: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Concept:
-    """A rule that labels any text, and the character that a cell following it should predict."""
+    """A rule that labels any text, and the character that a cell following it should predict.
+
+    together : the rule for several texts at once, where that is not `mark` of each
+    of_items : whether it makes sense of items alone; the input of a pair is none
+    """
 
     name: str
     kind: Kind
@@ -49,6 +57,8 @@ class Concept:
     predictive: bool = False
     control: bool = False
     user_defined: bool = False
+    together: Callable[[Sequence[str]], Sequence[Marked]] | None = None
+    of_items: bool = False
 
     def label(self, text: str) -> Label:
         """The label of ``text``. Built-in concepts never raise, whatever the text."""
@@ -65,12 +75,52 @@ class Concept:
             self.predictive,
         )
 
+    def label_of(self, reading: Reading) -> Label:
+        """The label of a text as it is read: each item is labelled as if it were alone, and marks are ignored.
 
-def runs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Starts and lengths of the stretches over which ``values`` (N,) stays the same."""
+        Where white space is expected, which ends words and lines, the end of an item is too.
+        """
+        stretches = reading.stretches
+        if stretches is None:
+            return self.label(reading.text)
+        places = np.flatnonzero(stretches >= 0)
+        firsts = places[np.flatnonzero(np.diff(stretches[places], prepend=-1))]
+        lasts = firsts + np.bincount(stretches[places])
+        texts = [reading.text[a:b] for a, b in zip(firsts.tolist(), lasts.tolist(), strict=True)]
+        marked = self.together(texts) if self.together is not None else map(self.mark, texts)
+        values, mask = np.zeros(len(stretches), np.int32), np.zeros(len(stretches), bool)
+        for a, b, (its_values, its_mask) in zip(firsts.tolist(), lasts.tolist(), marked, strict=True):
+            values[a:b], mask[a:b] = its_values, its_mask
+        if self.of_items:
+            mask &= ~reading.inputs
+        target = self.target if isinstance(self.target, str) else self.target("\n".join(texts))
+        if any(map(str.isspace, target)) and not self.after and not self.user_defined:
+            target += END
+        values = values.astype(bool) if self.kind == "bool" else values
+        return Label(
+            self.name, self.kind, values, mask, target, self.direction, self.after, self.predictive, stretches
+        )
+
+
+def as_one(mark: Callable[[str], Marked]) -> Callable[[Sequence[str]], list[Marked]]:
+    """A rule for several texts at once that marks them as one."""
+
+    def together(texts: Sequence[str]) -> list[Marked]:
+        cuts = np.cumsum([len(text) for text in texts])[:-1]
+        values, mask = mark("".join(texts))
+        return list(zip(np.split(values, cuts), np.split(mask, cuts), strict=True))
+
+    return together
+
+
+def runs(values: np.ndarray, stretches: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and lengths of the runs over which ``values`` (N,) stays the same, and ``stretches`` (N,) too."""
     if len(values) == 0:
         return np.zeros(0, int), np.zeros(0, int)
-    starts = np.flatnonzero(np.r_[True, values[1:] != values[:-1]])
+    changes = np.r_[True, values[1:] != values[:-1]]
+    if stretches is not None:
+        changes[1:] |= stretches[1:] != stretches[:-1]
+    starts = np.flatnonzero(changes)
     return starts, np.diff(np.r_[starts, len(values)])
 
 
@@ -82,5 +132,6 @@ def examples(label: Label, text: str, count: int = 3, width: int = 40) -> list[s
     for start in rises[:count]:
         on = counted[start : start + width] > 0
         length = int(np.argmin(on)) if label.kind == "bool" and not on.all() else width
-        pieces.append(text[start : start + length])
+        piece = text[start : start + length]
+        pieces.append(piece[: next((k for k, ch in enumerate(piece) if ch in MARKS), len(piece))])
     return pieces

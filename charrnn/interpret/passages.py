@@ -7,11 +7,13 @@ import numpy as np
 
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import UsageError
+from charrnn.interpret.excerpt import likeliest_next
 from charrnn.interpret.findings import Inspection
 from charrnn.interpret.labels import Label
-from charrnn.interpret.recording import WARM_UP, Recording, encode_with_ends, record
+from charrnn.interpret.reading import Reading, characters_of
+from charrnn.interpret.recording import WARM_UP, Recording, one_by_one, read_side_by_side, record
 from charrnn.interpret.scores import midranks
-from charrnn.model.model import CHUNK, Model
+from charrnn.model.model import Model
 
 PASSAGE = 240  # characters shown at once
 
@@ -66,14 +68,21 @@ def best_and_worst(
         wrong = np.abs(midranks(signal) - midranks(values)) / n
     else:
         wrong = ((signal > sign * cut) != values).astype(float)
-    starts = np.array([t + 1 for t, ch in enumerate(recording.text[part]) if ch == "\n"], int)
-    starts = starts[starts + length <= n]
-    if len(starts) < n // (4 * PASSAGE):  # hardly any lines
-        starts = np.arange(0, n - length + 1, max(1, PASSAGE // 4))
+    if recording.begins is not None:  # whole items, or the beginning of a long one
+        starts = recording.begins[recording.begins >= part.start] - part.start
+        edges = np.r_[starts, n]
+        stops = edges[np.maximum(np.searchsorted(edges, starts + length, side="right") - 1, 0)]
+        stops = np.where(stops > starts, stops, np.minimum(starts + length, n))
+    else:
+        starts = np.array([t + 1 for t, ch in enumerate(recording.text[part]) if ch == "\n"], int)
+        starts = starts[starts + length <= n]
+        if len(starts) < n // (4 * PASSAGE):  # hardly any lines
+            starts = np.arange(0, n - length + 1, max(1, PASSAGE // 4))
+        stops = starts + length
 
     def total(x: np.ndarray) -> np.ndarray:
         sums = np.r_[0.0, np.cumsum(x)]
-        return sums[starts + length] - sums[starts]
+        return sums[stops] - sums[starts]
 
     counted, changes = total(mask), total(np.r_[False, values[1:] != values[:-1]])
     share = np.round(20 * total(wrong * mask) / np.maximum(counted, 1))
@@ -81,25 +90,34 @@ def best_and_worst(
     order = np.lexsort((-changes, share))
     order = order[usable[order]] if usable.any() else order
     worst = order[share[order] == share[order[-1]]][0]
-    first, last = (part.start + int(starts[k]) for k in (order[0], worst))
-    return (
-        cut_passage(recording, index, first, first + length, label),
-        cut_passage(recording, index, last, last + length, label),
+    best_one, worst_one = (
+        cut_passage(recording, index, part.start + int(starts[k]), part.start + int(stops[k]), label)
+        for k in (order[0], worst)
     )
+    return best_one, worst_one
 
 
 @blas_threads()
-def top_guesses(model: Model, text: str, start: int, stop: int, count: int = 5) -> tuple[str, ...]:
-    """The ``count`` likeliest next symbols after each character of a part of the text, best first."""
-    ids, ends = encode_with_ends(model, text)
+def top_guesses(model: Model, reading: Reading, start: int, stop: int, count: int = 5) -> tuple[str, ...]:
+    """The ``count`` likeliest next symbols after each character of a part of the text, best first.
+
+    At most WARM_UP characters are read before the part, or its first item from its beginning. Nothing is guessed
+    after the end of an item.
+    """
     if start >= stop:
         return ()
-    first, last = max(0, int(ends[start]) - WARM_UP), int(ends[stop - 1]) + 1
-    logits, _ = model.logits(ids[first:last, None])
-    rows = logits[ends[start:stop] - first, 0]
-    best = np.argsort(-rows, axis=1, kind="stable")[:, :count]
-    names = [s if isinstance(s, str) else chr(s) if s < 128 else "\ufffd" for s in model.vocab.symbols]
-    return tuple("".join(names[k] for k in row) for row in best)
+    first, last = max(0, start - WARM_UP), stop
+    if reading.begins is not None:
+        edges = np.r_[reading.begins, len(reading.text)]
+        first = int(edges[np.searchsorted(edges, start, side="right") - 1])
+        last = int(edges[np.searchsorted(edges, stop)])
+    part = reading.part(first, last)
+    best = np.full((len(part.ids), min(count, len(model.vocab))), -1)
+    for places, recorded, layers in read_side_by_side(model, part):
+        best[places[recorded]], _ = likeliest_next(model, layers[-1]["h"][recorded], count)
+    names = [ch if not "\udc80" <= ch <= "\udcff" else "\ufffd" for ch in characters_of(model.vocab)]
+    rows = best[part.ends[start - first : stop - first]]
+    return tuple("".join(names[k] for k in row if k >= 0) for row in rows)
 
 
 def of_findings(
@@ -113,7 +131,7 @@ def of_findings(
             index = finding.layer * r.hidden + finding.cell
             cut = finding.threshold.cut if finding.threshold else None
             pair = best_and_worst(r, index, inspection.labels[finding.concept], finding.sign, cut)
-            best, worst = (with_guesses(model, r.text, one) if guesses else one for one in pair)
+            best, worst = (with_guesses(model, r, one) if guesses else one for one in pair)
             shown[place] = best, worst
     return shown
 
@@ -129,28 +147,38 @@ def parse_cell(text: str, model: Model) -> tuple[int, int]:
     return layer, cell
 
 
-def of_cell(model: Model, text: str, layer: int, cell: int, length: int, guesses: bool = False) -> Passage:
-    """The first ``length`` characters of a text with one cell's signal."""
-    text, H = text[:length], model.config.hidden
-    passage = cut_passage(record(model, text), layer * H + cell, 0, length)
-    return with_guesses(model, text, passage) if guesses else passage
+def of_cell(
+    model: Model, reading: Reading, layer: int, cell: int, length: int, guesses: bool = False
+) -> Passage:
+    """The first ``length`` characters of a text, or the items that they hold, with one cell's signal."""
+    recording = record(model, reading.first(length))
+    passage = cut_passage(recording, layer * recording.hidden + cell, 0, len(recording.text))
+    return with_guesses(model, recording, passage) if guesses else passage
 
 
-def signal_of(model: Model, text: str, layer: int, cell: int) -> np.ndarray:
-    """The signal of one cell after each character of a text (N,), read in one pass from the zero state."""
-    ids, ends = encode_with_ends(model, text)
-    state, found = model.network.zero_state(1), np.empty(len(ids), model.network.theta.dtype)
+def signal_of(model: Model, reading: Reading, layer: int, cell: int) -> np.ndarray:
+    """The signal of one cell after each character of a text (N,); a stream, or each item, is read in one pass."""
+    found = np.empty(len(reading.ids), model.network.theta.dtype)
     with blas_threads():
-        for start in range(0, len(ids), CHUNK):
-            symbols = ids[start : start + CHUNK, None].astype(np.intp)
-            _, state, trace = model.network.forward(symbols, state)
-            states = trace.layers[layer]
-            values = np.tanh(states["c"]) if "c" in states else states["h"]
-            found[start : start + CHUNK] = values[:, 0, cell]
-    return found[ends]
+        for places, recorded, layers in one_by_one(model, reading):
+            values = np.tanh(layers[layer]["c"]) if "c" in layers[layer] else layers[layer]["h"]
+            found[places[recorded]] = values[recorded, cell]
+    if reading.begins is not None:
+        _, stops = reading.spans
+        found[stops] = found[stops - 1]
+    return found[reading.ends]
 
 
-def with_guesses(model: Model, text: str, passage: Passage) -> Passage:
-    """The same passage of ``text`` with the model's guesses after each character."""
+def character_names(model: Model, reading: Reading) -> list[str]:
+    """The characters of a text; for a mark, what its symbol is called, such as end or label origin=Irish."""
+    marks = np.flatnonzero(reading.marks) if reading.begins is not None else ()
+    names = list(reading.text)
+    for place in marks:
+        names[place] = model.vocab.name(int(reading.ids[reading.ends[place]]))
+    return names
+
+
+def with_guesses(model: Model, reading: Reading, passage: Passage) -> Passage:
+    """The same passage of a text with the model's guesses after each character."""
     stop = passage.start + len(passage.text)
-    return replace(passage, guesses=top_guesses(model, text, passage.start, stop))
+    return replace(passage, guesses=top_guesses(model, reading, passage.start, stop))

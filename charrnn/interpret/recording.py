@@ -1,9 +1,9 @@
 """Recordings: the signal of every cell while the network reads a text.
 
-The text is cut into segments that are read side by side. A cell that toggles at each quotation mark stays right
-or wrong depending on where reading began, so the reading for each segment begins at the start of a
-paragraph, at least WARM_UP symbols before its first recorded symbol. The first WARM_UP characters are not
-used.
+Items are read side by side, each from the zero state. A text that is one stream is cut into segments for that. A
+cell that toggles at each quotation mark stays right or wrong depending on where reading began, so the reading for
+each segment begins at the start of a paragraph, at least WARM_UP symbols before its first recorded symbol. The first
+WARM_UP characters are not used.
 """
 
 import re
@@ -14,7 +14,9 @@ import numpy as np
 
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError
-from charrnn.model.model import Model
+from charrnn.interpret.reading import Reading, reading_of
+from charrnn.model.model import CHUNK, Model
+from charrnn.text.items import Items
 
 WARM_UP = 200  # symbols read before a segment's first one is recorded
 HALVES_GAP = 200  # characters between SELECT and CONFIRM: what one half ends with is forgotten
@@ -23,21 +25,18 @@ SEGMENTS = 32  # most segments read side by side
 SEGMENT = 2000  # fewest symbols of a segment
 FARTHEST = 1000  # symbols before the warm-up to search for the start of a paragraph
 SHORTEST = 2000  # fewest characters for two halves with a gap
+ROWS = 64  # items read side by side
 
 
-@dataclass(frozen=True)
-class Recording:
+@dataclass(frozen=True, eq=False)
+class Recording(Reading):
     """The signals of all cells over a text of N characters, and its two halves.
 
     signals : ndarray (L·H, N), tanh(c) of the LSTM, h of RNN and GRU, layer by layer
-    ids : ndarray (n,), the symbols read; ends : ndarray (N,), where in ids each character ends
     select, confirm : the halves, as slices of characters
     """
 
-    text: str
     signals: np.ndarray
-    ids: np.ndarray
-    ends: np.ndarray
     hidden: int
     select: slice
     confirm: slice
@@ -61,14 +60,53 @@ def fresh_starts(text: str) -> np.ndarray:
     return np.array([0, *(match.end() for match in re.finditer(r"\n[^\S\n]*\n(?=\S)", text))])
 
 
-def read_side_by_side(
-    model: Model, ids: np.ndarray, starts: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray, list[dict[str, np.ndarray]]]]:
-    """Read ``ids`` (n,) in up to SEGMENTS segments at once; reading begins for each at a place in ``starts``.
+Read = tuple[np.ndarray, np.ndarray, list[dict[str, np.ndarray]]]
 
-    Yields for every STEP symbols: places (STEP, B) in ``ids``, a mask of those to record (STEP, B), and
-    the traces (STEP, B, H), in buffers that the next step overwrites. Each place is recorded exactly once.
+
+def read_side_by_side(model: Model, reading: Reading) -> Iterator[Read]:
+    """Read a text, several segments or items at once, up to STEP symbols of each.
+
+    Yields places (t, B) in its ids, a mask of those to record (t, B), and the traces (t, B, H) of the layers, in
+    buffers that the next step overwrites. Each symbol is recorded exactly once; the end of an item is not read.
     """
+    return _segments(model, reading) if reading.begins is None else _items(model, reading)
+
+
+def one_by_one(model: Model, reading: Reading) -> Iterator[Read]:
+    """The same, but a stream is read in one pass from the zero state."""
+    if reading.begins is not None:
+        yield from _items(model, reading)
+        return
+    state = model.network.zero_state(1)
+    for start in range(0, len(reading.ids), CHUNK):
+        symbols = reading.ids[start : start + CHUNK, None].astype(np.intp)
+        _, state, trace = model.network.forward(symbols, state)
+        places = start + np.arange(len(symbols))[:, None]
+        yield places, np.ones(places.shape, bool), trace.layers
+
+
+def _items(model: Model, reading: Reading) -> Iterator[Read]:
+    """Each item from the zero state, those of about the same length side by side."""
+    starts, stops = reading.spans
+    order = np.argsort(stops - starts, kind="stable")
+    for begin in range(0, len(order), ROWS):
+        first, stop = starts[order[begin : begin + ROWS]], stops[order[begin : begin + ROWS]]
+        state = model.network.zero_state(len(first))
+        longest = int((stop - first).max())
+        for step in range(0, longest, STEP):
+            places = first + step + np.arange(min(STEP, longest - step))[:, None]
+            _, state, trace = model.network.forward(
+                reading.ids[np.minimum(places, stop)].astype(np.intp), state
+            )
+            yield places, places < stop, trace.layers
+
+
+def _segments(model: Model, reading: Reading) -> Iterator[Read]:
+    """Up to SEGMENTS segments; reading begins for each at the start of a paragraph, if one is near."""
+    ids = reading.ids
+    starts = fresh_starts(reading.text)
+    if len(ids):
+        starts = reading.ends[starts]
     B = int(np.clip(len(ids) // SEGMENT, 1, SEGMENTS))
     cuts = np.linspace(0, len(ids), B + 1).astype(int)
     first, stop = cuts[:-1], cuts[1:]
@@ -83,50 +121,52 @@ def read_side_by_side(
         yield places, recorded, trace.layers
 
 
+def halves_of(reading: Reading) -> tuple[slice, slice]:
+    """SELECT and CONFIRM: of items, those that begin before the middle and the others."""
+    if reading.begins is None:
+        return halves(len(reading.text))
+    n, begins = len(reading.text), reading.begins
+    middle = int(begins[np.argmin(np.abs(begins - n // 2))]) if len(begins) else 0
+    return slice(0, middle), slice(middle, n)
+
+
 def halves(n: int) -> tuple[slice, slice]:
     """SELECT and CONFIRM of n characters: contiguous, after the warm-up, with a gap between them."""
     middle = (WARM_UP + n) // 2
     return slice(WARM_UP, middle - HALVES_GAP // 2), slice(middle + HALVES_GAP // 2, n)
 
 
-def encode_with_ends(model: Model, text: str) -> tuple[np.ndarray, np.ndarray]:
-    """The ids of a text, and the place of each character's last id.
-
-    Raises DataError for characters that the model does not know.
-    """
-    ids = model.vocab.encode(text)
-    if model.vocab.level == "char":
-        return ids, np.arange(len(text))
-    lengths = [len(ch.encode("utf-8", "surrogateescape")) for ch in text]
-    return ids, np.cumsum(lengths, dtype=np.int64) - 1
-
-
 @blas_threads()
-def record(model: Model, text: str, *, signal: str = "cell") -> Recording:
+def record(model: Model, text: str | Items | Reading, *, signal: str = "cell") -> Recording:
     """Record every cell over a text.
 
     signal : "cell" is tanh(c) of the LSTM and h of the others; "hidden" is always h
 
     Takes 4·L·H bytes per character. Raises DataError for characters that the model does not know.
     """
-    ids, ends = encode_with_ends(model, text)
-    starts = fresh_starts(text)
+    reading = reading_of(model, text)
     L, H = model.config.layers, model.config.hidden
-    signals = np.empty((L * H, len(ids)), np.float32)
-    for places, recorded, layers in read_side_by_side(model, ids, ends[starts] if len(ids) else starts):
+    signals = np.empty((L * H, len(reading.ids)), np.float32)
+    for places, recorded, layers in read_side_by_side(model, reading):
         for k, layer in enumerate(layers):
             values = layer["tanh_c"] if "tanh_c" in layer and signal == "cell" else layer["h"]
             for b in np.flatnonzero(recorded.any(axis=0)):
                 kept = recorded[:, b]
                 signals[k * H : (k + 1) * H, places[kept, b]] = values[kept, b].T
-    flat = signals if model.vocab.level == "char" else signals[:, ends]
-    return Recording(text, flat, ids, ends, H, *halves(len(text)))
+    if reading.begins is not None:
+        _, stops = reading.spans
+        signals[:, stops] = signals[:, stops - 1]
+    flat = signals if len(reading.ids) == len(reading.text) else signals[:, reading.ends]
+    halves = halves_of(reading)
+    return Recording(reading.text, reading.ids, reading.ends, reading.begins, flat, H, *halves)
 
 
-def check_length(text: str) -> None:
-    """Raise DataError if a text is too short to be cut into two useful halves."""
-    if len(text) < SHORTEST:
+def check_length(reading: Reading) -> None:
+    """Raise DataError if a text cannot be cut into two useful halves."""
+    if len(reading.text) < SHORTEST:
         raise DataError(
-            f"the text has {len(text):,} characters; at least {SHORTEST:,} are needed, to choose cells on one half "
-            "and confirm them on the other"
+            f"the text has {len(reading.text):,} characters; at least {SHORTEST:,} are needed, to choose cells on "
+            "one half and confirm them on the other"
         )
+    if reading.begins is not None and len(reading.begins) < 2:
+        raise DataError("the text is a single item; cells are chosen on some items and confirmed on others")

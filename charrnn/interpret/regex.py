@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,13 +19,18 @@ SECONDS = 10.0
 
 _WORKER = """
 import json, re, sys
-text, patterns = json.load(sys.stdin)
-json.dump([[m.span() for m in re.finditer(p, text) if m.end() > m.start()] for p in patterns], sys.stdout)
+texts, patterns = json.load(sys.stdin)
+def spans(pattern, text):
+    return [m.span() for m in re.finditer(pattern, text) if m.end() > m.start()]
+json.dump([[spans(pattern, text) for pattern in patterns] for text in texts], sys.stdout)
 """
 
 
-def find_spans(patterns: list[str], text: str, seconds: float = SECONDS) -> list[np.ndarray]:
-    """Starts and ends of each pattern's matches that are not empty, one integer array (matches, 2) per pattern.
+def find_spans(
+    patterns: Sequence[str], texts: Sequence[str], seconds: float = SECONDS
+) -> list[list[np.ndarray]]:
+    """Starts and ends of each pattern's matches that are not empty: of each text, an integer array (matches, 2) per
+    pattern.
 
     Raises UsageError for a pattern that is not a regular expression, or that takes more than ``seconds``.
     """
@@ -36,7 +42,7 @@ def find_spans(patterns: list[str], text: str, seconds: float = SECONDS) -> list
     try:
         worker = subprocess.run(
             [sys.executable, "-I", "-W", "ignore", "-c", _WORKER],
-            input=json.dumps([text, patterns]).encode("ascii"),
+            input=json.dumps([texts, patterns]).encode("ascii"),
             capture_output=True,
             timeout=seconds,
             check=True,
@@ -44,9 +50,9 @@ def find_spans(patterns: list[str], text: str, seconds: float = SECONDS) -> list
     except subprocess.TimeoutExpired:
         raise UsageError(
             f"--concept: {' or '.join(map(repr, patterns))} took more than {seconds:g} s "
-            f"on {len(text):,} characters; avoid a repeat inside a repeat, such as (a+)+"
+            f"on {sum(map(len, texts)):,} characters; avoid a repeat inside a repeat, such as (a+)+"
         ) from None
     except subprocess.CalledProcessError as error:
         reason = error.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise UsageError(f"--concept: cannot match {' or '.join(map(repr, patterns))}: {reason}") from None
-    return [np.array(spans, int).reshape(-1, 2) for spans in json.loads(worker.stdout)]
+    return [[np.array(spans, int).reshape(-1, 2) for spans in each] for each in json.loads(worker.stdout)]

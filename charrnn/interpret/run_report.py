@@ -12,18 +12,20 @@ from charrnn.errors import CharRNNError, DataError
 from charrnn.interpret.findings import MOST_CHARACTERS, Inspection, inspect_cells
 from charrnn.interpret.network_flow import NetworkFlow, of_model
 from charrnn.interpret.passages import Passage, of_findings
-from charrnn.interpret.recording import encode_with_ends
+from charrnn.interpret.reading import END, reading_of, spread
+from charrnn.interpret.recording import one_by_one
 from charrnn.interpret.saturation import SIGMOIDS, GateSaturation, gate_saturation
-from charrnn.interpret.texts import held_out_text, text_of
+from charrnn.interpret.texts import held_out_text, stream_of, text_of
 from charrnn.model.model import Model
 from charrnn.nn.loss import log_softmax
 from charrnn.runs.card import Info, read_info
 from charrnn.runs.folder import RunFolder
 from charrnn.score.evaluation import GUESSES, Evaluation, evaluate, splits_of
+from charrnn.text.batches import Text
+from charrnn.text.items import Items
 
 LEAD = 1000  # characters read before a passage, so that the network knows where it is
 PASSAGE_LENGTH = 2400  # characters of a passage
-SYMBOLS_AT_ONCE = 256  # symbols of it whose logits are held at once
 DISTANCE = 50  # steps that gradients go back, at most
 CELLS_SHOWN = 6  # findings with a passage of their own
 
@@ -35,8 +37,9 @@ class Surprises:
     """N characters of a text, and how a model that has read everything before predicts each.
 
     start : place of the first character in the text
-    bits : ndarray (N,), -log2 p(character | all before it); NaN if there is nothing before, or p is not a number
-    ranks : ndarray (N,), 1 if its first symbol was the model's best guess; 0 if there is nothing before
+    bits : ndarray (N,), -log2 p(character | all before it); NaN where nothing is predicted, or p is not a number
+    ranks : ndarray (N,), 1 if its first symbol was the model's best guess; 0 where nothing is predicted: at the
+        beginning of a stream or item, and in the input of a pair
     guesses, probabilities : ndarrays (N, GUESSES or V), the likeliest symbols at its place, best first
     """
 
@@ -94,13 +97,13 @@ def gather(
     """
     info, samples = read_info(folder.model), folder.read_samples()
     missing: dict[str, str] = {}
+    words: str | Items = ""
     try:
         words = held_out_text(model) if text is None else text_of(model, [text])
     except CharRNNError as error:
         if text is not None:
             raise
-        words, why = "", str(error)
-        missing = dict.fromkeys(("evaluation", "surprises", "gates", "flow", "cells"), why)
+        missing = dict.fromkeys(("evaluation", "surprises", "gates", "flow", "cells"), str(error))
 
     def measured(part: str, make: Callable[[], Part]) -> Part | None:
         if part in missing:
@@ -115,7 +118,8 @@ def gather(
 
     if not SIGMOIDS[model.config.cell]:
         missing["gates"] = "a vanilla RNN has no gates"
-    beginning, ids = words[:MOST_CHARACTERS], model.vocab.encode(words)
+    beginning = reading_of(model, spread(words, MOST_CHARACTERS), MOST_CHARACTERS)
+    ids = words if isinstance(words, Items) else model.vocab.encode(words)
     cells = measured("cells", lambda: inspect_cells(model, beginning, causal=causal))
     return RunReport(
         folder,
@@ -123,12 +127,12 @@ def gather(
         info,
         samples,
         Path(text).name if text is not None else "the text held out in training",
-        len(words),
-        len(beginning),
+        len(words) if isinstance(words, str) else int(words.places.sum(dtype=np.int64)) + len(words),
+        len(beginning.text),
         measured("evaluation", lambda: evaluate(model, ids, training=_training(model))),
         measured("surprises", lambda: surprises_of(model, words)),
         measured("gates", lambda: gate_saturation(model, beginning)),
-        measured("flow", lambda: of_model(model, ids, _distance(ids), file=folder.model)),
+        measured("flow", lambda: _flow(model, words, folder.model)),
         cells,
         {} if cells is None else {k: best for k, (best, _) in of_findings(model, cells, CELLS_SHOWN).items()},
         causal,
@@ -137,45 +141,55 @@ def gather(
 
 
 @blas_threads()
-def surprises_of(model: Model, text: str) -> Surprises:
+def surprises_of(model: Model, text: str | Items) -> Surprises:
     """What a model makes of a passage: PASSAGE_LENGTH characters from the first line that begins after LEAD of them.
 
-    A shorter text is read from its beginning. Raises DataError if it has fewer than two characters.
+    A shorter text is read from its beginning. Of items, whole ones from all over the text are shown. Raises DataError
+    for a stream of fewer than two characters.
     """
-    if len(text) < 2:
-        raise DataError(f"the text has {len(text)} characters; at least 2 are needed")
-    start = 0
-    if len(text) >= LEAD + PASSAGE_LENGTH:
-        newline = text.find("\n", LEAD - 1, min(2 * LEAD, len(text) - PASSAGE_LENGTH))
-        start = LEAD if newline < 0 else newline + 1
-    shown = text[start : start + PASSAGE_LENGTH]
-    ids, ends = encode_with_ends(model, text[: start + len(shown)])
-    symbols = ids.astype(np.intp)
+    start, inputs = 0, np.zeros(0, int)
+    if isinstance(text, Items):
+        reading = reading_of(model, spread(text, PASSAGE_LENGTH), PASSAGE_LENGTH)
+        inputs = np.flatnonzero(
+            reading.inputs | (reading.marks & np.array([ch != END for ch in reading.text]))
+        )
+    else:
+        if len(text) < 2:
+            raise DataError(f"the text has {len(text)} characters; at least 2 are needed")
+        if len(text) >= LEAD + PASSAGE_LENGTH:
+            newline = text.find("\n", LEAD - 1, min(2 * LEAD, len(text) - PASSAGE_LENGTH))
+            start = LEAD if newline < 0 else newline + 1
+        reading = reading_of(model, text[: start + PASSAGE_LENGTH])
+    symbols, ends = reading.ids.astype(np.intp), reading.ends
     begins = np.r_[0, ends[:-1] + 1][start:]  # place of each shown character in ids
-    losses, ranks = np.full(len(ids), np.nan), np.zeros(len(ids), int)
+    losses, ranks = np.full(len(symbols), np.nan), np.zeros(len(symbols), int)
     best = min(GUESSES, len(model.vocab))
-    guesses, probabilities = np.zeros((len(ids), best), int), np.zeros((len(ids), best))
-    state = model.network.zero_state(1)
-    for first in range(0, len(ids) - 1, SYMBOLS_AT_ONCE):
-        targets = symbols[first + 1 : first + 1 + SYMBOLS_AT_ONCE]
-        logits, state = model.network.read(symbols[first : first + len(targets), None], state)
-        log_p = log_softmax(logits[:, 0].astype(np.float64))
-        here, mine = slice(first + 1, first + 1 + len(targets)), log_p[np.arange(len(targets)), targets]
+    guesses, probabilities = np.zeros((len(symbols), best), int), np.zeros((len(symbols), best))
+    head = model.network.params
+    for places, recorded, layers in one_by_one(model, reading):
+        predicts = recorded & (places + 1 < len(symbols))
+        here = places[predicts] + 1
+        logits = layers[-1]["h"][predicts] @ head["head.weight"].T + head["head.bias"]
+        log_p = log_softmax(logits.astype(np.float64))
+        mine = log_p[np.arange(len(here)), symbols[here]]
         losses[here] = -mine
         ranks[here] = 1 + np.sum(log_p > mine[:, None], axis=1)
         guesses[here] = np.argsort(-log_p, axis=1, kind="stable")[:, :best]
         probabilities[here] = np.exp(np.take_along_axis(log_p, guesses[here], axis=1))
     bits = np.add.reduceat(losses, begins) / np.log(2)
-    return Surprises(shown, start, bits, ranks[begins], guesses[begins], probabilities[begins])
+    ranks = ranks[begins]
+    bits[inputs], ranks[inputs] = np.nan, 0
+    return Surprises(reading.text[start:], start, bits, ranks, guesses[begins], probabilities[begins])
 
 
-def _training(model: Model) -> np.ndarray | None:
+def _training(model: Model) -> Text | None:
     """The model's training text, to fit simple models on; None if it is not available."""
     parts, _ = splits_of(model)
     return None if parts is None else parts["train"]
 
 
-def _distance(ids: np.ndarray) -> int:
+def _flow(model: Model, text: str | Items, file: Path) -> NetworkFlow:
+    ids = stream_of(model, text)
     if len(ids) < 3:
         raise DataError(f"the text has {len(ids)} symbols; a gradient through time needs at least 3")
-    return min(DISTANCE, len(ids) - 2)
+    return of_model(model, ids, min(DISTANCE, len(ids) - 2), file=file)

@@ -11,8 +11,11 @@ import numpy as np
 
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError, UsageError
-from charrnn.interpret.recording import WARM_UP, encode_with_ends, fresh_starts, read_side_by_side
+from charrnn.interpret.reading import Reading, reading_of
+from charrnn.interpret.recording import WARM_UP, read_side_by_side
+from charrnn.interpret.texts import as_trained
 from charrnn.model.model import Model
+from charrnn.text.items import Items
 
 LEFT, RIGHT = 0.1, 0.9
 SIGMOIDS = {"lstm": ("i", "f", "o"), "gru": ("r", "z"), "rnn": ()}  # the candidates g and n are no gates
@@ -36,8 +39,9 @@ class GateSaturation:
 
 
 @blas_threads()
-def gate_saturation(model: Model, text: str) -> list[GateSaturation]:
-    """The saturation of every gate of ``model`` over ``text`` after its first WARM_UP symbols, layer by layer.
+def gate_saturation(model: Model, text: str | Items | Reading) -> list[GateSaturation]:
+    """The saturation of every gate of ``model`` over ``text``, layer by layer: over items as a whole, over a stream
+    after its first WARM_UP symbols.
 
     Raises UsageError for a network without gates, DataError for a text that is too short or has characters
     that the model does not know.
@@ -47,21 +51,23 @@ def gate_saturation(model: Model, text: str) -> list[GateSaturation]:
         raise UsageError(
             f"--gates: a model of {model.config.cell} cells has no gates; use an lstm or gru model"
         )
-    ids, ends = encode_with_ends(model, text)
-    if len(ids) <= WARM_UP:
+    reading = reading_of(model, as_trained(model, text))
+    skipped = WARM_UP if reading.begins is None else 0
+    if len(reading.ids) <= skipped:
         raise DataError(
-            f"the text has {len(ids):,} symbols; gates are counted after {WARM_UP}. Give more text"
+            f"the text has {len(reading.ids):,} symbols; gates are counted after {WARM_UP}. Give more text"
         )
     shape = model.config.layers, len(names), model.config.hidden
     left, right = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    for places, recorded, layers in read_side_by_side(model, ids, ends[fresh_starts(text)]):
-        counted = recorded & (places >= WARM_UP)
+    n = 0
+    for places, recorded, layers in read_side_by_side(model, reading):
+        counted = recorded & (places >= skipped)
+        n += int(counted.sum())
         for k, layer in enumerate(layers):
             for g, name in enumerate(names):
                 gate = layer[name][counted]
                 left[k, g] += np.sum(gate < LEFT, axis=0)
                 right[k, g] += np.sum(gate > RIGHT, axis=0)
-    n = len(ids) - WARM_UP
     return [
         GateSaturation(k, name, left[k, g] / n, right[k, g] / n)
         for k in range(model.config.layers)

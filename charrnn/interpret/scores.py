@@ -105,15 +105,15 @@ def excess(score: np.ndarray | float, kind: Kind) -> np.ndarray | float:
     return 2 * score - 1 if kind == "bool" else score
 
 
-def _age(values: np.ndarray) -> np.ndarray:
-    """Characters since ``values`` (N,) last changed, 0 where it changes."""
-    starts, lengths = runs(values)
+def _age(values: np.ndarray, stretches: np.ndarray | None) -> np.ndarray:
+    """Characters since ``values`` (N,) last changed, or its stretch of text began; 0 where that is."""
+    starts, lengths = runs(values, stretches)
     return np.arange(len(values)) - np.repeat(starts, lengths)
 
 
-def steady(values: np.ndarray) -> np.ndarray:
-    """Where ``values`` (N,) has not changed for STEADY characters."""
-    return _age(values) >= STEADY
+def steady(values: np.ndarray, stretches: np.ndarray | None = None) -> np.ndarray:
+    """Where ``values`` (N,) has not changed for STEADY characters of a stretch."""
+    return _age(values, stretches) >= STEADY
 
 
 def without_character(signal: np.ndarray, characters: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -136,7 +136,7 @@ def memory_score(signal: np.ndarray, label: Label, characters: np.ndarray, part:
     """
     values, mask = label.values[part], label.mask[part]
     if label.kind == "bool":
-        return score(signal[part], values, mask & steady(label.values)[part], "bool")
+        return score(signal[part], values, mask & steady(label.values, label.stretches)[part], "bool")
     return score(without_character(signal[part], characters[part], mask), values, mask, "count")
 
 
@@ -146,7 +146,8 @@ def steady_score(signal: np.ndarray, label: Label, characters: np.ndarray, part:
     A cell that flashes at each newline and fades within a few characters has ranks enough to follow the place in
     a short line, and a memory score of 0.5. Ten characters after the newline it knows nothing: here it gets 0.
     """
-    values, mask = label.values[part], label.mask[part] & steady(np.diff(label.values, prepend=0))[part]
+    going_on = steady(np.diff(label.values, prepend=0), label.stretches)
+    values, mask = label.values[part], (label.mask & going_on)[part]
     return score(without_character(signal[part], characters[part], mask), values, mask, "count")
 
 
@@ -174,10 +175,15 @@ def eta_squared(signals: np.ndarray, values: np.ndarray, mask: np.ndarray) -> np
     return result
 
 
-def class_runs(values: np.ndarray, mask: np.ndarray, kind: Kind) -> tuple[int, int]:
-    """How many stretches are off and on, counting those not all masked; a count is on above its median."""
+def class_runs(
+    values: np.ndarray, mask: np.ndarray, kind: Kind, stretches: np.ndarray | None = None
+) -> tuple[int, int]:
+    """How many runs are off and on, counting those not all masked; a count is on above its median.
+
+    stretches : the texts of items, in which each run lies
+    """
     on = values if kind == "bool" else values > (np.median(values[mask]) if mask.any() else 0)
-    starts, _ = runs(on)
+    starts, _ = runs(on, stretches)
     counted = np.logical_or.reduceat(mask, starts)
     return int(np.sum(counted & ~on[starts].astype(bool))), int(np.sum(counted & on[starts].astype(bool)))
 
@@ -228,7 +234,7 @@ def age_matched_accuracy(signal: np.ndarray, label: Label, cut: Threshold, part:
     which is inside: it gets 1/2. Ages count as equal within a tenth.
     """
     on = (cut.sign * signal > cut.sign * cut.cut)[part]
-    truth, age = label.values[part].astype(bool), _age(label.values)[part]
+    truth, age = label.values[part].astype(bool), _age(label.values, label.stretches)[part]
     places = label.mask[part] & (age >= STEADY)
     if not places.any() or not has_signal(signal[part]):
         return float("nan")

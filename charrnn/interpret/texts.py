@@ -1,34 +1,51 @@
-"""The text to look at: the one that the user names, or the model's held-out text."""
+"""The text to look at: the one that the user names, or the model's held-out text. Of a model of items it is items."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from charrnn.errors import DataError
+from charrnn.interpret.reading import Reading, decoded, looked_at
 from charrnn.model.model import Model
 from charrnn.score.evaluation import form_of, splits_of
 from charrnn.text.corpus import read_corpus
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.items import Items
+from charrnn.text.sources import in_memory
 
 _WAY_OUT = "give it text it was not trained on: --text FILE"
 
 
-def text_of(model: Model, sources: Sequence[str]) -> str:
-    """Files, folders or - for stdin as one text of the model's symbols, read like its training text.
+def text_of(model: Model, sources: Sequence[str]) -> str | Items:
+    """Files, folders or - for stdin as a text of the model's symbols, read like its training text.
 
     Raises DataError if they cannot be read or have other symbols.
     """
-    corpus = read_corpus(sources, **form_of(model), vocabulary=model.vocab, options=())
-    return _text(corpus.vocabulary, corpus.ids)
+    corpus = read_corpus(sources, **form_of(model, sources), vocabulary=model.vocab, options=())
+    return looked_at(model, corpus.ids if corpus.items is None else corpus.items)
+
+
+def as_trained(model: Model, text: str | Items | Reading) -> str | Items | Reading:
+    """A text as one of the model's kind: for a model of items, a string is cut into them as its training text was."""
+    if model.vocab.items is None or not isinstance(text, str):
+        return text
+    corpus = read_corpus(in_memory(text), **form_of(model), vocabulary=model.vocab, options=())
+    return looked_at(model, corpus.ids if corpus.items is None else corpus.items)
+
+
+def stream_of(model: Model, text: str | Items) -> np.ndarray:
+    """The symbols of a text that is one stream. Raises DataError for items."""
+    if isinstance(text, Items):
+        raise DataError("gradients through time are measured along one stream, and this model reads items")
+    return model.vocab.encode(text)
 
 
 def read_text(model: Model, sources: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """Files as one stream with all characters, including those that the model lacks, and notes for the user."""
-    corpus = read_corpus(sources, **{**form_of(model), "items": None}, options=())
-    return _text(corpus.vocabulary, corpus.ids), corpus.notes
+    corpus = read_corpus(sources, **form_of(model) | {"items": None}, options=())
+    return decoded(corpus.vocabulary, corpus.ids), corpus.notes
 
 
-def held_out_text(model: Model) -> str:
+def held_out_text(model: Model) -> str | Items:
     """The validation part of the corpus that ``model`` was trained on, or the test part if there is none.
 
     Raises DataError if the corpus is not recorded, is missing, has changed, or was used for training as a whole.
@@ -39,11 +56,4 @@ def held_out_text(model: Model) -> str:
     held_out = parts["validation"] if len(parts["validation"]) else parts["test"]
     if not len(held_out):
         raise DataError(f"the model was trained on all of its text; {_WAY_OUT}")
-    return _text(model.vocab, held_out)
-
-
-def _text(vocab: Vocabulary, ids: np.ndarray) -> str:
-    if vocab.level == "char":
-        return vocab.decode(ids)
-    # each byte that is not UTF-8 becomes one character, so that encoding restores the same bytes
-    return bytes(vocab.codes[ids].tolist()).decode("utf-8", "surrogateescape")
+    return looked_at(model, held_out)

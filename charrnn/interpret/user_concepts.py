@@ -4,7 +4,8 @@
     NAME=span:REGEX                 bool   inside a match
     NAME=count:REGEX;reset=REGEX    count  matches since the last match of reset
     NAME=depth:OPEN|CLOSE           count  opened minus closed, 0 to 8
-    NAME=file:labels.npy            bool or count, one value per character; NaN is ignored
+    NAME=file:labels.npy            bool or count, one value per character (no value for what is between items);
+                                    NaN is ignored
 
 OPEN and CLOSE are plain strings in which \\n, \\t and \\\\ stand for newline, tab and backslash.
 """
@@ -12,7 +13,7 @@ OPEN and CLOSE are plain strings in which \\n, \\t and \\\\ stand for newline, t
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import numpy as np
 from charrnn.errors import DataError, UsageError
 from charrnn.files.reading import read_file
 from charrnn.interpret.concepts import BUILT_IN, DEEPEST
-from charrnn.interpret.labels import Concept, Kind, Marked
+from charrnn.interpret.labels import Concept, Kind, Marked, as_one
 from charrnn.interpret.regex import find_spans
 from charrnn.text.escapes import unescape
 
@@ -106,13 +107,13 @@ def _between(name: str, definition: str, body: str) -> Concept:
 
 
 def _span(name: str, definition: str, body: str) -> Concept:
-    def mark(text: str) -> Marked:
+    def mark(text: str, spans: Sequence[np.ndarray]) -> Marked:
         inside = np.zeros(len(text), bool)
-        for start, end in find_spans([body], text)[0]:
+        for start, end in spans[0]:
             inside[start:end] = True
         return inside, np.ones(len(text), bool)
 
-    return Concept(name, "bool", definition, mark, predictive=True, user_defined=True)
+    return _of_matches(name, "bool", definition, [body], mark)
 
 
 def _count(name: str, definition: str, body: str) -> Concept:
@@ -120,8 +121,8 @@ def _count(name: str, definition: str, body: str) -> Concept:
     if not has_reset or not pattern or not reset:
         raise UsageError(f"--concept {name}={definition}: write count:REGEX;reset=REGEX")
 
-    def mark(text: str) -> Marked:
-        matches, resets = find_spans([pattern, reset], text)
+    def mark(text: str, spans: Sequence[np.ndarray]) -> Marked:
+        matches, resets = spans
         ends = np.zeros(len(text), np.int64)
         ends[matches[:, 1] - 1] = 1
         total = np.cumsum(ends)
@@ -129,7 +130,30 @@ def _count(name: str, definition: str, body: str) -> Concept:
         base[resets[:, 1] - 1] = total[resets[:, 1] - 1]
         return total - np.maximum.accumulate(base), np.ones(len(text), bool)
 
-    return Concept(name, "count", definition, mark, predictive=True, user_defined=True)
+    return _of_matches(name, "count", definition, [pattern, reset], mark)
+
+
+def _of_matches(
+    name: str,
+    kind: Kind,
+    definition: str,
+    patterns: Sequence[str],
+    mark: Callable[[str, Sequence[np.ndarray]], Marked],
+) -> Concept:
+    """A concept that is told by the matches of regular expressions, which are searched in all texts at once."""
+
+    def together(texts: Sequence[str]) -> list[Marked]:
+        return list(map(mark, texts, find_spans(patterns, texts)))
+
+    return Concept(
+        name,
+        kind,
+        definition,
+        lambda text: together([text])[0],
+        predictive=True,
+        user_defined=True,
+        together=together,
+    )
 
 
 def _depth(name: str, definition: str, body: str) -> Concept:
@@ -190,4 +214,4 @@ def _file(name: str, definition: str, body: str) -> Concept:
         return whole, known
 
     # The file does not say how the labels were made, so they may look ahead.
-    return Concept(name, kind, definition, mark, predictive=True, user_defined=True)
+    return Concept(name, kind, definition, mark, predictive=True, user_defined=True, together=as_one(mark))

@@ -5,7 +5,8 @@
 
 (c rather than tanh(c), where all counting cells saturate at ±1: benchmarks/LOG.md has the difference.)
 
-Each text is read from the zero state after a newline. The network does not change: only W and b are fitted, by
+Each text is read from the zero state after a newline; by a model of items, after what its items begin with. The
+network does not change: only W and b are fitted, by
 logistic regression with an L2 penalty, whose strength is chosen by cross-validation on the training texts.
 Radford, Jozefowicz and Sutskever, "Learning to Generate Reviews and Discovering Sentiment" (2017), did
 this and found a single cell that does nearly as well; `best_cell` looks for one.
@@ -44,27 +45,49 @@ Z_95 = 1.959963984540054
 
 @blas_threads()
 def features(model: Model, texts: Sequence[np.ndarray]) -> np.ndarray:
-    """The states (N, L·H) after the last symbol of each text. texts : ids (n,) each, not empty."""
+    """The states (N, L·H) after each text and what `around` says. texts : ids (n,) each, not empty."""
     L, H = model.config.layers, model.config.hidden
     found = np.empty((len(texts), L * H), model.network.theta.dtype)
-    first = silent_symbol(model.vocab)
-    lengths = np.array([len(text) for text in texts])
+    before, after = around(model)
+    lengths = np.array([len(text) + len(after) for text in texts])
     order = np.argsort(lengths, kind="stable")
     for begin in range(0, len(order), ROWS):  # texts of about the same length side by side
         rows = order[begin : begin + ROWS]
-        steps = -(-(1 + int(lengths[rows].max())) // STEPS) * STEPS
-        x = np.full((steps, len(rows)), first, np.intp)  # symbols after a text's end have no effect
+        lasts = len(before) + lengths[rows] - 1  # place of each text's last symbol
+        steps = -(-(1 + int(lasts.max())) // STEPS) * STEPS
+        x = np.zeros((steps, len(rows)), np.intp)  # symbols after a text's end have no effect
         for column, row in enumerate(rows):
-            x[1 : 1 + lengths[row], column] = texts[row]
+            x[: lasts[column] + 1, column] = [*before, *texts[row], *after]
         state = model.network.zero_state(len(rows))
         for start in range(0, steps, STEPS):
             _, state, trace = model.network.forward(x[start : start + STEPS], state)
-            ending = np.flatnonzero(lengths[rows] // STEPS == start // STEPS)
-            t = lengths[rows[ending]] - start
+            ending = np.flatnonzero(lasts // STEPS == start // STEPS)
+            t = lasts[ending] - start
             for k, layer in enumerate(trace.layers):
                 states = layer["c"] if "c" in layer else layer["h"]
                 found[rows[ending], k * H : (k + 1) * H] = states[t, ending]
     return found
+
+
+def around(model: Model) -> tuple[list[int], list[int]]:
+    """The symbols that are read before and after each text, as the model was trained.
+
+    Before it a stream has a newline, and an item the end of another one, or of each column the label that was
+    commonest in training: the same for all texts. To a model of pairs a text is an input, and the boundary follows.
+    """
+    vocab = model.vocab
+    after = [vocab.boundary] if vocab.pairs else []
+    labels = [vocab.label(column, _commonest(model, column, values)) for column, values in vocab.labels]
+    return labels or ([] if vocab.pairs else [silent_symbol(vocab)]), after
+
+
+def _commonest(model: Model, column: str, values: Sequence[str]) -> str:
+    """The label of a column that most items of the training text have; the first one if the model does not tell."""
+    counts: Any = model.training
+    for name in ("corpus", "label_counts", column):
+        counts = counts.get(name) if isinstance(counts, dict) else None
+    known = {value: n for value, n in (counts if isinstance(counts, dict) else {}).items() if type(n) is int}
+    return max(values, key=lambda value: known.get(value, 0))
 
 
 def encode_rows(rows: Sequence[Row], vocab: Vocabulary, unknown: str = "error") -> list[np.ndarray]:

@@ -18,6 +18,7 @@ from charrnn.engines.threads import VARIABLES, blas_threads, choose_shards, give
 from charrnn.interpret.excerpt import read_excerpt
 from charrnn.interpret.network_flow import of_fresh, of_model
 from charrnn.interpret.passages import top_guesses
+from charrnn.interpret.reading import reading_of
 from charrnn.interpret.recording import record
 from charrnn.interpret.run_report import surprises_of
 from charrnn.interpret.saturation import gate_saturation
@@ -125,7 +126,7 @@ LIBRARY: dict[str, Callable[[Path], object]] = {
     "inspect_cells": lambda _: charrnn.inspect_cells(MODEL, TEXT, ["quote"]),
     "record": lambda _: record(MODEL, TEXT),
     "gate_saturation": lambda _: gate_saturation(MODEL, TEXT),
-    "top_guesses": lambda _: top_guesses(MODEL, TEXT, 100, 120),
+    "top_guesses": lambda _: top_guesses(MODEL, reading_of(MODEL, TEXT), 100, 120),
     "read_excerpt": lambda _: read_excerpt(MODEL, record(MODEL, TEXT), [(100, 200)], [3]),
     "features": lambda _: probe.features(MODEL, [IDS[:9], IDS[:20]]),
     "sample": lambda _: charrnn.sample(MODEL, length=5),

@@ -8,6 +8,7 @@ from charrnn.errors import UsageError
 from charrnn.interpret.findings import inspect_cells
 from charrnn.interpret.labels import Label
 from charrnn.interpret.passages import PASSAGE, best_and_worst, of_cell, of_findings, parse_cell, top_guesses
+from charrnn.interpret.reading import reading_of
 from charrnn.interpret.recording import Recording, halves
 from charrnn.text.vocabulary import Vocabulary
 
@@ -15,7 +16,7 @@ from charrnn.text.vocabulary import Vocabulary
 def recording_of(text, signal):
     n = len(text)
     signals = np.stack([np.zeros(n), signal]).astype(np.float32)
-    return Recording(text, signals, np.zeros(n, int), np.arange(n), 2, *halves(n))
+    return Recording(text, np.zeros(n, int), np.arange(n), None, signals, 2, *halves(n))
 
 
 def bool_label(values, mask=None):
@@ -97,10 +98,12 @@ def test_guesses_are_the_most_probable_next_characters():
     model = handmade.model_of("lstm", handmade.random_weights("lstm"))
     text = handmade.dialogue(700)
     logits, _ = model.logits(model.vocab.encode(text)[:, None])
-    for t, guesses in zip(range(100, 130), top_guesses(model, text, 100, 130), strict=True):
+    for t, guesses in zip(
+        range(100, 130), top_guesses(model, reading_of(model, text), 100, 130), strict=True
+    ):
         order = np.argsort(-logits[t, 0])[:5]
         assert guesses == "".join(model.vocab.symbols[k] for k in order)
-    assert top_guesses(model, text, 5, 5) == ()
+    assert top_guesses(model, reading_of(model, text), 5, 5) == ()
 
 
 def test_guesses_of_bytes_are_one_glyph_each():
@@ -110,7 +113,8 @@ def test_guesses_of_bytes_are_one_glyph_each():
     config = handmade.ModelConfig(cell="gru", layers=1, hidden=3)
     weights = {n: np.zeros(s) for n, s in shapes(config, 256).items()}
     weights["head.bias"][[65, 200, 10]] = 3, 2, 1
-    [guesses] = top_guesses(Model(config, Vocabulary.all_bytes(), weights), "é", 0, 1, 3)
+    model = Model(config, Vocabulary.all_bytes(), weights)
+    [guesses] = top_guesses(model, reading_of(model, "é"), 0, 1, 3)
     assert guesses == "A\ufffd\n"
 
 
@@ -133,7 +137,7 @@ def test_cells_by_number():
     model = handmade.model_of("gru", handmade.random_weights("gru"))
     text = handmade.dialogue(900)
     assert parse_cell("0:31", model) == (0, 31)
-    passage = of_cell(model, text, 0, 31, 100)
+    passage = of_cell(model, reading_of(model, text), 0, 31, 100)
     np.testing.assert_allclose(passage.signal, model.activations(text)["h"][:100, 0, 31], atol=1e-6)
     assert (passage.text, passage.values) == (text[:100], None)
     for wrong in ("31", "0:", "a:b", "0:1:2", "-1:3", "0:٣"):

@@ -7,6 +7,7 @@ from helpers.random_models import random_model
 
 from charrnn.errors import DataError
 from charrnn.interpret import recording
+from charrnn.interpret.reading import reading_of
 from charrnn.interpret.recording import HALVES_GAP, WARM_UP, check_length, fresh_starts, halves, record
 from charrnn.text.vocabulary import Vocabulary
 
@@ -41,9 +42,9 @@ def test_segments_agree_with_one_pass_once_warm(cell):
 
 def test_every_place_is_recorded_once():
     model, text = random_model(handmade.VOCAB, scale=0.4, hidden=5, cell="rnn"), handmade.dialogue(9_000)
-    ids = model.vocab.encode(text)
-    count = np.zeros(len(ids), int)
-    for places, recorded, _ in recording.read_side_by_side(model, ids, fresh_starts(text)):
+    reading = reading_of(model, text)
+    count = np.zeros(len(reading.ids), int)
+    for places, recorded, _ in recording.read_side_by_side(model, reading):
         np.add.at(count, places[recorded], 1)
     assert (count == 1).all()
 
@@ -87,9 +88,10 @@ def test_bytes_are_recorded_where_characters_end():
 
 
 def test_texts_that_cannot_be_judged():
+    model = random_model("a", cell="rnn")
     with pytest.raises(DataError, match="at least 2,000"):
-        check_length("a" * 1999)
-    check_length("a" * 2000)
+        check_length(reading_of(model, "a" * 1999))
+    check_length(reading_of(model, "a" * 2000))
     with pytest.raises(DataError, match="does not know"):
         record(random_model(handmade.VOCAB, scale=0.4, hidden=5, cell="rnn"), "é" * 3000)
     assert record(random_model(handmade.VOCAB, scale=0.4, hidden=5, cell="rnn"), "").signals.shape == (10, 0)

@@ -86,13 +86,13 @@ def test_a_pattern_that_is_no_pattern():
 
 def test_a_catastrophic_pattern_is_stopped():
     with pytest.raises(UsageError, match="took more than"):  # left alone it would take 2^40 steps
-        find_spans(["(a+)+$"], "a" * 40 + "b", seconds=0.5)
+        find_spans(["(a+)+$"], ["a" * 40 + "b"], seconds=0.5)
 
 
 def test_any_text_reaches_the_matcher():
     text = "a\ud800\0\r\nb\u2028c😀d"
-    assert find_spans([r"\w", "zz"], text)[0].tolist() == [[0, 1], [5, 6], [7, 8], [9, 10]]
-    assert find_spans(["a*"], "")[0].shape == (0, 2)
+    assert find_spans([r"\w", "zz"], [text])[0][0].tolist() == [[0, 1], [5, 6], [7, 8], [9, 10]]
+    assert find_spans(["a*"], [""])[0][0].shape == (0, 2)
 
 
 @settings(max_examples=100, deadline=None)

@@ -23,6 +23,7 @@ from charrnn.probe.probe import (
     load_probe,
     model_of,
 )
+from charrnn.text.vocabulary import ItemSymbols, Vocabulary
 from charrnn.ui.terminal.probe_view import report
 
 pytest.importorskip("sklearn")
@@ -39,6 +40,32 @@ def test_side_by_side_is_one_by_one(cell: str, layers: int) -> None:
         states = model.activations("\n" + text)
         last = states["c" if cell == "lstm" else "h"][-1]
         np.testing.assert_allclose(signals, last.ravel(), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("items", "before", "after"),
+    [
+        (ItemSymbols(), ["end"], []),
+        (ItemSymbols(labels=(("x", ("p", "q", "r")), ("y", ("s", "t")))), ["label x=q", "label y=s"], []),
+        (ItemSymbols(pairs=True), [], ["boundary"]),
+        (ItemSymbols(True, (("x", ("p", "q")),)), ["label x=q"], ["boundary"]),
+    ],
+)
+def test_a_model_of_items_reads_a_text_as_it_was_trained(
+    items: ItemSymbols, before: list[str], after: list[str]
+) -> None:
+    """From the zero state, after what an item begins with: the commonest labels; a text is the input of a pair."""
+    vocab = Vocabulary("char", tuple("ab"), items)
+    card = {"corpus": {"label_counts": {"x": {"p": 3, "q": 5, "r": 1}, "y": "damaged"}}}
+    model = random_model(vocab, card, cell="gru")
+    names = [vocab.name(k) for k in range(len(vocab))]
+    texts = ["a", "bab", "ab" * 15, "ab" * 16, "abb" * 30]
+    found = features(model, encoded(model, texts))
+    for text, signals in zip(texts, found, strict=True):
+        ids = [names.index(name) for name in [*before, *text, *after]]
+        _, _, trace = model.network.forward(np.array(ids)[:, None], model.network.zero_state(1))
+        expected = np.concatenate([layer["h"][-1, 0] for layer in trace.layers])
+        np.testing.assert_allclose(signals, expected, rtol=1e-6, atol=1e-6)
 
 
 @settings(max_examples=200, deadline=None)

@@ -49,11 +49,14 @@ const Page = (() => {
       el("span", null, high));
   }
 
+  /* Code points that no text contains stand for the symbols of items that are no characters. */
+  const MARKS = { 0xdc00: "end of an item", 0xdc01: "beginning of an item", 0xdc02: "boundary of a pair", 0xdc03: "label" };
   /* One visible glyph for any character: none can move others, change direction or take no space. */
   function glyph(ch) {
     const code = ch.codePointAt(0);
     if (ch === "\n") return "↵";
     if (ch === "\t") return "→";
+    if (MARKS[code]) return code === 0xdc00 ? "∎" : "▸";
     if (code < 32) return String.fromCodePoint(0x2400 + code);
     if (code === 127) return "␡";
     if (/^\p{M}$/u.test(ch)) return "◌" + ch;
@@ -67,6 +70,7 @@ const Page = (() => {
   /* A character in words: its name, where it needs one, and its code point. */
   function describe(ch) {
     const code = ch.codePointAt(0);
+    if (MARKS[code]) return MARKS[code];
     if (code >= 0xdc80 && code <= 0xdcff) return "byte 0x" + (code - 0xdc00).toString(16);
     const point = "U+" + code.toString(16).toUpperCase().padStart(4, "0");
     return NAMES[code] ? NAMES[code] + " " + point : point;

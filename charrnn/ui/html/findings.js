@@ -608,10 +608,11 @@
     if (concept) facts.push([concept.name, labelOf(concept, k)]);
     const next = [];
     for (let j = k * guesses.each; j < (k + 1) * guesses.each; j++) {
+      if (guesses.best[j] < 0) continue; // nothing follows the end of an item
       const symbol = guesses.symbols[guesses.best[j]];
       next.push(`${symbol === " " ? "␣" : glyph(symbol)} ${guesses.percent[j]} %`);
     }
-    facts.push(["next", next.join("  ")]);
+    if (next.length) facts.push(["next", next.join("  ")]);
     return facts;
   }
   function showCharacter(k) {

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 
 from charrnn.errors import DataError, UsageError
-from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.excerpt import GUESSES, Excerpt, Span, choose_pieces, read_excerpt
-from charrnn.interpret.findings import Inspection, Preview
+from charrnn.interpret.findings import Inspection, Preview, usual_concepts
 from charrnn.interpret.labels import Concept, Label
 from charrnn.interpret.passages import of_findings
+from charrnn.interpret.reading import Reading, characters_of, reading_of
 from charrnn.interpret.recording import WARM_UP, Recording, record
 from charrnn.interpret.saturation import LEFT, RIGHT, SIGMOIDS, gate_saturation
 from charrnn.model.model import Model
 from charrnn.runs.card import read_info
+from charrnn.text.items import Items
 from charrnn.ui.html.page import (
     MOST_BYTES,
     build_page,
@@ -23,7 +24,6 @@ from charrnn.ui.html.page import (
     embedded,
     packed,
     quantised,
-    symbol_text,
     write_page,
 )
 from charrnn.ui.terminal.findings_view import explain
@@ -57,7 +57,7 @@ def write_findings(target: str, file: Path, model: Model, inspection: Inspection
     labels = [(preview, inspection.labels[preview.concept]) for preview in inspection.previews]
     chosen = list(dict.fromkeys(f.layer * r.hidden + f.cell for f in inspection.findings))[:MOST_DETAILED]
     facts = {
-        **_facts(file, model, r.text),
+        **_facts(file, model, r),
         "findings": found,
         "refused": [{"concept": one.concept, "reason": one.reason} for one in inspection.refusals],
         "notes": list(inspection.notes),
@@ -72,7 +72,7 @@ def write_cell(
     target: str,
     file: Path,
     model: Model,
-    text: str,
+    text: str | Items,
     cell: tuple[int, int],
     concepts: Sequence[Concept] | None = None,
 ) -> int:
@@ -83,14 +83,12 @@ def write_cell(
     Raises UsageError for a model of so many cells that no page can hold them, DataError for an empty text
     and for characters the model does not know, and what ``write_page`` raises.
     """
-    if not text:
+    if not len(text):
         raise DataError("the text is empty; there is nothing to show")
-    recording = record(model, text[:MOST_SHOWN])
-    if concepts is None:
-        concepts = [concept for concept in BUILT_IN.values() if not concept.control]
+    recording = record(model, reading_of(model, text, MOST_SHOWN))
     labels = []
-    for concept in concepts:
-        label = concept.label(recording.text)
+    for concept in usual_concepts(recording) if concepts is None else concepts:
+        label = concept.label_of(recording)
         on = label.values[label.mask] > 0
         if on.any():
             preview = Preview(concept.name, concept.rule, float(on.mean()), (), concept.user_defined)
@@ -98,7 +96,7 @@ def write_cell(
     layer, unit = cell
     index = layer * recording.hidden + unit
     facts = {
-        **_facts(file, model, recording.text),
+        **_facts(file, model, recording),
         "findings": [],
         "refused": [],
         "notes": [],
@@ -110,17 +108,17 @@ def write_cell(
     return write_page(target, build_page(f"Cell {layer}:{unit}", "findings", data))
 
 
-def _facts(file: Path, model: Model, text: str) -> dict[str, Any]:
+def _facts(file: Path, model: Model, reading: Reading) -> dict[str, Any]:
     """The model's card, and the saturation of its gates if the text is long enough."""
     card = list(rows(read_info(file)))
-    has_gates = SIGMOIDS[model.config.cell] and len(text) > WARM_UP
+    has_gates = SIGMOIDS[model.config.cell] and (reading.begins is not None or len(reading.text) > WARM_UP)
     return {
         "model": str(file),
         "card": [row for row in card if row[0] in ROWS_SHOWN],
         "more": [row for row in card if row[0] not in ROWS_SHOWN],
         "gates": [
             {**gate.to_json(), "role": ROLES[gate.gate]}
-            for gate in (gate_saturation(model, text) if has_gates else ())
+            for gate in (gate_saturation(model, reading) if has_gates else ())
         ],
         "saturated": {"left": LEFT, "right": RIGHT},
     }
@@ -166,7 +164,7 @@ def _explorer(
         },
         "details": _details(excerpt),
         "guesses": {
-            "symbols": [symbol_text(symbol) for symbol in model.vocab.symbols],
+            "symbols": characters_of(model.vocab),
             "each": excerpt.guesses.shape[1],
             "best": packed(excerpt.guesses),
             "percent": packed(np.rint(100 * np.nan_to_num(excerpt.probabilities)).astype(int)),

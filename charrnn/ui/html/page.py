@@ -111,11 +111,6 @@ def quantised(values: np.ndarray, scales: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(values), steps, MISSING).astype(np.int8)
 
 
-def symbol_text(symbol: str | int) -> str:
-    """A symbol of a vocabulary as text; a byte that is not ASCII as the surrogate which stands for it."""
-    return symbol if isinstance(symbol, str) else chr(symbol) if symbol < 128 else chr(0xDC00 + symbol)
-
-
 def check_target(path: str | os.PathLike[str]) -> None:
     """Raise UsageError, before any work, for a path where no page may be written.
 

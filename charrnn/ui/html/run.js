@@ -133,7 +133,7 @@
       return el("div", { class: "guesses" }, ...rows);
     }
     const ordinal = (k) => ranks[k] === 1 ? "the best guess" : `guess ${count(ranks[k])} of ${count(symbols.length)}`;
-    const says = (k) => ranks[k] === 0 ? "nothing comes before it" : bits[k] === null ? "the network overflowed here" : `${number(bits[k], 2)} bits, ${ordinal(k)}`;
+    const says = (k) => ranks[k] === 0 ? "nothing is predicted here" : bits[k] === null ? "the network overflowed here" : `${number(bits[k], 2)} bits, ${ordinal(k)}`;
     function show(k) {
       Page.showTip(spans[k], el("p", { class: "what" }, el("b", null, symbol(characters[k])), el("span", { class: "quiet" },
         `${describe(characters[k])}, character ${count(start + k)}`)),

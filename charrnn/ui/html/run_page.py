@@ -11,13 +11,14 @@ from charrnn.files.json_value import json_value
 from charrnn.interpret.findings import Inspection
 from charrnn.interpret.network_flow import NetworkFlow
 from charrnn.interpret.passages import Passage
+from charrnn.interpret.reading import characters_of
 from charrnn.interpret.run_report import RunReport, Surprises
 from charrnn.interpret.saturation import LEFT, RIGHT, GateSaturation
 from charrnn.model.model import Model
 from charrnn.runs.card import recorded_settings
 from charrnn.runs.verdict import validations
 from charrnn.score.evaluation import Evaluation
-from charrnn.ui.html.page import build_page, check_target, packed, quantised, symbol_text, write_page
+from charrnn.ui.html.page import build_page, check_target, packed, quantised, write_page
 from charrnn.ui.terminal.findings_view import explain
 from charrnn.ui.terminal.gradient_flow_view import clipping_in_words
 from charrnn.ui.terminal.info_view import rows
@@ -164,7 +165,7 @@ def _surprises(part: Surprises, model: Model) -> dict[str, Any]:
         "start": part.start,
         "bits": [_rounded(value) for value in part.bits],
         "ranks": packed(part.ranks),
-        "symbols": [symbol_text(symbol) for symbol in model.vocab.symbols],
+        "symbols": characters_of(model.vocab),
         "each": part.guesses.shape[1],
         "best": packed(part.guesses),
         "probabilities": packed(np.rint(PER_MILLION * np.nan_to_num(part.probabilities)).astype(int)),

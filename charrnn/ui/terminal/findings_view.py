@@ -18,6 +18,7 @@ from rich.text import Text
 from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.findings import Finding, Inspection, Preview
 from charrnn.interpret.passages import Passage
+from charrnn.interpret.reading import END, MARKS
 from charrnn.ui.terminal import tables
 from charrnn.ui.terminal.colours import COLOUR_STEPS, step_of, step_style
 from charrnn.ui.terminal.console import Console
@@ -53,6 +54,8 @@ class Look:
         code = ord(ch)
         if ch in "\n\t":
             return self.glyphs.newline if ch == "\n" else self.glyphs.tab
+        if ch in MARKS:
+            return self.glyphs.item_end if ch == END else self.glyphs.item_begin
         if self.glyphs is ASCII:
             return ch if 32 <= code < 127 else self.glyphs.unknown
         if code < 32 or code == 127:
@@ -285,6 +288,9 @@ def explain(f: Finding) -> str:
 
 def _named(target: str) -> str:
     """The characters of a target, or their number."""
+    if END in target:
+        others = target.replace(END, "")
+        return f"{_named(others)} and the end of the item" if others else "the end of the item"
     if len(target) <= 4:
         return repr(target)
     if set(filter(str.isupper, target)) == set(target):

@@ -28,6 +28,8 @@ class Glyphs:
     shades: str  # none, one, and more and more
     newline: str
     tab: str
+    item_begin: str  # marks of items: what one begins with, and its end
+    item_end: str
     space: str
     on: str  # marks of a label above a text
     masked: str
@@ -60,6 +62,8 @@ UNICODE = Glyphs(
     shades=" ·░▒▓█",
     newline="↵",
     tab="→",
+    item_begin="▸",
+    item_end="∎",
     space="␣",
     on="━",
     masked="╌",
@@ -85,6 +89,8 @@ ASCII = Glyphs(
     shades=" .:o%@",
     newline="$",
     tab=">",
+    item_begin=">",
+    item_end="|",
     space="_",
     on="=",
     masked="~",

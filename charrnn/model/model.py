@@ -14,6 +14,7 @@ from charrnn.files.writing import Folder
 from charrnn.model import model_file, torch_layout
 from charrnn.nn.loss import cross_entropy
 from charrnn.nn.network import Clamp, Network
+from charrnn.text.conditions import Given, condition, labels_of
 from charrnn.text.vocabulary import Vocabulary, silent_symbol
 
 CHUNK = 256  # time steps per forward pass over a long text: efficient products that still fit in the processor's cache
@@ -22,7 +23,7 @@ DTYPES = ("float32", "float64")
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """Log-probability of a text in nats, and of each symbol (N,) given all symbols before it."""
+    """Log-probability of a text in nats, and of each symbol (N,) given all before it; the end of an item is last."""
 
     log_probability_nats: float
     symbols_nats: np.ndarray
@@ -125,13 +126,29 @@ class Model:
         return {name: np.concatenate([empty, *parts]) for name, parts in recorded.items()}
 
     @blas_threads()
-    def score(self, text: str | bytes, *, prime: str | bytes = "") -> "Score":
+    def score(
+        self, text: str | bytes, *, prime: str | bytes = "", label: Given = (), input: str | bytes = ""
+    ) -> "Score":
         """The probability of a text after a prime, or, as in `sample`, after a newline if there is no prime.
 
-        The probabilities of all texts of the same length sum to 1. Raises DataError for unknown characters.
+        The probabilities of all texts of the same length sum to 1. A model of items gives that of the rest of an item
+        which begins with the prime, its end included; those of all items sum to 1.
+
+        label : what the item is conditioned on: "Irish", "origin=Irish", several of these, or a mapping
+        input : of a pair
+
+        Raises DataError for unknown characters or labels, UsageError for labels or an input that the model has not.
         """
         ids, before = self.vocab.encode(text), self.vocab.encode(prime)
-        if not len(before):
+        labels = labels_of(label, self.vocab)
+        if input and not self.vocab.pairs:
+            raise UsageError("input is for a model of pairs, and this one was not trained on pairs")
+        if missing := [column for column, _ in self.vocab.labels if column not in labels]:
+            raise UsageError(f"the model was trained with labels: give a label for {', '.join(missing)}")
+        if self.vocab.items is not None:
+            given = condition(self.vocab, labels, self.vocab.encode(input).tolist())
+            before, ids = np.concatenate([given, before]), np.append(ids, self.vocab.end)
+        elif not len(before):
             before = np.array([silent_symbol(self.vocab)])
         x = np.concatenate([before, ids]).astype(np.intp)[:, None]
         state, found = self.network.zero_state(1), np.empty(len(x) - 1)

@@ -55,20 +55,26 @@ def size_warning(parameters: int, characters: int) -> str | None:
     )
 
 
-def unlike_warning(yardstick: Yardstick) -> str | None:
+def unlike_warning(yardstick: Yardstick, config: TrainConfig) -> str | None:
     """A warning and its remedy if the validation text is of another kind than the training text."""
     if not yardstick.unlike:
         return None
-    return " ".join(_unlike(yardstick))
+    return " ".join(_unlike(yardstick, config))
 
 
-def _unlike(yardstick: Yardstick) -> tuple[str, str]:
+def _unlike(yardstick: Yardstick, config: TrainConfig) -> tuple[str, str]:
+    is_end = not config.val and not config.items
+    what = ", the end of the text, is unlike the rest" if is_end else " is unlike the training text"
     return (
-        "The validation text, the end of the text, is unlike the rest: an "
+        f"The validation text{what}: an "
         f"order-{LIKENESS_ORDER} model fitted to the training text has {yardstick.order_2:.2f} nats on it, and "
         f"{yardstick.held_out:.2f} on parts of the training text that it had not seen.",
-        "If the order of the lines does not matter, shuffle them (shuf text.txt > shuffled.txt); otherwise let "
-        "the text end with something like the rest. The best model on this end may not be the best overall.",
+        "If each line is a text of its own, train with --items line; if only the order of the lines does not matter, "
+        "shuffle them (shuf text.txt > shuffled.txt); otherwise let the text end with something like the rest. The "
+        "best model on this end may not be the best overall."
+        if is_end
+        else "The best model on it may not be the best on text like that of training. Without --val, a part of the "
+        "corpus is held out.",
     )
 
 
@@ -167,7 +173,7 @@ class _Run:
 def _unlike_validation(run: _Run) -> Verdict | None:
     if run.yardstick is None or not run.yardstick.unlike:
         return None
-    return Verdict("unlike validation", *_unlike(run.yardstick))
+    return Verdict("unlike validation", *_unlike(run.yardstick, run.config))
 
 
 def _no_validation(run: _Run) -> Verdict | None:

@@ -28,9 +28,10 @@ from charrnn.errors import DataError, ModelError, UsageError
 from charrnn.model.model import Model
 from charrnn.nn.loss import log_softmax
 from charrnn.nn.network import Clamp
-from charrnn.sampling.conditions import Given, Labels, condition, labels_for, labels_of
+from charrnn.sampling.drawn_labels import labels_for
 from charrnn.sampling.sampling_config import LENGTH, LONGEST_ITEM, REPETITION_WINDOW, SamplingConfig
 from charrnn.sampling.stepper import Stepper
+from charrnn.text.conditions import Given, Labels, condition, labels_of
 from charrnn.text.unknown import encode
 from charrnn.text.vocabulary import Decoder, Vocabulary, silent_symbol
 

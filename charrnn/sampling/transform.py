@@ -9,9 +9,9 @@ import numpy as np
 from charrnn.errors import UsageError
 from charrnn.model.model import Model
 from charrnn.sampling.beam import search
-from charrnn.sampling.conditions import Given, condition, labels_of
 from charrnn.sampling.sampler import same_vocabulary
 from charrnn.sampling.sampling_config import LONGEST_ITEM
+from charrnn.text.conditions import Given, condition, labels_of
 from charrnn.text.unknown import encode
 
 STREAMS = 256  # beams of all inputs that are read side by side

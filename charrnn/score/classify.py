@@ -17,6 +17,7 @@ import numpy as np
 
 from charrnn.errors import DataError, UsageError
 from charrnn.model.model import Model
+from charrnn.sampling.drawn_labels import label_counts
 from charrnn.sampling.sampler import same_vocabulary
 from charrnn.score.evaluation import item_losses
 from charrnn.score.simple_models import NGrams
@@ -103,7 +104,7 @@ class Classifier:
             raise UsageError(f"prior is {prior!r}; it must be one of: {', '.join(PRIORS)}")
         self._place = 0 if column is None else names.index(column)
         self.column, self.labels = self.vocab.labels[self._place]
-        counted = {name: _counts(self.models[0], name, values) for name, values in self.vocab.labels}
+        counted = {name: label_counts(self.models[0], name, values) for name, values in self.vocab.labels}
         self.counts = counted[self.column]
         shares = []
         for name, values in self.vocab.labels:
@@ -183,16 +184,6 @@ def posterior(log_joint: np.ndarray) -> np.ndarray:
     """p(label | text) from log p(text, label), both (N, K)."""
     p = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
     return np.asarray(p / p.sum(axis=1, keepdims=True))
-
-
-def _counts(model: Model, column: str, values: Sequence[str]) -> list[int] | None:
-    """How often each label was among the training items, by the model's card; None where it does not say."""
-    card: Any = model.training.get("corpus")
-    counts: Any = card.get("label_counts") if isinstance(card, dict) else None
-    counted: Any = counts.get(column) if isinstance(counts, dict) else None
-    numbers = [counted.get(value) if isinstance(counted, dict) else None for value in values]
-    valid = all(type(n) is int and 0 <= n < 2**53 for n in numbers) and any(numbers)
-    return numbers if valid else None  # type: ignore[return-value]
 
 
 class NGramBayes:

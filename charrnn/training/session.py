@@ -142,7 +142,7 @@ def _run(plan: Plan, ranks: Ranks, observers: Sequence[Observer], command_line: 
     yardstick = None
     if predictions(parts.validation):
         yardstick = yardstick_of(parts.training, parts.validation, plan.corpus.vocabulary)
-    warning = unlike_warning(yardstick) if yardstick else None
+    warning = unlike_warning(yardstick, plan.config) if yardstick else None
     store = RunStore(plan, command_line, yardstick)
     observers = [store, *observers]
     for note in (*notes(plan), *([warning] if warning else ())):

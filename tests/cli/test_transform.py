@@ -13,8 +13,8 @@ from charrnn.cli.app import app
 from charrnn.errors import CharRNNError, DataError, UsageError
 from charrnn.sampling import transform as transforming
 from charrnn.sampling.beam import likeliest
-from charrnn.sampling.conditions import condition
 from charrnn.sampling.sampler import Sampler, SamplingConfig, sample
+from charrnn.text.conditions import condition
 from charrnn.text.vocabulary import ItemSymbols, Vocabulary
 
 INPUTS = ["ab", "c", "abc", "", "ba", "c", "bca"]

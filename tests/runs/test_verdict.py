@@ -211,9 +211,13 @@ def test_a_validation_text_unlike_the_training_text_comes_first() -> None:
         assert verdict.kind == "unlike validation"
         assert "4.14 nats on it, and 2.01 on parts of the training text" in verdict.sentence
         assert "shuffle them" in verdict.advice
-        assert unlike_warning(unlike) == f"{verdict.sentence} {verdict.advice}"
-    assert unlike_warning(SIMPLE) is None
-    assert unlike_warning(Yardstick(3.64, 3.82, 4.82)) is None
+        assert unlike_warning(unlike, TrainConfig()) == f"{verdict.sentence} {verdict.advice}"
+    assert unlike_warning(SIMPLE, TrainConfig()) is None
+    assert unlike_warning(Yardstick(3.64, 3.82, 4.82), TrainConfig()) is None
+    named = unlike_warning(unlike, TrainConfig(val="/held.txt"))
+    assert "is unlike the training text" in named
+    assert "shuffle" not in named
+    assert "end" not in named.split(":")[0]
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from charrnn.errors import DataError, UsageError
 from charrnn.model.model import Model
 from charrnn.sampling import sampler as sampling
 from charrnn.sampling.beam import likeliest, search
-from charrnn.sampling.conditions import condition
 from charrnn.sampling.glimpse import LENGTH, glimpse
 from charrnn.sampling.sampler import SampledText, Sampler, SamplingConfig, sample
+from charrnn.text.conditions import condition
 from charrnn.text.corpus import read_corpus
 from charrnn.text.records import ItemForm
 from charrnn.text.sources import in_memory

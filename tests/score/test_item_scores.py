@@ -11,7 +11,7 @@ import pytest
 from helpers.random_models import random_model
 from helpers.small_runs import Recorder, run
 
-from charrnn.errors import DataError
+from charrnn.errors import DataError, UsageError
 from charrnn.model.model import Model, load_model
 from charrnn.nn.init import NEVER
 from charrnn.nn.loss import log_softmax
@@ -145,6 +145,33 @@ def test_losses_symbol_by_symbol_are_in_the_order_of_the_items(monkeypatch: pyte
     both = np.concatenate(list(surprises([model, other], items)))
     p = (np.exp(-expected) + np.exp(-np.concatenate(one_by_one(other, items)))) / 2
     np.testing.assert_allclose(both, -np.log(p), rtol=1e-12)
+
+
+def test_the_score_of_one_item() -> None:
+    model = item_model(LABELLED)
+    items = read(TABLE, COLUMNS, model.vocab).items
+    for n, text, labels in ((0, "ab", {"sex": "f", "tongue": "p"}), (3, "bbbb", {"sex": "m", "tongue": "q"})):
+        expected = one_by_one(model, items)[n]
+        for given in (labels, [f"{column}={value}" for column, value in labels.items()]):
+            found = model.score(text, label=given)
+            np.testing.assert_allclose(found.symbols_nats, -expected)  # its end is the last
+            assert found.log_probability_nats == pytest.approx(-expected.sum())
+        rest = model.score(text[1:], prime=text[0], label=labels)
+        np.testing.assert_allclose(rest.symbols_nats, -expected[1:])
+    pairs = item_model(PAIRS)
+    expected = one_by_one(pairs, read("abb\tba\n", ItemForm("pairs"), pairs.vocab).items)[0]
+    np.testing.assert_allclose(pairs.score("ba", input="abb").symbols_nats, -expected)
+    plain = item_model(PLAIN)
+    expected = one_by_one(plain, read("ab\n", vocabulary=plain.vocab).items)[0]
+    np.testing.assert_allclose(plain.score("ab").symbols_nats, -expected)
+    with pytest.raises(UsageError, match="give a label for tongue"):
+        model.score("ab", label="sex=f")
+    with pytest.raises(DataError, match="no label 'x'; its labels are f, m"):
+        model.score("ab", label={"sex": "x", "tongue": "p"})
+    with pytest.raises(UsageError, match="not trained on pairs"):
+        plain.score("ab", input="a")
+    with pytest.raises(UsageError, match="trained without labels"):
+        plain.score("ab", label="f")
 
 
 # ------------------------------------------------------------------------------------------------

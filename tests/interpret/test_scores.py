@@ -229,6 +229,13 @@ def test_the_only_cut_lies_between_the_two_values():
     assert (cut.cut, cut.sign) == (2, 1)
     assert best_threshold(np.array([7.0, 7]), np.array([True, False]), -1) == Threshold(7.0, -1)
     assert best_threshold(np.zeros(0), np.zeros(0, bool), 1) == Threshold(0.0, 1)
+    assert best_threshold(np.array([7.0]), np.array([True]), 1) == Threshold(7.0, 1)
+
+
+def test_a_single_place_of_a_class_weighs_as_much_as_all_of_the_other():
+    x = np.arange(8.0)
+    assert best_threshold(x, x != 6, 1).cut == 6.5
+    assert best_threshold(x, x == 1, 1).cut == 0.5
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -269,6 +276,8 @@ def test_matched_accuracy_needs_a_signal_and_places_of_both_classes():
     assert np.isnan(age_matched_accuracy(on.astype(float), brief, cut, whole))
     always = Label("x", "bool", np.ones(120, bool), label.mask, "", 1)
     assert np.isnan(age_matched_accuracy(on.astype(float), always, cut, whole))
+    never = Label("x", "bool", np.zeros(120, bool), label.mask, "", 1)
+    assert np.isnan(age_matched_accuracy(on.astype(float), never, cut, whole))
     # each class has one place that is old enough: it counts
     once = Label("x", "bool", np.arange(2 * STEADY + 2) > STEADY, np.ones(2 * STEADY + 2, bool), "", 1)
     ages = np.tile(np.arange(STEADY + 1), 2)

@@ -12,12 +12,17 @@ from charrnn.cli.arguments import prime_of, stop_of, temperatures
 from charrnn.cli.given import refuse_beside, refuse_if
 from charrnn.cli.models import ModelsOption, open_models
 from charrnn.cli.options import JsonOption, with_settings
+from charrnn.errors import DataError
 from charrnn.sampling.sampling_config import NOVELTY_MIN, DrawingConfig, SamplingConfig
 from charrnn.ui.terminal.output import json_text, put, say, writer
 
 if TYPE_CHECKING:
     from charrnn.model.model import Model
+    from charrnn.novelty.check import Judgement
     from charrnn.novelty.copies import Novelty
+    from charrnn.novelty.known import TrainingParts
+    from charrnn.novelty.nearest import ItemNovelty
+    from charrnn.sampling.collect import Collection
     from charrnn.sampling.sampler import SampledText, Sampler
 
 Strings = list[str] | None
@@ -74,8 +79,22 @@ def sample(
     raw: Annotated[
         bool, typer.Option("--raw", help="Print control characters unescaped on a terminal too.")
     ] = False,
+    unique: Annotated[
+        bool, typer.Option("--unique", help="Leave out texts that came before, and draw others.")
+    ] = False,
+    new: Annotated[
+        bool,
+        typer.Option(
+            "--new", help="Leave out items of the training and the validation text, and draw others."
+        ),
+    ] = False,
     novelty: Annotated[
-        bool, typer.Option("--novelty", help="Mark the passages that are copied from the training text.")
+        bool,
+        typer.Option(
+            "--novelty",
+            help="Mark the passages that are copied from the training text; of an item tell whether it is there as a "
+            "whole, and otherwise the nearest one.",
+        ),
     ] = False,
     novelty_min: Annotated[
         int,
@@ -83,7 +102,17 @@ def sample(
     ] = NOVELTY_MIN,
     novelty_corpus: Annotated[
         str | None,
-        typer.Option(help="With --novelty: the training text, where it is not where the model says."),
+        typer.Option(
+            help="With --novelty and --new: the training text, where it is not where the model says."
+        ),
+    ] = None,
+    check: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="Pipe the texts, one a line, through this command of the shell, which writes a verdict per line: 1 or "
+            "0, true or false, valid or invalid.",
+        ),
     ] = None,
     as_json: JsonOption = False,
     **settings: Any,
@@ -96,75 +125,135 @@ def sample(
     item, stop: before a stop text, length: cut) and its log-probability under the model at temperature 1, its end
     included.
 
+    --unique and --new draw until there are --count texts that are whole, or too many draws were in vain; stderr tells
+    how many were repeated, known or cut. --check tells the shares of valid texts, of different ones among these, and
+    of those among them that are not in the training text.
+
     \b
     Examples:
       charrnn sample --temp 0.8 --length 500 --prime "Once upon a time" --seed 7
       charrnn sample --temp 0.4,0.8,1.2 --top-p 0.95
       charrnn sample --prime @start.txt --clamp 1:137=0.9 --count 64 --json
       charrnn sample --length 2000 --novelty
-      charrnn sample --prime "The " --stop "." --count 3 --with-prime
+      charrnn sample --prime "The " --stop "." --count 3 --with-prime --unique
     """
-    from charrnn.novelty.copies import TrainingText
+    from charrnn.novelty.check import judge
+    from charrnn.novelty.known import KnownItems
+    from charrnn.sampling.collect import Collection
     from charrnn.ui.terminal.interactive import converse
 
     several = {"several temperatures": "," in temp}
     many = {**several, "--count": settings["count"] not in (None, 1)}
-    others = {"--beam": beam, "--json": as_json, "--novelty": novelty}
+    collects = {"--unique": unique, "--new": new}
+    others = {"--beam": beam, "--json": as_json, "--novelty": novelty, "--check": check, **collects}
     refuse_beside("--interactive", interactive, {**others, **several})
-    refuse_beside("--beam", beam, {"--stop": stop, **many})
-    tuned = novelty_corpus or novelty_min != NOVELTY_MIN
-    refuse_if((tuned and not novelty, "--novelty-min and --novelty-corpus need --novelty"))
+    refuse_beside("--beam", beam, {"--stop": stop, **many, **collects})
+    refuse_beside("--unique or --new", unique or new, several)
+    refuse_if(
+        (novelty_min != NOVELTY_MIN and not novelty, "--novelty-min needs --novelty"),
+        (
+            novelty_corpus and not (novelty or new or check),
+            "--novelty-corpus needs --novelty, --new or --check",
+        ),
+    )
     compared = temperatures(temp)
     files, models = open_models(model)
-    sampler = _sampler(
-        models,
-        prime,
-        compared,
-        stop or (),
-        clamp or (),
-        label or (),
-        input_text,
-        {**settings, "with_prime": with_prime},
-    )
+    is_items = models[0].vocab.items is not None
+    refuse_if((unique and not stop and not is_items, "--unique needs a model of items, or --stop"))
+    given = {**settings, "with_prime": with_prime}
+    sampler = _sampler(models, prime, compared, stop or (), clamp or (), label or (), input_text, given)
     write = writer(sys.stdout, raw=raw)
     if interactive:
         converse(sampler, input, write)
         return
     if settings["seed"] is None and not beam and any(sampler.temperatures):  # at 0 nothing is drawn
         say(f"seed {sampler.seeds[0]}")
-    training = TrainingText.of(models[0], novelty_corpus) if novelty else None
-    texts = _texts(sampler, beam, _nowhere if as_json or novelty else write)
-    copied = [training.compare(one.text, novelty_min) for one in texts] if training else []
-    _show(_Samples(texts, copied, training.held_out_ngrams if training else {}), files, as_json, novelty_min)
+    needs = "--new" if new else "--novelty" if novelty and is_items else ""
+    items = _items(models[0], needs, novelty_corpus) if needs or (check and is_items) else None
+    collection = None
+    if unique or new:
+        known = KnownItems(*items.of_parts("train", "validation")) if new and items else None
+        collection = Collection(sampler, unique, known)
+    compare, held_out = _comparison(models[0], items, novelty_corpus, novelty_min) if novelty else (None, {})
+    texts = _texts(sampler, beam, collection, _nowhere if as_json or novelty else write)
+    whole = [sampler.whole(one) for one in texts]
+    compared_texts = (
+        [compare(one) for one in (whole if is_items else [one.text for one in texts])] if compare else []
+    )
+    judged = judge(check, whole, KnownItems(*items.of_parts("train")) if items else None) if check else None
+    found = _Samples(texts, compared_texts, held_out, collection, judged)
+    _show(found, files, as_json, novelty_min)
 
 
 @dataclass(frozen=True)
 class _Samples:
-    """Texts, and with --novelty what of each is copied; held_out : the share of new n-grams in held-out text."""
+    """Texts, and what is known of them.
+
+    novelty : of each, with --novelty; held_out : the share of new n-grams in held-out text
+    collection : how often was drawn in vain; judged : with --check
+    """
 
     texts: "Sequence[SampledText]"
-    copied: "Sequence[Novelty]"
+    novelty: "Sequence[Novelty | ItemNovelty]"
     held_out: dict[int, float]
+    collection: "Collection | None"
+    judged: "Judgement | None"
 
-    def to_json(self) -> list[dict[str, Any]]:
-        """An object per text."""
+    def to_json(self) -> dict[str, Any]:
         samples = [one.to_json() for one in self.texts]
-        for sample, novelty in zip(samples, self.copied, strict=bool(self.copied)):
-            sample["novelty"] = novelty.to_json() | {"held_out_new_ngrams": self.held_out}
-        return samples
+        for sample, novelty in zip(samples, self.novelty, strict=bool(self.novelty)):
+            sample["novelty"] = novelty.to_json()
+            if self.held_out:
+                sample["novelty"]["held_out_new_ngrams"] = self.held_out
+        found: dict[str, Any] = {"samples": samples}
+        if self.collection is not None:
+            found["draws"] = self.collection.to_json()
+        if self.judged is not None:
+            found["check"] = self.judged.to_json()
+            for sample, is_valid in zip(samples, self.judged.verdicts, strict=True):
+                sample["valid"] = is_valid
+        return found
 
 
 def _show(found: _Samples, files: Sequence[Path], as_json: bool, novelty_min: int) -> None:
     """Show the texts; without JSON and novelty they are there already, since they are written as they come."""
+    if found.judged is not None:
+        say(found.judged.in_words())
     if as_json:
         name = str(files[0]) if len(files) == 1 else [str(file) for file in files]
-        put(json_text({"samples": found.to_json(), "model": name}))
-    elif found.copied:
+        put(json_text(found.to_json() | {"model": name}))
+    elif found.novelty:
         from charrnn.ui.terminal.novelty_view import show
 
-        show(found.texts, found.copied, found.held_out, novelty_min, sys.stdout)
+        show(found.texts, found.novelty, found.held_out, novelty_min, sys.stdout)
     elif sys.stdout.isatty() and len(found.texts) == 1 and found.texts[0].text[-1:] != "\n":
         put("")
+
+
+def _items(model: "Model", needs: str, file: str | None) -> "TrainingParts | None":
+    """The items of the training text; None, which is said, where they are missing and no option needs them."""
+    from charrnn.novelty.known import TrainingParts
+
+    try:
+        return TrainingParts.of(model, needs or "--check", file)
+    except DataError as problem:
+        if needs:
+            raise
+        say(f"the share of novel texts is not known: {problem}")
+        return None
+
+
+def _comparison(
+    model: "Model", items: "TrainingParts | None", file: str | None, least: int
+) -> "tuple[Callable[[str], Novelty | ItemNovelty], dict[int, float]]":
+    """A function from a text to what of it is in the training text, and the share of new n-grams in held-out text."""
+    from charrnn.novelty.copies import TrainingText
+    from charrnn.novelty.nearest import TrainingItems
+
+    if items is not None:
+        return TrainingItems(*items.of_parts("train")).compare, {}
+    training = TrainingText.of(model, file)
+    return lambda text: training.compare(text, least), training.held_out_ngrams
 
 
 def _sampler(
@@ -195,13 +284,21 @@ def _sampler(
     return sampler
 
 
-def _texts(sampler: "Sampler", beam: int, write: Callable[[str], None]) -> "list[SampledText]":
+def _texts(
+    sampler: "Sampler", beam: int, collection: "Collection | None", write: Callable[[str], None]
+) -> "list[SampledText]":
     """The texts, drawn or found with beams, and written as they come."""
     from charrnn.sampling.beam import likeliest
     from charrnn.score.evaluation import form_of
     from charrnn.ui.terminal.samples import Layout, draw, write_all
 
     layout = Layout(form_of(sampler.models[0])["items"], len(set(sampler.temperatures)) > 1)
+    if collection is not None:
+        texts = write_all(collection, write, layout)
+        say(collection.in_words())
+        if len(texts) < len(sampler.seeds):
+            say(f"only {len(texts):,} of {len(sampler.seeds):,} were found: a higher --temp finds more")
+        return texts
     texts = write_all([likeliest(sampler, beam)], write, layout) if beam else draw(sampler, write, layout)
     cut = sum(one.ended == "length" for one in texts)
     if cut and sampler.vocab.items is not None:

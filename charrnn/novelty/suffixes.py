@@ -9,15 +9,13 @@ made once and kept in the cache under the hash of the text.
 """
 
 import hashlib
-import os
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from charrnn.errors import DataError
-from charrnn.files.writing import Folder
-from charrnn.text.cache import NoCache, open_own, private_folder, write_ids
+from charrnn.text.cache import NoCache, map_checked, private_folder, write_checked
 
 SUFFIXES_AT_ONCE = 1 << 20  # suffixes sorted at once, unless a group of equal ones is larger
 FIRST_LOOK = 32  # symbols compared before looking for a longer match
@@ -98,30 +96,13 @@ def indexed(ids: np.ndarray) -> SuffixIndex:
     name = f"{content.hexdigest()}.suffixes"
     try:
         with private_folder() as folder:
-            suffixes = _read(folder, name, len(ids))
+            suffixes = map_checked(folder, name, np.dtype(np.int32), len(ids))
             if suffixes is None:
                 suffixes = sort_suffixes(ids)
-                write_ids(folder, name, [suffixes, _digest(suffixes)])
+                write_checked(folder, name, suffixes)
     except NoCache:
         suffixes = sort_suffixes(ids)
     return SuffixIndex(ids, suffixes)
-
-
-def _read(folder: Folder, name: str, symbols: int) -> np.ndarray | None:
-    """The suffixes in a file of the cache; None if it is missing or damaged."""
-    try:
-        with open(open_own(folder, name), "rb") as file:
-            if os.fstat(file.fileno()).st_size != 4 * symbols + hashlib.sha256().digest_size:
-                return None
-            content = np.memmap(file, np.uint8, mode="r")
-    except OSError:
-        return None
-    suffixes = content[: 4 * symbols].view(np.int32)
-    return suffixes if np.array_equal(content[4 * symbols :], _digest(suffixes)) else None
-
-
-def _digest(suffixes: np.ndarray) -> np.ndarray:
-    return np.frombuffer(hashlib.sha256(suffixes.data).digest(), np.uint8)
 
 
 def sort_suffixes(ids: np.ndarray) -> np.ndarray:

@@ -254,6 +254,10 @@ class Sampler:
                 for one, text, written in zip(part.unwritten, texts, pieces, strict=True)
             ]
 
+    def whole(self, one: SampledText) -> str:
+        """A text with its prime, whether or not that is part of it."""
+        return one.text if self.config.with_prime else self.prime + one.text
+
     @property
     def unwritten(self) -> list[SampledText]:
         """The texts before their first character."""

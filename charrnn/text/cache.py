@@ -6,6 +6,7 @@ assumed to be able to rename entries of the folders above, which holds for a hom
 bit, for /tmp.
 """
 
+import hashlib
 import os
 import stat
 import sys
@@ -142,6 +143,29 @@ def map_ids(folder: Folder, name: str, dtype: np.dtype[Any], counts: np.ndarray)
         return None
     ids.filename = folder.path / name  # type: ignore[assignment]  # numpy also sets a Path
     return ids
+
+
+def write_checked(folder: Folder, name: str, array: np.ndarray) -> None:
+    """Write an array so that `map_checked` knows it again."""
+    write_ids(folder, name, [array.view(np.uint8), _digest_of(array)])
+
+
+def map_checked(folder: Folder, name: str, dtype: np.dtype[Any], count: int) -> np.ndarray | None:
+    """The array (count,) that `write_checked` wrote, memory-mapped read-only; None if it is missing or damaged."""
+    try:
+        with open(open_own(folder, name), "rb") as file:
+            size = count * dtype.itemsize
+            if os.fstat(file.fileno()).st_size != size + hashlib.sha256().digest_size:
+                return None
+            content = np.memmap(file, np.uint8, mode="r")
+    except OSError:
+        return None
+    array = content[:size].view(dtype)
+    return array if np.array_equal(content[size:], _digest_of(array)) else None
+
+
+def _digest_of(array: np.ndarray) -> np.ndarray:
+    return np.frombuffer(hashlib.sha256(array.view(np.uint8).data).digest(), np.uint8)
 
 
 def unnamed_ids(dtype: np.dtype[Any], blocks: Iterable[np.ndarray]) -> np.ndarray:

@@ -6,12 +6,15 @@ from typing import TextIO
 from rich.text import Text
 
 from charrnn.novelty.copies import Copy, Novelty, longest_first
+from charrnn.novelty.nearest import ItemNovelty
 from charrnn.sampling.sampler import SampledText
+from charrnn.text.escapes import one_line
 from charrnn.ui.terminal import tables
 from charrnn.ui.terminal.colours import COPIED
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.glyphs import glyphs_of
 from charrnn.ui.terminal.letters import plain, shown
+from charrnn.ui.terminal.output import writer
 from charrnn.ui.terminal.samples import head
 
 LISTED = 5  # copied runs, one by one
@@ -20,19 +23,31 @@ CHARACTERS_SHOWN = 50  # characters of each
 
 def show(
     drawn: Sequence[SampledText],
-    texts: Sequence[Novelty],
+    texts: Sequence[Novelty | ItemNovelty],
     held_out: dict[int, float],
     least: int,
     stream: TextIO,
 ) -> None:
-    """Write each text, painted or with brackets, and its report."""
+    """Write each text, painted or with brackets, and its report; each item with what is said of it on one line."""
     console = Console(file=stream, highlight=False)
     coloured = console.color_system is not None and not console.no_color
     for one, found in zip(drawn, texts, strict=True):
+        if isinstance(found, ItemNovelty):
+            writer(stream)(f"{one_line(one.text)}\t{_of_item(found)}\n")
+            continue
         head(one, drawn)
         console.print(painted(found, console, coloured), Text(), soft_wrap=True, sep="")
         for line in report(found, held_out, least):
             console.print(Text(plain(line, console)), soft_wrap=True)
+
+
+def _of_item(found: ItemNovelty) -> str:
+    if found.known:
+        return "known"
+    if found.nearest is None:
+        return "new"
+    nearest, distance = found.nearest
+    return f"new\t{distance}\t{one_line(nearest)}"
 
 
 def painted(found: Novelty, console: Console, coloured: bool) -> Text:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from charrnn.sampling.sampler import SampledText, Sampler
+from charrnn.text.escapes import one_line
 from charrnn.text.records import ItemForm
 from charrnn.ui.terminal.output import say
 
@@ -24,7 +25,7 @@ class Layout:
         """A piece of a text as it is written."""
         if self.form is None or self.form.kind == "blank-line" or self.form.kind.startswith("sep:"):
             return piece
-        return piece.replace("\r", "\\r").replace("\n", "\\n")
+        return one_line(piece)
 
     @property
     def between(self) -> str:

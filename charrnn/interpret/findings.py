@@ -12,7 +12,7 @@ Cell and sign are chosen on SELECT and frozen; all reported figures except ``sel
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -28,6 +28,7 @@ from charrnn.interpret.labels import Concept, Kind, Label, examples, runs
 from charrnn.interpret.reading import SHOWN, Reading, reading_of, spread
 from charrnn.interpret.recording import Recording, check_length, record
 from charrnn.interpret.scores import (
+    STEADY,
     Threshold,
     age_matched_accuracy,
     best_threshold,
@@ -37,6 +38,7 @@ from charrnn.interpret.scores import (
     memory_score,
     score,
     score_cells,
+    steady_places,
     steady_score,
 )
 from charrnn.interpret.texts import as_trained
@@ -51,6 +53,7 @@ ALPHA = 0.01  # family-wise over all cells, for one concept
 CAUSAL_ALPHA = 0.05  # the smallest p with 50 controls is 1/51
 MOST_CHARACTERS = 100_000  # characters read, from the start of a text: memory grows with cells × characters
 FEWEST_RUNS = 30  # stretches per class
+FEWEST_STEADY = 400  # characters of items at which a memory can show: the standard error of a score is .05
 # A memory score below this says little about the state, even if it is significant; on the scale of `excess`.
 MEMORY_FLOOR: dict[Kind, float] = {"bool": 0.4, "count": 0.2}
 CHANCE: dict[Kind, float] = {"bool": 0.5, "count": 0.0}  # AUC and ρ of an unrelated cell
@@ -246,6 +249,10 @@ def inspect_cells(
         notes.append(f"read {'the first ' * (reading.begins is None)}{len(reading):,} of {whole}")
     wanted = _wanted(concepts, reading)
     labels = {concept.name: concept.label_of(reading) for concept in wanted}
+    if concepts is None and (same := _same_as_position(labels)):
+        notes.append(f"{', '.join(same)}: the same as item_pos in these items")
+        wanted = [concept for concept in wanted if concept.name not in same]
+        labels = {concept.name: labels[concept.name] for concept in wanted}
     previews = tuple(_preview(concept, labels[concept.name], reading.text) for concept in wanted)
     recording = record(model, reading, signal=signal)
     searches, refusals = _find(recording, list(labels.values()))
@@ -257,8 +264,7 @@ def inspect_cells(
             confirmed = judge.confirm(search, index)
             test = judge.hold(search, confirmed)
             findings.append(judge.finding(search, confirmed, test, probe))
-        if note := judge.not_monotone(search):
-            notes.append(note)
+        notes += [note for note in (judge.not_monotone(search), judge.too_short(search.label)) if note]
     findings.sort(key=lambda f: (VERDICTS.index(f.verdict), -_strength(f)))
     return Inspection(tuple(findings), tuple(refusals), previews, labels, recording, tuple(notes))
 
@@ -281,6 +287,18 @@ def _wanted(concepts: str | Sequence[Concept | str] | None, reading: Reading) ->
         if concept.of_items and reading.begins is None:
             raise UsageError(f"--concept {concept.name} is for models of items, and this text is one stream")
     return wanted
+
+
+def _same_as_position(labels: Mapping[str, Label]) -> list[str]:
+    """The concepts that say of each character what item_pos does, as line_pos where an item is one line."""
+    position = labels.get("item_pos")
+    if position is None:
+        return []
+
+    def equal(other: Label) -> bool:
+        return np.array_equal(position.mask, other.mask) and np.array_equal(position.values, other.values)
+
+    return [name for name, label in labels.items() if label is not position and equal(label)]
 
 
 @dataclass(frozen=True)
@@ -377,6 +395,19 @@ class _Judge:
         r = self.recording
         return probe_score(r.signals, label.values, label.mask, label.kind, r.select, r.confirm)
 
+    def too_short(self, label: Label) -> str | None:
+        """A note on items in which no cell can show that it remembers; None where they are long enough, or a stream.
+
+        In a few places a state that has just left zero follows a count by luck: their standard error is 1/√n.
+        """
+        if label.stretches is None:
+            return None
+        n = int(steady_places(label)[self.recording.confirm].sum())
+        if n >= FEWEST_STEADY:
+            return None
+        where = "after a change or the beginning of an item"
+        return f"{label.name}: {n:,} characters stand {STEADY} or more {where}, too few to tell a memory"
+
     def not_monotone(self, search: _Search) -> str | None:
         """A note on a cell that rises and falls with a count, if it follows it far better than the best rank."""
         r, label = self.recording, search.label
@@ -420,7 +451,7 @@ class _Judge:
             floor = max(MEMORY_FLOOR[kind], level, float(np.nan_to_num(excess(table_memory, kind))))
             lasting = steady if kind == "count" else matched
             holds = excess(memory, kind) > floor and excess(lasting, kind) > MEMORY_FLOOR[kind]
-            verdict = "correlate" if holds else "detector"
+            verdict = "correlate" if holds and not self.too_short(label) else "detector"
         return _Confirmed(
             index, sign, confirmed, memory, table_memory, matched, steady, threshold, p_value, level, verdict
         )

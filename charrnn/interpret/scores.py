@@ -116,6 +116,12 @@ def steady(values: np.ndarray, stretches: np.ndarray | None = None) -> np.ndarra
     return _age(values, stretches) >= STEADY
 
 
+def steady_places(label: Label) -> np.ndarray:
+    """Where a label can tell a memory (N,): a bool has not changed, a count has gone on by the same step."""
+    values = label.values if label.kind == "bool" else np.diff(label.values, prepend=0)
+    return label.mask & steady(values, label.stretches)
+
+
 def without_character(signal: np.ndarray, characters: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The signal (N,) less its median, where ``mask``, for the current character (integer codes (N,))."""
     residual = signal.astype(float)
@@ -136,7 +142,7 @@ def memory_score(signal: np.ndarray, label: Label, characters: np.ndarray, part:
     """
     values, mask = label.values[part], label.mask[part]
     if label.kind == "bool":
-        return score(signal[part], values, mask & steady(label.values, label.stretches)[part], "bool")
+        return score(signal[part], values, steady_places(label)[part], "bool")
     return score(without_character(signal[part], characters[part], mask), values, mask, "count")
 
 
@@ -146,8 +152,7 @@ def steady_score(signal: np.ndarray, label: Label, characters: np.ndarray, part:
     A cell that flashes at each newline and fades within a few characters has ranks enough to follow the place in
     a short line, and a memory score of 0.5. Ten characters after the newline it knows nothing: here it gets 0.
     """
-    going_on = steady(np.diff(label.values, prepend=0), label.stretches)
-    values, mask = label.values[part], (label.mask & going_on)[part]
+    values, mask = label.values[part], steady_places(label)[part]
     return score(without_character(signal[part], characters[part], mask), values, mask, "count")
 
 

@@ -13,7 +13,7 @@ from charrnn.interpret.cause import Experiment, symbol_ids
 from charrnn.interpret.chance import ROTATIONS, chance
 from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.excerpt import read_excerpt
-from charrnn.interpret.findings import inspect_cells, response_profile
+from charrnn.interpret.findings import FEWEST_STEADY, inspect_cells, response_profile
 from charrnn.interpret.labels import Concept, examples
 from charrnn.interpret.passages import (
     PASSAGE,
@@ -27,7 +27,7 @@ from charrnn.interpret.reading import BEGIN, BOUNDARY, END, LABEL, Reading, read
 from charrnn.interpret.recording import record
 from charrnn.interpret.run_report import surprises_of
 from charrnn.interpret.saturation import gate_saturation
-from charrnn.interpret.scores import class_runs, score, steady
+from charrnn.interpret.scores import class_runs, score, steady, steady_places
 from charrnn.interpret.user_concepts import parse_concept
 from charrnn.nn.loss import log_softmax
 from charrnn.nn.network import Clamp
@@ -311,6 +311,7 @@ def test_a_cell_that_counts_positions_is_found_in_items_and_not_in_a_stream():
     assert (finding.layer, finding.cell, finding.sign, finding.verdict) == (0, 5, 1, "tracker")
     assert finding.confirm_score > 0.999
     assert finding.steady_score > 0.9
+    assert finding.p_value == pytest.approx(1 / (1 + ROTATIONS))
     assert finding.causal is not None
     assert finding.causal.effect > 0.5
     told = found.to_json()
@@ -325,9 +326,10 @@ def test_a_cell_that_counts_positions_is_found_in_items_and_not_in_a_stream():
     assert not [one for one in stream.findings if one.cell == 5 and one.verdict in ("tracker", "correlate")]
 
 
+@pytest.mark.parametrize(("least", "most"), [(12, 45), (3, 14)])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_random_weights_hold_no_tracker(cell):
-    corpus = read(words(9_000, 4))
+def test_random_weights_hold_no_tracker(cell, least, most):
+    corpus = read(words(9_000, 4, least, most))
     weights = handmade.random_weights(cell, vocab=corpus.vocabulary)
     model = handmade.model_of(
         cell, {k: w.astype(np.float32) for k, w in weights.items()}, vocab=corpus.vocabulary
@@ -335,6 +337,32 @@ def test_random_weights_hold_no_tracker(cell):
     found = inspect_cells(model, corpus.items, ["item_pos", "word_pos", "number", "vowel", "space"])
     assert "item_pos" in {one.concept for one in found.findings}
     assert not [one for one in found.findings if one.verdict == "tracker"]
+
+
+def test_a_memory_is_not_told_from_a_few_characters():
+    """In short names a state that has just left zero follows the position: what no network remembers is no memory."""
+    corpus = read(words(9_000, 8, 3, 14))
+    model = counting(corpus)
+    found = inspect_cells(model, corpus.items, ["item_pos"])
+    [finding] = found.findings
+    assert (finding.cell, finding.verdict) == (5, "detector")
+    assert finding.confirm_score > 0.99
+    place = steady_places(found.labels["item_pos"])
+    told = int(place[found.recording.confirm].sum())
+    assert 0 < told < FEWEST_STEADY
+    few = f"{told} characters stand 10 or more after a change or the beginning of an item"
+    assert found.notes == (f"item_pos: {few}, too few to tell a memory",)
+
+
+def test_concepts_that_say_the_same_as_the_position_are_left_out():
+    corpus = read("\n".join(f"name{'s' * (n % 9)}" for n in range(400)))
+    found = inspect_cells(model_of(corpus), corpus.items, causal=False)
+    assert found.notes[0] == "line_pos, word_pos: the same as item_pos in these items"
+    assert not {"line_pos", "word_pos"} & set(found.labels)
+    assert "item_pos" in found.labels
+    assert inspect_cells(model_of(corpus), corpus.items, ["line_pos"], causal=False).labels.keys() == {
+        "line_pos"
+    }
 
 
 def test_a_string_is_cut_as_the_training_text_was_and_a_single_item_is_refused():

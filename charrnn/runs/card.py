@@ -20,6 +20,7 @@ NULLABLE = ("train_loss_nats", "val_loss_nats")
 class Info:
     """A model without its weights.
 
+    symbols : the kinds of its vocabulary in words
     training : its card, as in the file; untrusted, since whoever made the file may have put anything there
     metrics : the well-formed records of its run, if they are in the same folder, and this model's validation
         if they lack it
@@ -31,6 +32,7 @@ class Info:
     dtype: str
     level: str
     vocabulary: int
+    symbols: str
     parameters: int
     training: Mapping[str, Any]
     metrics: Sequence[Mapping[str, Any]]
@@ -62,6 +64,7 @@ def read_info(path: str | os.PathLike[str]) -> Info:
         model.network.theta.dtype.name,
         model.vocab.level,
         len(model.vocab),
+        model.vocab.in_words,
         parameters,
         card,
         records,

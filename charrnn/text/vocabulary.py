@@ -206,6 +206,18 @@ class Vocabulary:
         """How many symbols can be predicted: all but the unwritten ones."""
         return self.unwritten.start
 
+    @property
+    def in_words(self) -> str:
+        """How many symbols there are of each kind: 65 characters; of items 27 characters, end, 3 labels of region."""
+        kinds = [f"{len(self.symbols):,} {'bytes' if self.level == 'byte' else 'characters'}"]
+        if self.items is not None:
+            kinds += ["end", *["boundary"] * self.items.pairs]
+            kinds += [
+                f"{len(values):,} label{'s' * (len(values) > 1)} of {column}"
+                for column, values in self.items.labels
+            ]
+        return ", ".join(kinds)
+
     def name(self, id: int) -> str:
         """What a symbol is called where it must be seen: a character, a byte as 0xE9, end, label column=value."""
         if id < len(self.symbols):

@@ -88,6 +88,12 @@ class Plan:
         return Streams(text, self.batch_size, config.seq_length, served)
 
     @cached_property
+    def padding(self) -> float | None:
+        """Share of the places in batches that no item fills; None for a stream."""
+        chunks = self.streams()
+        return chunks.padding if isinstance(chunks, ItemBatches) else None
+
+    @cached_property
     def parameters(self) -> int:
         """The number of trained parameters."""
         return Network.size(self.model, len(self.corpus.vocabulary))
@@ -103,7 +109,9 @@ class Plan:
 
     def sizes(self) -> dict[str, Any]:
         """Numbers and settings that describe the run."""
-        return {
+        items = self.corpus.items
+        of_items = {} if items is None else {"items": len(items), "padding": self.padding}
+        return of_items | {
             "corpus": self.corpus.name,
             "characters": len(self.corpus.ids),
             "training_characters": size_of(self.parts.training),

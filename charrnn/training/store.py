@@ -23,6 +23,7 @@ from charrnn.runs.folder import CHECKPOINT, MODEL, RESCUE
 from charrnn.runs.records import Progress, Report, Sample
 from charrnn.runs.yardstick import Yardstick
 from charrnn.score.scoring import mean_loss
+from charrnn.text.batches import size_of
 from charrnn.training.bounds import corpus_card
 from charrnn.training.observers import Observer
 from charrnn.training.plan import Plan
@@ -58,8 +59,10 @@ class RunStore(Observer):
         }
         if yardstick is not None:
             self._card["simple_models"] = asdict(yardstick)
+        if plan.padding is not None:
+            self._card["padding"] = plan.padding
         if plan.validates_in_part:
-            self._card["validation_part"] = {"symbols": len(plan.validation_part)}
+            self._card["validation_part"] = {"symbols": size_of(plan.validation_part)}
 
     def begin(self, plan: Plan, engine: str) -> None:
         """Remove what was written after the checkpoint to go on from."""

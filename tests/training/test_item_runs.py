@@ -1,10 +1,12 @@
 """Whole runs on items."""
 
+import json
 import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.command_line import charrnn as charrnn_command
 from helpers.small_runs import SETTINGS, Recorder, outcome, run
 
 import charrnn
@@ -107,3 +109,39 @@ def test_the_list_may_not_change_between_halves(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the corpus has changed"):
         train(out=tmp_path / "run", resume=True, max_steps=3)
     assert train(out=tmp_path / "run", resume=True, max_steps=3, force=True).steps == 3
+
+
+def test_what_is_told_of_a_run_on_items(tmp_path: Path) -> None:
+    """Items are counted, not symbols; the padding is that of the batches."""
+    corpus = corpus_of(tmp_path, "places.csv", TABLE)
+    options = "--text-column name --label-column region --hidden 6 --layers 1 --backend numpy"
+    arguments = ["train", corpus, *options.split(), "--batch-size=8", "--val-fraction=0.4", "--max-steps=2"]
+    told = charrnn_command(*arguments, "--out", tmp_path / "run")
+    assert told.code == 0
+    # 20 names; a label, three letters and an end each: no padding but that of the last batch
+    plan = plan_new(
+        [str(corpus)],
+        None,
+        {"text_column": "name", "label_column": "region", "batch_size": 8, "val_fraction": 0.4},
+    )
+    items = len(plan.parts.training)
+    places = -(-items // 8) * 8
+    padding = f"{1 - items / places:.1%}"
+    assert (
+        f"places: 80 items ({items} train, {80 - items} validate), vocabulary {len(plan.corpus.vocabulary)}\n"
+        in told.err
+    )
+    assert f"; 8 items × at most 25 characters; {padding} padding\n" in told.err
+    info = charrnn_command("info", "--model", tmp_path / "run").out
+    lines = {line[:10].strip(): line[12:].strip() for line in info.splitlines()}
+    assert lines["vocabulary"] == "9 characters, end, 2 labels of region"
+    assert lines["text"] == "places, 80 items"
+    assert lines["labels"] == "region: north 40, south 40"
+    assert lines["split"] == f"{4 * items} train · {4 * (80 - items)} validation characters, ends included"
+    assert lines["padding"] == f"{padding} of the places in batches"
+    dry = charrnn_command(*arguments, "--dry-run").out
+    assert "text        places: 80 items" in dry
+    assert f"{len(plan.corpus.vocabulary)}: 9 characters, end, 2 labels of region" in dry
+    assert f"padding     {padding} of the places in batches" in dry
+    told = json.loads(charrnn_command(*arguments, "--dry-run", "--json").out)
+    assert (told["items"], round(told["padding"], 9)) == (80, round(1 - items / places, 9))

@@ -11,6 +11,7 @@ from charrnn.config import TrainConfig, as_dict
 from charrnn.runs.card import Info, at
 from charrnn.runs.records import curve_loss
 from charrnn.runs.verdict import Verdict
+from charrnn.text.vocabulary import listing
 from charrnn.ui.terminal.card_view import card
 from charrnn.ui.terminal.colours import BEST, TRAIN, VALIDATION
 from charrnn.ui.terminal.console import Console
@@ -42,13 +43,22 @@ def rows(info: Info) -> Iterator[tuple[str, str]]:
     training = info.training
     yield "model", f"{architecture(info.config)}, {info.parameters:,} parameters, {info.dtype}"
     symbols = "bytes" if info.level == "byte" else "characters"
-    yield "vocabulary", f"{info.vocabulary:,} {symbols}"
+    yield "vocabulary", info.symbols
+    items = at(training, "corpus", "items", kind=int)
     if name := at(training, "corpus", "name", kind=str):
         count = at(training, "corpus", "symbols", kind=int)
-        yield "text", name + ("" if count is None else f", {count:,} {symbols}")
+        if items is not None:
+            yield "text", f"{name}, {items:,} items"
+        else:
+            yield "text", name + ("" if count is None else f", {count:,} {symbols}")
+    for column, counts in (at(training, "corpus", "label_counts", kind=dict) or {}).items():
+        yield "labels", f"{column}: {_most_frequent(counts)}"
     if parts := at(training, "split", kind=dict):
-        counts = [(part, at(parts, part, kind=int)) for part in ("train", "validation", "test")]
-        yield "split", " · ".join(f"{count:,} {part}" for part, count in counts if count)
+        sizes = [(part, at(parts, part, kind=int)) for part in ("train", "validation", "test")]
+        split = " · ".join(f"{size:,} {part}" for part, size in sizes if size)
+        yield "split", split + (f" {symbols}, ends included" if items is not None else "")
+    if (padding := at(training, "padding", kind=float)) is not None:
+        yield "padding", f"{padding:.1%} of the places in batches"
     if sources := at(training, "corpus", "sources", kind=list):
         yield (
             "from",
@@ -81,6 +91,13 @@ def rows(info: Info) -> Iterator[tuple[str, str]]:
         yield "changes", "\n".join(map(str, changes))
     if versions := at(training, "versions", kind=dict):
         yield "made with", ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _most_frequent(counts: Any) -> str:
+    """The most frequent labels of a card, with their counts."""
+    counted = counts.items() if isinstance(counts, dict) else ()
+    known = [(label, count) for label, count in counted if type(count) is int]
+    return listing([f"{label} {count:,}" for label, count in sorted(known, key=lambda one: -one[1])], 20)
 
 
 def _unlike_defaults(settings: Mapping[str, Any]) -> Iterator[str]:

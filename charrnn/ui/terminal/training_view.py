@@ -67,18 +67,28 @@ def architecture(model: ModelConfig) -> str:
     return f"{cell} {model.layers}×{model.hidden}{embedding}"
 
 
+def side_by_side(plan: Plan) -> str:
+    """What a step reads."""
+    if plan.corpus.items is None:
+        return f"{plan.batch_size} streams × {plan.config.seq_length} characters"
+    return f"{plan.batch_size} items × at most {plan.config.seq_length} characters"
+
+
 def opening_lines(plan: Plan, engine: str) -> str:
     """The run in a few lines; `engine` says what computes and how."""
     config, parts = plan.config, plan.parts
     threads = f"{plan.threads} thread{'s' * (plan.threads > 1)}"
     reason = f": {why_this_engine(config)}" if why_this_engine(config) else ""
     start = "" if plan.resumed_at is None else f", resumed at step {plan.resumed_at:,}"
+    items = plan.corpus.items
+    size = f"{len(plan.corpus.ids):,} characters" if items is None else f"{len(items):,} items"
+    padding = "" if plan.padding is None else f"; {plan.padding:.1%} padding"
     return (
-        f"{plan.corpus.name}: {len(plan.corpus.ids):,} characters ({len(parts.training):,} train, "
+        f"{plan.corpus.name}: {size} ({len(parts.training):,} train, "
         f"{len(parts.validation):,} validate), vocabulary {len(plan.corpus.vocabulary)}\n"
         f"{architecture(plan.model)}, {plan.parameters:,} parameters; {config.optimizer}, "
-        f"lr {config.learning_rate:g}, {config.schedule}; {plan.batch_size} streams × {config.seq_length} "
-        f"characters{start}\n{engine}; {threads}{reason}"
+        f"lr {config.learning_rate:g}, {config.schedule}; {side_by_side(plan)}{padding}{start}\n"
+        f"{engine}; {threads}{reason}"
     )
 
 

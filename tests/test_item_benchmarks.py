@@ -1,12 +1,18 @@
 """The measurements of models of items: how they divide words, what they count, and when they skip."""
 
 import importlib
+import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from charrnn import load_model
+from charrnn.score.items import mean_loss
+from charrnn.text.corpus import read_corpus
+from charrnn.text.records import ItemForm
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = ("names", "languages", "pronunciation", "smiles")
@@ -83,3 +89,23 @@ def test_the_torch_classifier_learns_what_is_plain(bench: Bench) -> None:
     rows = [(f"{first}{k}", language) for k in range(60) for first, language in (("a", "A"), ("b", "B"))]
     classifier = bench("languages").TorchClassifier(rows, minutes=60, threads=1, seed=1, epochs=30)
     assert classifier.classify(["a7", "b12", "a?"]) == ["A", "B", "A"]
+
+
+@pytest.mark.slow
+def test_the_loss_on_names_is_that_of_each_name_from_the_zero_state(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/names").mkdir(parents=True)
+    (tmp_path / "data/names/train.txt").write_text("".join(f"{'ab' * (k % 7)}{k}\n" for k in range(60)))
+    (tmp_path / "data/names/test.txt").write_text("ab0\nab7\nbaba\n")
+    settings = "--minutes 0 --max-steps 3 --hidden 8 --embedding 0 --batch-size 4 --val-fraction 0.2"
+    monkeypatch.setattr(sys, "argv", ["names.py", *settings.split()])
+    bench("names").main()
+    found = json.loads(capsys.readouterr().out)
+    model = load_model("runs/measured-names/run")
+    items = read_corpus("data/names/test.txt", vocabulary=model.vocab, items=ItemForm("line")).items
+    assert items is not None
+    assert found["test_loss_nats"] == pytest.approx(mean_loss(model.network, items), abs=1e-6)
+    assert found["training"]["steps"] == 3
+    assert found["new_names"] == 2

@@ -95,14 +95,8 @@ def main() -> None:
     words = write_lines(measured.folder / "words.txt", sorted({word for word, _ in parts["test"]}))
     figures = {
         beam: measured.figures(
-            "transform",
-            words,
-            "--model",
-            run,
-            "--reference",
-            files["test"],
-            *(["--beam", beam] if beam > 1 else []),
-        )
+            "transform", words, "--model", run, "--reference", files["test"], "--beam", beam
+        )["reference"]
         for beam in sorted({1, given.beam})
     }
     measured.report(

@@ -38,7 +38,7 @@ def training_molecules() -> list[str]:
         absent("the package molsets", "--help says how to install it")
     path = Path(package.submodule_search_locations[0], "dataset", "data", "train.csv.gz")
     with gzip.open(path, "rt", encoding="utf-8") as file:
-        header, *molecules = file.read()
+        header, *molecules = file.read().split()
     if header != "SMILES":
         raise SystemExit(f"{path} begins with {header!r}, not with SMILES: is it molsets 0.3.1?")
     return molecules

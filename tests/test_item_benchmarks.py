@@ -1,5 +1,6 @@
 """The measurements of models of items: how they divide words, what they count, and when they skip."""
 
+import gzip
 import importlib
 import json
 import sys
@@ -70,6 +71,25 @@ def test_the_dictionary_is_read_without_its_numbers_remarks_and_stress(
     read = bench("pronunciation").cmudict
     assert list(read(stress=False)) == [("a", ("AH",)), ("a", ("EY",)), ("b", ("B", "IY"))]
     assert list(read(stress=True)) == [("a", ("AH0",)), ("a", ("EY1",)), ("b", ("B", "IY1"))]
+
+
+def test_the_molecules_are_the_column_below_its_name(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "dataset/data").mkdir(parents=True)
+
+    class Found:
+        submodule_search_locations = (str(tmp_path),)
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: Found)
+    for header in ("SMILES", "SMILES,SPLIT"):
+        with gzip.open(tmp_path / "dataset/data/train.csv.gz", "wt") as file:
+            file.write(f"{header}\nCCO\nc1ccccc1\n")
+        if header == "SMILES":
+            assert bench("smiles").training_molecules() == ["CCO", "c1ccccc1"]
+        else:
+            with pytest.raises(SystemExit, match=r"begins with 'SMILES,SPLIT'"):
+                bench("smiles").training_molecules()
 
 
 def test_accuracy_and_macro_f1(bench: Bench) -> None:

@@ -126,7 +126,7 @@ def blocks(page, language):
 
 def test_the_first_commands_of_the_readme():
     """The quick start has the fast path; the second block is what continuous integration runs for the tests."""
-    start, tests = blocks(ROOT / "README.md", "sh")
+    start, tests, *_ = blocks(ROOT / "README.md", "sh")
     assert re.findall(r"pip install .*?'(.*?)'|charrnn (train|sample|inspect-cells)", start) == [
         (".[fast]", ""),
         *(("", command) for command in ("train", "sample", "inspect-cells")),
@@ -142,6 +142,8 @@ def beginner(tmp_path):
     (tmp_path / "corpora").mkdir()
     for name in ("corpora/harbour.txt", "text.txt", "mytext.txt"):
         (tmp_path / name).write_text(text, encoding="utf-8")
+    for name in ("corpora/place-names.csv", "corpora/number-words.tsv"):
+        shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "bin").mkdir()
     command = tmp_path / "bin/charrnn"
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m charrnn "$@"\n')

@@ -40,10 +40,8 @@ class ItemsLoss:
     loss_nats: float
 
     @classmethod
-    def of(cls, losses: np.ndarray, scored: np.ndarray) -> "ItemsLoss":
-        """losses, scored : (N,) nats and predicted symbols of each item, N ≥ 1"""
-        total, chars = float(losses.sum()), int(scored.sum())
-        return cls(len(losses), chars, total / len(losses), total / chars)
+    def of(cls, items: int, chars: int, total_nats: float) -> "ItemsLoss":
+        return cls(items, chars, total_nats / items, total_nats / chars)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"bits_per_char": self.loss_nats / math.log(2)}
@@ -162,20 +160,19 @@ def _evaluate_items(
         raise DataError("there is no item to score. Give a text that has some")
     vocab = models[0].vocab
     losses = item_losses(models, found, progress)
-    whole = ItemsLoss.of(losses, found.scored)
+    whole = ItemsLoss.of(len(found), found.symbols, float(losses.sum()))
     simple = {"uniform": math.log(vocab.written)}
     if isinstance(training, Items) and len(training):
         ngrams = simple_models.NGrams(training, len(vocab), written=vocab.written)
         simple["unigram"] = ngrams.mean_loss(found, 0)
         simple[f"order-{ngrams.order}"] = ngrams.mean_loss(found)
     per_label: dict[str, dict[str, ItemsLoss]] = {}
-    for k, (column, values) in enumerate(vocab.labels):
-        symbols = found.ids[found.starts + k]  # labels come first, column by column
-        chosen = {value: symbols == vocab.label(column, value) for value in values}
+    for k, (column, _) in enumerate(vocab.labels):  # they come first in an item
+        _, firsts, which = np.unique(found.ids[found.starts + k], return_index=True, return_inverse=True)
+        sums = [np.bincount(which, weights) for weights in (None, found.scored, losses)]
         per_label[column] = {
-            value: ItemsLoss.of(losses[which], found.scored[which])
-            for value, which in chosen.items()
-            if which.any()
+            vocab.labels_of(found.of(first))[column]: ItemsLoss.of(int(n), int(chars), float(nats))
+            for first, n, chars, nats in zip(firsts, *sums, strict=True)
         }
     return Evaluation(whole.chars, whole.loss_nats, simple, whole, per_label)
 

@@ -238,3 +238,24 @@ def test_labelled_texts_are_measured(trained: Path, tmp_path: Path) -> None:
     assert missing.code == 3
     assert "there is no column 'country'; there are name, region" in missing.err
     assert charrnn("classify", file, "--summary", "--model", trained).code == 2
+
+
+def test_bytes_are_classified_as_they_are(tmp_path: Path) -> None:
+    rows = [(name.replace("a", "é"), region) for name, region in table(random.Random(1), 60)]
+    run(
+        write(tmp_path / "names.csv", rows), tmp_path / "run", text_column="name", label_column="region",
+        level="byte", layers=1, hidden=6, max_steps=3,
+    )  # fmt: skip
+    (tmp_path / "new.txt").write_bytes("béb\n".encode() + b"b\xffb\n")
+    outcome = charrnn("classify", tmp_path / "new.txt", "--model", tmp_path / "run", "--json")
+    assert outcome.code == 0, outcome.err
+    found = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [one["text"] for one in found] == ["béb", "b\udcffb"]  # the byte can be told from all others
+    model = load_model(tmp_path / "run/model.safetensors")
+    counts = model.training["corpus"]["label_counts"]["region"]
+    for one, text in zip(found, ("béb".encode(), b"b\xffb"), strict=True):
+        joint = {
+            label: np.exp(model.score(text, label=label).log_probability_nats) * n
+            for label, n in counts.items()
+        }
+        assert one["probabilities"] == pytest.approx(normal(joint), rel=1e-5)

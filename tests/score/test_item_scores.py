@@ -286,6 +286,15 @@ def test_the_yardstick_of_items() -> None:
     assert yardstick_of(parts.training, backwards, vocab).unlike
 
 
+def test_a_list_with_many_repetitions_is_no_other_kind_of_text() -> None:
+    lines = names(220) * 20
+    corpus = read("\n".join(random.Random(2).sample(lines, len(lines))))
+    parts = corpus.parts(0.1, 0)
+    found = yardstick_of(parts.training, parts.validation, corpus.vocabulary)
+    assert found.held_out is not None
+    assert not found.unlike  # though nothing of it is known, and all of the training text is seen many times
+
+
 def test_sorted_and_shuffled_lists_are_split_and_learnt_alike(tmp_path: Path) -> None:
     made = names(900)
     held, losses = [], []

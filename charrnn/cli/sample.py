@@ -175,7 +175,7 @@ def sample(
         known = KnownItems(*items.of_parts("train", "validation")) if new and items else None
         collection = Collection(sampler, unique, known)
     compare, held_out = _comparison(models[0], items, novelty_corpus, novelty_min) if novelty else (None, {})
-    texts = _texts(sampler, beam, collection, _nowhere if as_json or novelty else write)
+    texts = _texts(sampler, beam, collection, _nowhere if as_json or novelty else write, scored=as_json)
     whole = [sampler.whole(one) for one in texts]
     compared_texts = (
         [compare(one) for one in (whole if is_items else [one.text for one in texts])] if compare else []
@@ -285,7 +285,12 @@ def _sampler(
 
 
 def _texts(
-    sampler: "Sampler", beam: int, collection: "Collection | None", write: Callable[[str], None]
+    sampler: "Sampler",
+    beam: int,
+    collection: "Collection | None",
+    write: Callable[[str], None],
+    *,
+    scored: bool,
 ) -> "list[SampledText]":
     """The texts, drawn or found with beams, and written as they come."""
     from charrnn.sampling.beam import likeliest
@@ -299,7 +304,10 @@ def _texts(
         if len(texts) < len(sampler.seeds):
             say(f"only {len(texts):,} of {len(sampler.seeds):,} were found: a higher --temp finds more")
         return texts
-    texts = write_all([likeliest(sampler, beam)], write, layout) if beam else draw(sampler, write, layout)
+    if beam:
+        texts = write_all([likeliest(sampler, beam)], write, layout)
+    else:
+        texts = draw(sampler, write, layout, scored=scored)
     cut = sum(one.ended == "length" for one in texts)
     if cut and sampler.vocab.items is not None:
         say(f"{cut:,} of {len(texts):,} are cut at {sampler.length:,} characters: --length allows more")

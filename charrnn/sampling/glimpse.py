@@ -23,7 +23,7 @@ def glimpse(model: Model, text: np.ndarray | Items) -> str:
         return "\n".join(_answered(model, some, n) for n in range(len(some)))
     is_items = model.vocab.items is not None
     config = SamplingConfig(length=LENGTH, temperature=0.8, seed=0, count=ITEMS if is_items else 1)
-    drawn = Sampler(model, config).draw()
+    drawn = Sampler(model, config).draw(scored=False)
     return "\n".join((f"{', '.join(one.label.values())}: " if one.label else "") + one.text for one in drawn)
 
 

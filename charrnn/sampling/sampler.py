@@ -85,7 +85,7 @@ class SampledText:
     prime : what it goes on from; label : column -> label, None where the model has none
     ended : "end" with the end symbol of an item, "stop" before a stop text, "length" where it was cut
     log_probability_nats : of the text given prime and label, under the model as it is, at temperature 1 and without
-        filters; the end symbol, or the symbols of the stop text, are counted in
+        filters; the end symbol, or the symbols of the stop text, are counted in. None where it was not wanted
     """
 
     text: str
@@ -94,7 +94,7 @@ class SampledText:
     prime: str = ""
     label: Labels | None = None
     ended: str = "length"
-    log_probability_nats: float = 0.0
+    log_probability_nats: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Every field but a seed and a temperature that it has not."""
@@ -220,12 +220,12 @@ class Sampler:
     def _end(self) -> int | None:
         return None if self.vocab.items is None else self.vocab.end
 
-    def _pieces(self, texts: Sequence["_Text"]) -> Iterator[tuple[int, str]]:
+    def _pieces(self, texts: Sequence["_Text"], scored: bool = False) -> Iterator[tuple[int, str]]:
         """The texts in pieces (k, text)."""
         if self.config.with_prime and self.prime:
             yield from ((k, self.prime) for k in range(len(texts)))
         running = list(enumerate(texts))
-        for symbols, log_p in self.blocks():
+        for symbols, log_p in self.blocks(scored):
             for k, text in running:
                 if piece := text.push(symbols[k], log_p[k]):
                     yield k, piece
@@ -236,21 +236,32 @@ class Sampler:
             if piece := text.flush():
                 yield k, piece
 
-    def draw(self, heard: Callable[[int, str], None] = _nothing) -> list[SampledText]:
-        """The complete texts. heard : called with each piece (k, text) as it is drawn."""
-        return [one for texts in self.rounds(heard) for one in texts]
+    def draw(self, heard: Callable[[int, str], None] = _nothing, *, scored: bool = True) -> list[SampledText]:
+        """The complete texts.
 
-    def rounds(self, heard: Callable[[int, str], None] = _nothing) -> Iterator[list[SampledText]]:
+        heard : called with each piece (k, text) as it is drawn
+        scored : whether with their log-probabilities, which take up to a fifth of the time
+        """
+        return [one for texts in self.rounds(heard, scored=scored) for one in texts]
+
+    def rounds(
+        self, heard: Callable[[int, str], None] = _nothing, *, scored: bool = True
+    ) -> Iterator[list[SampledText]]:
         """The complete texts, at most ROUND at a time."""
         for first in range(0, len(self.seeds), ROUND):
             part = self.of(self.seeds[first : first + ROUND], self.temperatures[first : first + ROUND])
             texts = [self._text() for _ in part.seeds]
             pieces: list[list[str]] = [[] for _ in texts]
-            for k, piece in part._pieces(texts):
+            for k, piece in part._pieces(texts, scored):
                 heard(first + k, piece)
                 pieces[k].append(piece)
             yield [
-                replace(one, text="".join(written), ended=text.ended, log_probability_nats=text.log_p)
+                replace(
+                    one,
+                    text="".join(written),
+                    ended=text.ended,
+                    log_probability_nats=text.log_p if scored else None,
+                )
                 for one, text, written in zip(part.unwritten, texts, pieces, strict=True)
             ]
 
@@ -279,23 +290,24 @@ class Sampler:
             input=self.vocab.decode(self._input) if self.vocab.pairs else None,
         )
 
-    def blocks(self) -> Iterator[Block]:
-        """The next symbols of each text and their log p, at most SYMBOLS_AT_ONCE at a time, `length` in total.
+    def blocks(self, scored: bool = False) -> Iterator[Block]:
+        """The next symbols of each text, at most SYMBOLS_AT_ONCE at a time, `length` in total, and the log p of each,
+        or 0 where they are not to be scored.
 
         Texts are drawn in groups of at most GROUP, each in its own thread. The number of threads changes no
         text, since the groups depend only on the number of texts.
         """
         with blas_threads():
-            yield from self._blocks()
+            yield from self._blocks(scored)
 
-    def _blocks(self) -> Iterator[Block]:
+    def _blocks(self, scored: bool) -> Iterator[Block]:
         streams = len(self.seeds)
         if streams == 1 and self._is_plain:
-            yield from self._one_by_one()
+            yield from self._one_by_one(scored)
             return
         groups = -(-streams // GROUP)
         cuts = [streams * k // groups for k in range(groups + 1)]
-        drawn = [self._group(slice(*cut)) for cut in pairwise(cuts)]
+        drawn = [self._group(slice(*cut), scored) for cut in pairwise(cuts)]
         if groups == 1:
             yield from ((symbols.tolist(), log_p.tolist()) for symbols, log_p in drawn[0])
             return
@@ -322,25 +334,25 @@ class Sampler:
         filtered = c.top_k or c.top_p < 1 or c.min_p or c.repetition_penalty != 1
         return not filtered and min(self.temperatures) >= COLDEST
 
-    def _one_by_one(self) -> Iterator[Block]:
+    def _one_by_one(self, scored: bool) -> Iterator[Block]:
         """The symbols of a single text, one at a time."""
         *before, symbol = self.begins()
         step = reader(self.models, before, 1, self.clamps)
-        draw_one = _quick_drawer(len(self.vocab), self.temperatures[0], self.seeds[0])
+        draw_one = _quick_drawer(len(self.vocab), self.temperatures[0], self.seeds[0], scored)
         for _ in range(self.length):
             symbol, log_p = draw_one(step(symbol))
             yield ((symbol,),), ((log_p,),)
 
-    def _group(self, which: slice) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _group(self, which: slice, scored: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The symbols of the texts `which` and their log p, in blocks (B, n)."""
         config, V, seeds = self.config, len(self.vocab), self.seeds[which]
         temperatures, streams = np.array(self.temperatures[which]), len(seeds)
         *before, last = self.begins(which)
         step = reader(self.models, before, streams, self.clamps)
         if self._is_plain:
-            draw = _plain_drawer(V, temperatures, seeds)
+            draw = _plain_drawer(V, temperatures, seeds, scored)
         else:
-            draw = _drawer(config, temperatures, seeds, self.prime_ids)
+            draw = _drawer(config, temperatures, seeds, self.prime_ids, scored)
         symbols = np.broadcast_to(last, streams)
         ended = np.zeros(streams, bool)
         for begin in range(0, self.length, SYMBOLS_AT_ONCE):
@@ -380,7 +392,7 @@ def sample(model: Model | Sequence[Model], *, count: int = 1, **settings: Any) -
         name: settings.pop(name) for name in ("stop", "clamps", "label", "input") if name in settings
     }
     sampler = Sampler(model, SamplingConfig(count=count, **settings), **of_sampler)
-    texts = [drawn.text for drawn in sampler.draw()]
+    texts = [drawn.text for drawn in sampler.draw(scored=False)]
     return texts[0] if count == 1 else texts
 
 
@@ -456,9 +468,9 @@ def _uniforms(seeds: Sequence[int]) -> Iterator[np.ndarray]:
 
 
 def _quick_drawer(
-    vocab_size: int, temperature: float, seed: int
+    vocab_size: int, temperature: float, seed: int, scored: bool
 ) -> Callable[[np.ndarray], tuple[int, float]]:
-    """A function from the logits (V,) of one stream to its next symbol and the log p of that, without filters.
+    """A function from the logits (V,) of one stream to its next symbol and its log p, or 0, without filters.
 
     The inverse of the distribution function at u: the first s with p(0) + … + p(s) ≥ u Σp. Since u > 0, a
     symbol of probability 0 is never drawn.
@@ -475,6 +487,8 @@ def _quick_drawer(
         if not total >= 1:  # the likeliest symbol alone contributes e⁰ = 1
             raise _not_finite()
         symbol = int(cdf.searchsorted(next(draws) * total))
+        if not scored:
+            return symbol, 0.0
         return symbol, float(a[symbol]) - math.log(np.add.reduce(np.exp(a, p)))
 
     return draw
@@ -483,12 +497,12 @@ def _quick_drawer(
 Drawer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
-def _plain_drawer(vocab_size: int, temperatures: np.ndarray, seeds: Sequence[int]) -> Drawer:
-    """A function from logits (V, B) to the next symbols (B,) and their log p, without filters, drawn as
+def _plain_drawer(vocab_size: int, temperatures: np.ndarray, seeds: Sequence[int], scored: bool) -> Drawer:
+    """A function from logits (V, B) to the next symbols (B,) and their log p, or 0, without filters, drawn as
     `_quick_drawer` does."""
     a, p, cdf = (np.empty((vocab_size, len(seeds))) for _ in range(3))
     draws = chain.from_iterable(_uniforms(seeds))
-    columns = np.arange(len(seeds))
+    columns, nothing = np.arange(len(seeds)), np.zeros(len(seeds))
 
     def draw(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         np.subtract(logits, np.maximum.reduce(logits, 0), a)
@@ -499,21 +513,23 @@ def _plain_drawer(vocab_size: int, temperatures: np.ndarray, seeds: Sequence[int
         if not (total >= 1).all():
             raise _not_finite()
         symbols = np.add.reduce(cdf < next(draws) * total, 0, np.intp)
+        if not scored:
+            return symbols, nothing
         return symbols, a[symbols, columns] - np.log(np.add.reduce(np.exp(a, p), 0))
 
     return draw
 
 
 def _drawer(
-    config: SamplingConfig, temperatures: np.ndarray, seeds: Sequence[int], prime: Sequence[int]
+    config: SamplingConfig, temperatures: np.ndarray, seeds: Sequence[int], prime: Sequence[int], scored: bool
 ) -> Drawer:
-    """A function from logits (V, B) to the next symbols (B,) and their log p, drawn as `_quick_drawer` does."""
+    """A function from logits (V, B) to the next symbols (B,) and their log p, or 0, drawn as `_quick_drawer` does."""
     draws = chain.from_iterable(_uniforms(seeds))
     recent = deque((np.full(len(seeds), symbol) for symbol in prime), REPETITION_WINDOW)
     columns = np.arange(len(seeds))
 
     def draw(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        log_p = log_softmax(logits.T.astype(np.float64))
+        log_p = log_softmax(logits.T.astype(np.float64)) if scored else np.zeros(logits.T.shape)
         if config.repetition_penalty != 1 and recent:
             seen = np.zeros(logits.shape, bool)
             seen[np.array(recent), columns] = True

@@ -218,3 +218,12 @@ def test_what_is_shown_while_training() -> None:
     assert glimpse(pairs, corpus.items) == "\n".join(
         f"{one} → {output}" for one, output in zip(("ab", "ba", "c"), outputs, strict=True)
     )
+
+
+@pytest.mark.parametrize("settings", [{}, {"top_k": 2}], ids=str)
+@pytest.mark.parametrize("count", [1, 3])
+def test_scoring_changes_no_text(settings: dict[str, Any], count: int) -> None:
+    sampler = Sampler(item_model("abc", scale=0.5), SamplingConfig(seed=1, count=count, **settings))
+    plain = sampler.draw(scored=False)
+    assert [one.text for one in plain] == [one.text for one in sampler.draw()]
+    assert {one.log_probability_nats for one in plain} == {None}

@@ -45,12 +45,19 @@ class Layout:
         return f"--- temperature {one.temperature:g}" if changes else ""
 
 
-def draw(sampler: Sampler, write: Callable[[str], None], layout: Layout) -> list[SampledText]:
-    """Draw the texts; the first is written as it is drawn, the others, drawn at the same time, after it."""
+def draw(
+    sampler: Sampler, write: Callable[[str], None], layout: Layout, *, scored: bool
+) -> list[SampledText]:
+    """Draw the texts; the first is written as it is drawn, the others, drawn at the same time, after it.
+
+    scored : whether with their log-probabilities
+    """
     several = len(sampler.seeds) > 1
     found: list[SampledText] = []
     _say(layout.heading(sampler.unwritten[0], None, several))
-    for texts in sampler.rounds(lambda k, piece: write(layout.within(piece)) if k == 0 else None):
+    for texts in sampler.rounds(
+        lambda k, piece: write(layout.within(piece)) if k == 0 else None, scored=scored
+    ):
         for one in texts:
             if found:
                 write(layout.between)

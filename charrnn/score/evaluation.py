@@ -19,7 +19,7 @@ from charrnn.text.corpus import read_corpus
 from charrnn.text.items import Items
 from charrnn.text.records import TABLES
 from charrnn.text.records import form_of as item_form
-from charrnn.text.sources import claimed
+from charrnn.text.sources import MEMORY, claimed
 
 CONTEXT = 1024  # symbols read before a place to find the model's prediction there
 GUESSES = 5
@@ -240,12 +240,23 @@ def form_of(model: Model, names: Sequence[str] = (), **given: str | None) -> dic
         columns = [chosen.get(name, "") for name in ITEM_SETTINGS[1:]]
     elif "items" not in chosen and (kind in TABLES.values() or chosen.keys() & set(ITEM_SETTINGS)):
         tables = [name for name in names if Path(name).suffix.lower() in TABLES]
-        kind = "" if names and (len(tables) == len(names) or kind not in TABLES.values()) else kind
+        if names and (len(tables) == len(names) or kind not in TABLES.values()):
+            kind = ""
+        elif (
+            names and not tables and _from_memory(model)
+        ):  # its table was no file, so it is no pattern for one
+            kind, columns = "", ["", "", ""]
     if not kind and not any(columns):
         kind = "pairs" if model.vocab.pairs else "line"
     text_column, label_column, input_column = columns
     form["items"] = item_form(kind, text_column, label_column, input_column, names)
     return form
+
+
+def _from_memory(model: Model) -> bool:
+    """Whether the training text was handed over by a program."""
+    corpus = model.training.get("corpus")
+    return isinstance(corpus, dict) and corpus.get("sources") == [MEMORY]
 
 
 def splits_of(model: Model) -> tuple[dict[str, Any] | None, str]:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.command_line import Outcome, charrnn
-from helpers.small_runs import run
+from helpers.small_runs import SETTINGS, run
 
 from charrnn.model.model import Model, load_model
 from charrnn.score.evaluation import form_of, item_losses, splits_of
 from charrnn.text.corpus import read_corpus
 from charrnn.text.items import Items
 from charrnn.text.records import ItemForm
+from charrnn.training.session import train
 
 TINY = {"layers": 1, "hidden": 5, "max_steps": 4, "eval_every": 2}
 
@@ -167,4 +168,24 @@ def test_pairs_are_scored_on_their_outputs_alone(tmp_path: Path) -> None:
     ]
     assert sum(json.loads(line)["log_probability_nats"] for line in lines) == pytest.approx(
         -5 * found["loss_nats"]
+    )
+
+
+def test_a_model_of_texts_in_memory_reads_a_list_by_lines_and_a_table_by_its_columns(tmp_path: Path) -> None:
+    texts = ["".join(random.Random(n).choices("abc", k=n % 7 + 1)) for n in range(60)]
+    settings = SETTINGS | TINY
+    train(texts=texts, out=tmp_path / "plain", **settings)
+    (tmp_path / "new.txt").write_text("ab\nc\n")
+    (tmp_path / "new.csv").write_text("other,text,label\n1,ab,p\n2,c,q\n")
+    by_line = json.loads(on(tmp_path / "plain", tmp_path / "new.txt", "--json").out)
+    assert by_line["chars"] == 5
+    assert json.loads(on(tmp_path / "plain", tmp_path / "new.csv", "--json").out) == by_line
+    assert json.loads(on(tmp_path / "plain", "-", "--json", stdin=b"ab\nc\n").out) == by_line
+    train(texts=texts, labels=["p", "q"] * 30, out=tmp_path / "labelled", **settings)
+    found = json.loads(on(tmp_path / "labelled", tmp_path / "new.csv", "--json").out)
+    assert {value: one["chars"] for value, one in found["per_label"]["label"].items()} == {"p": 3, "q": 2}
+    refused = charrnn("eval", tmp_path / "new.txt", "--model", tmp_path / "labelled")
+    assert (refused.code, "items with labels (label), and these are items without labels" in refused.err) == (
+        3,
+        True,
     )

@@ -214,11 +214,12 @@ def test_ages_and_runs_end_with_an_item():
 
 
 def test_examples_and_profiles_stay_within_an_item():
-    corpus = read(("x" * 10 + "(" + "y" * 30 + "\n") * 2 + "(z\n(z")
+    long = "x" * 10 + "(" + "y" * 30
+    corpus = read("\n".join([long, "(z", "(z", long, long]))
     reading = reading_of(model_of(corpus), corpus.items)
     label = parse_concept(r"x=span:\(.*").label_of(reading)
-    assert examples(label, reading.text, 3, width=100) == ["(" + "y" * 30] * 2 + ["(z"]
-    signal = np.where(reading.stretches < 2, 1.0, 9.0)
+    assert examples(label, reading.text, 3, width=100) == ["(" + "y" * 30, "(z", "(z"]
+    signal = np.where(np.isin(reading.stretches, (1, 2)), 9.0, 1.0)
     assert set(response_profile(signal, label, slice(0, len(reading.text)))) == {1.0}
 
 
@@ -352,6 +353,15 @@ def test_a_memory_is_not_told_from_a_few_characters():
     assert 0 < told < FEWEST_STEADY
     few = f"{told} characters stand 10 or more after a change or the beginning of an item"
     assert found.notes == (f"item_pos: {few}, too few to tell a memory",)
+
+
+def test_runs_in_findings_end_with_an_item():
+    """Each item is on from its beginning to its end: as one stream these would be few runs, since marks are masked."""
+    corpus = read("\n".join((["12345678"] * 60 + ["abcdefgh"] * 60) * 2))
+    found = inspect_cells(model_of(corpus), corpus.items, ["number"], causal=False)
+    assert not found.refusals
+    [finding] = found.findings
+    assert finding.concept == "number"
 
 
 def test_concepts_that_say_the_same_as_the_position_are_left_out():

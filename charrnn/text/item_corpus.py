@@ -229,7 +229,7 @@ class _Encoder:
             out[runs(starts + L, of_input)] = inputs
             out[starts + L + of_input] = vocabulary.boundary
         out[runs(starts + conditions, of_text)] = texts
-        self._sizes.append(sizes.astype(np.int64))
+        self._sizes.append(sizes.astype(np.int32))
         self._conditions.append(conditions.astype(np.int32))
         decides = [record.input if self.form.pairs else record.text for record in block]
         self._hashes.append(np.array([hash_of(text) for text in decides], np.uint64))
@@ -248,9 +248,16 @@ class _Encoder:
 
     def items(self, ids: np.ndarray) -> tuple[Items, np.ndarray]:
         """The items that have been encoded, and the hash (N,) of the text by which each belongs to a part."""
-        sizes, conditions = np.concatenate(self._sizes), np.concatenate(self._conditions)
-        stops = np.cumsum(sizes)
-        return Items(ids, stops - sizes, stops, conditions), np.concatenate(self._hashes)
+        sizes = _joined(self._sizes)
+        stops = np.cumsum(sizes, dtype=np.int64)
+        return Items(ids, stops - sizes, stops, _joined(self._conditions)), _joined(self._hashes)
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """All parts as one array; the list is emptied, since of ten million items nothing should be held twice."""
+    whole = np.concatenate(parts)
+    parts.clear()
+    return whole
 
 
 def _repeated(hashes: np.ndarray, cuts: Mapping[str, tuple[int, int]]) -> Iterator[str]:

@@ -80,13 +80,13 @@ class Items:
         """
         x = np.full((length, rows), end, np.intp)
         y = np.full((length, rows), NO_TARGET, np.intp)
-        places = begin + np.arange(length)[:, None]  # (length, 1), of each item
-        inside = places < self.places[which]  # (length, n)
-        at = np.where(inside, self.starts[which] + places, self.starts[which])
         n = len(which)
-        x[:, :n][inside] = self.ids[at][inside]
-        scored = inside & (places + 1 >= self.conditions[which])
-        y[:, :n][scored] = self.ids[at + 1][scored]
+        places = begin + np.arange(length + 1)[:, None]  # (length + 1, 1), of each item
+        starts, last = self.starts[which], self.places[which]
+        both = self.ids[starts + np.minimum(places, last)]  # (length + 1, n)
+        inside = places[:-1] < last
+        np.copyto(x[:, :n], both[:-1], where=inside)
+        np.copyto(y[:, :n], both[1:], where=inside & (places[1:] >= self.conditions[which]))
         return x, y
 
 

@@ -15,6 +15,8 @@ from charrnn.nn.network import Network
 from charrnn.runs.folder import find_model
 from charrnn.text.vocabulary import Vocabulary
 
+OF_ITEMS = "the model to start from was trained on items: give --items, and labels, as it was trained"
+
 
 @dataclass(frozen=True, eq=False)
 class Origin:
@@ -71,9 +73,7 @@ def _new_ids(old: Vocabulary, new: Vocabulary) -> np.ndarray:
     if old.items is None:
         return ids
     if new.items is None or not set(old.items.names) <= set(new.items.names):
-        raise UsageError(
-            "the model to start from was trained on items: give --items, and labels, as it was trained"
-        )
+        raise UsageError(OF_ITEMS)
     names = {name: len(new.symbols) + k for k, name in enumerate(new.items.names)}
     return np.concatenate([ids, [names[name] for name in old.items.names]])
 

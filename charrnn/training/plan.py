@@ -159,6 +159,8 @@ def plan_new(
         origin = fine_tune.read_origin(init_from, sha256)
         model, config = fine_tune.settings(origin, preset, given)
         config = _settled(config, sources)
+        if origin.model.vocab.items is not None and not config.items:
+            raise UsageError(fine_tune.OF_ITEMS)
         corpus = read_training_text(sources, config, reading, origin.model.vocab, grow=True, joined=joined)
     training = corpus.parts(config.val_fraction, config.test_fraction).training
     batch_size = fit_batch_size(training, config.batch_size, config.seq_length)

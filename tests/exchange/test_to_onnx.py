@@ -7,11 +7,13 @@ import sys
 import numpy as np
 import pytest
 from helpers.exchanged import SHAPES, VOCAB, B, T, exchanged_model, random_reading
+from helpers.random_models import random_model
 
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.exchange import to_onnx as exchange
 from charrnn.install.extras import how_to_install
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.nn.init import NEVER
+from charrnn.text.vocabulary import ItemSymbols, Vocabulary
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -74,6 +76,22 @@ def test_what_the_file_says_of_itself():
     assert told["graph"] == "step"
     free = [d.dim_param for value in proto.graph.input for d in value.type.tensor_type.shape.dim]
     assert free == ["B", "", "", "B", ""]
+
+
+@pytest.mark.parametrize("graph", exchange.GRAPHS)
+def test_a_model_of_items(graph):
+    """Its symbols travel with it, and what is never written has no probability there either."""
+    vocabulary = Vocabulary("char", tuple("abc"), ItemSymbols(True, (("region", ("north", "south")),)))
+    model = random_model(vocabulary, dtype=np.float32)
+    model.network.params["head.bias"][vocabulary.unwritten] = NEVER
+    content = exchange.to_onnx(model, graph)
+    told = {entry.key: entry.value for entry in onnx.load_from_string(content).metadata_props}
+    assert Vocabulary.from_json(json.loads(told["vocab"])) == vocabulary
+    ids, state = np.arange(len(vocabulary))[None], model.network.zero_state(len(vocabulary))
+    expected, _ = model.logits(ids, state)
+    logits, _ = session_of(content).run(None, {"ids": ids if graph == "sequence" else ids[0], "state": state})
+    np.testing.assert_allclose(logits.reshape(expected.shape), expected, atol=1e-5, rtol=1e-6)
+    assert (np.exp(logits - logits.max(axis=-1, keepdims=True))[..., vocabulary.unwritten] == 0).all()
 
 
 @pytest.mark.parametrize("graph", exchange.GRAPHS)

@@ -11,11 +11,13 @@ from charrnn.config import CELLS, OPTIMIZERS, ModelConfig, TrainConfig
 from charrnn.engines.backend import NumpyBackend
 from charrnn.errors import ModelError, UsageError
 from charrnn.model.model import Model, load_model
+from charrnn.nn.init import NEVER
 from charrnn.nn.network import Network
 from charrnn.runs.folder import RunFolder
-from charrnn.text.vocabulary import Vocabulary
+from charrnn.text.vocabulary import ItemSymbols, Vocabulary
 from charrnn.training import session
 from charrnn.training.fine_tune import transplant
+from charrnn.training.session import train
 
 OLD, NEW = "bdf", "abcdefg"  # new symbols come before, between and after the old ones
 SMALL = {"hidden": 8, "batch_size": 2, "seq_length": 10, "threads": 1, "eval_every": 1000}
@@ -199,3 +201,51 @@ def test_precision_is_that_of_the_model_unless_named(trained: Path, tmp_path: Pa
             trained / "new.txt", init_from=double, out=out, max_steps=1, precision=named, **SETTINGS
         )
         assert load_model(out / "model.safetensors").network.theta.dtype == dtype
+
+
+def with_items(symbols: str, *labels: str, pairs: bool = False) -> Vocabulary:
+    of = (("region", labels),) if labels else ()
+    return Vocabulary("char", tuple(symbols), ItemSymbols(pairs, of))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (Vocabulary.of(OLD), with_items(NEW)),
+        (with_items(OLD), with_items(NEW, "north", "south")),
+        (with_items(OLD, "north"), with_items(NEW, "east", "north", "south")),
+        (with_items(OLD), with_items(NEW, pairs=True)),
+    ],
+)
+def test_symbols_of_items_keep_their_weights_by_name(old: Vocabulary, new: Vocabulary) -> None:
+    config = ModelConfig(cell="gru", layers=1, hidden=5)
+    network = Network(config, len(old), np.float64)
+    network.theta[:] = np.random.default_rng(0).normal(size=network.theta.size)
+    grown = Network(config, len(new), np.float64)
+    transplant(Model.of_network(network, old, {}), grown, new)
+    ids = {new.name(id): id for id in range(len(new))}
+    for id in range(len(old)):
+        to = ids[old.name(id)]
+        np.testing.assert_array_equal(grown.params["head.weight"][to], network.params["head.weight"][id])
+        column = network.params["gru.weight_ih_l0"][:, id]
+        np.testing.assert_array_equal(grown.params["gru.weight_ih_l0"][:, to], column)
+
+
+def test_a_stream_becomes_items_and_items_get_more_labels(tmp_path: Path) -> None:
+    """Through a whole run: what is never written has no probability in the new model either."""
+    (tmp_path / "text.txt").write_text("bdf fdb bdf\n" * 40)
+    (tmp_path / "few.csv").write_text("name,region\n" + "".join(f"b{'d' * n}f,north\n" for n in range(1, 20)))
+    (tmp_path / "more.csv").write_text(
+        "name,region\n" + "".join(f"a{'d' * n}f,south\n" for n in range(1, 20))
+    )
+    settings = {"backend": "numpy", "max_steps": 2, "val_fraction": 0.3}
+    train(tmp_path / "text.txt", out=tmp_path / "stream", layers=1, **SMALL, **settings)
+    settings |= {"text_column": "name", "label_column": "region", "batch_size": 2}
+    train(tmp_path / "few.csv", out=tmp_path / "few", init_from=tmp_path / "stream", **settings)
+    train(tmp_path / "more.csv", out=tmp_path / "more", init_from=tmp_path / "few", **settings)
+    model = load_model(tmp_path / "more" / "model.safetensors")
+    assert model.vocab.labels == (("region", ("north", "south")),)
+    assert model.vocab.symbols == ("\n", " ", "a", "b", "d", "f")
+    assert (model.weights["head.bias"][model.vocab.unwritten] == np.float32(NEVER)).all()
+    with pytest.raises(UsageError, match="was trained on items: give --items, and labels, as it was trained"):
+        train(tmp_path / "text.txt", out=tmp_path / "back", init_from=tmp_path / "few", backend="numpy")

@@ -162,8 +162,10 @@ def main() -> None:
     minutes = given.torch_minutes or given.minutes or MINUTES
     torch = TorchClassifier(training, minutes, given.threads, given.seed)
 
-    def classified(table: Path, *more: str) -> Any:
-        return measured.figures("classify", table, *COLUMNS, "--model", run, "--summary", *more)
+    def classified(table: Path, *more: str) -> dict[str, Any]:
+        words = (*COLUMNS, "--model", run, "--unknown", "nearest", "--summary", *more)
+        found = measured.figures("classify", table, *words)
+        return {name: found[name] for name in ("accuracy", "macro_f1", "baselines")}
 
     of_test = write_table(measured.folder / "test.csv", test)
     drawn = [

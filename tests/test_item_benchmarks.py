@@ -129,3 +129,26 @@ def test_the_loss_on_names_is_that_of_each_name_from_the_zero_state(
     assert found["test_loss_nats"] == pytest.approx(mean_loss(model.network, items), abs=1e-6)
     assert found["training"]["steps"] == 3
     assert found["new_names"] == 2
+
+
+@pytest.mark.slow
+def test_names_are_told_apart_and_drawn_by_language(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A letter that is only among the held-out names does not end it."""
+    pytest.importorskip("torch")
+    languages = bench("languages")
+    monkeypatch.setattr(languages, "DRAWN", 3)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/names-by-language").mkdir(parents=True)
+    for language, letters, rare in (("Aaa", "ab", 0x4E00), ("Xxx", "xy", 0x5E00)):
+        names = "".join(f"{letters * (k % 5 + 1)}{'' if k % 10 else chr(rare + k)}\n" for k in range(60))
+        (tmp_path / f"data/names-by-language/{language}.txt").write_text(names, encoding="utf-8")
+    settings = "--minutes 0 --max-steps 200 --hidden 16 --embedding 0 --dropout 0 --batch-size 8 --torch-minutes 0.01"
+    monkeypatch.setattr(sys, "argv", ["languages.py", *settings.split()])
+    languages.main()
+    found = json.loads(capsys.readouterr().out)
+    assert found["names"] == 24
+    assert found["model"]["accuracy"] > 0.9
+    assert found["drawn_by_model"]["accuracy"] > 0.5
+    assert set(found["model"]) == {"accuracy", "macro_f1", "baselines"}

@@ -152,6 +152,7 @@ def beginner(tmp_path):
         "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "CHARRNN_MAX_STEPS": "40",  # of what the pages leave to take longer
+        "CHARRNN_LENGTH": "100",  # a model of 40 steps may never end an item
         "CHARRNN_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
     }

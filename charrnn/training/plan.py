@@ -42,6 +42,7 @@ TUNABLE = {"lr", "schedule", "warmup_steps", "decay", "decay_every", "final_lr",
 TUNABLE |= {"dropout", "l1", "l2", "backend", "device"}
 # Settings that even --force cannot change: the checkpoint's arrays would not fit, or change their meaning.
 FIXED = {"batch_size", "optimizer", "precision", "seed", "init", "level", "freeze_layers"}
+PART_FILES = ("val", "test")  # settings that name the file of a part of the text
 FIXED |= {"items", "text_column", "label_column", "input_column"}
 
 
@@ -176,8 +177,23 @@ def _settled(config: TrainConfig, sources: Sequence[str | Source]) -> TrainConfi
     """The settings with all decided that depends on this machine, on the folder it works in and on the files."""
     names = [source.name if isinstance(source, Source) else source for source in sources]
     form = form_of(config.items, config.text_column, config.label_column, config.input_column, names)
-    named = {part: os.path.abspath(name) for part in ("val", "test") if (name := getattr(config, part))}
-    return replace(settle(config), items=form.kind if form else "", **named)
+    named = _absolute(as_dict(config))
+    return replace(settle(config), items=form.kind if form else "", val=named["val"], test=named["test"])
+
+
+def _absolute(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings whose files for validation and test are found from every folder. Raises UsageError for a folder."""
+    absolute = {part: os.path.abspath(name) for part in PART_FILES if (name := settings.get(part))}
+    for part, path in absolute.items():
+        if os.path.isdir(path):
+            raise UsageError(f"--{part} {settings[part]} is a folder; name one file")
+    return {**settings, **absolute}
+
+
+def _check_claims(stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raise DataError for files of validation and test that only a run folder names and that may not be read."""
+    if names := [name for part in PART_FILES if part not in given and (name := stored.get(part))]:
+        claimed(names)
 
 
 def plan_resume(
@@ -209,6 +225,7 @@ def restarted(
         origin = stored.get("init_from", {"path": None, "sha256": None})
         path, sha256 = origin["path"], origin["sha256"]
         joined = stored["corpus"].get("joined", False)
+        _check_claims(stored["train"], given)
     except (KeyError, TypeError) as problem:
         raise ModelError(f"{folder.config} is damaged: {problem}. Start a new run") from problem
     plan = plan_new(sources, None, settings, path, sha256, reading, ranks, joined)
@@ -237,6 +254,7 @@ def resumed(
         given = dict.fromkeys(LIMITS) | dict(given)
     if given.get("backend") == "auto":
         given = {**given, "backend": settle(replace(config, backend="auto")).backend}
+    given = _absolute(given)
     old = as_dict(model) | as_dict(config) | {"lr": config.learning_rate}
     changed = {name: value for name, value in given.items() if name not in old or old[name] != value}
     told = {name: f"--{name.replace('_', '-')} {old.get(name)} -> {value}" for name, value in changed.items()}
@@ -249,6 +267,7 @@ def resumed(
             + ("start a new run for the rest" if never else "--force changes the rest too")
         )
     config = settle(replace(config, **changed))
+    _check_claims(as_dict(config), changed)
     card = metadata["training"]
     sources = _again(folder, sources, card["corpus"]["sources"])
     corpus = read_training_text(

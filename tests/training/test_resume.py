@@ -536,3 +536,42 @@ def test_a_sorted_list_is_told_before_the_first_step_and_at_the_end(tmp_path: Pa
     assert result.verdict.kind == "unlike validation"
     assert [note for note in recorder.notes if "unlike the rest" in note and "shuf text.txt" in note]
     assert read_info(tmp_path / "run/model.safetensors").verdict == result.verdict
+
+
+def test_the_validation_file_is_found_from_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named again or not, it is the same setting; another file is another run, unless forced."""
+    monkeypatch.chdir(tmp_path)
+    for seed, name in enumerate(("text.txt", "held.txt", "other.txt")):
+        write_text(tmp_path / name, 130, seed)
+    run(Path("text.txt"), tmp_path / "whole", val="held.txt", max_steps=40)
+    run(Path("text.txt"), tmp_path / "halves", val="held.txt", max_steps=20)
+    resume(tmp_path / "halves", val="held.txt", max_steps=30)
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    resume(tmp_path / "halves", max_steps=40)
+    arrays = [outcome(tmp_path / name)["arrays"] for name in ("whole", "halves")]
+    assert arrays[0] == arrays[1]
+    with pytest.raises(UsageError, match=r"trained with other settings: --val .*held.txt -> .*other.txt"):
+        resume(tmp_path / "halves", val="../other.txt", max_steps=41)
+    resume(tmp_path / "halves", val="../other.txt", max_steps=41, force=True)
+    metadata, _ = checkpoint.load(tmp_path / "halves" / "checkpoint.safetensors")
+    assert metadata["train"]["val"] == str(tmp_path / "other.txt")
+
+
+def test_a_validation_file_that_a_checkpoint_names_is_a_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed, name in enumerate(("text.txt", "held.txt")):
+        write_text(tmp_path / name, 130, seed)
+    run(tmp_path / "text.txt", tmp_path / "run", val=str(tmp_path / "held.txt"), max_steps=2)
+    (tmp_path / "held.txt").unlink()
+    os.mkfifo(tmp_path / "held.txt")  # reading it would wait for ever
+    with pytest.raises(DataError, match=r"held\.txt: "):
+        resume(tmp_path / "run", max_steps=3)
+    (tmp_path / "run" / "checkpoint.safetensors").unlink()  # then it starts again, by what config.toml says
+    with pytest.raises(DataError, match=r"held\.txt: "):
+        resume(tmp_path / "run", max_steps=3)
+    with pytest.raises(UsageError, match=r"--val .* is a folder; name one file"):
+        run(tmp_path / "text.txt", tmp_path / "other", val=str(tmp_path))

@@ -28,6 +28,7 @@ from measurement import Measurement, absent, write_lines
 LARGE = "--cell lstm --layers 2 --hidden 256 --embedding 32 --dropout 0.2 --batch-size 64 --seq-length 64 --lr 0.003"
 SMALL = "--cell lstm --layers 1 --hidden 256 --embedding 32 --dropout 0.5 --batch-size 32 --seq-length 64 --lr 0.004"
 HELD_OUT = 0.1
+LONGEST = 100  # phonemes of a word: a model that has learned little may never end one
 FIRST_LETTER = 0x100  # phoneme k is written as the character after this
 
 Pair = tuple[str, tuple[str, ...]]  # a word and its phonemes
@@ -95,7 +96,16 @@ def main() -> None:
     words = write_lines(measured.folder / "words.txt", sorted({word for word, _ in parts["test"]}))
     figures = {
         beam: measured.figures(
-            "transform", words, "--model", run, "--reference", files["test"], "--beam", beam
+            "transform",
+            words,
+            "--model",
+            run,
+            "--reference",
+            files["test"],
+            "--beam",
+            beam,
+            "--length",
+            LONGEST,
         )["reference"]
         for beam in sorted({1, given.beam})
     }

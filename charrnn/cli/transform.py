@@ -8,7 +8,7 @@ import typer
 from charrnn.cli.models import ModelsOption, open_models
 from charrnn.cli.options import JsonOption
 from charrnn.errors import DataError
-from charrnn.sampling.sampling_config import LONGEST_ITEM
+from charrnn.sampling.sampling_config import LONGEST_OUTPUT
 from charrnn.ui.terminal.output import json_text, put, say, writer
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def transform(
     ] = 1,
     length: Annotated[
         int, typer.Option(min=1, max=10**6, help="Most characters of an output.")
-    ] = LONGEST_ITEM,
+    ] = LONGEST_OUTPUT,
     label: Annotated[
         list[str] | None,
         typer.Option(

@@ -61,7 +61,10 @@ def search(
         stepper.state = np.repeat(reading.state, width, axis=2)
     logits = np.repeat(logits, width, axis=1)
     rows = np.arange(N)[:, None]
-    texts, ended = np.zeros((N, width, 0), np.intp), np.zeros((N, width), bool)
+    history: list[
+        tuple[np.ndarray, np.ndarray]
+    ] = []  # of each symbol: the beam it goes on from, and itself (N, width)
+    ended = np.zeros((N, width), bool)
     scores = np.full((N, width), -np.inf)
     scores[:, 0] = 0  # all beams are still the same: only one may continue
     only_end = np.where(np.arange(V) == (len(vocab.symbols) if vocab.items else V), 0, -np.inf)
@@ -72,17 +75,25 @@ def search(
             raise ModelError(NOT_FINITE)
         best = np.argsort(-candidates, axis=1, kind="stable")[:, :width]
         beams, symbols = np.divmod(best, V)
-        texts, scores = (
-            np.concatenate([texts[rows, beams], symbols[..., None]], axis=2),
-            candidates[rows, best],
-        )
+        scores = candidates[rows, best]
+        history.append((beams, symbols))
         ended = only_end[symbols] == 0
         if ended[:, 0].all():
             break
         for stepper in steppers if width > 1 else ():
             stepper.state = stepper.state[:, :, (rows * width + beams).ravel()]
         logits = _step(steppers, symbols.ravel())
-    return texts[:, 0], scores[:, 0], ended[:, 0]
+    return _traced(history, N), scores[:, 0], ended[:, 0]
+
+
+def _traced(history: Sequence[tuple[np.ndarray, np.ndarray]], N: int) -> np.ndarray:
+    """The symbols (N, n) of the best beams, followed from the last one back to the first."""
+    found, rows, beam = np.zeros((N, len(history)), np.intp), np.arange(N), np.zeros(N, np.intp)
+    for k in range(len(history) - 1, -1, -1):
+        beams, symbols = history[k]
+        found[:, k] = symbols[rows, beam]
+        beam = beams[rows, beam]
+    return found
 
 
 def _step(steppers: Sequence[Stepper], symbols: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ REPETITION_WINDOW = 64  # symbols that the repetition penalty looks back
 NOVELTY_MIN = 20
 LENGTH = 500  # characters of a text that has no end of its own
 LONGEST_ITEM = 10_000  # most characters of an item
+LONGEST_OUTPUT = 1_000  # most characters that an input is transformed into
 
 
 @dataclass(frozen=True)

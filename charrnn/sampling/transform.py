@@ -10,7 +10,7 @@ from charrnn.errors import UsageError
 from charrnn.model.model import Model
 from charrnn.sampling.beam import search
 from charrnn.sampling.sampler import same_vocabulary
-from charrnn.sampling.sampling_config import LONGEST_ITEM
+from charrnn.sampling.sampling_config import LONGEST_OUTPUT
 from charrnn.text.conditions import Given, condition, labels_of
 from charrnn.text.unknown import encode
 
@@ -38,7 +38,7 @@ def transform(
     texts: Sequence[str],
     *,
     beam: int = 1,
-    length: int = LONGEST_ITEM,
+    length: int = LONGEST_OUTPUT,
     unknown: str = "error",
     label: Given = (),
 ) -> list[str]:
@@ -64,7 +64,7 @@ def outputs(
     texts: Sequence[str],
     *,
     beam: int = 1,
-    length: int = LONGEST_ITEM,
+    length: int = LONGEST_OUTPUT,
     unknown: str = "error",
     label: Given = (),
     notes: list[str] | None = None,

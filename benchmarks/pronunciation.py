@@ -12,7 +12,8 @@ The second uses a folder with fre_train.tsv, fre_dev.tsv, fre_test.tsv and the l
 with spaces between them. Those of the SIGMORPHON 2020 shared task 1 (https://github.com/sigmorphon/2020, from
 Wiktionary, CC BY-SA) have 3,600, 450 and 450 words in each language.
 
-A phoneme is written as one letter, so errors per character are errors per phoneme. A word is right if it gets
+A word is spelt backwards, so that its beginning stands next to the first phoneme (Sutskever et al. 2014). A
+phoneme is written as one letter, so errors per character are errors per phoneme. A word is right if it gets
 any of the pronunciations that the dictionary lists for it. Other options are given to `charrnn train`.
 """
 
@@ -25,7 +26,7 @@ from pathlib import Path
 
 from measurement import Measurement, absent, write_lines
 
-LARGE = "--cell lstm --layers 2 --hidden 256 --embedding 32 --dropout 0.2 --batch-size 64 --seq-length 64 --lr 0.003"
+LARGE = "--cell lstm --layers 2 --hidden 256 --embedding 64 --dropout 0.25 --batch-size 64 --seq-length 64 --lr 0.003"
 SMALL = "--cell lstm --layers 1 --hidden 256 --embedding 32 --dropout 0.5 --batch-size 32 --seq-length 64 --lr 0.004"
 HELD_OUT = 0.1
 LONGEST = 100  # phonemes of a word: a model that has learned little may never end one
@@ -86,14 +87,14 @@ def main() -> None:
     files = {
         part: write_lines(
             measured.folder / f"{part}.tsv",
-            (f"{word}\t{''.join(letters[p] for p in found)}" for word, found in pairs),
+            (f"{word[::-1]}\t{''.join(letters[p] for p in found)}" for word, found in pairs),
         )
         for part, pairs in parts.items()
     }
     held_out = f"--val {shlex.quote(str(files['dev']))}" if given.language else "--val-fraction 0.02"
     settings = f"--items pairs {SMALL if given.language else LARGE} {held_out}"
     run, training = measured.train(files["train"], "run", settings)
-    words = write_lines(measured.folder / "words.txt", sorted({word for word, _ in parts["test"]}))
+    words = write_lines(measured.folder / "words.txt", sorted({word[::-1] for word, _ in parts["test"]}))
     figures = {
         beam: measured.figures(
             "transform",

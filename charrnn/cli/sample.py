@@ -137,29 +137,15 @@ def sample(
       charrnn sample --length 2000 --novelty
       charrnn sample --prime "The " --stop "." --count 3 --with-prime --unique
     """
-    from charrnn.novelty.check import judge
-    from charrnn.novelty.known import KnownItems
-    from charrnn.sampling.collect import Collection
     from charrnn.ui.terminal.interactive import converse
 
+    wanted = _Wanted(beam, unique, new, novelty, novelty_min, novelty_corpus, check, as_json)
     several = {"several temperatures": "," in temp}
-    many = {**several, "--count": settings["count"] not in (None, 1)}
-    collects = {"--unique": unique, "--new": new}
-    others = {"--beam": beam, "--json": as_json, "--novelty": novelty, "--check": check, **collects}
-    refuse_beside("--interactive", interactive, {**others, **several})
-    refuse_beside("--beam", beam, {"--stop": stop, **many, **collects})
-    refuse_beside("--unique or --new", unique or new, several)
-    refuse_if(
-        (novelty_min != NOVELTY_MIN and not novelty, "--novelty-min needs --novelty"),
-        (
-            novelty_corpus and not (novelty or new or check),
-            "--novelty-corpus needs --novelty, --new or --check",
-        ),
-    )
+    _refuse(wanted, interactive, stop or (), several, {"--count": settings["count"] not in (None, 1)})
     compared = temperatures(temp)
     files, models = open_models(model)
-    is_items = models[0].vocab.items is not None
-    refuse_if((unique and not stop and not is_items, "--unique needs a model of items, or --stop"))
+    has_end = models[0].vocab.items is not None or stop
+    refuse_if((unique and not has_end, "--unique needs a model of items, or --stop"))
     given = {**settings, "with_prime": with_prime}
     sampler = _sampler(models, prime, compared, stop or (), clamp or (), label or (), input_text, given)
     write = writer(sys.stdout, raw=raw)
@@ -168,21 +154,64 @@ def sample(
         return
     if settings["seed"] is None and not beam and any(sampler.temperatures):  # at 0 nothing is drawn
         say(f"seed {sampler.seeds[0]}")
-    needs = "--new" if new else "--novelty" if novelty and is_items else ""
-    items = _items(models[0], needs, novelty_corpus) if needs or (check and is_items) else None
-    collection = None
-    if unique or new:
-        known = KnownItems(*items.of_parts("train", "validation")) if new and items else None
-        collection = Collection(sampler, unique, known)
-    compare, held_out = _comparison(models[0], items, novelty_corpus, novelty_min) if novelty else (None, {})
-    texts = _texts(sampler, beam, collection, _nowhere if as_json or novelty else write, scored=as_json)
+    _show(_found(sampler, wanted, write), files, wanted)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is wanted of the texts beside their drawing; the fields are the options of these names."""
+
+    beam: int
+    unique: bool
+    new: bool
+    novelty: bool
+    novelty_min: int
+    novelty_corpus: str | None
+    check: str | None
+    as_json: bool
+
+
+def _refuse(
+    wanted: _Wanted, interactive: bool, stop: Sequence[str], several: dict[str, bool], count: dict[str, bool]
+) -> None:
+    """Refuse options that cannot be combined."""
+    collects = {"--unique": wanted.unique, "--new": wanted.new}
+    others = {
+        "--beam": wanted.beam,
+        "--json": wanted.as_json,
+        "--novelty": wanted.novelty,
+        "--check": wanted.check,
+    }
+    refuse_beside("--interactive", interactive, {**others, **collects, **several})
+    refuse_beside("--beam", wanted.beam, {"--stop": stop, **several, **count, **collects})
+    refuse_beside("--unique or --new", wanted.unique or wanted.new, several)
+    uses_corpus = wanted.novelty or wanted.new or wanted.check
+    refuse_if(
+        (wanted.novelty_min != NOVELTY_MIN and not wanted.novelty, "--novelty-min needs --novelty"),
+        (wanted.novelty_corpus and not uses_corpus, "--novelty-corpus needs --novelty, --new or --check"),
+    )
+
+
+def _found(sampler: "Sampler", wanted: _Wanted, write: Callable[[str], None]) -> "_Samples":
+    """The texts, and what is known of them. Unless they are shown later, they are written as they come."""
+    from charrnn.novelty.check import judge
+    from charrnn.novelty.known import KnownItems
+
+    is_items = sampler.vocab.items is not None
+    items = _items(sampler.models[0], wanted) if is_items or wanted.new else None
+    compare, held_out = _comparison(sampler.models[0], items, wanted) if wanted.novelty else (None, {})
+    collection = _collection(sampler, wanted, items)
+    shown_later = wanted.as_json or wanted.novelty
+    texts = _texts(
+        sampler, wanted.beam, collection, _nowhere if shown_later else write, scored=wanted.as_json
+    )
     whole = [sampler.whole(one) for one in texts]
-    compared_texts = (
+    novelty = (
         [compare(one) for one in (whole if is_items else [one.text for one in texts])] if compare else []
     )
-    judged = judge(check, whole, KnownItems(*items.of_parts("train")) if items else None) if check else None
-    found = _Samples(texts, compared_texts, held_out, collection, judged)
-    _show(found, files, as_json, novelty_min)
+    known = KnownItems(*items.of_parts("train")) if items and wanted.check else None
+    judged = judge(wanted.check, whole, known) if wanted.check else None
+    return _Samples(texts, novelty, held_out, collection, judged)
 
 
 @dataclass(frozen=True)
@@ -215,27 +244,30 @@ class _Samples:
         return found
 
 
-def _show(found: _Samples, files: Sequence[Path], as_json: bool, novelty_min: int) -> None:
+def _show(found: _Samples, files: Sequence[Path], wanted: _Wanted) -> None:
     """Show the texts; without JSON and novelty they are there already, since they are written as they come."""
     if found.judged is not None:
         say(found.judged.in_words())
-    if as_json:
+    if wanted.as_json:
         name = str(files[0]) if len(files) == 1 else [str(file) for file in files]
         put(json_text(found.to_json() | {"model": name}))
     elif found.novelty:
         from charrnn.ui.terminal.novelty_view import show
 
-        show(found.texts, found.novelty, found.held_out, novelty_min, sys.stdout)
+        show(found.texts, found.novelty, found.held_out, wanted.novelty_min, sys.stdout)
     elif sys.stdout.isatty() and len(found.texts) == 1 and found.texts[0].text[-1:] != "\n":
         put("")
 
 
-def _items(model: "Model", needs: str, file: str | None) -> "TrainingParts | None":
-    """The items of the training text; None, which is said, where they are missing and no option needs them."""
+def _items(model: "Model", wanted: _Wanted) -> "TrainingParts | None":
+    """The items of the training text, if they are needed; None, which is said, where only --check could use them."""
     from charrnn.novelty.known import TrainingParts
 
+    needs = "--new" if wanted.new else "--novelty" if wanted.novelty else ""
+    if not needs and not wanted.check:
+        return None
     try:
-        return TrainingParts.of(model, needs or "--check", file)
+        return TrainingParts.of(model, needs or "--check", wanted.novelty_corpus)
     except DataError as problem:
         if needs:
             raise
@@ -243,8 +275,19 @@ def _items(model: "Model", needs: str, file: str | None) -> "TrainingParts | Non
         return None
 
 
+def _collection(sampler: "Sampler", wanted: _Wanted, items: "TrainingParts | None") -> "Collection | None":
+    """The drawing of different or new texts, if it is wanted."""
+    from charrnn.novelty.known import KnownItems
+    from charrnn.sampling.collect import Collection
+
+    if not (wanted.unique or wanted.new):
+        return None
+    known = KnownItems(*items.of_parts("train", "validation")) if wanted.new and items else None
+    return Collection(sampler, wanted.unique, known)
+
+
 def _comparison(
-    model: "Model", items: "TrainingParts | None", file: str | None, least: int
+    model: "Model", items: "TrainingParts | None", wanted: _Wanted
 ) -> "tuple[Callable[[str], Novelty | ItemNovelty], dict[int, float]]":
     """A function from a text to what of it is in the training text, and the share of new n-grams in held-out text."""
     from charrnn.novelty.copies import TrainingText
@@ -252,8 +295,8 @@ def _comparison(
 
     if items is not None:
         return TrainingItems(*items.of_parts("train")).compare, {}
-    training = TrainingText.of(model, file)
-    return lambda text: training.compare(text, least), training.held_out_ngrams
+    training = TrainingText.of(model, wanted.novelty_corpus)
+    return lambda text: training.compare(text, wanted.novelty_min), training.held_out_ngrams
 
 
 def _sampler(

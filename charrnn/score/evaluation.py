@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -236,6 +236,16 @@ def form_of(model: Model, names: Sequence[str] = (), **given: str | None) -> dic
                 f"--{wrong.replace('_', '-')} is for a model of items, and this one was trained on a stream"
             )
         return form
+    kind, columns = _cut_as(model, names, chosen, kind, columns)
+    text_column, label_column, input_column = columns
+    form["items"] = item_form(kind, text_column, label_column, input_column, names)
+    return form
+
+
+def _cut_as(
+    model: Model, names: Sequence[str], chosen: Mapping[str, str], kind: str, columns: list[str]
+) -> tuple[str, list[str]]:
+    """The kind of items in files and their columns, from those of the training text and those that are chosen."""
     if "items" in chosen and kind not in TABLES.values():  # the card's columns are of another kind
         columns = [chosen.get(name, "") for name in ITEM_SETTINGS[1:]]
     elif "items" not in chosen and (kind in TABLES.values() or chosen.keys() & set(ITEM_SETTINGS)):
@@ -248,9 +258,7 @@ def form_of(model: Model, names: Sequence[str] = (), **given: str | None) -> dic
             kind, columns = "", ["", "", ""]
     if not kind and not any(columns):
         kind = "pairs" if model.vocab.pairs else "line"
-    text_column, label_column, input_column = columns
-    form["items"] = item_form(kind, text_column, label_column, input_column, names)
-    return form
+    return kind, columns
 
 
 def _from_memory(model: Model) -> bool:

@@ -48,35 +48,7 @@ def read_items(
 
     Raises DataError for a text without items, or with labels that `vocabulary` lacks.
     """
-    counts = np.zeros(CODE_POINTS, np.int64)
-    labels: list[Counter[str]] = [Counter() for _ in form.label_columns]
-    empty = 0
-    for block in _blocks(first, form):
-        kept = [record for record in block if record.text]
-        empty += len(block) - len(kept)
-        codes = code_points("".join(record.input + record.text for record in kept))
-        occurrences = np.bincount(codes) if len(codes) else np.empty(0, np.int64)
-        counts[: len(occurrences)] += occurrences
-        for column, counted in enumerate(labels):
-            counted.update(record.labels[column] for record in kept)
-            if len(counted) > MOST_LABELS:
-                raise DataError(
-                    f"the column {form.label_columns[column]!r} has more than {MOST_LABELS:,} different labels: "
-                    "is it the right one?"
-                )
-    titles = listing([source.title for source in first.sources])
-    if not counts.any():
-        raise DataError(f"{titles}: there is no item in it")
-    halves = {chr(0xD800 + code) for code in np.flatnonzero(counts[0xD800:0xE000])}
-    halves |= {
-        character
-        for counted in labels
-        for value in counted
-        for character in value
-        if "\ud800" <= character <= "\udfff"
-    }
-    if halves:
-        raise _half(min(halves), titles)
+    counts, labels, empty = _counted(first, form)
     notes += first.notes()
     if empty:
         notes.append(f"{empty:,} empty items were left out")
@@ -95,7 +67,7 @@ def read_items(
     )
     if second.sha256.digest() != first.sha256.digest():
         raise DataError(
-            f"{titles}: the text changed while it was being read; try again when no program writes to it"
+            f"{_titles(first)}: the text changed while it was being read; try again when no program writes to it"
         )
     items, hashes = encoder.items(ids)
     cuts = cuts_of(groups, lengths)
@@ -107,6 +79,48 @@ def read_items(
         cuts,
         {column: dict(sorted(c.items())) for column, c in zip(form.label_columns, labels, strict=True)},
     )
+
+
+def _titles(reading: Pass) -> str:
+    return listing([source.title for source in reading.sources])
+
+
+def _counted(first: Pass, form: ItemForm) -> tuple[np.ndarray, list[Counter[str]], int]:
+    """How often each character occurs (CODE_POINTS,), each label of each column, and how many items are empty."""
+    counts = np.zeros(CODE_POINTS, np.int64)
+    labels: list[Counter[str]] = [Counter() for _ in form.label_columns]
+    empty = 0
+    for block in _blocks(first, form):
+        kept = [record for record in block if record.text]
+        empty += len(block) - len(kept)
+        codes = code_points("".join(record.input + record.text for record in kept))
+        occurrences = np.bincount(codes) if len(codes) else np.empty(0, np.int64)
+        counts[: len(occurrences)] += occurrences
+        for column, counted in enumerate(labels):
+            counted.update(record.labels[column] for record in kept)
+            if len(counted) > MOST_LABELS:
+                raise DataError(
+                    f"the column {form.label_columns[column]!r} has more than {MOST_LABELS:,} different labels: "
+                    "is it the right one?"
+                )
+    if not counts.any():
+        raise DataError(f"{_titles(first)}: there is no item in it")
+    _refuse_halves(counts, labels, _titles(first))
+    return counts, labels, empty
+
+
+def _refuse_halves(counts: np.ndarray, labels: Sequence[Counter[str]], titles: str) -> None:
+    """Raise DataError for half a character, which no file holds, in a text or a label."""
+    halves = {chr(0xD800 + code) for code in np.flatnonzero(counts[0xD800:0xE000])}
+    halves |= {
+        character
+        for counted in labels
+        for value in counted
+        for character in value
+        if "\ud800" <= character <= "\udfff"
+    }
+    if halves:
+        raise _half(min(halves), titles)
 
 
 def read_records(

@@ -89,21 +89,27 @@ def _table(lines: Sequence[str], kind: str | None) -> tuple[str, list[str]] | No
         fields = _fields(lines[: ROWS if kind is None else 1])
         return ("jsonl", fields) if fields else None
     for name, delimiter in (("tsv", "\t"), ("csv", ",")):
-        if kind not in (None, name):
-            continue
-        try:
-            rows = [row for row in csv.reader(lines[: 3 * ROWS], delimiter=delimiter) if row]
-        except csv.Error:
-            continue
-        if not rows or len(rows[0]) < 2 - (kind is not None):
-            continue
-        header = [cell.strip() for cell in rows[0]]
-        if kind is not None:
-            return name, header
-        same = len(rows) >= ROWS and all(len(row) == len(header) for row in rows[:ROWS])
-        if same and len(set(header)) == len(header) and all(map(_NAME.fullmatch, header)):
+        header = _header(lines, delimiter, sure=kind is not None) if kind in (None, name) else []
+        if header:
             return name, header
     return None
+
+
+def _header(lines: Sequence[str], delimiter: str, *, sure: bool) -> list[str]:
+    """The columns of a table with this delimiter; empty where it is none.
+
+    sure : it is a table; otherwise the first rows must leave no doubt
+    """
+    try:
+        rows = [row for row in csv.reader(lines[: 3 * ROWS], delimiter=delimiter) if row]
+    except csv.Error:
+        return []
+    header = [cell.strip() for cell in rows[0]] if rows else []
+    if sure:
+        return header
+    same = len(rows) >= ROWS and all(len(row) == len(header) for row in rows[:ROWS])
+    names = len(set(header)) == len(header) >= 2 and all(map(_NAME.fullmatch, header))
+    return header if same and names else []
 
 
 def _fields(lines: Sequence[str]) -> list[str]:

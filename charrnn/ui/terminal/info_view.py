@@ -40,10 +40,18 @@ def view(info: Info, console: Console) -> Group:
 
 def rows(info: Info) -> Iterator[tuple[str, str]]:
     """The card: every line for which the file has a value."""
-    training = info.training
     yield "model", f"{architecture(info.config)}, {info.parameters:,} parameters, {info.dtype}"
-    symbols = "bytes" if info.level == "byte" else "characters"
     yield "vocabulary", info.symbols
+    yield from _of_text(info.training, "bytes" if info.level == "byte" else "characters")
+    yield from _of_training(info.training)
+    if snapshots := info.snapshots:
+        steps = ", ".join(f"{int(file.stem):,}" for file in snapshots)
+        yield "snapshots", f"{len(snapshots)}, of step {steps}; together: --model {snapshots[0].parent}"
+    yield from _of_making(info.training)
+
+
+def _of_text(training: Mapping[str, Any], symbols: str) -> Iterator[tuple[str, str]]:
+    """The lines on the training text; `symbols` are characters or bytes."""
     items = at(training, "corpus", "items", kind=int)
     if name := at(training, "corpus", "name", kind=str):
         count = at(training, "corpus", "symbols", kind=int)
@@ -66,6 +74,10 @@ def rows(info: Info) -> Iterator[tuple[str, str]]:
         )
     if sha256 := at(training, "corpus", "sha256", kind=str):
         yield "sha256", sha256
+
+
+def _of_training(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The lines on how far the training came."""
     if started := at(training, "init_from", "path", kind=str):
         yield "fine-tuned", f"from {started}"
     if (step := at(training, "step", kind=int)) is not None:
@@ -80,9 +92,10 @@ def rows(info: Info) -> Iterator[tuple[str, str]]:
             "on a part",
             f"{losses(part[1])}, on {part[0]:,} symbols from all parts of it, as in the curve below",
         )
-    if snapshots := info.snapshots:
-        steps = ", ".join(f"{int(file.stem):,}" for file in snapshots)
-        yield "snapshots", f"{len(snapshots)}, of step {steps}; together: --model {snapshots[0].parent}"
+
+
+def _of_making(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The lines on settings, commands and versions."""
     if changed := at(training, "settings", kind=dict):
         yield "settings", "; ".join(_unlike_defaults(changed)) or "all defaults"
     if command := at(training, "command_line", kind=str):

@@ -250,36 +250,15 @@ def resumed(
     metadata, arrays = checkpoint.load(folder.checkpoint)
     model, vocabulary, _ = config_of(metadata)
     config = TrainConfig(**metadata["train"])
-    if given.keys() & LIMITS:  # they replace the old ones, which may allow fewer steps
-        given = dict.fromkeys(LIMITS) | dict(given)
-    if given.get("backend") == "auto":
-        given = {**given, "backend": settle(replace(config, backend="auto")).backend}
-    given = _absolute(given)
-    old = as_dict(model) | as_dict(config) | {"lr": config.learning_rate}
-    changed = {name: value for name, value in given.items() if name not in old or old[name] != value}
-    told = {name: f"--{name.replace('_', '-')} {old.get(name)} -> {value}" for name, value in changed.items()}
-    other = [name for name in changed if name not in BUDGETS | TUNABLE]
-    never = any(name in FIXED or name in as_dict(model) for name in other)
-    if never or (other and not force):
-        raise UsageError(
-            f"{folder.path} was trained with other settings: {'; '.join(told[name] for name in other)}. A resume may "
-            "change budgets, learning rate, schedule, dropout, clipping and penalties; "
-            + ("start a new run for the rest" if never else "--force changes the rest too")
-        )
-    config = settle(replace(config, **changed))
-    _check_claims(as_dict(config), changed)
+    config, told = _settings_of_a_resume(folder, model, config, given, force)
+    _check_claims(as_dict(config), told)
     card = metadata["training"]
     sources = _again(folder, sources, card["corpus"]["sources"])
     corpus = read_training_text(
         sources, config, reading, vocabulary, joined=bool(card["corpus"].get("joined"))
     )
     remarks = []
-    if corpus.sha256 != card["corpus"]["sha256"]:
-        difference = (
-            f"the corpus has changed since {folder.path} was trained on it: sha256 {corpus.sha256[:12]}…, "
-            f"{len(corpus.ids):,} symbols; it was {card['corpus']['sha256'][:12]}…, "
-            f"{card['corpus']['symbols']:,} symbols"
-        )
+    if difference := _difference(folder, corpus, card["corpus"]):
         if not force:
             raise DataError(f"{difference}. Give --force to continue with the new text")
         remarks.append(difference)
@@ -309,6 +288,42 @@ def resumed(
         remarks=tuple(remarks),
     )
     return replace(plan, kept=_kept(plan))
+
+
+def _settings_of_a_resume(
+    folder: RunFolder, model: ModelConfig, config: TrainConfig, given: Mapping[str, Any], force: bool
+) -> tuple[TrainConfig, dict[str, str]]:
+    """The settings of a run that continues, and each that is new, in words by its name.
+
+    Raises UsageError for settings that cannot change.
+    """
+    if given.keys() & LIMITS:  # they replace the old ones, which may allow fewer steps
+        given = dict.fromkeys(LIMITS) | dict(given)
+    if given.get("backend") == "auto":
+        given = {**given, "backend": settle(replace(config, backend="auto")).backend}
+    given = _absolute(given)
+    old = as_dict(model) | as_dict(config) | {"lr": config.learning_rate}
+    changed = {name: value for name, value in given.items() if name not in old or old[name] != value}
+    told = {name: f"--{name.replace('_', '-')} {old.get(name)} -> {value}" for name, value in changed.items()}
+    other = [name for name in changed if name not in BUDGETS | TUNABLE]
+    never = any(name in FIXED or name in as_dict(model) for name in other)
+    if never or (other and not force):
+        raise UsageError(
+            f"{folder.path} was trained with other settings: {'; '.join(told[name] for name in other)}. A resume may "
+            "change budgets, learning rate, schedule, dropout, clipping and penalties; "
+            + ("start a new run for the rest" if never else "--force changes the rest too")
+        )
+    return settle(replace(config, **changed)), told
+
+
+def _difference(folder: RunFolder, corpus: Corpus, card: Mapping[str, Any]) -> str:
+    """How the text differs from the one that the run was trained on, by its card; empty if it is the same."""
+    if corpus.sha256 == card["sha256"]:
+        return ""
+    return (
+        f"the corpus has changed since {folder.path} was trained on it: sha256 {corpus.sha256[:12]}…, "
+        f"{len(corpus.ids):,} symbols; it was {card['sha256'][:12]}…, {card['symbols']:,} symbols"
+    )
 
 
 def _kept(plan: Plan) -> Kept | None:

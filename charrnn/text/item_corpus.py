@@ -71,7 +71,7 @@ def read_items(
         )
     items, hashes = encoder.items(ids)
     cuts = cuts_of(groups, lengths)
-    notes += _repeated(hashes, cuts)
+    notes += _repeated(hashes, cuts, form.pairs)
     return ItemText(
         vocabulary,
         items,
@@ -274,12 +274,27 @@ def _joined(parts: list[np.ndarray]) -> np.ndarray:
     return whole
 
 
-def _repeated(hashes: np.ndarray, cuts: Mapping[str, tuple[int, int]]) -> Iterator[str]:
-    """Notes on items that occur more than once, and on held-out ones that are in the training text too."""
+def _repeated(hashes: np.ndarray, cuts: Mapping[str, tuple[int, int]], pairs: bool) -> Iterator[str]:
+    """Notes on items that occur more than once, and on held-out ones that are in the training text too.
+
+    hashes : of the texts, or of the inputs of pairs
+    """
     distinct = len(np.unique(hashes))
     if distinct < len(hashes):
-        yield f"{len(hashes):,} items, {distinct:,} of them different; equal ones stay in one part of the text"
+        same = (
+            f"{distinct:,} different input{'s' * (distinct > 1)}"
+            if pairs
+            else f"{distinct:,} of them different"
+        )
+        kept = "those of one input" if pairs else "equal ones"
+        together = "" if cuts else f"; {kept} stay in one part of the text"
+        yield f"{len(hashes):,} {'pairs' if pairs else 'items'}, {same}{together}"
     first = min((start for start, _ in cuts.values()), default=len(hashes))
     for part, (start, stop) in cuts.items():
         if both := int(np.isin(hashes[start:stop], hashes[:first]).sum()):
-            yield f"{both:,} of the {stop - start:,} items named for {part} are in the training text too"
+            of = f"{both:,} of the {stop - start:,}"
+            yield (
+                f"{of} pairs named for {part} have an input that is in the training text too"
+                if pairs
+                else f"{of} items named for {part} are in the training text too"
+            )

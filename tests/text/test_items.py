@@ -244,6 +244,9 @@ def test_pairs_are_split_by_their_input() -> None:
     for items in corpus.parts(0.3, 0.2):
         inputs = [corpus.vocabulary.decode(items.of(n)[: items.conditions[n] - 1]) for n in range(len(items))]
         assert len(inputs) == 3 * len(set(inputs))
+    assert corpus.notes == (
+        "180 pairs, 60 different inputs; those of one input stay in one part of the text",
+    )
 
 
 def test_files_named_for_validation_and_test(tmp_path: Path) -> None:
@@ -252,7 +255,16 @@ def test_files_named_for_validation_and_test(tmp_path: Path) -> None:
     corpus = read_corpus(tmp_path / "a", validation=tmp_path / "v", test=tmp_path / "t", items=LINE)
     assert [len(part) for part in corpus.parts(0.5, 0.4)] == [3, 2, 1]
     assert corpus.sources == (str(tmp_path / "a"),)
-    assert "1 of the 2 items named for validation are in the training text too" in corpus.notes
+    assert corpus.notes == (
+        "6 items, 5 of them different",  # Bob is in two parts
+        "1 of the 2 items named for validation are in the training text too",
+    )
+    (tmp_path / "p").write_text("a\tb\n")
+    pairs = read_corpus(tmp_path / "p", validation=tmp_path / "p", items=ItemForm("pairs"))
+    assert pairs.notes == (
+        "2 pairs, 1 different input",
+        "1 of the 1 pairs named for validation have an input that is in the training text too",
+    )
     stream = read_corpus(tmp_path / "a", validation=tmp_path / "v")
     training, validation, test = (stream.vocabulary.decode(part) for part in stream.parts(0.5, 0.25))
     assert (training, validation, test) == ("Ann\nBob\nE", "Zoe\nBob\n", "ve\n")

@@ -69,9 +69,9 @@ def _unlike(yardstick: Yardstick, config: TrainConfig) -> tuple[str, str]:
         f"The validation text{what}: an "
         f"order-{LIKENESS_ORDER} model fitted to the training text has {yardstick.order_2:.2f} nats on it, and "
         f"{yardstick.held_out:.2f} on parts of the training text that it had not seen.",
-        "If each line is a text of its own, train with --items line; if only the order of the lines does not matter, "
-        "shuffle them (shuf text.txt > shuffled.txt); otherwise let the text end with something like the rest. The "
-        "best model on this end may not be the best overall."
+        "If it is a list, train on its items with --items line (of a table: --text-column NAME); if only the order of "
+        "the lines does not matter, shuffle them (shuf text.txt > shuffled.txt); otherwise let the text end with "
+        "something like the rest. The best model on this end may not be the best overall."
         if is_end
         else "The best model on it may not be the best on text like that of training. Without --val, a part of the "
         "corpus is held out.",

@@ -34,6 +34,7 @@ def advice(head: str, sources: Sequence[str]) -> str:
     if (table := _table(lines, named)) is not None:
         kind, columns = table
         options = f"{'' if named else f'--items {kind} '}--text-column COLUMN"
+        options += " (with labels: --label-column COLUMN)" * (len(columns) > 1)
         pairs = ", or if it has no header: --items pairs" if (kind, len(columns)) == ("tsv", 2) else ""
         return (
             f"the text looks like a table ({kind}, columns: {listing(columns, 8)}). To train on the texts in a column: "

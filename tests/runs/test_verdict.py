@@ -210,6 +210,7 @@ def test_a_validation_text_unlike_the_training_text_comes_first() -> None:
         verdict = verdict_on(curves, yardstick=unlike)
         assert verdict.kind == "unlike validation"
         assert "4.14 nats on it, and 2.01 on parts of the training text" in verdict.sentence
+        assert "--items line (of a table: --text-column NAME)" in verdict.advice
         assert "shuffle them" in verdict.advice
         assert unlike_warning(unlike, TrainConfig()) == f"{verdict.sentence} {verdict.advice}"
     assert unlike_warning(SIMPLE, TrainConfig()) is None

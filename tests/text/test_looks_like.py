@@ -14,6 +14,7 @@ VERSES = ["the sea lay flat and grey,", "nobody on the quay", "not even a dog;"]
 LINE = (
     "the text looks like a list with one item per line. To train on items that begin and end by themselves: "
 )
+LABELS = " (with labels: --label-column COLUMN)"
 TABLE = "the text looks like a table ({}). To train on the texts in a column: "
 
 
@@ -40,28 +41,34 @@ def lines(texts: list[str]) -> str:
         (
             "tweets.csv",
             'text,label\n"a, b",x\nc,y\n',
-            f"{TABLE.format('csv, columns: text, label')}charrnn train tweets.csv --text-column COLUMN",
+            f"{TABLE.format('csv, columns: text, label')}charrnn train tweets.csv --text-column COLUMN{LABELS}",
         ),
         (
             "rows",
             "text,label\n" + lines([f"{name},x" for name in NAMES]),
-            f"{TABLE.format('csv, columns: text, label')}charrnn train rows --items csv --text-column COLUMN",
+            f"{TABLE.format('csv, columns: text, label')}charrnn train rows --items csv --text-column COLUMN{LABELS}",
         ),
         (
             "words.tsv",
             lines([f"{name}\t{name}" for name in NAMES[:3]]),
-            f"{TABLE.format(f'tsv, columns: {NAMES[0]}, {NAMES[0]}')}charrnn train words.tsv --text-column COLUMN, "
-            "or if it has no header: --items pairs",
+            f"{TABLE.format(f'tsv, columns: {NAMES[0]}, {NAMES[0]}')}charrnn train words.tsv --text-column COLUMN"
+            f"{LABELS}, or if it has no header: --items pairs",
+        ),
+        (
+            "texts.csv",
+            "text\na\nb\n",
+            f"{TABLE.format('csv, columns: text')}charrnn train texts.csv --text-column COLUMN",
         ),
         (
             "tweets.jsonl",
             '{"text": "a", "id": 5}\n{"text": "b"}\n',
-            f"{TABLE.format('jsonl, columns: text, id')}charrnn train tweets.jsonl --text-column COLUMN",
+            f"{TABLE.format('jsonl, columns: text, id')}charrnn train tweets.jsonl --text-column COLUMN{LABELS}",
         ),
         (
             "tweets",
             '{"text": "a", "id": 5}\n' * 30,
-            f"{TABLE.format('jsonl, columns: text, id')}charrnn train tweets --items jsonl --text-column COLUMN",
+            f"{TABLE.format('jsonl, columns: text, id')}charrnn train tweets --items jsonl "
+            f"--text-column COLUMN{LABELS}",
         ),
     ],
 )

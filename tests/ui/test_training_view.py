@@ -188,6 +188,15 @@ def test_python_shows_progress_where_it_is_asked_for(
         assert result.verdict.sentence in err
 
 
+def test_the_warning_of_an_unlike_validation_text_is_said_once() -> None:
+    unlike = Verdict("unlike validation", "A long sentence.", "And advice.")
+    told = training_view.summary(replace(RESULT, verdict=unlike)).splitlines()
+    assert told[1:] == [
+        "The validation text is unlike the training text: see the note before the first step.",
+        f"model {RESULT.model}",
+    ]
+
+
 def test_quiet_tells_notes_alone() -> None:
     terminal = Terminal(terminal=False)
     view = Silent(terminal.console)

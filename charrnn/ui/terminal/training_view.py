@@ -252,8 +252,11 @@ def summary(result: TrainResult) -> str:
     best = ""
     if result.val_loss_nats is not None:
         best = f"; best validation loss {losses(result.val_loss_nats)} at step {result.best_step:,}"
+    verdict = f"{result.verdict.sentence} {result.verdict.advice}"
+    if result.verdict.kind == "unlike validation":  # a note before the first step has said it all
+        verdict = "The validation text is unlike the training text: see the note before the first step."
     return (
         f"{why} after {result.steps:,} steps, {duration(result.seconds)}, "
         f"{result.chars_per_second:,.0f} characters/s{best}\n"
-        f"{result.verdict.sentence} {result.verdict.advice}\nmodel {result.model}"
+        f"{verdict}\nmodel {result.model}"
     )

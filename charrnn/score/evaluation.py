@@ -252,19 +252,22 @@ def _cut_as(
         tables = [name for name in names if Path(name).suffix.lower() in TABLES]
         if names and (len(tables) == len(names) or kind not in TABLES.values()):
             kind = ""
-        elif (
-            names and not tables and _from_memory(model)
-        ):  # its table was no file, so it is no pattern for one
+        elif not chosen.keys() & set(ITEM_SETTINGS) and _no_tables(names, model):
             kind, columns = "", ["", "", ""]
     if not kind and not any(columns):
         kind = "pairs" if model.vocab.pairs else "line"
     return kind, columns
 
 
-def _from_memory(model: Model) -> bool:
-    """Whether the training text was handed over by a program."""
+def _no_tables(names: Sequence[str], model: Model) -> bool:
+    """Whether files are no tables, though the training text was one: by their names, or since it was no file."""
     corpus = model.training.get("corpus")
-    return isinstance(corpus, dict) and corpus.get("sources") == [MEMORY]
+    sources = corpus.get("sources") if isinstance(corpus, dict) else None
+    suffixes = {Path(name).suffix.lower() for name in names}
+    if not suffixes or suffixes & TABLES.keys() or not isinstance(sources, list):
+        return False
+    named = all(Path(str(source)).suffix.lower() in TABLES for source in sources)
+    return sources == [MEMORY] or (named and suffixes == {".txt"})
 
 
 def splits_of(model: Model) -> tuple[dict[str, Any] | None, str]:

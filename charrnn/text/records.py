@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -52,9 +52,13 @@ class ItemForm:
                 f"--items {self.kind} has no columns: --text-column, --label-column and --input-column belong to "
                 "csv, tsv and jsonl"
             )
-        columns = [self.text_column, *self.label_columns, *[self.input_column] * bool(self.input_column)]
-        if len(set(columns)) < len(columns):
-            raise UsageError(f"the columns {listing(columns)} must differ")
+        if len(set(self.columns)) < len(self.columns):
+            raise UsageError(f"the columns {listing(self.columns)} must differ")
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of a table that are read: that of the texts, those of the labels, that of the inputs."""
+        return [self.text_column, *self.label_columns, *[self.input_column] * bool(self.input_column)]
 
     @property
     def is_table(self) -> bool:
@@ -191,21 +195,28 @@ def _pairs(pieces: Iterable[str], name: str) -> Iterator[Record]:
 def _rows(pieces: Iterable[str], form: ItemForm, name: str) -> Iterator[Record]:
     rows: Iterator[tuple[int, Mapping[str, object]]]
     rows = _objects(pieces, name) if form.kind == "jsonl" else _cells(pieces, form, name)
-    columns = [form.text_column, *form.label_columns, *[form.input_column] * bool(form.input_column)]
     L = len(form.label_columns)
     for number, row in rows:
         try:
-            values = [row[column] for column in columns]
+            values = [row[column] for column in form.columns]
         except KeyError as missing:
-            raise DataError(
-                f"{name}, line {number}: there is no column {missing.args[0]!r}; there are {listing(list(row), 20)}"
-            ) from None
+            raise _without(missing.args[0], list(row), form, name, number) from None
         cells = []
-        for column, value in zip(columns, values, strict=True):
+        for column, value in zip(form.columns, values, strict=True):
             if not isinstance(value, str):
                 raise DataError(f"{name}, line {number}: {column} is {str(value)[:40]!r}; it must be a text")
             cells.append(value)
         yield Record(cells[0], tuple(cells[1 : 1 + L]), cells[1 + L] if form.input_column else "")
+
+
+def _without(column: str, found: Sequence[str], form: ItemForm, name: str, number: int) -> DataError:
+    """The error for a table that lacks a column of the form."""
+    what = f"; it is read as {form.kind}: is it a table?" if name.lower().endswith(".txt") else ""
+    kind = {form.text_column: "text", form.input_column: "input"}.get(column, "label")
+    return DataError(
+        f"{name}, line {number}: no column {column!r}; its columns: {listing(found, 20)} "
+        f"(--{kind}-column NAME says which){what}"
+    )
 
 
 def _cells(pieces: Iterable[str], form: ItemForm, name: str) -> Iterator[tuple[int, Mapping[str, object]]]:
@@ -214,6 +225,8 @@ def _cells(pieces: Iterable[str], form: ItemForm, name: str) -> Iterator[tuple[i
     reader = csv.reader(_lines(pieces, name), strict=True, delimiter="\t" if form.kind == "tsv" else ",")
     try:
         header = [cell.strip() for cell in next(reader, [])]
+        if header and (missing := [column for column in form.columns if column not in header]):
+            raise _without(missing[0], header, form, name, 1)
         for cells in reader:
             if not cells:
                 continue

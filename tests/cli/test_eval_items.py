@@ -136,6 +136,28 @@ def test_highlighted_items(model: Path, tmp_path: Path) -> None:
         assert f"expected {guess['character'] or 'end'} {guess['probability']:.0%}" in line
 
 
+def test_a_list_is_no_table(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "new.txt").write_text("ab\nc\n")
+    refused = charrnn("eval", tmp_path / "new.txt", "--model", model)
+    assert refused.code == 3
+    assert (
+        "the model was trained on items with labels (region), and these are items without labels"
+        in refused.err
+    )
+    (tmp_path / "rows.txt").write_text("name,region\nab,North\n")
+    refused = charrnn("eval", tmp_path / "new.txt", "--items", "csv", "--model", model)
+    assert (
+        "line 1: no column 'name'; its columns: ab (--text-column NAME says which); it is read as csv: is it a table?"
+        in refused.err
+    )
+    read = on(model, tmp_path / "rows.txt", "--items", "csv", "--json")
+    assert json.loads(read.out)["chars"] == 3
+    loaded = load_model(model / "model.safetensors")
+    for given in ({"text_column": "title"}, {"items": "csv"}):
+        assert form_of(loaded, ["rows.txt"], **given)["items"].kind == "csv"
+    assert form_of(loaded, ["-"])["items"] == ItemForm("csv", "name", ("region",))
+
+
 def test_options_of_items_need_a_model_of_items(model: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("abc\nbca\n" * 40)

@@ -236,7 +236,10 @@ def test_labelled_texts_are_measured(trained: Path, tmp_path: Path) -> None:
     assert f"{hits:.1%}" in words
     missing = charrnn("classify", file, "--label-column", "country", "--model", trained)
     assert missing.code == 3
-    assert "there is no column 'country'; there are name, region" in missing.err
+    assert (
+        "line 1: no column 'country'; its columns: name, region (--label-column NAME says which)"
+        in missing.err
+    )
     assert charrnn("classify", file, "--summary", "--model", trained).code == 2
 
 

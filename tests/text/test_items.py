@@ -98,7 +98,21 @@ def test_columns_of_a_table(kind: str, text: str) -> None:
             "one\ttwo\nthree\n",
             r"line 2: 0 tabs; a pair is one line: its input, one tab, its output",
         ),
-        (ItemForm("csv", "b"), "a,c\n1,2\n", "line 2: there is no column 'b'; there are a, c"),
+        (
+            ItemForm("csv", "b"),
+            "a,c\n1,2\n",
+            r"line 1: no column 'b'; its columns: a, c \(--text-column NAME says which\)$",
+        ),
+        (
+            ItemForm("tsv", "a", ("b",)),
+            "a\tc\n",
+            r"line 1: no column 'b'; its columns: a, c \(--label-column NAME says which\)$",
+        ),
+        (
+            ItemForm("jsonl", "a", (), "in"),
+            '{"a": "x", "in": "y"}\n{"a": "x"}\n',
+            r"line 2: no column 'in'; its columns: a \(--input-column NAME says which\)$",
+        ),
         (ItemForm("csv", "a"), "a,c\n1,2,3\n", "line 2: 3 columns, and the header has 2"),
         (ItemForm("csv", "a"), 'a\n"x\n', "not CSV"),
         (ItemForm("jsonl", "a"), '{"a": 1}\n', "line 1: a is '1'; it must be a text"),

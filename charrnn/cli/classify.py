@@ -33,7 +33,8 @@ def classify(
     column: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Which labels to tell, where the model has several columns of them."
+            metavar="NAME",
+            help="Which labels to tell, where the model has several columns of them. Default: those of --label-column.",
         ),
     ] = None,
     prior: Annotated[
@@ -76,11 +77,14 @@ def classify(
     from charrnn.score.evaluation import form_of, splits_of
     from charrnn.text.item_corpus import read_records
     from charrnn.text.records import TABLES
+    from charrnn.text.unknown import must_be_known
     from charrnn.ui.terminal.classify_view import report_lines
     from charrnn.ui.terminal.probe_view import prediction_lines
 
     refuse_if((summary and not label_column, "--summary needs --label-column"))
     _, models = open_models(model)
+    if column is None and label_column in dict(models[0].vocab.labels):
+        column = label_column
     bayes = Classifier(models, column, prior, unknown)
     if items is None and not any(file.lower().endswith(tuple(TABLES)) for file in files):
         trained = form_of(models[0])["items"]
@@ -94,7 +98,11 @@ def classify(
         input_column=input_column,
     )
     cut = form.pop("items")
-    records = list(read_records(files, cut, **form))
+    read = list(read_records(files, cut, **form))
+    records = [record for _, record in read]
+    must_be_known(((place, record.text) for place, record in read), bayes.vocab, unknown)
+    if bayes.vocab.pairs:
+        must_be_known(((place, record.input) for place, record in read), bayes.vocab, unknown)
     ngrams = None
     if label_column:
         parts, why_not = splits_of(models[0])

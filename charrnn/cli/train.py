@@ -73,6 +73,8 @@ def train(
         measure(corpus or (), as_json, quiet, preset=preset, init_from=init_from, **settings)
         return
     from charrnn.engines.ranks import follows
+    from charrnn.model.model import config_of
+    from charrnn.model.model_file import read_metadata
     from charrnn.training import session
     from charrnn.training.plan import LIMITS
     from charrnn.training.tensorboard import tensorboard
@@ -95,5 +97,7 @@ def train(
         )
     if as_json:
         put(json_text(result))
-    elif not quiet:
-        say(f"charrnn sample --model {shlex.quote(result.model)}")
+    elif not (quiet or follows()):
+        _, vocab, _ = config_of(read_metadata(result.model))
+        command = "transform FILE" if vocab.pairs else "sample"
+        say(f"charrnn {command} --model {shlex.quote(result.model)}")

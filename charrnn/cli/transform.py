@@ -1,10 +1,13 @@
 """charrnn transform: texts into texts, by a model of pairs."""
 
+import shlex
 import sys
-from typing import TYPE_CHECKING, Annotated, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from charrnn.cli.item_options import InputColumnOption, TextColumnOption
 from charrnn.cli.models import ModelsOption, open_models
 from charrnn.cli.options import JsonOption
 from charrnn.errors import DataError
@@ -12,13 +15,18 @@ from charrnn.sampling.sampling_config import LONGEST_OUTPUT
 from charrnn.ui.terminal.output import json_text, put, say, writer
 
 if TYPE_CHECKING:
-    from charrnn.model.model import Model
     from charrnn.sampling.transform import Output
+    from charrnn.text.records import Record
 
 
 def transform(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="Inputs, one a line; - is stdin.")],
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE", help="Inputs: one per line, or a column of a table; - is stdin."),
+    ],
     model: ModelsOption = None,
+    text_column: TextColumnOption = None,
+    input_column: InputColumnOption = None,
     beam: Annotated[
         int,
         typer.Option(
@@ -40,8 +48,8 @@ def transform(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Right outputs to compare with: pairs (input, tab, output; several per input are all right), or the "
-            "output of each line.",
+            help="Right outputs to compare with: pairs (a table, or input, tab, output; several per input are all "
+            "right), or the output of each line.",
         ),
     ] = None,
     unknown: Annotated[
@@ -52,7 +60,10 @@ def transform(
 ) -> None:
     """Write the output of each input, by a model that was trained on pairs.
 
-    Outputs are in the order of the inputs, one a line. With --reference, stderr tells the share of outputs that are
+    A file that ends with .csv, .tsv or .jsonl is read as a table if the model was trained on one, or if --input-column
+    names its column; any other has an input per line.
+
+    Outputs are in the order of the inputs, one per line. With --reference, stderr tells the share of outputs that are
     exactly right (the word error rate is the share of the others), and the edit distance per output and per character,
     where outputs have spaces also per token.
 
@@ -61,15 +72,37 @@ def transform(
       charrnn transform inputs.txt --model runs/numbers
       charrnn transform inputs.txt --model runs/numbers --beam 4 --reference pairs.tsv --json
     """
-    from charrnn.sampling.transform import outputs
-    from charrnn.score.answers import agreement, answers_for
-    from charrnn.text.lines import pairs_of
+    from charrnn.cli.given import refuse_if
+    from charrnn.sampling.transform import outputs, vocabulary_of_pairs
+    from charrnn.score.answers import agreement, answers_for, pairs_of
+    from charrnn.score.evaluation import form_of
+    from charrnn.text.records import TABLES
+    from charrnn.text.unknown import must_be_known
 
     files, models = open_models(model)
-    inputs = _lines(file, models[0])
+    vocab = vocabulary_of_pairs(models)
+    tables = [name for name in (file, reference or "") if _kind_of_table(name)]
+    refuse_if(
+        (
+            (text_column or input_column) and not tables,
+            f"{file} is no table: --text-column and --input-column "
+            f"belong to files that end with {', '.join(TABLES)}",
+        )
+    )
+    form = form_of(models[0])
+    cut = form.pop("items")
+    text_column, input_column = text_column or cut.text_column, input_column or cut.input_column
+    read = _read(file, input_column, "", form)
+    inputs = [record.text for _, record in read]
     if not inputs:
-        raise DataError(f"{file}: there is no line in it")
-    answers = answers_for(inputs, pairs_of(_lines(reference, models[0])), reference) if reference else None
+        raise DataError(f"{file}: there is no input in it")
+    if cut.kind == "pairs" and any(inputs) and all("\t" in text for text in inputs if text):
+        raise DataError(f"{file}: each line has a tab; give inputs only: cut -f1 {shlex.quote(file)}")
+    must_be_known(((place, record.text) for place, record in read), vocab, unknown)
+    answers = None
+    if reference:
+        right = [record for _, record in _read(reference, text_column, input_column, form)]
+        answers = answers_for(inputs, pairs_of(right), reference)
     notes: list[str] = []
     made = dict(
         outputs(models, inputs, beam=beam, length=length, unknown=unknown, label=label or (), notes=notes)
@@ -83,22 +116,33 @@ def transform(
         told = {"reference": compared.to_json()} if compared else {}
         put(json_text({"outputs": [one.to_json() for one in found], "model": name} | told))
         return
-    _write(found)
+    _write(found, length)
     for line in compared.in_words() if compared else ():
         say(line)
 
 
-def _lines(name: str, model: "Model") -> list[str]:
-    """The lines of a file, read as the model's training text was."""
-    from charrnn.score.evaluation import form_of
-    from charrnn.text.lines import read_lines
-    from charrnn.text.passes import Form
+def _read(name: str, text_column: str, input_column: str, form: dict[str, Any]) -> "list[tuple[str, Record]]":
+    """The rows of a table, or the lines of any other file, each with its place.
 
-    form = form_of(model)
-    return read_lines([name], Form(form["level"], form["encoding"], form["newlines"], ()))
+    text_column, input_column : of a table; form : how the model's training text was read
+    """
+    from charrnn.text.item_corpus import read_records
+    from charrnn.text.records import ItemForm
+
+    kind = _kind_of_table(name)
+    cut = ItemForm("line")
+    if kind and (text_column or input_column):
+        cut = ItemForm(kind, text_column, (), input_column)
+    return list(read_records([name], cut, **form))
 
 
-def _write(found: "list[Output]") -> None:
+def _kind_of_table(name: str) -> str | None:
+    from charrnn.text.records import TABLES
+
+    return TABLES.get(Path(name).suffix.lower())
+
+
+def _write(found: "list[Output]", length: int) -> None:
     from charrnn.text.records import ItemForm
     from charrnn.ui.terminal.samples import Layout
 
@@ -106,4 +150,7 @@ def _write(found: "list[Output]") -> None:
     for one in found:
         write(layout.within(one.text) + "\n")
     if cut := sum(one.ended == "length" for one in found):
-        say(f"{cut:,} of {len(found):,} outputs are cut: --length allows more")
+        say(
+            f"{cut:,} of {len(found):,} outputs are cut at {length:,} characters: the model does not end them. "
+            "Train longer, or --length allows more"
+        )

@@ -181,7 +181,8 @@ class Sampler:
             self.notes += [note] if note else []
             return ids.tolist()
         raise UsageError(
-            "the model was trained on pairs: give the input, whose outputs are to be drawn"
+            "the model was trained on pairs: give the input whose outputs are to be drawn (--input TEXT; in Python "
+            "input=TEXT). transform writes the outputs of many inputs"
             if text is None
             else "an input needs a model that was trained on pairs"
         )

@@ -13,6 +13,7 @@ from charrnn.sampling.sampler import same_vocabulary
 from charrnn.sampling.sampling_config import LONGEST_OUTPUT
 from charrnn.text.conditions import Given, condition, labels_of
 from charrnn.text.unknown import encode
+from charrnn.text.vocabulary import Vocabulary
 
 STREAMS = 256  # beams of all inputs that are read side by side
 
@@ -59,6 +60,17 @@ def transform(
     return found
 
 
+def vocabulary_of_pairs(models: Sequence[Model]) -> Vocabulary:
+    """The vocabulary of models; UsageError where they were not trained on pairs."""
+    vocab = same_vocabulary(models)
+    if not vocab.pairs:
+        raise UsageError(
+            "transform needs a model that was trained on pairs: charrnn train PAIRS --items pairs, in Python "
+            "charrnn.train(texts=OUTPUTS, inputs=INPUTS)"
+        )
+    return vocab
+
+
 def outputs(
     model: Model | Sequence[Model],
     texts: Sequence[str],
@@ -74,11 +86,7 @@ def outputs(
     notes : gets messages on characters skipped or replaced
     """
     models = [model] if isinstance(model, Model) else list(model)
-    vocab = same_vocabulary(models)
-    if not vocab.pairs:
-        raise UsageError(
-            "transform needs a model that was trained on pairs: charrnn train PAIRS --items pairs"
-        )
+    vocab = vocabulary_of_pairs(models)
     if beam < 1:
         raise UsageError(f"beam is {beam}; it must be at least 1")
     labels = labels_of(label, vocab)

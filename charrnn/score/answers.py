@@ -66,6 +66,14 @@ def _nearest(outputs: Sequence[Sequence[str]], answers: Sequence[Sequence[Sequen
     return edits, length
 
 
+def pairs_of(lines: Sequence[Record]) -> Sequence[Record]:
+    """Lines of input TAB output as pairs; a line without a tab has no input. Pairs of a table stay as they are."""
+    if any(line.input for line in lines):
+        return lines
+    parted = (line.text.rpartition("\t") for line in lines)
+    return [Record(text, (), input) for input, _, text in parted]
+
+
 def answers_for(inputs: Sequence[str], reference: Sequence[Record], name: str) -> list[list[str]]:
     """The answers to each input, from a reference with pairs, or with an answer for each line of the inputs.
 
@@ -85,7 +93,5 @@ def answers_for(inputs: Sequence[str], reference: Sequence[Record], name: str) -
         known.setdefault(record.input, []).append(record.text)
     for number, text in enumerate(inputs, start=1):
         if text not in known:
-            raise DataError(
-                f"{name} has no answer to the input {text[:60]!r} (line {number:,} of the inputs)"
-            )
+            raise DataError(f"{name} has no answer to the input {text[:60]!r} (input {number:,})")
     return [known[text] for text in inputs]

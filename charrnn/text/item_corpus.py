@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
@@ -125,17 +125,22 @@ def _refuse_halves(counts: np.ndarray, labels: Sequence[Counter[str]], titles: s
 
 def read_records(
     names: Sequence[str], form: ItemForm, level: str, encoding: str, newlines: str
-) -> Iterator[Record]:
+) -> Iterator[tuple[str, Record]]:
     """The items of files in order, empty ones too, as texts, whatever their symbols and labels are.
+
+    Each has its place before it: the name of the file, and the number of the line, table row or item in it.
 
     Bytes that are no UTF-8 become lone surrogates, from which they can be restored.
     """
-    how = Form(level, encoding, newlines, ("encoding", "newlines") if level == "char" else ())
+    how = Form(level, encoding, newlines, ())
+    unit = "row" if form.is_table else "line" if form.kind in ("line", "pairs") else "item"
     with ExitStack() as stack:
         sources, _ = find_sources(names, stack, lambda source: how.reason_to_skip(source, lambda n: None))
-        reading = Pass(sources, how, lambda n: None)
-        for block in _blocks(reading, form):
-            yield from block if level == "char" else map(_as_text, block)
+        for source in sources:
+            blocks = _blocks(Pass([source], how, lambda n: None), form)
+            for number, record in enumerate(chain.from_iterable(blocks), start=1):
+                place = f"{source.title}, {unit} {number}"
+                yield place, record if level == "char" else _as_text(record)
 
 
 def _as_text(record: Record) -> Record:

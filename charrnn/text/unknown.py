@@ -1,24 +1,28 @@
 """Encode text for a model that may not know all characters: refuse, skip or replace the unknown ones."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from charrnn.errors import DataError
 from charrnn.text.vocabulary import REPLACEMENT, Vocabulary, describe, listing
 
-# The setting in a message; it is an option of commands and an argument of functions.
+# The setting in messages of functions, where it is an argument, and of commands.
 WAYS_OUT = "unknown=skip leaves them out, unknown=nearest replaces them"
+WAYS_OUT_OF_COMMANDS = "--unknown skip leaves them out, --unknown nearest replaces them"
 # Typographic characters and their plain ASCII replacements.
 PLAIN = str.maketrans("“”„«»‘’‚‹›–—−…\u00a0\t\r", "\"\"\"\"\"'''''---. \x20\n")
 
 
-def encode(text: str, vocabulary: Vocabulary, unknown: str = "error") -> tuple[np.ndarray, str | None]:
+def encode(
+    text: str, vocabulary: Vocabulary, unknown: str = "error", ways_out: str = WAYS_OUT
+) -> tuple[np.ndarray, str | None]:
     """Ids of a text, and a note on skipped or replaced characters (None if there are none).
 
     unknown : how to treat characters the vocabulary lacks, see `replacement`; "error" refuses them if it has no
         U+FFFD
+    ways_out : what the error says of the other ways
 
     Raises DataError naming the unknown characters if they are refused.
     """
@@ -33,12 +37,24 @@ def encode(text: str, vocabulary: Vocabulary, unknown: str = "error") -> tuple[n
         try:
             return vocabulary.encode(symbols), None
         except DataError as error:
-            raise DataError(f"{error} ({WAYS_OUT})") from None
+            raise DataError(f"{error} ({ways_out})") from None
     replaced = {symbol: replacement(symbol, vocabulary, unknown) for symbol in missing}
     kept = [replaced.get(symbol, symbol) for symbol in symbols]
     place = {symbol: k for k, symbol in enumerate(vocabulary.symbols)}
     ids = np.array([place[symbol] for symbol in kept if symbol is not None], vocabulary.dtype)
     return ids, note(replaced)
+
+
+def must_be_known(texts: Iterable[tuple[str, str]], vocabulary: Vocabulary, unknown: str) -> None:
+    """Raise DataError, as `encode` does, with the place of the text that is refused.
+
+    texts : (where the text stands, text), all of which a command is about to read
+    """
+    for place, text in texts:
+        try:
+            encode(text, vocabulary, unknown, WAYS_OUT_OF_COMMANDS)
+        except DataError as error:
+            raise DataError(f"{place}: {error}") from None
 
 
 def replacement(symbol: str | int, vocabulary: Vocabulary, unknown: str) -> str | int | None:

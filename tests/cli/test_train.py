@@ -284,6 +284,12 @@ def test_without_json_stdout_is_empty() -> None:
     assert done.err.endswith("charrnn sample --model here/model.safetensors\n")
 
 
+def test_after_pairs_the_next_command_is_transform() -> None:
+    Path("pairs.tsv").write_text("".join(f"{n}\t{'ab' * n}\n" for n in range(1, 9)))
+    done = charrnn(f"train pairs.tsv --items pairs {SMALL} --max-steps 3 --out here")
+    assert done.err.endswith("\ncharrnn transform FILE --model here/model.safetensors\n")
+
+
 def test_quiet_says_nothing_when_all_is_well() -> None:
     assert charrnn(f"train text.txt {SMALL} --max-steps 3 --out here --quiet") == (0, "", "")
     done = charrnn("train --resume --out here --max-steps 4 --quiet --json")

@@ -144,7 +144,7 @@ def test_labels_are_alike_where_the_card_does_not_tell(card: dict[str, Any]) -> 
         (item_model("ab"), {"label": "Irish"}, UsageError, "trained without labels"),
         (random_model("ab"), {"label": "Irish"}, UsageError, "trained without labels"),
         (random_model("ab"), {"input": "a"}, UsageError, "needs a model that was trained on pairs"),
-        (item_model("ab", pairs=True), {}, UsageError, "give the input"),
+        (item_model("ab", pairs=True), {}, UsageError, r"--input TEXT; in Python input=TEXT\)\. transform "),
     ],
 )  # fmt: skip
 def test_what_the_model_cannot_be_given(

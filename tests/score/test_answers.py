@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import DataError
-from charrnn.score.answers import agreement, answers_for
+from charrnn.score.answers import agreement, answers_for, pairs_of
 from charrnn.score.edit_distance import distance
-from charrnn.text.lines import pairs_of
+from charrnn.text.records import Record
 
 
 @given(st.text("abc", max_size=6), st.text("abc", max_size=6))
@@ -42,10 +42,12 @@ def test_the_nearest_answer_counts() -> None:
 
 
 def test_references_are_pairs_or_lines() -> None:
-    pairs = pairs_of(["a\t1", "b\t2", "a\t3"])
+    pairs = pairs_of([Record("a\t1"), Record("b\t2"), Record("a\t3")])
     assert answers_for(["b", "a", "b"], pairs, "r") == [["2"], ["1", "3"], ["2"]]
-    assert answers_for(["b", "a"], pairs_of(["1", ""]), "r") == [["1"], [""]]
-    with pytest.raises(DataError, match=r"r has no answer to the input 'c' \(line 2 of the inputs\)"):
+    assert answers_for(["b", "a"], pairs_of([Record("1"), Record("")]), "r") == [["1"], [""]]
+    with pytest.raises(DataError, match=r"r has no answer to the input 'c' \(input 2\)"):
         answers_for(["a", "c"], pairs, "r")
     with pytest.raises(DataError, match="r has 1 lines and there are 2 inputs"):
-        answers_for(["a", "c"], pairs_of(["1"]), "r")
+        answers_for(["a", "c"], pairs_of([Record("1")]), "r")
+    of_a_table = [Record("1\t2", (), "a")]
+    assert answers_for(["a"], pairs_of(of_a_table), "r") == [["1\t2"]]

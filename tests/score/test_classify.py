@@ -13,7 +13,9 @@ import pytest
 from helpers.command_line import charrnn
 from helpers.random_models import random_model
 from helpers.small_runs import run
+from typer.testing import CliRunner, Result
 
+from charrnn.cli.app import app
 from charrnn.errors import DataError, UsageError
 from charrnn.model.model import Model, load_model
 from charrnn.nn.init import NEVER
@@ -160,6 +162,42 @@ def test_accuracy_macro_f1_and_confusion() -> None:
 
 # ------------------------------------------------------------------------------------------------
 # The command
+
+
+def command(folder: Path, model: Model, *args: str) -> Result:
+    model.save(folder / "m.safetensors")
+    return CliRunner().invoke(app, ["classify", *args, "--model", str(folder / "m.safetensors")])
+
+
+def test_the_right_labels_say_which_are_told(tmp_path: Path) -> None:
+    model, file = model_of(AGE, REGION), tmp_path / "new.csv"
+    file.write_text("name,region,age,other\n" + "".join(f"{text},n,old,n\n" for text in TEXTS if text))
+    settings = {"items": "", "text_column": "name", "label_column": "age,region"}
+    model.training["settings"] = settings
+    asked = [str(file), "--summary", "--json", "--label-column"]
+    for column in ("age", "region"):
+        alone = command(tmp_path, model, *asked, column)
+        assert json.loads(alone.stdout)["labels"] == {"old" if column == "age" else "n": 5}
+        assert alone.stdout == command(tmp_path, model, *asked, column, "--column", column).stdout
+    refused = command(tmp_path, model, *asked, "other").exception
+    assert isinstance(refused, UsageError)
+    assert "choose one of age, region (--column NAME; in Python column=NAME)" in str(refused)
+    assert command(tmp_path, model, *asked, "other", "--column", "region").exit_code == 0
+
+
+def test_an_unknown_character_has_a_place(tmp_path: Path) -> None:
+    model = model_of(REGION)
+    (tmp_path / "one.txt").write_text("ab\n")
+    (tmp_path / "odd.txt").write_text("ab\n\naxb\n")
+    files = [str(tmp_path / "one.txt"), str(tmp_path / "odd.txt")]
+    found = command(tmp_path, model, *files)
+    assert found.stdout == ""
+    message = str(found.exception)
+    assert message.startswith(
+        f"{tmp_path}/odd.txt, line 3: the text has chars that the model does not know: 'x'"
+    )
+    assert message.endswith("(--unknown skip leaves them out, --unknown nearest replaces them)")
+    assert len(command(tmp_path, model, *files, "--unknown", "skip").stdout.splitlines()) == 5
 
 
 LETTERS = {"North": "abc", "South": "cde", "West": "efa"}

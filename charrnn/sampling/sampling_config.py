@@ -41,7 +41,7 @@ class DrawingConfig:
         1.0, f"Divide the probability of each of the last {REPETITION_WINDOW} characters by this.", above=0
     )
     count: int = option(1, "Number of texts to generate.", at_least=1, at_most=100_000)
-    seed: int | None = option(None, "Seed of the first text; text k uses seed + k.", at_least=0)
+    seed: int | None = option(None, "Seed of the first text; the second has seed + 1, and so on.", at_least=0)
     unknown: str = option(
         "error", "How to treat characters of the prime that the model does not know.", choices=UNKNOWN
     )

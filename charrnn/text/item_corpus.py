@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, islice
+from pathlib import Path
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from charrnn.errors import DataError
 from charrnn.text.cache import unnamed_ids
 from charrnn.text.items import Items, hash_of, runs
 from charrnn.text.passes import CODE_POINTS, Form, Pass, choose_symbols, cuts_of, table_of
-from charrnn.text.records import ItemForm, Record, records
+from charrnn.text.records import TABLES, ItemForm, Record, records
 from charrnn.text.sources import IN_MEMORY, Source, find_sources
 from charrnn.text.vocabulary import ItemSymbols, Vocabulary, code_points, describe, listing
 
@@ -50,6 +51,7 @@ def read_items(
     """
     counts, labels, empty = _counted(first, form)
     notes += first.notes()
+    notes += _tables_by_lines(first.sources, form)
     if empty:
         notes.append(f"{empty:,} empty items were left out")
     vocabulary = _with_item_symbols(
@@ -121,6 +123,13 @@ def _refuse_halves(counts: np.ndarray, labels: Sequence[Counter[str]], titles: s
     }
     if halves:
         raise _half(min(halves), titles)
+
+
+def _tables_by_lines(sources: Sequence[Source], form: ItemForm) -> Iterator[str]:
+    """A note on tables, by their names, that are read as lists."""
+    tables = [source.title for source in sources if Path(source.name).suffix.lower() in TABLES]
+    if form.kind == "line" and tables:
+        yield f"{listing(tables)}: read by lines, a header included; --text-column NAME reads a column"
 
 
 def read_records(

@@ -263,6 +263,17 @@ def test_pairs_are_split_by_their_input() -> None:
     )
 
 
+def test_a_table_that_is_read_by_lines_is_told(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.txt", "c.TSV"):
+        (tmp_path / name).write_text(f"{name}\tone\n")
+    names = [tmp_path / name for name in ("a.csv", "b.txt", "c.TSV")]
+    assert read_corpus(names, items=LINE).notes == (
+        f"{names[0]}, {names[2]}: read by lines, a header included; --text-column NAME reads a column",
+    )
+    assert read_corpus(names[2], items=ItemForm("pairs")).notes == ()
+    assert read_corpus(names[1], items=LINE).notes == ()
+
+
 def test_files_named_for_validation_and_test(tmp_path: Path) -> None:
     for name, text in (("a", "Ann\nBob\nEve\n"), ("v", "Zoe\nBob\n"), ("t", "Una\n")):
         (tmp_path / name).write_text(text)

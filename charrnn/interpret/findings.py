@@ -81,6 +81,7 @@ class Finding:
     """One cell that follows one concept. Scores are AUC (bool) or Spearman's ρ (count), along ``sign``.
 
     matched_accuracy : balanced accuracy between places equally long after a bool's last change
+    memory_score, steady_score : NaN where items are too short to tell a memory
     steady_score : memory score of a count where it has changed by the same step for 10 characters
     table_score : memory score of the best order-3 character table
     probe_score : score of a ridge probe on all cells
@@ -446,12 +447,15 @@ class _Judge:
         else:
             steady = _along(sign, steady_score(signal, label, self.characters, r.confirm), kind)
         p_value, level = search.null.p_value(index, sign), search.null.level(1 - ALPHA)
+        short = self.too_short(label) is not None
         verdict: Verdict = "none"
         if p_value <= ALPHA and np.isfinite(confirmed):
             floor = max(MEMORY_FLOOR[kind], level, float(np.nan_to_num(excess(table_memory, kind))))
             lasting = steady if kind == "count" else matched
             holds = excess(memory, kind) > floor and excess(lasting, kind) > MEMORY_FLOOR[kind]
-            verdict = "correlate" if holds and not self.too_short(label) else "detector"
+            verdict = "correlate" if holds and not short else "detector"
+        if short:
+            memory = steady = float("nan")  # a number would say more than the note beside it
         return _Confirmed(
             index, sign, confirmed, memory, table_memory, matched, steady, threshold, p_value, level, verdict
         )

@@ -353,6 +353,7 @@ def test_a_memory_is_not_told_from_a_few_characters():
     assert 0 < told < FEWEST_STEADY
     few = f"{told} characters stand 10 or more after a change or the beginning of an item"
     assert found.notes == (f"item_pos: {few}, too few to tell a memory",)
+    assert np.isnan([finding.memory_score, finding.steady_score]).all()
 
 
 def test_runs_in_findings_end_with_an_item():

@@ -13,6 +13,7 @@ from rich.console import Console
 from charrnn.interpret.cause import CausalTest
 from charrnn.interpret.findings import Finding, Inspection, Refusal
 from charrnn.interpret.passages import Passage
+from charrnn.interpret.reading import END, LABEL
 from charrnn.ui.terminal import findings_view as view
 from charrnn.ui.terminal.colours import BLUES, ORANGES, luminance, step_of, step_style
 from charrnn.ui.terminal.findings_view import (
@@ -261,7 +262,9 @@ def test_all_findings_are_explained():
         "rho .912 on text it was not chosen on, rising with it (the best of all cells reaches .610 by chance); "
         "memory .200 (the last three characters alone: .600)."
     )
-    assert view.explain(flash).endswith("no memory score, since the concept never lasts ten characters.")
+    assert view.explain(flash).endswith(
+        "no memory score, since the concept does not last ten characters often enough."
+    )
     targets = ("x", "ABCDE", ":ABCDE")
     said = [view.explain(finding(causal=CausalTest(t, 1.0, 0.1, (), {}, (), 1.0))) for t in targets]
     for name, sentence in zip(("'x'", "capitals", "':' and 5 others"), said, strict=True):
@@ -321,6 +324,8 @@ def test_legends():
         "cell  -0.50 ▁▂▃▄▅▆▇█ +0.50   label 0 ▁▂▃▄▅▆▇█ 8, ╌ not counted"
     )
     assert legend(passage("a"), COLOUR).plain.split() == ["cell", "-1.00", "+1.00"]
+    told = legend(passage(f"{LABEL}ab{END}"), BARS).plain.splitlines()
+    assert told == ["cell  -1.00 ▁▂▃▄▅▆▇█ +1.00", "      ∎ end of an item, ▸ what is read before it"]
 
 
 def test_no_rich_markup_is_read_from_text():

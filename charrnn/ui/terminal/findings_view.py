@@ -151,7 +151,7 @@ def _bar(value: float, scale: float, bars: str) -> str:
 
 
 def legend(passage: Passage, look: Look) -> Text:
-    """The meaning of the colours or bars, and of the marks above the text."""
+    """The meaning of the colours or bars, of the marks above the text and of those in it."""
     text = Text(f"{'cell':<{GUTTER}}{-passage.scale:+.2f} ")
     if look.colour:
         for step in range(-COLOUR_STEPS, COLOUR_STEPS + 1):
@@ -164,6 +164,9 @@ def legend(passage: Passage, look: Look) -> Text:
             f"{look.glyphs.on} on" if passage.values.dtype == bool else f"0 {look.bars} {passage.highest:g}"
         )
         text.append(f"   label {what}, {look.glyphs.masked} not counted")
+    if set(passage.text) & set(MARKS):
+        begin, end = look.glyphs.item_begin, look.glyphs.item_end
+        text.append(f"\n{'':<{GUTTER}}{end} end of an item, {begin} what is read before it")
     return text
 
 
@@ -276,7 +279,7 @@ def explain(f: Finding) -> str:
         table = number(f.table_score)
         clauses.append(f"memory {number(f.memory_score)} (the last three characters alone: {table})")
     else:
-        clauses.append("no memory score, since the concept never lasts ten characters")
+        clauses.append("no memory score, since the concept does not last ten characters often enough")
     if f.causal is not None:
         clauses += [
             f"holding it at its value for {'on, not off,' if f.kind == 'bool' else 'high, not low,'} moves "

@@ -73,6 +73,7 @@ def classify(
       charrnn classify corpora/place-names.csv --model runs/places-1 --label-column region --summary
     """
     from charrnn.cli.given import refuse_if
+    from charrnn.novelty.known import KnownItems
     from charrnn.score.classify import Classifier, NGramBayes, report
     from charrnn.score.evaluation import form_of, splits_of
     from charrnn.text.item_corpus import read_records
@@ -103,13 +104,14 @@ def classify(
     must_be_known(((place, record.text) for place, record in read), bayes.vocab, unknown)
     if bayes.vocab.pairs:
         must_be_known(((place, record.input) for place, record in read), bayes.vocab, unknown)
-    ngrams = None
+    ngrams = trained_on = None
     if label_column:
         parts, why_not = splits_of(models[0])
         if parts is None:
             say(f"no comparison with n-grams: {why_not}")
         else:
             ngrams = NGramBayes(parts["train"], bayes)
+            trained_on = None if bayes.vocab.pairs else KnownItems(bayes.vocab, [parts["train"]])
     told: list[str] = []
     by_ngrams: list[str] | None = None if ngrams is None else []
 
@@ -135,3 +137,5 @@ def classify(
         write("\n".join([*report_lines(found), ""]))
     else:
         say("\n".join(report_lines(found)))
+    if trained_on is not None and (known := sum(record.text in trained_on for record in records)):
+        say(f"{known:,} of the {len(records):,} texts are in the training text: measure on others")

@@ -272,6 +272,16 @@ def test_labelled_texts_are_measured(trained: Path, tmp_path: Path) -> None:
     words = charrnn("classify", file, "--label-column", "region", "--model", trained, "--summary").out
     assert words in outcome.err + "\n"
     assert f"{hits:.1%}" in words
+    model = load_model(trained / "model.safetensors")
+    known = {model.vocab.decode(parts["train"].text(n)) for n in range(len(parts["train"]))}
+    some = [*new, *table(random.Random(1), 20)]
+    both = sum(name in known for name, _ in some)
+    assert 0 < both < len(some)
+    write(file, some)
+    told = charrnn("classify", file, "--label-column", "region", "--model", trained, "--summary")
+    assert told.err == f"{both} of the {len(some)} texts are in the training text: measure on others\n"
+    write(file, [row for row in new if row[0] not in known])
+    assert charrnn("classify", file, "--label-column", "region", "--model", trained, "--summary").err == ""
     missing = charrnn("classify", file, "--label-column", "country", "--model", trained)
     assert missing.code == 3
     assert (

@@ -82,7 +82,13 @@ def classify(
     from charrnn.ui.terminal.classify_view import report_lines
     from charrnn.ui.terminal.probe_view import prediction_lines
 
-    refuse_if((summary and not label_column, "--summary needs --label-column"))
+    refuse_if(
+        (summary and not label_column, "--summary needs --label-column"),
+        (
+            "," in (label_column or ""),
+            f"--label-column is {label_column!r}; one column is told at a time, so name one",
+        ),
+    )
     _, models = open_models(model)
     if column is None and label_column in dict(models[0].vocab.labels):
         column = label_column

@@ -183,6 +183,8 @@ def test_the_right_labels_say_which_are_told(tmp_path: Path) -> None:
     assert isinstance(refused, UsageError)
     assert "choose one of age, region (--column NAME; in Python column=NAME)" in str(refused)
     assert command(tmp_path, model, *asked, "other", "--column", "region").exit_code == 0
+    refused = command(tmp_path, model, *asked, "age,region", "--column", "region").exception
+    assert str(refused) == "--label-column is 'age,region'; one column is told at a time, so name one"
 
 
 def test_an_unknown_character_has_a_place(tmp_path: Path) -> None:

@@ -28,7 +28,10 @@ def as_trained(model: Model, text: str | Items | Reading) -> str | Items | Readi
     """A text as one of the model's kind: for a model of items, a string is cut into them as its training text was."""
     if model.vocab.items is None or not isinstance(text, str):
         return text
-    corpus = read_corpus(in_memory(text), **form_of(model), vocabulary=model.vocab, options=())
+    form = form_of(
+        model, ("text",)
+    )  # a string is no table, not even where the training texts were handed over as one
+    corpus = read_corpus(in_memory(text), **form, vocabulary=model.vocab, options=())
     return looked_at(model, corpus.ids if corpus.items is None else corpus.items)
 
 

@@ -26,7 +26,7 @@ class KnownItems:
 
     def __contains__(self, text: object) -> bool:
         assert isinstance(text, str)
-        digest = _digest(text)
+        digest = _digest(text).rstrip(b"\0")  # numpy gives a digest without the zeros at its end
         place = int(np.searchsorted(self._digests, digest))
         return place < len(self._digests) and self._digests[place] == digest
 

@@ -14,7 +14,7 @@ class Progress:
     validation_seconds: float = 0.0
     smooth_loss_nats: float = 0.0
     report_loss_sum: float = 0.0  # since the last report
-    report_steps: int = 0
+    report_steps: float = 0.0  # of whole chunks: one of items counts by its share of targets
     train_loss_nats: float | None = None  # mean between the last two reports
     val_loss_nats: float | None = None
     best_val_loss_nats: float | None = None

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError, UsageError
 from charrnn.model.model import Model
 from charrnn.sampling.drawn_labels import label_counts
@@ -162,6 +163,7 @@ class Classifier:
             raise DataError(f"{text[:40]!r}: {error}") from None
         return ids
 
+    @blas_threads()
     def probabilities(self, texts: Items) -> np.ndarray:
         """p(label | text), (N, K), of texts made by `encoded`."""
         N, M, S = len(texts), len(self._values), len(texts.ids)

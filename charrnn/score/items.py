@@ -42,6 +42,9 @@ def blocks(networks: Sequence[Network], items: Items) -> Iterator[Block]:
         # A network has buffers, and perhaps kernels, for each number of rows: only powers of two keep these few.
         most = max(1, min(ROWS, PLACES // int(items.places[order[start]])))
         which = order[start : start + (1 << most.bit_length() - 1)]
+        # An item that is much longer waits: all are read as far as the longest.
+        reach = max(STEPS, 2 * int(items.places[which[0]]))
+        which = which[: int(np.searchsorted(items.places[which], reach, side="right"))]
         start += len(which)
         n, longest = len(which), int(items.places[which[-1]])
         rows = 1 << (n - 1).bit_length()

@@ -18,6 +18,7 @@ from charrnn.text.sources import IN_MEMORY, Source, find_sources
 from charrnn.text.vocabulary import ItemSymbols, Vocabulary, code_points, describe, listing
 
 AT_ONCE = 4096  # items encoded together
+BELOW_1 = np.float32(1 - 2**-24)  # the largest share; a hash just below 2^64 would be rounded to 1
 MOST_LABELS = 10_000  # different ones in a column: more are no labels
 
 
@@ -53,7 +54,7 @@ def read_items(
     notes += first.notes()
     notes += _tables_by_lines(first.sources, form)
     if empty:
-        notes.append(f"{empty:,} empty items were left out")
+        notes.append("1 empty item was left out" if empty == 1 else f"{empty:,} empty items were left out")
     vocabulary = _with_item_symbols(
         choose_symbols(counts, first.form.level, min_count, vocabulary, grow, notes), form, labels, grow
     )
@@ -77,7 +78,7 @@ def read_items(
     return ItemText(
         vocabulary,
         items,
-        (hashes / 2**64).astype(np.float32),
+        np.minimum((hashes / 2**64).astype(np.float32), BELOW_1),
         cuts,
         {column: dict(sorted(c.items())) for column, c in zip(form.label_columns, labels, strict=True)},
     )
@@ -158,7 +159,7 @@ def _as_text(record: Record) -> Record:
     def decoded(text: str) -> str:
         return text.encode("latin-1").decode("utf-8", "surrogateescape")
 
-    return Record(decoded(record.text), tuple(map(decoded, record.labels)), decoded(record.input))
+    return Record(decoded(record.text), record.labels, decoded(record.input))
 
 
 def _blocks(reading: Pass, form: ItemForm, lengths: list[int] | None = None) -> Iterator[list[Record]]:

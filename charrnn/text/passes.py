@@ -2,8 +2,9 @@
 
 import codecs
 import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -113,9 +114,8 @@ class Pass:
         blocks = self._hashed(source)
         if self.form.level == "byte":
             decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-            yield from filter(None, map(decoder.decode, blocks))
-            if last := decoder.decode(b"", final=True):
-                yield last
+            ends = (decoder.decode(b"", final=True) for _ in range(1))
+            yield from self._without_mark(source, chain(map(decoder.decode, blocks), ends))
             return
         decoded = decode(
             blocks,
@@ -125,10 +125,16 @@ class Pass:
             raw="level" in self.form.options,
             other="encoding" in self.form.options,
         )
-        for place, text in enumerate(decoded):
-            if place == 0 and text[0] == _BYTE_ORDER_MARK:
+        yield from self._without_mark(source, decoded)
+
+    def _without_mark(self, source: Source, pieces: Iterable[str]) -> Iterator[str]:
+        """Pieces of a text without its byte order mark; those that are empty are left out."""
+        first = True
+        for text in filter(None, pieces):
+            if first and text[0] == _BYTE_ORDER_MARK:
                 self.marked.append(source.title)
                 text = text[1:]
+            first = False
             if text:
                 yield text
 

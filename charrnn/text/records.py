@@ -227,6 +227,10 @@ def _cells(pieces: Iterable[str], form: ItemForm, name: str) -> Iterator[tuple[i
         header = [cell.strip() for cell in next(reader, [])]
         if header and (missing := [column for column in form.columns if column not in header]):
             raise _without(missing[0], header, form, name, 1)
+        if several := [column for column in form.columns if header.count(column) > 1]:
+            raise DataError(
+                f"{name}, line 1: {header.count(several[0])} columns are named {several[0]!r}; rename all but one"
+            )
         for cells in reader:
             if not cells:
                 continue

@@ -67,7 +67,7 @@ def settings(origin: Origin, preset: str | None, given: Mapping[str, Any]) -> tu
     return configs(preset or "default", **{"precision": precision, **given, **of_model})
 
 
-def _new_ids(old: Vocabulary, new: Vocabulary) -> np.ndarray:
+def new_ids(old: Vocabulary, new: Vocabulary) -> np.ndarray:
     """The id in `new` of each symbol of `old`, (V,)."""
     ids = np.searchsorted(new.codes, old.codes)
     if old.items is None:
@@ -84,7 +84,7 @@ def transplant(model: Model, network: Network, vocabulary: Vocabulary) -> None:
     The weights of a symbol (its row of the embedding and of the head, its column of a one-hot input)
     move to the symbol's new id; those of new symbols stay as initialised.
     """
-    ids = _new_ids(model.vocab, vocabulary)
+    ids = new_ids(model.vocab, vocabulary)
     one_hot = None if model.config.embedding else f"{model.config.cell}.weight_ih_l0"
     for name, learnt in model.network.params.items():
         value = network.params[name]

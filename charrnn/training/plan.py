@@ -163,6 +163,9 @@ def plan_new(
         if origin.model.vocab.items is not None and not config.items:
             raise UsageError(fine_tune.OF_ITEMS)
         corpus = read_training_text(sources, config, reading, origin.model.vocab, grow=True, joined=joined)
+        fine_tune.new_ids(
+            origin.model.vocab, corpus.vocabulary
+        )  # refuses other items before a folder is made
     training = corpus.parts(config.val_fraction, config.test_fraction).training
     batch_size = fit_batch_size(training, config.batch_size, config.seq_length)
     threads = threads_for(config, model, len(corpus.vocabulary), batch_size, ranks.local_size)

@@ -13,6 +13,7 @@ import safetensors.numpy
 from helpers.command_line import Outcome, charrnn
 from helpers.victims import TEXT, card_of, commands, run_folder, small_model
 
+from charrnn.model.model import load_model
 from charrnn.model.model_file import read_metadata
 from charrnn.probe.probe import Probe
 from charrnn.text.vocabulary import Vocabulary
@@ -80,7 +81,9 @@ def test_probes_that_are_fitted(run: Path) -> None:
 def test_probes_that_tell(run: Path) -> None:
     file = run / "model.safetensors"
     labels = (f"a{EVIL}", f"b{EVIL}")
-    probe = Probe(labels, np.ones((2, 16)), np.ones(2), read_metadata(file)["sha256"], str(file))
+    model = load_model(file).config
+    cells = model.layers * model.hidden
+    probe = Probe(labels, np.ones((2, cells)), np.ones(2), read_metadata(file)["sha256"], str(file))
     probe.save(run / "p.safetensors")
     for as_json in ([], ["--json"]):
         args = ["probe", "--predict", "labels.csv", "--probe", run / "p.safetensors", *as_json]

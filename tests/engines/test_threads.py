@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from helpers.blas import blas_now
 from helpers.handmade import dialogue, random_weights
+from helpers.random_models import random_model
 from threadpoolctl import threadpool_limits
 
 import charrnn
@@ -30,6 +31,7 @@ from charrnn.sampling.sampler import Sampler, SamplingConfig
 from charrnn.sampling.stepper import Stepper
 from charrnn.score import evaluation
 from charrnn.score.lines import score_lines
+from charrnn.text.vocabulary import ItemSymbols, Vocabulary
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +107,8 @@ TEXT = dialogue(6000)
 SYMBOLS = "".join(sorted({*TEXT}))
 MODEL = Model(ModelConfig(cell="lstm", layers=1, hidden=32), SYMBOLS, random_weights("lstm", vocab=SYMBOLS))
 IDS = MODEL.vocab.encode(TEXT)
+LABELLED = random_model(Vocabulary("char", ("a", "b"), ItemSymbols(False, (("kind", ("x", "y")),))))
+PAIRS = random_model(Vocabulary("char", ("a", "b"), ItemSymbols(pairs=True)))
 
 
 def train(folder: Path, **settings: Any) -> None:
@@ -139,6 +143,8 @@ LIBRARY: dict[str, Callable[[Path], object]] = {
     "activations": lambda _: MODEL.activations(TEXT[:20]),
     "score": lambda _: MODEL.score(TEXT[:20]),
     "train": train,
+    "classify": lambda _: charrnn.classify(LABELLED, ["ab", "b"], prior="uniform"),
+    "transform": lambda _: charrnn.transform(PAIRS, ["ab", "b"], length=5),
 }
 
 

@@ -111,7 +111,7 @@ def test_the_check_after_an_export_tells_another_model_apart(graph, monkeypatch)
 
 def test_a_model_too_large_for_the_format(monkeypatch):
     monkeypatch.setattr(exchange, "MAX_BYTES", 1000)
-    with pytest.raises(UsageError, match=r"parameters; an ONNX file holds 250 at most.*--to torch"):
+    with pytest.raises(UsageError, match=r"parameters; an ONNX file holds at most 250.*--to torch"):
         exchange.to_onnx(exchanged_model("lstm"))
 
 

@@ -37,6 +37,10 @@ def test_exactly_the_items_are_known() -> None:
     known = KnownItems(corpus.vocabulary, [items[:4], items[4:]])
     assert all(name in known for name in NAMES)
     assert not any(text in known for text in ("", "An", "nn", "Annn", "Bob\t", "Ann\nBob", "ann", "e"))
+    many = [f"n{k}" for k in range(2000)]  # the digests of some end with a zero
+    corpus_of_many, all_of_them = read(many)
+    known_of_many = KnownItems(corpus_of_many.vocabulary, [all_of_them])
+    assert all(name in known_of_many for name in many)
     half = KnownItems(corpus.vocabulary, [items[:2]])
     assert [name in half for name in NAMES] == [True, True, False, False, False, True, False]
 

@@ -24,6 +24,7 @@ from charrnn.score.classify import Agreement, Classifier, NGramBayes, classify, 
 from charrnn.score.evaluation import splits_of
 from charrnn.score.simple_models import NGrams
 from charrnn.text.corpus import read_corpus
+from charrnn.text.item_corpus import read_records
 from charrnn.text.records import ItemForm, Record
 from charrnn.text.sources import in_memory
 from charrnn.text.vocabulary import ItemSymbols, Vocabulary
@@ -312,3 +313,14 @@ def test_bytes_are_classified_as_they_are(tmp_path: Path) -> None:
             for label, n in counts.items()
         }
         assert one["probabilities"] == pytest.approx(normal(joint), rel=1e-5)
+
+
+def test_labels_of_bytes_are_not_decoded_twice(tmp_path: Path) -> None:
+    """They are text at byte level too."""
+    file = tmp_path / "t.csv"
+    file.write_text("name,l\né,Île\nab,中\n", encoding="utf-8")
+    form = ItemForm("csv", "name", ("l",))
+    assert [(r.text, r.labels) for _, r in read_records([str(file)], form, "byte", "utf-8", "keep")] == [
+        ("é", ("Île",)),
+        ("ab", ("中",)),
+    ]

@@ -60,3 +60,19 @@ def test_few_numbers_of_rows_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     scoring.losses([network], items)
     assert seen <= {2**k for k in range(9)}
     assert max(seen) > 8
+
+
+def test_one_long_item_makes_no_others_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All items of a block are read as far as the longest: those that are much longer have blocks of their own."""
+    lengths = np.array([5] * 60 + [2000])
+    network, items = random_network(), made(lengths)
+    expected = np.array([alone(network, items, n) for n in range(len(items))])
+    read, symbols = network.read, []
+
+    def noted(x: np.ndarray, state: np.ndarray) -> Any:
+        symbols.append(x.size)
+        return read(x, state)
+
+    monkeypatch.setattr(network, "read", noted)
+    assert relative_error(scoring.losses([network], items), expected) < 1e-12
+    assert sum(symbols) < 2 * lengths.sum()

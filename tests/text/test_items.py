@@ -363,3 +363,26 @@ def test_the_share_of_padding() -> None:
         3 / 8
     )  # three rows without an item
     assert ItemBatches(items_of([11] * 4), 4, 10, 1, 0).padding == pytest.approx(1 / 12)  # two chunks of six
+
+
+# ------------------------------------------------------------------------------------------------
+# Odd texts
+
+
+def test_a_column_that_is_named_twice_is_refused() -> None:
+    with pytest.raises(DataError, match="line 1: 2 columns are named 'name'; rename all but one"):
+        read("name,region,name\na,x,b\n", ItemForm("csv", "name"))
+    assert texts(read("name,region,region\na,x,b\n", ItemForm("csv", "name"))) == ["a"]
+
+
+@pytest.mark.parametrize("level", ["char", "byte"])
+def test_a_byte_order_mark_is_no_part_of_an_item(level: str) -> None:
+    corpus = read_corpus(in_memory("\ufeffname\nAnn\n"), items=ItemForm("csv", "name"), level=level)
+    assert texts(corpus) == ["Ann"]
+    assert texts(read_corpus(in_memory("\ufeffAnn\n"), items=LINE, level=level)) == ["Ann"]
+
+
+def test_a_share_is_below_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("charrnn.text.item_corpus.hash_of", lambda text: 2**64 - 1)
+    corpus = read("Ann\nBob\n", LINE)
+    assert [len(part) for part in corpus.parts(0.1, 0.0)] == [0, 2, 0]

@@ -145,3 +145,26 @@ def test_what_is_told_of_a_run_on_items(tmp_path: Path) -> None:
     assert f"padding     {padding} of the places in batches" in dry
     told = json.loads(charrnn_command(*arguments, "--dry-run", "--json").out)
     assert (told["items"], round(told["padding"], 9)) == (80, round(1 - items / places, 9))
+
+
+def test_a_chunk_without_targets_is_no_loss_of_0(tmp_path: Path) -> None:
+    """The inputs are two chunks long and the outputs a few characters: most chunks have nothing to predict."""
+    corpus = tmp_path / "pairs.tsv"
+    corpus.write_text("".join(f"{f'{n:05}' * 4}\t{n % 7}\n" for n in range(200)))
+    settings = {"items": "pairs", "backend": "numpy", "hidden": 6, "layers": 1, "seq_length": 10, "lr": 1e-9}
+    result = charrnn.train(corpus, out=tmp_path / "run", epochs=1, batch_size=8, **settings)
+    assert result.train_loss_nats == pytest.approx(result.val_loss_nats, rel=0.1)  # nothing was learnt
+
+
+def test_a_refused_start_leaves_no_folder(tmp_path: Path) -> None:
+    corpus = tmp_path / "places.csv"
+    corpus.write_text(TABLE)
+    settings = {"backend": "numpy", "hidden": 4, "layers": 1, "max_steps": 2}
+    labelled = charrnn.train(
+        corpus, out=tmp_path / "a", text_column="name", label_column="region", **settings
+    )
+    with pytest.raises(UsageError, match="was trained on items"):
+        charrnn.train(
+            corpus, out=tmp_path / "b", items="line", init_from=labelled.model, max_steps=2, backend="numpy"
+        )
+    assert not (tmp_path / "b").exists()

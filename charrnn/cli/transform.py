@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,7 +17,9 @@ from charrnn.ui.terminal.output import json_text, put, say, writer
 
 if TYPE_CHECKING:
     from charrnn.sampling.transform import Output
+    from charrnn.score.answers import Agreement
     from charrnn.text.records import Record
+    from charrnn.text.vocabulary import Vocabulary
 
 
 def transform(
@@ -77,14 +80,13 @@ def transform(
     from charrnn.score.answers import agreement, answers_for, pairs_of
     from charrnn.score.evaluation import form_of
     from charrnn.text.records import TABLES
-    from charrnn.text.unknown import must_be_known
 
     files, models = open_models(model)
     vocab = vocabulary_of_pairs(models)
-    tables = [name for name in (file, reference or "") if _kind_of_table(name)]
+    has_table = any(_kind_of_table(name) for name in (file, reference or ""))
     refuse_if(
         (
-            (text_column or input_column) and not tables,
+            (text_column or input_column) and not has_table,
             f"{file} is no table: --text-column and --input-column "
             f"belong to files that end with {', '.join(TABLES)}",
         )
@@ -92,13 +94,7 @@ def transform(
     form = form_of(models[0])
     cut = form.pop("items")
     text_column, input_column = text_column or cut.text_column, input_column or cut.input_column
-    read = _read(file, input_column, "", form)
-    inputs = [record.text for _, record in read]
-    if not inputs:
-        raise DataError(f"{file}: there is no input in it")
-    if cut.kind == "pairs" and any(inputs) and all("\t" in text for text in inputs if text):
-        raise DataError(f"{file}: each line has a tab; give inputs only: cut -f1 {shlex.quote(file)}")
-    must_be_known(((place, record.text) for place, record in read), vocab, unknown)
+    inputs = _inputs(file, input_column, form, cut.kind, vocab, unknown)
     answers = None
     if reference:
         right = [record for _, record in _read(reference, text_column, input_column, form)]
@@ -111,6 +107,32 @@ def transform(
         say(note)
     found = [made[n] for n in range(len(inputs))]
     compared = agreement([one.text for one in found], answers) if answers else None
+    _show(found, compared, files, length, as_json)
+
+
+def _inputs(
+    file: str, column: str, form: dict[str, Any], kind: str, vocab: "Vocabulary", unknown: str
+) -> list[str]:
+    """The inputs in a file. Raises DataError where there are none, or unknown characters in one.
+
+    kind : of the model's training text
+    """
+    from charrnn.text.unknown import must_be_known
+
+    read = _read(file, column, "", form)
+    inputs = [record.text for _, record in read]
+    if not inputs:
+        raise DataError(f"{file}: there is no input in it")
+    if kind == "pairs" and any(inputs) and all("\t" in text for text in inputs if text):
+        raise DataError(f"{file}: each line has a tab; give inputs only: cut -f1 {shlex.quote(file)}")
+    must_be_known(((place, record.text) for place, record in read), vocab, unknown)
+    return inputs
+
+
+def _show(
+    found: "list[Output]", compared: "Agreement | None", files: Sequence[Path], length: int, as_json: bool
+) -> None:
+    """Write the outputs, and how they agree with the right ones."""
     if as_json:
         name = str(files[0]) if len(files) == 1 else [str(one) for one in files]
         told = {"reference": compared.to_json()} if compared else {}

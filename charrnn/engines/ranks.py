@@ -200,6 +200,9 @@ class Leader:
         self._streams = streams
         self._chunk = 0
 
+    def targets(self, step: int) -> int:
+        return self._streams.targets(step)
+
     def begins(self, step: int) -> bool:
         return self._streams.begins(step)
 

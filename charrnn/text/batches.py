@@ -41,6 +41,9 @@ class Chunks(Protocol):
         """Inputs x and targets y of the chunk at `step`, counted through all epochs: intp arrays (t, B),
         C-contiguous, t ≤ seq_length. A target of NO_TARGET is none."""
 
+    def targets(self, step: int) -> int:
+        """How many symbols the chunk at `step` predicts, in the streams or items of all processes."""
+
     def begins(self, step: int) -> bool:
         """Whether the chunk at `step` is read from the zero state."""
 
@@ -111,6 +114,10 @@ class Streams:
         self._map = _map_under(ids)
         self._forget_every = max(1, _FORGET_EVERY // (batch_size * seq_length))
 
+    def targets(self, step: int) -> int:
+        """T B: each symbol of a stream is predicted."""
+        return self.seq_length * self.batch_size
+
     def begins(self, step: int) -> bool:
         """Whether an epoch begins: the state is carried from chunk to chunk within one."""
         return step % self.chunks == 0
@@ -157,6 +164,15 @@ class ItemBatches:
         """Share of the places of an epoch, 0 to 1, that no item fills."""
         places = int((self._chunks * self._lengths).sum()) * self.batch_size
         return 1 - int(self.items.places.sum(dtype=np.int64)) / places
+
+    def targets(self, step: int) -> int:
+        """How many symbols the chunk at `step` predicts, in all rows."""
+        batch, k = self._find(step)
+        which = self._order[batch * self.batch_size : (batch + 1) * self.batch_size]
+        length = int(self._lengths[batch])
+        first = np.maximum(self.items.conditions[which] - 1, k * length)
+        stop = np.minimum(self.items.places[which], (k + 1) * length)
+        return int(np.maximum(stop - first, 0).sum())
 
     def begins(self, step: int) -> bool:
         """Whether a batch begins."""

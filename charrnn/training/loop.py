@@ -18,7 +18,7 @@ from charrnn.nn.network import Network
 from charrnn.runs.records import Kept, Progress, Report, Sample
 from charrnn.score import scoring
 from charrnn.text.batches import Chunks, predictions
-from charrnn.text.items import NO_TARGET, Items
+from charrnn.text.items import Items
 from charrnn.training.observers import Observer
 from charrnn.training.schedules import learning_rate
 from charrnn.training.stopwatch import Stopwatch
@@ -203,7 +203,7 @@ class Trainer:
         loss, grad_norm = self.backend.step(x, y, lr)
         self._last_loss = loss
         # A chunk of items weighs as much as it has targets; where there are none, it says nothing of the loss.
-        share = np.count_nonzero(y != NO_TARGET) / (self.streams.seq_length * y.shape[1])
+        share = self.streams.targets(progress.step) / (self.streams.seq_length * self.streams.batch_size)
         if share:
             progress.smooth_loss_nats = SMOOTHING * progress.smooth_loss_nats + (1 - SMOOTHING) * loss
         if not (math.isfinite(grad_norm) and progress.smooth_loss_nats < self._loss_limit):

@@ -325,6 +325,7 @@ def test_every_item_is_read_once_an_epoch_from_its_beginning(
             assert x.shape[0] <= T
             assert x.dtype == y.dtype == np.intp
             assert x.flags.c_contiguous and y.flags.c_contiguous  # noqa: PT018
+            assert batches.targets(step) == (y != NO_TARGET).sum()
             if batches.begins(step):
                 read += [[] for _ in range(B)]
             for b, row in enumerate(read[-B:]):

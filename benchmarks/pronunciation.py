@@ -107,6 +107,8 @@ def main() -> None:
             beam,
             "--length",
             LONGEST,
+            "--unknown",
+            "nearest",
         )["reference"]
         for beam in sorted({1, given.beam})
     }

@@ -167,11 +167,9 @@ class ItemBatches:
 
     def targets(self, step: int) -> int:
         """How many symbols the chunk at `step` predicts, in all rows."""
-        batch, k = self._find(step)
-        which = self._order[batch * self.batch_size : (batch + 1) * self.batch_size]
-        length = int(self._lengths[batch])
-        first = np.maximum(self.items.conditions[which] - 1, k * length)
-        stop = np.minimum(self.items.places[which], (k + 1) * length)
+        which, begin, length = self._places(step)
+        first = np.maximum(self.items.conditions[which] - 1, begin)
+        stop = np.minimum(self.items.places[which], begin + length)
         return int(np.maximum(stop - first, 0).sum())
 
     def begins(self, step: int) -> bool:
@@ -180,11 +178,16 @@ class ItemBatches:
 
     def chunk(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Inputs x and targets y of the chunk at `step`, intp arrays of shape (t, B), C-contiguous."""
+        which, begin, length = self._places(step)
+        x, y = self.items.block(which, self.batch_size, begin, length, self._end)
+        return np.ascontiguousarray(x[:, self._served]), np.ascontiguousarray(y[:, self._served])
+
+    def _places(self, step: int) -> tuple[np.ndarray, int, int]:
+        """The items that are read at `step`, the first of their places, and how many places."""
         batch, k = self._find(step)
         which = self._order[batch * self.batch_size : (batch + 1) * self.batch_size]
         length = int(self._lengths[batch])
-        x, y = self.items.block(which, self.batch_size, k * length, length, self._end)
-        return np.ascontiguousarray(x[:, self._served]), np.ascontiguousarray(y[:, self._served])
+        return which, k * length, length
 
     def _find(self, step: int) -> tuple[int, int]:
         """The batch that is read at `step`, and which of its chunks."""

@@ -14,7 +14,6 @@ from charrnn.text.vocabulary import listing
 TABLES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 KINDS = ("line", "blank-line", "file", "sep:TEXT", "pairs", "csv", "tsv", "jsonl")
 LONGEST = 1 << 26  # characters in an item or in a row of a table; more is no item but a wrong separator
-_BLANK = re.compile(r"[^\S\n]*\n?")  # a line of white space
 
 
 class Record(NamedTuple):

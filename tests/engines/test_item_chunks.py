@@ -22,8 +22,6 @@ from charrnn.nn.init import NEVER
 from charrnn.nn.loss import cross_entropy_gradient
 from charrnn.nn.network import Network
 
-torch_backend = pytest.importorskip("charrnn.engines.torch_backend")
-
 VOCAB, LONGEST = 11, 7
 LENGTHS = [7, 1, 4, 6, 2]  # places read of each item
 CONDITIONS = [2, 1, 1, 3, 2]  # symbols at its beginning that are read and not scored
@@ -39,8 +37,11 @@ def engine(
     if kind == "numpy":
         return NumpyBackend(model, config, VOCAB, batch)
     if kind == "torch":
+        pytest.importorskip("torch")
+        from charrnn.engines.torch_backend import TorchBackend
+
         config = replace(config, backend="torch")
-        return torch_backend.TorchBackend(model, config, VOCAB, batch, **({"ranks": ranks} if ranks else {}))
+        return TorchBackend(model, config, VOCAB, batch, **({"ranks": ranks} if ranks else {}))
     return FastBackend(model, config, VOCAB, batch, threads=2 if kind == "fast-2-threads" else 1)
 
 

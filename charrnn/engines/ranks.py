@@ -165,7 +165,10 @@ def joined() -> Iterator[Ranks]:
         return
     with require("torch", "torchrun with several processes"):
         import torch
+        import torch.distributed.nn
         from torch import distributed
+    # Imported after the group was made, torch.distributed.nn would hold the group as a default argument. Its threads
+    # would then live until Python shuts down, and one that lets go of a tensor there aborts the process.
     try:
         store, rank, size = next(iter(distributed.rendezvous("env://", timeout=PATIENCE)))
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"

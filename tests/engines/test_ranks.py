@@ -279,6 +279,34 @@ def test_dropout_goes_on_bit_for_bit(corpus: Path, tmp_path: Path) -> None:
     assert outcome(tmp_path / "halves")["arrays"] == outcome(tmp_path / "whole")["arrays"]
 
 
+THREADS_AT_EXIT = """
+import atexit, os
+from pathlib import Path
+
+def tell():
+    tasks = Path("/proc/self/task")
+    names = sorted((tasks / task / "comm").read_text().strip() for task in os.listdir(tasks))
+    print("rank", os.environ["RANK"], "ends with the threads:", *names, flush=True)
+
+atexit.register(tell)  # before torch's own are, so that it comes after them
+from charrnn.__main__ import main
+main()
+"""
+
+
+@pytest.mark.slow
+def test_no_thread_of_the_group_lives_until_python_shuts_down(corpus: Path, tmp_path: Path) -> None:
+    # One that lets go of a tensor there aborts the process ("terminate called without an active exception"), and with
+    # it a job that had succeeded. gloo's threads end with the group, once nothing holds it any more.
+    program = tmp_path / "told.py"
+    program.write_text(THREADS_AT_EXIT)
+    code, out, told = finish(start(2, *training(corpus, tmp_path / "out", 5), program=[str(program)]))
+    assert code == 0, told
+    ends = sorted(line for line in out.splitlines() if line.startswith("rank"))
+    assert [line.partition(":")[0] for line in ends] == [f"rank {k} ends with the threads" for k in (0, 1)]
+    assert not [line for line in ends if "gloo" in line]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_dead_process_ends_the_job_with_one_message(

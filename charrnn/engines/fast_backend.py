@@ -12,8 +12,9 @@ import numpy as np
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.engines import fast_update as update
 from charrnn.engines.backend import NumpyBackend, per_target
-from charrnn.fast.compiler import Program, instruction_set, zeros
+from charrnn.fast.compiler import Program, zeros
 from charrnn.fast.fast_network import FastNetwork, Threads, shares
+from charrnn.fast.registers import registers
 from charrnn.fast.shard import Shard, programs_by_streams
 from charrnn.nn.buffers import flat, whole
 from charrnn.nn.clipping import gradient_norm
@@ -46,7 +47,7 @@ class FastBackend(NumpyBackend):
             self._shards.append(Shard(network, weights, kernels, part, grad, config.dropout > 0))
         self._make_update(self._threads.count)
         self.compile_seconds = time.perf_counter() - began
-        compiler = f"llvmlite {llvmlite.__version__}, for {instruction_set()}"
+        compiler = f"llvmlite {llvmlite.__version__}, for {registers().name}"
         self.engine = f"fast ({compiler}), {config.precision}, compiled in {self.compile_seconds:.1f} s"
 
     def _make_update(self, threads: int) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 
 from charrnn.errors import CharRNNError
 from charrnn.fast.ir import Kernel, Target
+from charrnn.fast.registers import registers
 from charrnn.files.writing import Folder, atomic_write, sweep
 from charrnn.nn.buffers import flat
 from charrnn.text.cache import NoCache, open_own, private_folder
@@ -29,25 +30,6 @@ from charrnn.text.cache import NoCache, open_own, private_folder
 Shapes = Mapping[str, Sequence[int]]
 
 KEPT = 300  # files in the cache; each has about 10 kB, and a run has up to seven
-
-
-@cache
-def register_bytes() -> int:
-    """Width of a vector register on this processor: 64 with AVX-512, otherwise 32 (LLVM halves it if necessary)."""
-    return 64 if llvm.get_host_cpu_features().get("avx512f") else 32
-
-
-def instruction_set() -> str:
-    """The vector instructions of the kernels, AVX-512 or AVX2; otherwise the processor's name."""
-    features = llvm.get_host_cpu_features()
-    known = (("avx512f", "AVX-512"), ("avx2", "AVX2"))
-    return next((name for flag, name in known if features.get(flag)), str(llvm.get_host_cpu_name()))
-
-
-def tile() -> tuple[int, int]:
-    """Rows and vectors of columns of a product whose sums fit in the registers, together with their operands:
-    there are 32 registers with AVX-512, otherwise 16."""
-    return (6, 4) if register_bytes() == 64 else (6, 2)
 
 
 def zeros(shape: int | Sequence[int], dtype: np.typing.DTypeLike) -> np.ndarray:
@@ -71,7 +53,7 @@ class Program:
 
     def __init__(self, *key: object, dtype: np.typing.DTypeLike = np.float32) -> None:
         dtype = np.dtype(dtype)
-        self.target = Target(dtype, register_bytes() // dtype.itemsize, tile())
+        self.target = Target(dtype, registers().width // dtype.itemsize, registers().tile)
         self.key = key
         self._plans: dict[str, _Plan] = {}
         self._engine: llvm.ExecutionEngine | None = None

@@ -138,21 +138,6 @@ def test_the_opening_says_what_computes_and_why(
     )
 
 
-@installed
-@pytest.mark.parametrize(
-    ("features", "name"),
-    [({"avx2": True, "avx512f": True}, "AVX-512"), ({"avx2": True}, "AVX2"), ({"neon": True}, "apple-m1")],
-)
-def test_the_instruction_set_is_named(
-    features: dict[str, bool], name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from charrnn.fast import compiler
-
-    monkeypatch.setattr(compiler.llvm, "get_host_cpu_features", lambda: features)
-    monkeypatch.setattr(compiler.llvm, "get_host_cpu_name", lambda: "apple-m1")
-    assert compiler.instruction_set() == name
-
-
 def test_threads_of_each_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fast path and torch share out large batches; numpy has one thread, on any number of cores."""
     for name in VARIABLES:

@@ -12,6 +12,7 @@ from helpers.kernels import aligned
 from charrnn.fast import compiler
 from charrnn.fast.compiler import Program
 from charrnn.fast.ir import Kernel
+from charrnn.fast.registers import Registers
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +36,7 @@ def compiled(*key: object, size: int = 16) -> np.ndarray:
     return y[: program.target.lanes]
 
 
-RIGHT = 2.0 * np.arange(compiler.register_bytes() // 4)
+RIGHT = 2.0 * np.arange(compiler.registers().width // 4)
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_the_name_tells_all_that_the_code_depends_on(cache: Path, monkeypatch: p
         "llvmlite.__version__": "0.0",
         "llvm.get_host_cpu_name": lambda: "another",
         "_source_digest": lambda rooms: "changed",
-        "register_bytes": lambda: 16,
+        "registers": lambda: Registers("another", 16, 16, (6, 2)),
     }
     names = {Program("key")._name()}
     for name, value in changes.items():

@@ -2,23 +2,24 @@
 
 import numpy as np
 import pytest
-from helpers.kernels import aligned, choose_processor, run_kernel
+from helpers.kernels import aligned, run_kernel
 
 from charrnn.fast import compiler, tiles
-from charrnn.fast.compiler import Program, register_bytes
+from charrnn.fast.compiler import Program
 from charrnn.fast.ir import Kernel
+from charrnn.fast.registers import AVX2, NEON
 
 ROWS = range(1, 14)
 VECTORS = range(1, 9)  # of columns
 ERROR = 4 * np.finfo(np.float32).eps
 
 
-@pytest.fixture(params=[("this", (6, 4)), ("this", (6, 2)), ("avx2", (6, 2))])
+@pytest.fixture(params=[None, NEON, AVX2])
 def lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    processor, tile = request.param
-    choose_processor(processor, monkeypatch)
-    monkeypatch.setattr(compiler, "tile", lambda: tile)
-    return register_bytes() // 4 if processor == "this" else 8
+    """With the vectors and tiles of this processor, and of others, which every processor can compute with."""
+    if request.param is not None:
+        monkeypatch.setattr(compiler, "registers", lambda: request.param)
+    return compiler.registers().width // 4
 
 
 def random(*shape: int) -> np.ndarray:
@@ -82,17 +83,9 @@ def test_packing_the_transpose(lanes: int) -> None:
         assert np.array_equal(np.sort(arrays[f"packed{n}"]), np.sort(arrays[f"matrix{n}"].ravel()))
 
 
-@pytest.mark.parametrize(("width", "tile"), [(64, (6, 4)), (32, (6, 2))])
-def test_tiles_fit_the_registers(width: int, tile: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """32 registers with AVX-512 and 16 elsewhere hold the sums, a row's number and a vector of each column."""
-    monkeypatch.setattr(compiler, "register_bytes", lambda: width)
-    assert Program().target.tile == tile
-    assert tile[0] * tile[1] + tile[1] + 1 <= width // 2
-
-
 def test_each_tile_has_machine_code_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     names = set()
     for tile in ((6, 2), (6, 4)):
-        monkeypatch.setattr(compiler, "tile", lambda tile=tile: tile)
+        monkeypatch.setattr(compiler, "registers", lambda tile=tile: AVX2._replace(tile=tile))
         names.add(Program()._name())
     assert len(names) == 2

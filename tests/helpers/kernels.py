@@ -9,6 +9,7 @@ llvm = pytest.importorskip("llvmlite.binding")
 
 from charrnn.fast import compiler  # noqa: E402
 from charrnn.fast.ir import Kernel  # noqa: E402
+from charrnn.fast.registers import AVX2  # noqa: E402
 
 PROCESSORS = ["this", "avx2"]
 
@@ -17,7 +18,7 @@ def choose_processor(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """From here on kernels are for this processor, or as for one with vectors of 32 bytes."""
     if name == "this":
         return
-    monkeypatch.setattr(compiler, "register_bytes", lambda: 32)
+    monkeypatch.setattr(compiler, "registers", lambda: AVX2)
     features = llvm.get_host_cpu_features()
     if features.get("avx2") and features.get("fma"):
         monkeypatch.setattr(compiler.llvm, "get_host_cpu_name", lambda: "haswell")

@@ -57,17 +57,18 @@ def gate_saturation(model: Model, text: str | Items | Reading) -> list[GateSatur
         raise DataError(
             f"the text has {len(reading.ids):,} symbols; gates are counted after {WARM_UP}. Give more text"
         )
-    shape = model.config.layers, len(names), model.config.hidden
-    left, right = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
-    n = 0
+    counts: dict[
+        int, np.ndarray
+    ] = {}  # (2, L, gates, H) of what is read from each place on: it may be read again
+    n = len(reading.ids) - skipped - (0 if reading.begins is None else len(reading.begins))
     for places, recorded, layers in read_side_by_side(model, reading):
         counted = recorded & (places >= skipped)
-        n += int(counted.sum())
-        for k, layer in enumerate(layers):
-            for g, name in enumerate(names):
-                gate = layer[name][counted]
-                left[k, g] += np.sum(gate < LEFT, axis=0)
-                right[k, g] += np.sum(gate > RIGHT, axis=0)
+        for b in np.flatnonzero(counted.any(axis=0)):
+            gates = np.array([[layer[name][counted[:, b], b] for name in names] for layer in layers])
+            counts[int(places[0, b])] = np.array(
+                [np.sum(gates < LEFT, axis=2, dtype=np.uint8), np.sum(gates > RIGHT, axis=2, dtype=np.uint8)]
+            )
+    left, right = np.stack(list(counts.values())).sum(axis=0, dtype=np.int64)
     return [
         GateSaturation(k, name, left[k, g] / n, right[k, g] / n)
         for k in range(model.config.layers)

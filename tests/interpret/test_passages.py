@@ -16,7 +16,7 @@ from charrnn.text.vocabulary import Vocabulary
 def recording_of(text, signal):
     n = len(text)
     signals = np.stack([np.zeros(n), signal]).astype(np.float32)
-    return Recording(text, np.zeros(n, int), np.arange(n), None, signals, 2, *halves(n))
+    return Recording(text, np.zeros(n, int), np.arange(n), None, signals, signals, np.zeros(0), 2, *halves(n))
 
 
 def bool_label(values, mask=None):

@@ -8,7 +8,15 @@ from helpers.random_models import random_model
 from charrnn.errors import DataError
 from charrnn.interpret import recording
 from charrnn.interpret.reading import reading_of
-from charrnn.interpret.recording import HALVES_GAP, WARM_UP, check_length, fresh_starts, halves, record
+from charrnn.interpret.recording import (
+    HALVES_GAP,
+    STEP,
+    WARM_UP,
+    check_length,
+    fresh_starts,
+    halves,
+    record,
+)
 from charrnn.text.vocabulary import Vocabulary
 
 
@@ -34,30 +42,69 @@ def test_a_short_text_is_one_pass_from_zero(cell, which):
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-def test_segments_agree_with_one_pass_once_warm(cell):
+def test_segments_are_one_pass(cell):
     model, text = random_model(handmade.VOCAB, scale=0.4, hidden=5, cell=cell), handmade.dialogue(6_543)
     found = record(model, text)
-    np.testing.assert_allclose(found.signals, plain_signals(model, text, "cell"), atol=2e-3)
+    np.testing.assert_allclose(found.signals, plain_signals(model, text, "cell"), atol=1e-4)
+    np.testing.assert_allclose(found.shown, plain_signals(model, text, "hidden"), atol=1e-3)
 
 
-def test_every_place_is_recorded_once():
+def test_every_place_is_recorded():
     model, text = random_model(handmade.VOCAB, scale=0.4, hidden=5, cell="rnn"), handmade.dialogue(9_000)
     reading = reading_of(model, text)
     count = np.zeros(len(reading.ids), int)
     for places, recorded, _ in recording.read_side_by_side(model, reading):
         np.add.at(count, places[recorded], 1)
-    assert (count == 1).all()
+    assert (count >= 1).all()
+    assert count.sum() < 1.5 * len(
+        count
+    )  # segments that began wrong are read until they meet what was read before
 
 
-def test_a_toggle_is_right_in_every_segment():
-    """Segments are approached from the beginning of a paragraph, where no quotation is open."""
-    weights = handmade.random_weights("lstm")
-    handmade.lstm_quote(weights)
-    text = handmade.dialogue(20_000)
-    signal = record(handmade.model_of("lstm", weights), text).signals[5]
-    inside = np.cumsum(np.array([ch == '"' for ch in text])) % 2 == 1
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("beginning", ["", 'was said" and'])
+@pytest.mark.parametrize("blank", ["\n\n", " "])
+def test_a_toggle_is_that_of_one_pass_whatever_the_text(cell, beginning, blank):
+    """Without a blank line, or from the middle of a quotation on: where a segment begins decides nothing."""
+    weights = handmade.random_weights(cell)
+    {"lstm": handmade.lstm_quote, "gru": handmade.gru_quote}[cell](weights)
+    text = beginning + handmade.dialogue(20_000).replace("\n\n", blank)
+    signal = record(handmade.model_of(cell, weights), text).signals[5]
+    toggled = np.cumsum(np.array([ch == '"' for ch in text])) % 2 == 1
     after_first = slice(text.index('"'), None)
-    np.testing.assert_array_equal(signal[after_first] > 0.5, inside[after_first])
+    np.testing.assert_array_equal(signal[after_first] > 0.5, toggled[after_first])
+
+
+def test_a_counter_that_never_forgets_is_read_to_the_end():
+    """c grows by .0001 a character: no guess of a segment's first state is right, and none meets what was read."""
+    weights = handmade.random_weights("lstm")
+    handmade.lstm_line_counter(weights)
+    for g in (0, 1):
+        handmade.gate(weights, "lstm", "weight_ih_l0", g, 5)[:] = 0
+    handmade.gate(weights, "lstm", "bias_ih_l0", 2, 5)[:] = np.arctanh(1e-4)
+    signal = record(handmade.model_of("lstm", weights), handmade.dialogue(9_000)[:9_000]).signals[5]
+    np.testing.assert_allclose(signal, np.tanh(1e-4 * np.arange(1, 9_001)), rtol=1e-3)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_states_of_any_place(cell):
+    model, text = random_model(handmade.VOCAB, scale=0.4, hidden=5, cell=cell), handmade.dialogue(4_100)
+    found, ids = record(model, text), model.vocab.encode(text)
+    places = np.array([0, 3, STEP, 2 * STEP - 1, 2047, 4000])
+    expected = []
+    for place in places:
+        state = model.network.zero_state(1)
+        if place:
+            _, state = model.network.read(ids[:place, None].astype(np.intp), state)
+        expected.append(state)
+    found_states = found.states_before(model.network, places)
+    np.testing.assert_allclose(found_states, np.concatenate(expected, axis=2), atol=1e-4)
+
+
+def test_a_broken_network_is_read_all_the_same():
+    model = random_model(handmade.VOCAB, hidden=5, cell="gru")
+    model.network.theta[:] = np.nan
+    assert np.isnan(record(model, handmade.dialogue(9_000)).signals).all()
 
 
 def test_fresh_starts():

@@ -33,22 +33,27 @@ def row_tiles(kernel: Kernel, rows: int) -> Iterator[Rows]:
 
 
 def product(
-    kernel: Kernel, left: Sequence[Array], depth: int, panel: Array, start: Sequence[Sequence[Vector]]
+    kernel: Kernel,
+    left: Sequence[Array],
+    depth: int,
+    panels: Sequence[Array],
+    start: Sequence[Sequence[Vector]],
 ) -> list[list[Vector]]:
-    """start + left · panel, for one tile.
+    """start + left · (the panels side by side), for one tile.
 
-    left : a row of `depth` numbers each; panel : (depth, columns) vectors; start and result: [row][column]
+    left : a row of `depth` numbers each; panels : (depth, columns) vectors each; start and result: [row][column]
     """
-    width = len(start[0])
+    across = len(start[0])
+    width = across // len(panels)
     with kernel.loop(depth, [v for row in start for v in row]) as k:
-        columns = [panel.load(k.index * width + c) for c in range(width)]
+        columns = [panel.load(k.index * width + c) for panel in panels for c in range(width)]
         sums = iter(k.carried)
         k.carried = [
             number.times_plus(column, next(sums))
             for number in [row.broadcast(k.index) for row in left]
             for column in columns
         ]
-    return [k.carried[r * width : (r + 1) * width] for r in range(len(left))]
+    return [k.carried[r * across : (r + 1) * across] for r in range(len(left))]
 
 
 @dataclass(frozen=True)
@@ -102,20 +107,33 @@ def write_product(kernel: Kernel, left: Array, packed: Array, result: Array, add
     """result = left · matrix, for left (M, K), the packed matrix (K, N) and result (M, N).
 
     add : result += left · matrix
+
+    With few rows a tile is several panels wide, for the sums of one would be too few to keep the processor busy while
+    each waits for the sum before. Its sums and columns have as many registers as those of a full tile.
     """
     (rows, depth), columns = left.shape, result.shape[1]
-    lanes = kernel.target.lanes
+    lanes, tallest = kernel.target.lanes, kernel.target.tile[0]
     for part in panels_of(kernel.target, columns // lanes):
-        with kernel.loop(part.count) as p:
-            panel = packed[(p.index * part.width + part.first) * (depth * lanes)]
-            places = [p.index * part.width + (part.first + c) for c in range(part.width)]
+        for first in side_by_side(kernel, part.count, max(1, (tallest + 1) // (rows + 1))):
+            starts = [p * part.width + part.first for p in first]
+            panels = [packed[start * (depth * lanes)] for start in starts]
+            places = [start + c for start in starts for c in range(part.width)]
             for tile in row_tiles(kernel, rows):
                 numbers = range(tile.count)
-                start = [
+                before = [
                     [result[tile.start + r].load(c) if add else kernel.fill(0.0) for c in places]
                     for r in numbers
                 ]
-                sums = product(kernel, [left[tile.start + r] for r in numbers], depth, panel, start)
+                sums = product(kernel, [left[tile.start + r] for r in numbers], depth, panels, before)
                 for r in numbers:
                     for place, total in zip(places, sums[r], strict=True):
                         result[tile.start + r].store(total, place)
+
+
+def side_by_side(kernel: Kernel, count: int, at_once: int) -> Iterator[list[Index]]:
+    """Loops over the numbers below `count`, of which each round has `at_once` neighbouring ones, the last the rest."""
+    groups, rest = divmod(count, at_once)
+    for start, rounds, size in ((0, groups, at_once), (groups * at_once, 1, rest)):
+        if rounds and size:
+            with kernel.loop(rounds) as group:
+                yield [group.index * size + (start + n) for n in range(size)]

@@ -24,11 +24,11 @@ MULTIPLY_ADD = re.compile(r"\s(vfmadd|fmla)")
 
 
 def assembly(kind: Registers, dtype: str, rows: int, add: bool) -> str:
-    """Machine code, as text, of a product with two panels and some rows."""
+    """Machine code, as text, of a product with 13 panels and some rows."""
     triple, processor = COMPILED_FOR[kind]
     number = np.dtype(dtype)
     lanes = kind.width // number.itemsize
-    depth, columns = 64, 2 * kind.tile[1] * lanes
+    depth, columns = 64, 13 * kind.tile[1] * lanes
     module = ll.Module()
     module.triple = triple
     arrays = {"left": (rows, depth), "packed": (depth * columns,), "result": (rows, columns)}
@@ -69,7 +69,7 @@ def on_the_stack(loop: list[str]) -> int:
 @pytest.mark.parametrize("kind", COMPILED_FOR, ids=lambda kind: kind.name)
 def test_a_tile_uses_no_memory_but_its_operands(kind: Registers, dtype: str, add: bool) -> None:
     tallest, width = kind.tile
-    for rows in (tallest, 25, 50):  # tiles of 6 rows; of 5; of 6 and 5
+    for rows in (1, 2, tallest, 25, 50):  # several panels at once; tiles of 6 rows; of 5; of 6 and 5
         loops = tile_loops(kind, dtype, rows, add)
         assert loops
         for loop in loops:

@@ -147,6 +147,13 @@ class TrainConfig:
     )
     l1: float = option(0.0, "Strength of the L1 penalty on the weights.", at_least=0)
     l2: float = option(0.0, "Strength of the L2 penalty on the weights.", at_least=0)
+    average: float = option(
+        0.0,
+        "Validate, keep and sample from an average of the weights: 0.999 averages over about the last 1000 steps. "
+        "0 turns it off.",
+        at_least=0,
+        below=1,
+    )
     # fine-tuning
     freeze_layers: str = option(
         "", "Layers that are not trained, counted from 0 and separated by commas: 0,1."

@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.nn import averaging
 from charrnn.nn.clipping import clip, gradient_norm
 from charrnn.nn.init import initialise
 from charrnn.nn.loss import cross_entropy_gradient
@@ -14,7 +15,8 @@ from charrnn.nn.optimizers import OPTIMIZERS
 
 
 class Backend(Protocol):
-    """An engine holds the weights, the optimiser's memory, the hidden state and the dropout generator."""
+    """An engine holds the weights, perhaps their average, the optimiser's memory, the hidden state and the dropout
+    generator."""
 
     engine: str  # its description, for the first lines of a run and the model card
     notes: Sequence[str]  # notes for the user
@@ -30,7 +32,13 @@ class Backend(Protocol):
         """Set the hidden state to zero: a new epoch or new items begin."""
 
     def network(self) -> Network:
-        """The current weights in a numpy network (a view if possible)."""
+        """The weights to validate, keep and sample from, in a numpy network (a view if possible).
+
+        They are the average where one is kept, otherwise those of the last step.
+        """
+
+    def last(self) -> Network:
+        """The weights of the last step, in a numpy network (a view if possible)."""
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything an exact resume needs, as named arrays, not copied."""
@@ -52,6 +60,10 @@ class NumpyBackend:
         self._config = config
         self._network = self.network_type(model, vocab_size, dtype)
         initialise(self._network, init_rng, config.init)
+        self._average: Network | None = None
+        if config.average:
+            self._average = self.network_type(model, vocab_size, dtype)
+            self._average.theta[...] = self._network.theta
         self._optimizer = OPTIMIZERS[config.optimizer](self._network.theta.size, dtype)
         self._state = self._network.zero_state(batch_size)
         # 1 where the L1 and L2 penalties act: on weights, not on biases.
@@ -72,6 +84,9 @@ class NumpyBackend:
         norm = gradient_norm(network.grad)
         clip(network.grad, config.clip_value, config.clip_norm, norm)
         self._optimizer.step(network.theta, network.grad, lr)
+        if self._average is not None:
+            share = averaging.share(config.average, self._optimizer.steps)
+            averaging.follow(self._average.theta, network.theta, share)
         return per_target(loss, y), norm
 
     def _add_penalties(self) -> None:
@@ -86,10 +101,15 @@ class NumpyBackend:
         self._state = np.zeros_like(self._state)
 
     def network(self) -> Network:
+        return self._network if self._average is None else self._average
+
+    def last(self) -> Network:
         return self._network
 
     def arrays(self) -> dict[str, np.ndarray]:
         memory = {f"optimizer.{name}": array for name, array in self._optimizer.memory.items()}
+        if self._average is not None:
+            memory["average"] = self._average.theta
         return {
             "theta": self._network.theta,
             "state": self._state,
@@ -104,6 +124,8 @@ class NumpyBackend:
         self._optimizer.steps = int(arrays["optimizer.steps"][0])
         for name, array in self._optimizer.memory.items():
             array[...] = arrays[f"optimizer.{name}"]
+        if self._average is not None:
+            self._average.theta[...] = arrays["average"]
         set_generator_state(self._rng, arrays["rng"])
 
 

@@ -37,6 +37,8 @@ class FastBackend(NumpyBackend):
         network = self._network
         assert isinstance(network, FastNetwork)
         self._threads = network.threads = Threads(min(threads, batch_size))
+        if isinstance(self._average, FastNetwork):
+            self._average.threads = network.threads
         self._weights, self._refresh = network.weights, network.refresh
         weights, parts = self._weights, shares(batch_size, self._threads.count)
         programs = programs_by_streams(network, weights.width, config.seq_length, parts, batch_size)
@@ -59,7 +61,14 @@ class FastBackend(NumpyBackend):
         spans = [slice(start, stop) for start, stop in pairwise(edges) if start < stop]
         for size in sorted({span.stop - span.start for span in spans}):
             update.add_sum_gradients(program, f"sum_gradients_{size}", size, len(self._shards))
-            update.add_update(program, f"update_{size}", config.optimizer, size, config.clip_value)
+            update.add_update(
+                program,
+                f"update_{size}",
+                config.optimizer,
+                size,
+                config.clip_value,
+                self._average is not None,
+            )
         program.compile()
         if program.without_cache:
             self.notes = (f"{program.without_cache}. Until then each run compiles its kernels again",)
@@ -73,6 +82,8 @@ class FastBackend(NumpyBackend):
             grads = [whole(shard.grad)[span] for shard in self._shards]
             self._sums.append(program.bind(f"sum_gradients_{size}", *grads, self._squares[-1]))
             memory = [whole(array)[span] for array in self._optimizer.memory.values()]
+            if self._average is not None:
+                memory.append(whole(self._average.theta)[span])
             own = [theta[span], grads[0], self._scalars]
             self._updates.append(program.bind(f"update_{size}", *own, *memory))
 
@@ -115,7 +126,9 @@ class FastBackend(NumpyBackend):
         config = self._config
         self._optimizer.steps += 1
         scale = config.clip_norm / norm if config.clip_norm and norm > config.clip_norm else 1.0
-        self._scalars[...] = update.scalars_of(config.optimizer, scale, lr, self._optimizer.steps)
+        self._scalars[...] = update.scalars_of(
+            config.optimizer, scale, lr, self._optimizer.steps, config.average
+        )
         self._threads.run(self._updates)
 
     def reset_state(self) -> None:

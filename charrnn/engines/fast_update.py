@@ -6,10 +6,11 @@ import numpy as np
 
 from charrnn.fast.compiler import Program, Shapes
 from charrnn.fast.ir import Kernel, Vector
+from charrnn.nn import averaging
 from charrnn.nn.optimizers import Adam, Momentum, RMSProp
 
 PER_SUM = 64  # vectors summed in single precision before the sum is put down
-SCALARS = ("clip_scale", "lr", "root_scale")
+SCALARS = ("clip_scale", "lr", "root_scale", "average_share")
 
 Memory = dict[str, Vector]
 Rule = Callable[[Kernel, Vector, Memory, Mapping[str, Vector]], Vector]
@@ -51,8 +52,10 @@ def add_sum_gradients(program: Program, name: str, size: int, shards: int) -> No
     program.add(name, shapes, sum_gradients)
 
 
-def add_update(program: Program, name: str, optimizer: str, size: int, clip_value: float) -> None:
-    """Scale and clip the gradient, and move θ along it. Scalars: see SCALARS."""
+def add_update(
+    program: Program, name: str, optimizer: str, size: int, clip_value: float, averages: bool = False
+) -> None:
+    """Scale and clip the gradient, move θ along it, and an average towards θ. Scalars: see SCALARS."""
     rule, names = RULES[optimizer]
 
     def update(k: Kernel) -> None:
@@ -63,21 +66,27 @@ def add_update(program: Program, name: str, optimizer: str, size: int, clip_valu
             if clip_value:
                 g = g.within(clip_value)
             memory = {n: k[n].load(at) for n in names}
-            k["theta"].store(k["theta"].load(at) - scalars["lr"] * rule(k, g, memory, scalars), at)
+            theta = k["theta"].load(at) - scalars["lr"] * rule(k, g, memory, scalars)
+            k["theta"].store(theta, at)
+            if averages:
+                average = k["average"].load(at)
+                k["average"].store((theta - average).times_plus(scalars["average_share"], average), at)
             for n in names:
                 k[n].store(memory[n], at)
 
+    arrays = (*names, "average") if averages else names
     shapes: Shapes = {"theta": (size,), "grad": (size,), "scalars": (len(SCALARS),)} | dict.fromkeys(
-        names, (size,)
+        arrays, (size,)
     )
     program.add(name, shapes, update)
 
 
-def scalars_of(optimizer: str, clip_scale: float, lr: float, step: int) -> np.ndarray:
-    """The scalar arguments of `update` at this step, counted from 1."""
-    if optimizer != "adam":
-        return np.array([clip_scale, lr, 1.0])
-    return np.array([clip_scale, lr / (1 - Adam.beta1**step), (1 - Adam.beta2**step) ** -0.5])
+def scalars_of(optimizer: str, clip_scale: float, lr: float, step: int, average: float = 0.0) -> np.ndarray:
+    """The scalar arguments of `update` at this step, counted from 1; average : the decay of the average."""
+    root_scale = 1.0
+    if optimizer == "adam":
+        lr, root_scale = lr / (1 - Adam.beta1**step), (1 - Adam.beta2**step) ** -0.5
+    return np.array([clip_scale, lr, root_scale, averaging.share(average, step)])
 
 
 def _sqrt(k: Kernel, x: Vector) -> Vector:

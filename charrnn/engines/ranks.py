@@ -224,6 +224,9 @@ class Leader:
     def network(self) -> Any:
         return self._backend.network()
 
+    def last(self) -> Any:
+        return self._backend.last()
+
     def arrays(self) -> dict[str, np.ndarray]:
         self._ranks.order("arrays")
         return self._backend.arrays()

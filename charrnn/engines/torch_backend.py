@@ -22,7 +22,7 @@ from charrnn.engines.backend import generator_state, set_generator_state
 from charrnn.engines.ranks import ALONE, Ranks
 from charrnn.errors import UsageError
 from charrnn.install.extras import require
-from charrnn.nn import optimizers
+from charrnn.nn import averaging, optimizers
 from charrnn.nn.init import initialise
 from charrnn.nn.network import Network
 
@@ -116,19 +116,21 @@ class TorchBackend:
         self._generator = torch.Generator(self._device)
 
         dtype = TORCH_DTYPES[config.dtype]
-        self._layers = Layers(model, vocab_size, one_by_one=config.dropout > 0).to(self._device, dtype)
-        self._network = TorchNetwork(model, vocab_size, config.dtype, self._layers)
+
+        def weights() -> Weights:
+            layers = Layers(model, vocab_size, one_by_one=config.dropout > 0).to(self._device, dtype)
+            return Weights(layers, TorchNetwork(model, vocab_size, config.dtype, layers), self._device)
+
+        self._weights = weights()
+        self._average = weights() if config.average else None
+        self._network, self._layers = self._weights.network, self._weights.layers
+        self._theta, self._parts = self._weights.theta, self._weights.parts
         initialise(self._network, init_rng, config.init)
+        for held in self._held().values():
+            held.put(self._network.theta)
         size = self._network.theta.size
-        # On a CPU these two share their memory, so that nothing is ever copied between them.
-        self._theta = torch.from_numpy(self._network.theta).to(self._device)
         # Gradient, loss, number of targets, calls to stop.
         self._sums = torch.zeros(size + 3, dtype=dtype, device=self._device)
-        self._parts = self._layers.parts(self._network)
-        self._copied = self._parts
-        if self._device.type != "cuda":  # cuDNN has an order of its own; elsewhere the weights can lie in θ
-            self._copied = [part for part in self._parts if not self._lay(*part)]
-        self._copy_weights()
         self._state = torch.from_numpy(self._network.zero_state(batch_size)).to(self._device)
 
         # 1 where the L1 and L2 penalties act: on weights, not on biases.
@@ -227,8 +229,11 @@ class TorchBackend:
             self._optimizer.param_groups[0]["lr"] = lr
             self._theta.grad = self._sums[:size]
             self._optimizer.step()
-            self._copy_weights()
-        self._steps_taken += 1
+            self._weights.spread()
+            self._steps_taken += 1
+            if self._average is not None:
+                share = averaging.share(config.average, self._steps_taken)
+                self._average.theta.lerp_(self._theta, share)
         # Only here does the CPU wait for a GPU.
         total, count, stops, grad_norm = torch.cat([self._sums[size:], norm[None]]).tolist()
         self._ranks.stop_heard = stops > 0
@@ -258,30 +263,23 @@ class TorchBackend:
             grad.clamp_(-config.clip_value, config.clip_value)
         return norm
 
-    def _lay(self, parameter: torch.nn.Parameter, rows: slice, span: tuple[int, int]) -> bool:
-        """Make a parameter a view of θ; false when only some of its rows are in θ."""
-        if whole := rows == slice(None):
-            parameter.data = self._theta[slice(*span)].view_as(parameter)
-        return whole
-
-    def _copy_weights(self) -> None:
-        """Copy θ into the modules, unless they share memory."""
-        with torch.no_grad():
-            for parameter, rows, (start, stop) in self._copied:
-                part = parameter[rows]
-                part.copy_(self._theta[start:stop].view_as(part))
-
     def reset_state(self) -> None:
         self._state = torch.zeros_like(self._state)
 
+    def _held(self) -> "dict[str, Weights]":
+        """The weights, and the average where one is kept, by their names in a checkpoint."""
+        return {"theta": self._weights} | ({"average": self._average} if self._average is not None else {})
+
     def network(self) -> Network:
-        self._network.theta[...] = self._theta.cpu().numpy()
-        return self._network
+        return (self._average or self._weights).as_numpy()
+
+    def last(self) -> Network:
+        return self._weights.as_numpy()
 
     def arrays(self) -> dict[str, np.ndarray]:
         memory = {f"optimizer.{name}": tensor.cpu().numpy() for name, tensor in self._memory.items()}
         return {
-            "theta": self._theta.cpu().numpy(),
+            **{name: held.theta.cpu().numpy() for name, held in self._held().items()},
             "state": self._ranks.whole(self._state.cpu().numpy()),
             "optimizer.steps": np.array([self._steps_taken]),
             "rng": generator_state(self._rng),
@@ -289,14 +287,53 @@ class TorchBackend:
         }
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self._theta.copy_(torch.from_numpy(arrays["theta"]))
-        self._copy_weights()
+        for name, held in self._held().items():
+            held.put(arrays[name])
         self._state = torch.from_numpy(self._ranks.part(arrays["state"]).copy()).to(self._device)
         self._steps_taken = int(arrays["optimizer.steps"][0])
         self._steps.fill_(self._steps_taken)
         for name, tensor in self._memory.items():
             tensor.copy_(torch.from_numpy(arrays[f"optimizer.{name}"]))
         set_generator_state(self._rng, arrays["rng"])
+
+
+class Weights:
+    """A flat θ on the device, with the modules and the numpy network that have these weights.
+
+    theta : on a CPU it shares its memory with the network's, so that nothing is ever copied between them
+    parts : see `Layers.parts`
+    """
+
+    def __init__(self, layers: "Layers", network: "TorchNetwork", device: torch.device) -> None:
+        self.layers, self.network = layers, network
+        self.theta = torch.from_numpy(network.theta).to(device)
+        self.parts = self._copied = layers.parts(network)
+        if device.type != "cuda":  # cuDNN has an order of its own; elsewhere the weights can lie in θ
+            self._copied = [part for part in self.parts if not self._lay(*part)]
+
+    def _lay(self, parameter: torch.nn.Parameter, rows: slice, span: tuple[int, int]) -> bool:
+        """Make a parameter a view of θ; false when only some of its rows are in θ."""
+        if whole := rows == slice(None):
+            parameter.data = self.theta[slice(*span)].view_as(parameter)
+        return whole
+
+    def spread(self) -> None:
+        """Copy θ into the modules, unless they share memory."""
+        with torch.no_grad():
+            for parameter, rows, (start, stop) in self._copied:
+                part = parameter[rows]
+                part.copy_(self.theta[start:stop].view_as(part))
+
+    def put(self, theta: np.ndarray) -> None:
+        """Make these numbers the weights."""
+        self.theta.copy_(torch.from_numpy(theta))
+        self.spread()
+
+    def as_numpy(self) -> "TorchNetwork":
+        """The network, with the weights that θ has now."""
+        self.spread()
+        self.network.theta[...] = self.theta.cpu().numpy()
+        return self.network
 
 
 class Layers(torch.nn.Module):
@@ -397,7 +434,7 @@ def _without_onednn() -> Iterator[None]:
 class TorchNetwork(Network):
     """The weights as numpy arrays for every use of a network, but reading text on the training device.
 
-    The arrays are those of the last `TorchBackend.network()`; `read` uses the current weights.
+    The arrays are those of the last `Weights.as_numpy()`; `read` uses the current weights.
     """
 
     def __init__(self, config: ModelConfig, vocab_size: int, dtype: str, layers: Layers) -> None:

@@ -65,10 +65,12 @@ def layout(metadata: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], Any]
     except (KeyError, TypeError, ValueError, UsageError) as problem:
         raise ModelError(f"the training settings in the file are not valid: {problem}") from problem
     size = Network.size(config, len(vocab))
+    average = {"average": ((size,), dtype)} if metadata["train"].get("average") else {}
     return {
         "theta": ((size,), dtype),
         "state": (Network.state_shape(config, batch_size), dtype),
         "rng": ((6,), np.int64),
         "optimizer.steps": ((1,), np.int64),
         **{f"optimizer.{name}": ((size,), dtype) for name in optimizer.memory_names},
+        **average,
     }

@@ -59,9 +59,8 @@ def check_size(
     memory : bytes of memory of this machine; None asks the system
     """
     parameters, width = Network.size(model, vocab_size), np.dtype(config.dtype).itemsize
-    kept = 1 + len(
-        OPTIMIZERS[config.optimizer].memory_names
-    )  # in a checkpoint; training has the gradient too
+    # In a checkpoint; training has the gradient too.
+    kept = 1 + len(OPTIMIZERS[config.optimizer].memory_names) + bool(config.average)
     told = f"{_sizes(model)} and {vocab_size:,} symbols make {parameters:,} parameters"
     smaller = "A smaller --hidden, or fewer --layers, needs less"
     if (size := parameters * width * kept) > MAX_FILE_BYTES:

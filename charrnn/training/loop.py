@@ -138,6 +138,8 @@ class Trainer:
         # made it. Should it find that the model has diverged, there are steps to train again.
         while reason != "interrupted" and self.progress.step % self.eval_every and not self.validate():
             reason = self._train()
+        if self.config.average and reason != "interrupted":
+            self._tell_of_average()
         return reason
 
     def _train(self) -> str:
@@ -290,6 +292,19 @@ class Trainer:
         if loss is None or loss < self._loss_limit:
             self._remember_good()
         return True
+
+    def _tell_of_average(self) -> None:
+        """Tell the loss of the last average that was validated beside that of the last weights themselves."""
+        of_average = self.progress.val_loss_nats
+        if of_average is None:
+            return
+        of_last = scoring.mean_loss(self.backend.last(), self.validation)
+        message = (
+            f"validation loss at step {self.progress.step}: {of_average:.4f} with averaged weights, {of_last:.4f} "
+            "with the weights of the last step (nats per character)"
+        )
+        self._tell(lambda observer: observer.note(message))
+        self._tell_failure()
 
     def _report(self, val_loss: float | None, is_best: bool) -> None:
         progress = self.progress

@@ -41,7 +41,7 @@ BUDGETS = LIMITS | {"patience", "checkpoint_every", "snapshots", "threads"}
 TUNABLE = {"lr", "schedule", "warmup_steps", "decay", "decay_every", "final_lr", "clip_value", "clip_norm"}
 TUNABLE |= {"dropout", "l1", "l2", "backend", "device"}
 # Settings that even --force cannot change: the checkpoint's arrays would not fit, or change their meaning.
-FIXED = {"batch_size", "optimizer", "precision", "seed", "init", "level", "freeze_layers"}
+FIXED = {"batch_size", "optimizer", "precision", "seed", "init", "level", "freeze_layers", "average"}
 PART_FILES = ("val", "test")  # settings that name the file of a part of the text
 FIXED |= {"items", "text_column", "label_column", "input_column"}
 

@@ -278,13 +278,14 @@ def _assemble(plan: Plan, ranks: Ranks) -> tuple[Backend, Chunks]:
 
 def _transplant(plan: Plan, backend: Backend) -> None:
     """Put in the weights of the model to start from, if there is one; symbols that are never written get p = 0."""
-    vocabulary, network = plan.corpus.vocabulary, backend.network()
+    vocabulary, network = plan.corpus.vocabulary, backend.last()
     if plan.origin is None and not vocabulary.labels and not vocabulary.pairs:
         return
     if plan.origin is not None:
         fine_tune.transplant(plan.origin.model, network, vocabulary)
     network.params["head.bias"][vocabulary.unwritten] = NEVER
-    backend.restore({**backend.arrays(), "theta": network.theta})
+    arrays = backend.arrays()
+    backend.restore({**arrays, **{name: network.theta for name in ("theta", "average") if name in arrays}})
 
 
 def _draw(network: Network, plan: Plan) -> str:

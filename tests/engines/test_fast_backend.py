@@ -23,6 +23,7 @@ from charrnn.engines.fast_backend import FastBackend
 from charrnn.nn.gradcheck import numeric_gradient, relative_error
 from charrnn.nn.loss import cross_entropy_gradient
 from charrnn.nn.network import Network
+from charrnn.score.scoring import mean_loss
 
 CELLS = [
     pytest.param({"cell": "lstm"}, id="lstm"),
@@ -165,6 +166,36 @@ def test_clipping_penalties_and_frozen_layers(settings: dict[str, Any]) -> None:
         for name, (start, stop) in spans.items():
             if layer and name.endswith(f"_l{layer}"):
                 assert np.array_equal(fast.network().theta[start:stop], before[start:stop])
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "threads"),
+    [(name, 2) if name == "adam" else pytest.param(name, 1, marks=SLOW) for name in OPTIMIZERS],
+)
+def test_the_average_is_that_of_the_numpy_engine(optimizer: str, threads: int) -> None:
+    """And training is bit for bit what it is without an average."""
+    settings = {
+        "cell": "gru",
+        "layers": 2,
+        "optimizer": optimizer,
+        "precision": "float64",
+        "threads": threads,
+    }
+    plain, fast = engines(average=0.9, **settings)
+    assert_follows(plain, fast, VOCAB, 60, RATES[optimizer], 1e-12)
+    assert relative_error(fast.network().theta, fast.last().theta) > 1e-4
+    np.testing.assert_array_equal(fast.network().theta, fast.arrays()["average"])
+    _, without = engines(**settings)
+    for k, (x, y) in enumerate(text(VOCAB, 60, BATCH, CHUNK)):
+        if k % 50 == 0:
+            without.reset_state()
+        without.step(x, y, RATES[optimizer])
+    np.testing.assert_array_equal(without.network().theta, fast.last().theta)
+    ids = np.random.default_rng(2).integers(
+        0, VOCAB, 40_000
+    )  # in so many streams that compiled code reads them
+    assert mean_loss(fast.network(), ids) == pytest.approx(mean_loss(plain.network(), ids), rel=1e-12)
+    assert abs(mean_loss(fast.network(), ids) - mean_loss(fast.last(), ids)) > 1e-5
 
 
 # ------------------------------------------------------------------------------------------------

@@ -104,12 +104,14 @@ def test_the_leader_has_the_others_do_what_its_engine_does() -> None:
     assert leader.reset_state() is None
     results = leader.step(x, y, 0.5), leader.arrays(), leader.network(), leader.restore({"theta": 1})
     assert results == ("step", "arrays", "network", None)
+    assert leader.last() == "last"
     assert engine.done == [
         ("reset_state",),
         ("step", x, y, 0.5),
         ("arrays",),
         ("network",),
         ("restore", {"theta": 1}),
+        ("last",),
     ]
     orders = [("reset_state", 0, 0.0), ("step", 2, 0.5), ("arrays", 0, 0.0), ("restore", 0, 0.0)]
     assert others.told == [*orders, {"theta": 1}]

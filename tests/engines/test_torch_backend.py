@@ -72,6 +72,8 @@ def test_losses_are_those_of_the_numpy_engine(cell: str, optimizer: str) -> None
         {"cell": "gru", "clip_norm": 1e9, "clip_value": 1e9, "optimizer": "rmsprop", "l2": 1e-2},
         {"cell": "rnn", "nonlinearity": "relu", "freeze_layers": "0", "optimizer": "nesterov", "l1": 1e-3},
         {"cell": "lstm", "layers": 3, "freeze_layers": "1,2", "optimizer": "momentum", "embedding": 3},
+        {"cell": "gru", "average": 0.9, "optimizer": "adam"},
+        {"cell": "lstm", "average": 0.99, "embedding": 4},
     ],
 )
 def test_every_number_is_that_of_the_numpy_engine(settings: dict[str, Any]) -> None:
@@ -85,6 +87,23 @@ def test_every_number_is_that_of_the_numpy_engine(settings: dict[str, Any]) -> N
         for tensor, value in other.network().params.items():
             if name and tensor.endswith(f"_l{name}"):
                 assert np.array_equal(value, fresh[tensor])
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_the_average_is_read_on_the_device_and_training_goes_on_from_the_last_weights(cell: str) -> None:
+    numpy, other = engines(cell=cell, average=0.9, precision="float64")
+    _, without = engines(cell=cell, precision="float64")
+    streams = Streams(IDS, BATCH, 5)
+    for step in range(30):
+        numpy.step(*streams.chunk(step), 0.05)
+        other.step(*streams.chunk(step), 0.05)
+        without.step(*streams.chunk(step), 0.05)
+        other.network(), other.last()  # looking changes nothing
+    np.testing.assert_array_equal(other.last().theta, without.network().theta)
+    of_average, of_last = mean_loss(other.network(), IDS), mean_loss(other.last(), IDS)
+    assert of_average == pytest.approx(mean_loss(numpy.network(), IDS), rel=1e-10)
+    assert of_last == pytest.approx(mean_loss(numpy.last(), IDS), rel=1e-10)
+    assert abs(of_average - of_last) > 1e-4
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -16,6 +16,7 @@ NONLINEARITIES = ("tanh", "relu")
 OPTIMIZERS = ("adagrad", "sgd", "momentum", "nesterov", "rmsprop", "adam")
 SCHEDULES = ("constant", "step", "inverse-time", "cosine")
 INITS = ("uniform", "min-char-rnn")
+DROPOUT_KINDS = ("standard", "locked")
 LEVELS = ("char", "byte")
 NEWLINES = ("keep", "lf")
 UNKNOWN = ("error", "skip", "nearest")  # how to treat characters that a model lacks
@@ -144,6 +145,14 @@ class TrainConfig:
     # regularisation
     dropout: float = option(
         0.0, "Fraction of each recurrent layer's outputs dropped during training.", at_least=0, below=1
+    )
+    dropout_kind: str = option(
+        "standard",
+        "How outputs are dropped: standard draws again at each step, locked once per chunk.",
+        choices=DROPOUT_KINDS,
+    )
+    weight_drop: float = option(
+        0.0, "Fraction of the recurrent weights dropped in each training step.", at_least=0, below=1
     )
     l1: float = option(0.0, "Strength of the L1 penalty on the weights.", at_least=0)
     l2: float = option(0.0, "Strength of the L2 penalty on the weights.", at_least=0)

@@ -10,13 +10,14 @@ from charrnn.nn import averaging
 from charrnn.nn.clipping import clip, gradient_norm
 from charrnn.nn.init import initialise
 from charrnn.nn.loss import cross_entropy_gradient
+from charrnn.nn.masks import draw
 from charrnn.nn.network import Network
 from charrnn.nn.optimizers import OPTIMIZERS
 
 
 class Backend(Protocol):
-    """An engine holds the weights, perhaps their average, the optimiser's memory, the hidden state and the dropout
-    generator."""
+    """An engine holds the weights, perhaps their average, the optimiser's memory, the hidden state and the generator
+    of masks."""
 
     engine: str  # its description, for the first lines of a run and the model card
     notes: Sequence[str]  # notes for the user
@@ -75,7 +76,8 @@ class NumpyBackend:
 
     def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
         network, config = self._network, self._config
-        logits, self._state, trace = network.forward(x, self._state, dropout=config.dropout, rng=self._rng)
+        masks = draw(config, network.params, len(x), x.shape[1], self._rng)
+        logits, self._state, trace = network.forward(x, self._state, masks=masks)
         loss, d_logits = cross_entropy_gradient(logits, y)
         network.backward(trace, d_logits)
         self._add_penalties()

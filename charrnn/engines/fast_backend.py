@@ -18,6 +18,7 @@ from charrnn.fast.registers import registers
 from charrnn.fast.shard import Shard, programs_by_streams
 from charrnn.nn.buffers import flat, whole
 from charrnn.nn.clipping import gradient_norm
+from charrnn.nn.masks import draw, rates, steps_masked
 
 
 class FastBackend(NumpyBackend):
@@ -40,13 +41,15 @@ class FastBackend(NumpyBackend):
         if isinstance(self._average, FastNetwork):
             self._average.threads = network.threads
         self._weights, self._refresh = network.weights, network.refresh
+        self._weights.mask(rates(config, network.params))
         weights, parts = self._weights, shares(batch_size, self._threads.count)
         programs = programs_by_streams(network, weights.width, config.seq_length, parts, batch_size)
         self._shards: list[Shard] = []
         for part in parts:
             grad = flat(network.grad.size, network.grad.dtype) if self._shards else network.grad
             kernels = programs[part.stop - part.start]
-            self._shards.append(Shard(network, weights, kernels, part, grad, config.dropout > 0))
+            mask_steps = steps_masked(config, config.seq_length)
+            self._shards.append(Shard(network, weights, kernels, part, grad, mask_steps))
         self._make_update(self._threads.count)
         self.compile_seconds = time.perf_counter() - began
         compiler = f"llvmlite {llvmlite.__version__}, for {registers().name}"
@@ -89,27 +92,16 @@ class FastBackend(NumpyBackend):
 
     def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
         T, B = x.shape
+        masks = draw(self._config, self._network.params, T, B, self._rng)
         for shard in self._shards:
             shard.begin(T)
             shard.x[:T], shard.y[:T] = x[:, shard.streams], y[:, shard.streams]
-        self._draw_masks(T, B)
-        self._refresh()
+            shard.mask(masks.of_streams(shard.streams))
+        self._refresh(masks)
         loss = sum(self._threads.run([shard.step for shard in self._shards])) / B
         norm = self._sum_gradients()
         self._update(lr, norm)
         return per_target(loss, y), norm
-
-    def _draw_masks(self, T: int, B: int) -> None:
-        """The shards' dropout masks of this step, drawn as `Network.forward` draws them."""
-        p, dtype = self._config.dropout, self._network.theta.dtype
-        if not p:
-            return
-        H, scale = self._network.config.hidden, dtype.type(1 / (1 - p))
-        for k in range(self._network.config.layers):
-            kept = self._rng.random((T, B, H), dtype) >= p
-            for shard in self._shards:
-                own = kept[:, shard.streams].reshape(-1, H)
-                np.multiply(own, scale, out=shard.masks[k][shard.places, :H])
 
     def _sum_gradients(self) -> float:
         """Sum the shards' gradients and the penalties into the network's gradient; returns its norm."""

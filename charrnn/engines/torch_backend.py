@@ -11,8 +11,9 @@ can be resumed with the other, on any device and any number of ranks.
 
 import platform
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from charrnn.engines.backend import generator_state, set_generator_state
 from charrnn.engines.ranks import ALONE, Ranks
 from charrnn.errors import UsageError
 from charrnn.install.extras import require
-from charrnn.nn import averaging, optimizers
+from charrnn.nn import averaging, masks, optimizers
 from charrnn.nn.init import initialise
 from charrnn.nn.network import Network
 
@@ -111,15 +112,21 @@ class TorchBackend:
         self._ranks = ranks
         self._streams = batch_size * ranks.size  # the loss is averaged over the streams of all ranks
         init_rng, self._rng = np.random.default_rng(config.seed).spawn(2)
-        # Of torch's own random numbers. It is seeded at each step from the numpy generator, which is the same
-        # in all engines: dropout can go on from a checkpoint on another device and on other ranks.
+        # The numpy generator, in the same state in all ranks, draws the masks of all streams, as in the numpy engine;
+        # each rank takes those of its own. The masks of standard dropout are too many for that: they come from
+        # torch's generator, seeded at each step from the numpy one. So it too can go on from a checkpoint on
+        # another device and on other ranks.
+        self._drops_each_step = config.dropout > 0 and config.dropout_kind == "standard"
+        self._drawn = replace(config, dropout=0.0) if self._drops_each_step else config
         self._generator = torch.Generator(self._device)
+        self._outputs: list[torch.Tensor] = []  # the masks of locked dropout in this step
 
         dtype = TORCH_DTYPES[config.dtype]
 
         def weights() -> Weights:
             layers = Layers(model, vocab_size, one_by_one=config.dropout > 0).to(self._device, dtype)
-            return Weights(layers, TorchNetwork(model, vocab_size, config.dtype, layers), self._device)
+            network = TorchNetwork(model, vocab_size, config.dtype, layers)
+            return Weights(layers, network, self._device, masks.rates(config, network.params))
 
         self._weights = weights()
         self._average = weights() if config.average else None
@@ -203,8 +210,8 @@ class TorchBackend:
         return "; ".join(told)
 
     def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
-        config, size = self._config, self._theta.numel()
-        if config.dropout:
+        size, of_weights = self._theta.numel(), self._draw_masks(len(x))
+        if self._drops_each_step:
             seeds = self._rng.integers(2**63, size=self._ranks.size)
             self._generator.manual_seed(int(seeds[self._ranks.rank]))
         symbols = torch.from_numpy(np.stack([x, y])).to(self._device)
@@ -221,6 +228,9 @@ class TorchBackend:
         self._state = state.detach().to(self._theta.dtype)
         with torch.no_grad():
             pieces = [g[rows].flatten() for g, (_, rows, _) in zip(gradients, self._parts, strict=True)]
+            for piece, mask in zip(pieces, of_weights, strict=True):
+                if mask is not None:
+                    piece.mul_(mask.flatten())
             torch.cat([*pieces, loss.detach()[None]], out=self._sums[: size + 1])
             self._sums[size + 1] = float(np.count_nonzero(y >= 0))
             self._sums[-1] = float(self._ranks.asked_to_stop())
@@ -232,18 +242,39 @@ class TorchBackend:
             self._weights.spread()
             self._steps_taken += 1
             if self._average is not None:
-                share = averaging.share(config.average, self._steps_taken)
+                share = averaging.share(self._config.average, self._steps_taken)
                 self._average.theta.lerp_(self._theta, share)
         # Only here does the CPU wait for a GPU.
         total, count, stops, grad_norm = torch.cat([self._sums[size:], norm[None]]).tolist()
         self._ranks.stop_heard = stops > 0
         return total / (count / self._streams) if count else 0.0, grad_norm
 
+    def _draw_masks(self, T: int) -> list[torch.Tensor | None]:
+        """The masks of a chunk: those of signals for `_drop`, those of weights multiplied into the parameters.
+
+        Returns the latter, one for each of `_parts`, since they are due to the gradients too.
+        """
+        params = self._network.params
+        drawn = masks.draw(self._drawn, params, T, self._streams, self._rng)
+        own = drawn.of_streams(slice(self._ranks.rank, None, self._ranks.size))
+        self._outputs = [torch.from_numpy(mask).to(self._device) for mask in own.outputs]
+        of_weights = [
+            torch.from_numpy(own.weights[name]).to(self._device) if name in own.weights else None
+            for name in params
+        ]
+        with torch.no_grad():
+            for mask, (parameter, rows, _) in zip(of_weights, self._parts, strict=True):
+                if mask is not None:
+                    parameter[rows].mul_(mask)
+        return of_weights
+
     def _forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.precision == "bfloat16"):
             return self._layers(x, self._state, self._drop if self._config.dropout else None)
 
-    def _drop(self, h: torch.Tensor) -> torch.Tensor:
+    def _drop(self, layer: int, h: torch.Tensor) -> torch.Tensor:
+        if not self._drops_each_step:
+            return h * self._outputs[layer].to(h.dtype) if self._outputs else h
         keep = 1 - self._config.dropout
         return h * torch.empty_like(h).bernoulli_(keep, generator=self._generator).div_(keep)
 
@@ -302,14 +333,18 @@ class Weights:
 
     theta : on a CPU it shares its memory with the network's, so that nothing is ever copied between them
     parts : see `Layers.parts`
+    masked : tensors that masks are multiplied into in a step, so that their modules have copies of θ
     """
 
-    def __init__(self, layers: "Layers", network: "TorchNetwork", device: torch.device) -> None:
+    def __init__(
+        self, layers: "Layers", network: "TorchNetwork", device: torch.device, masked: Container[str]
+    ) -> None:
         self.layers, self.network = layers, network
         self.theta = torch.from_numpy(network.theta).to(device)
         self.parts = self._copied = layers.parts(network)
         if device.type != "cuda":  # cuDNN has an order of its own; elsewhere the weights can lie in θ
-            self._copied = [part for part in self.parts if not self._lay(*part)]
+            named = zip(network.params, self.parts, strict=True)
+            self._copied = [part for name, part in named if name in masked or not self._lay(*part)]
 
     def _lay(self, parameter: torch.nn.Parameter, rows: slice, span: tuple[int, int]) -> bool:
         """Make a parameter a view of θ; false when only some of its rows are in θ."""
@@ -383,20 +418,24 @@ class Layers(torch.nn.Module):
         self,
         x: torch.Tensor,
         state: torch.Tensor,
-        drop: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        drop: Callable[[int, torch.Tensor], torch.Tensor] | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """x (T, B), state (L, S, B, H) -> logits (T, B, V) and the state after the chunk."""
+        """x (T, B), state (L, S, B, H) -> logits (T, B, V) and the state after the chunk.
+
+        drop : from a layer's number and what it puts out to what is left of that
+        """
         if self._config.embedding:
             below = self.embedding(x)
         else:
             below = state.new_zeros(*x.shape, self._vocab_size).scatter_(2, x[..., None], 1)
         states = []
-        for module, part in zip(self.recurrent, state.chunk(len(self.recurrent)), strict=True):
+        parts = state.chunk(len(self.recurrent))
+        for k, (module, part) in enumerate(zip(self.recurrent, parts, strict=True)):
             h, *c = (values.contiguous() for values in part.unbind(1))
             below, after = module(below, (h, *c) if c else h)
             states.append(torch.stack(after if c else (after,), dim=1))
             if drop is not None:
-                below = drop(below)
+                below = drop(k, below)
         return self.head(below), torch.cat(states)
 
     def in_cudnn(self) -> bool:

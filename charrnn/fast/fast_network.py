@@ -11,6 +11,7 @@ import numpy as np
 from charrnn.config import ModelConfig
 from charrnn.fast.shard import Reader, cell_of, programs_by_streams
 from charrnn.fast.weights import Weights
+from charrnn.nn.masks import Masks
 from charrnn.nn.network import SHAPES_KEPT, Network
 
 STEPS = 32  # time steps per kernel call: efficient products whose results still fit in the cache
@@ -48,9 +49,10 @@ class FastNetwork(Network):
         self.weights = Weights(self, cell_of(config))
         self._readers: dict[int, list[tuple[slice, Reader]]] = {}
 
-    def refresh(self) -> None:
-        """Update the kernels' copies of the weights from `theta`."""
+    def refresh(self, masks: Masks | None = None) -> None:
+        """Update the kernels' copies of the weights from `theta`, with the masks of a training step."""
         self.weights.tensors.spread()
+        self.weights.set_masks(masks or Masks())
         self.threads.run(self.weights.tasks)
 
     def read(self, x: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from charrnn.fast.cells import GRU, LSTM, RNN, Cell
 from charrnn.fast.compiler import Program, zeros
 from charrnn.fast.softmax import add_cross_entropy
 from charrnn.fast.weights import Tensors, Weights, whole_vectors
+from charrnn.nn.masks import Masks
 from charrnn.nn.network import Network, views
 
 FEW_SYMBOLS = 256  # up to this many, a row for each symbol is cheaper than finding the symbols that occur
@@ -106,8 +107,10 @@ class Reader:
         self.fewer_rows = programs.rows < network.vocab_size  # the table has only the symbols of this chunk
         self.symbols = np.arange(network.vocab_size)
         self.x = zeros((T, B), np.int64) if self.fewer_rows else self.layers[0].arrays["rows"]
-        self.masks: list[np.ndarray] = []  # with dropout, (T · B, H) for each layer: 0 or 1/(1 - p)
-        self.dropped: list[np.ndarray] = []
+        self.masks: list[
+            np.ndarray
+        ] = []  # with dropout, for each layer (T, B, H), or (1, B, H) for all steps
+        self.dropped: list[np.ndarray] = []  # (T · B, H) for each layer
         self._logits = zeros((T * B, weights.head_width), dtype)
         self.steps = 0
         self.begin(T)
@@ -143,9 +146,15 @@ class Reader:
             layer.forward()
             below = layer.h
             if self.masks:
-                below = np.multiply(below, self.masks[k][places], out=self.dropped[k][places])
+                below = self._masked(k, below, self.dropped[k][places])
         np.matmul(below, self.weights.tensors.wide["head.weight"].T, out=self.logits)
         self.top = below
+
+    def _masked(self, k: int, rows: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Rows that belong to the outputs of layer k, (steps · B, H), times their mask."""
+        by_step = (self.steps, -1, rows.shape[1])
+        np.multiply(rows.reshape(by_step), self.masks[k][: self.steps], out=out.reshape(by_step))
+        return out
 
     def _table(self) -> np.ndarray:
         """W_ih x for each symbol, as rows of the first layer's table."""
@@ -170,7 +179,7 @@ class Shard(Reader):
     """Takes the streams `streams` of the batch forward and backward.
 
     grad : flat, as `Network.grad`; overwritten by `step`
-    dropout : whether `masks`, which the caller fills, act on what each layer puts out
+    mask_steps : for how many steps there are masks on what each layer puts out: none, 1 for all of them, or T
     """
 
     def __init__(
@@ -180,12 +189,12 @@ class Shard(Reader):
         programs: Programs,
         streams: slice,
         grad: np.ndarray,
-        dropout: bool,
+        mask_steps: int,
     ) -> None:
         super().__init__(network, weights, programs)
         T, B, H = programs.T, programs.B, weights.width
-        if dropout:
-            self.masks = [zeros((T * B, H), grad.dtype) for _ in self.layers]
+        if mask_steps:
+            self.masks = [zeros((mask_steps, B, H), grad.dtype) for _ in self.layers]
             self.dropped = [zeros((T * B, H), grad.dtype) for _ in self.layers]
         self.streams, self.grad = streams, grad
         named = views(grad, {name: value.shape for name, value in network.params.items()})
@@ -196,12 +205,19 @@ class Shard(Reader):
             "cross_entropy", self._steps, self._logits, bias, self.y, self.losses, d_bias
         )
 
+    def mask(self, masks: Masks) -> None:
+        """Take the masks of the next chunk, of these streams."""
+        for own, mask in zip(self.masks, masks.outputs, strict=True):
+            own[: len(mask), :, : mask.shape[2]] = mask
+
     def step(self) -> float:
         """One chunk, the first steps of `x` to those of `y`: gradients into `grad`; returns the sum of the losses
         in nats."""
         with np.errstate(over="ignore", invalid="ignore"):  # per thread; the loss shows it
             self.forward()
             self.backward()
+            for name, mask in self.weights.masks.items():
+                self.grads.wide[name] *= mask
             self.grads.collect()
         return float(self.losses[: self.steps].sum(dtype=np.float64))
 
@@ -214,7 +230,7 @@ class Shard(Reader):
         for k in reversed(range(len(self.layers))):
             layer = self.layers[k]
             if self.masks:
-                dh *= self.masks[k][places]
+                self._masked(k, dh, dh)
             layer.backward()
             np.matmul(layer.d_recurrent.T, layer.h_before, out=grads.matrix("weight_hh", k))
             grads.matrix("bias", k)[...] = layer.arrays["d_bias"].reshape(-1)

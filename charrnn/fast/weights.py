@@ -5,7 +5,8 @@ into wider ones. Padding cells have zero weights and therefore no effect; paddin
 therefore probability zero.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from charrnn.fast.cells import Cell
 from charrnn.fast.compiler import Program, zeros
 from charrnn.fast.ir import Target
 from charrnn.nn.init import NEVER
+from charrnn.nn.masks import Masks
 from charrnn.nn.network import Network
 
 
@@ -73,7 +75,10 @@ def _is_from_below(name: str) -> bool:
 
 
 class Weights:
-    """The weights shared by all shards. `tasks` update them from θ, in any order or in parallel."""
+    """The weights shared by all shards. `tasks` update them from θ, in any order or in parallel.
+
+    masks : by name, of the tensors that `mask` was called for, in their wide shapes
+    """
 
     def __init__(self, network: Network, cell: Cell) -> None:
         program = Program(dtype=network.theta.dtype)
@@ -84,13 +89,41 @@ class Weights:
         layers.add_packing(program, cell, self.width)
         program.compile()
         size = cell.gates * self.width**2
+        self._network, self._program = network, program
+        self.masks: dict[str, np.ndarray] = {}
         self.layers: list[dict[str, np.ndarray]] = []
         self.tasks: list[Callable[[], Any]] = []
         for k in range(network.config.layers):
             shared = {name: zeros(size, target.dtype) for name in ("packed", "packed_back")}
-            weight = self.tensors.matrix("weight_hh", k)
-            self.tasks.append(program.bind("pack", weight, shared["packed"], shared["packed_back"]))
+            self.tasks.append(self._packing(self.tensors.matrix("weight_hh", k), shared))
             for name in ("bias", "bias_hn"):
                 if name in network.cell.parameter_shapes(1, 1):
                     shared[name] = self.tensors.matrix(name, k)
             self.layers.append(shared)
+
+    def _packing(self, weight: np.ndarray, shared: dict[str, np.ndarray]) -> Callable[[], Any]:
+        return self._program.bind("pack", weight, shared["packed"], shared["packed_back"])
+
+    def mask(self, names: Iterable[str]) -> None:
+        """From here on these recurrent weights are packed with the masks of `set_masks`."""
+        wanted = set(names)
+        for k, shared in enumerate(self.layers):
+            name = f"{self._network.config.cell}.weight_hh_l{k}"
+            if name in wanted:
+                weight = self.tensors.wide[name]
+                mask, masked = (zeros(weight.shape, weight.dtype) for _ in range(2))
+                self.masks[name] = mask
+                pack = self._packing(masked, shared)
+                self.tasks[k] = partial(_mask_and_pack, weight, mask, masked, pack)
+
+    def set_masks(self, masks: Masks) -> None:
+        """Take the masks of a training step; weights that have none are used as they are."""
+        h, H = self._network.config.hidden, self.width
+        for name, wide in self.masks.items():
+            own = wide.reshape(-1, H, H)[:, :h, :h]
+            own[...] = masks.weights[name].reshape(-1, h, h) if name in masks.weights else 1
+
+
+def _mask_and_pack(weight: np.ndarray, mask: np.ndarray, masked: np.ndarray, pack: Callable[[], Any]) -> None:
+    np.multiply(weight, mask, out=masked)
+    pack()

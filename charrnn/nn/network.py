@@ -4,6 +4,8 @@
     h_0[t] = cell(x[t]);  h_l[t] = cell(dropout(h_{l-1}[t]))
     logits[t] = W dropout(h_{L-1}[t]) + b
 
+The masks of dropout and its kin are arguments: masks.py has their equations.
+
 All parameters are views of one flat array `theta`, all gradients of `grad`, so that clipping and
 the optimiser are single passes over memory.
 """
@@ -16,7 +18,8 @@ import numpy as np
 
 from charrnn.config import ModelConfig
 from charrnn.nn import gru, linear, lstm, rnn
-from charrnn.nn.buffers import Array, Buffers, flat
+from charrnn.nn.buffers import Array, Buffers, Tensors, flat
+from charrnn.nn.masks import Masks
 
 SHAPES_KEPT = 4  # (T, B) whose buffers are kept: training has one, validation a few
 CELL_MODULES: dict[str, ModuleType] = {"rnn": rnn, "gru": gru, "lstm": lstm}
@@ -74,7 +77,8 @@ class Trace:
 
     x: Array
     layers: list[dict[str, Array]]  # arrays (T, B, …) of each layer, by the letters of its equations
-    masks: list[Array | None]  # dropout mask on each layer's output
+    masks: Masks
+    params: Tensors  # with their masks
     top: Array  # (T, B, H), what the head saw
 
 
@@ -113,7 +117,7 @@ class Network:
             for (name, value), stop in zip(self.params.items(), stops, strict=True)
         }
 
-    def layer(self, arrays: dict[str, Array], layer: int) -> dict[str, Array]:
+    def layer(self, arrays: Tensors, layer: int) -> dict[str, Array]:
         """The tensors of one layer under their bare names: `weight_ih`, `weight_hh`, `bias`, …"""
         prefix, suffix = f"{self.config.cell}.", f"_l{layer}"
         bare = self.cell.parameter_shapes(1, 1)
@@ -137,16 +141,13 @@ class Network:
         state: Array,
         *,
         clamp: Clamp | None = None,
-        dropout: float = 0.0,
-        rng: np.random.Generator | None = None,
+        masks: Masks | None = None,
     ) -> tuple[Array, Array, Trace]:
         """Run a chunk.
 
         x : symbols (T, B), or real vectors (T, B, V) in place of one-hot ones
         state : (L, S, B, H)
-        dropout : share of each layer's outputs set to 0, the others scaled by 1/(1 - dropout)
-            (Srivastava et al. 2014; on non-recurrent connections only, as Zaremba et al. 2014);
-            acts only when `rng` is given.
+        masks : of this chunk; None for reading, which has none
 
         Returns logits (T, B, V), the state after the chunk (L, S, B, H), and the trace. Logits and
         trace are buffers: the next call with this T and B overwrites them.
@@ -154,26 +155,27 @@ class Network:
         T, B = x.shape[:2]
         dtype, config = self.theta.dtype, self.config
         *buffers, rest = self._buffers_for(T, B)
-        below, layers, masks = x, [], []
+        below, layers, masks = x, [], masks or Masks()
+        params: dict[str, Array] = dict(self.params)
+        for name, mask in masks.weights.items():
+            params[name] = np.multiply(params[name], mask, out=rest(f"masked {name}", mask.shape, dtype))
         if config.embedding:
             embedded = rest("embedded", (T, B, config.embedding), dtype)
-            below = np.take(self.params["embedding.weight"], x, axis=0, out=embedded, mode="clip")
+            below = np.take(params["embedding.weight"], x, axis=0, out=embedded, mode="clip")
         new_state = np.empty_like(state)
         for k in range(config.layers):
             hold = clamp.hold(config.cell) if clamp is not None and clamp.layer == k else None
-            params = self.layer(self.params, k)
-            trace = self.cell.forward(below, state[k], params, buffers[k], hold=hold, **self.options)
+            own = self.layer(params, k)
+            trace = self.cell.forward(below, state[k], own, buffers[k], hold=hold, **self.options)
             new_state[k] = [trace[name][-1] for name in self.cell.STATES]
             layers.append(trace)
-            below, mask = trace["h"], None
-            if rng is not None and dropout > 0:
-                mask = (rng.random(below.shape, dtype) >= dropout).astype(dtype)
-                mask *= dtype.type(1 / (1 - dropout))
-                below = np.multiply(below, mask, out=buffers[k]("dropped", below.shape, dtype))
-            masks.append(mask)
-        weight, bias = self.params["head.weight"][None], self.params["head.bias"][None]  # one block
+            below = trace["h"]
+            if masks.outputs:
+                dropped = buffers[k]("dropped", below.shape, dtype)
+                below = np.multiply(below, masks.outputs[k], out=dropped)
+        weight, bias = params["head.weight"][None], params["head.bias"][None]  # one block
         (logits,) = linear.forward(below, weight, bias, out=rest("logits", (1, T, B, self.vocab_size), dtype))
-        return logits, new_state, Trace(x, layers, masks, below)
+        return logits, new_state, Trace(x, layers, masks, params, below)
 
     def read(self, x: Array, state: Array) -> tuple[Array, Array]:
         """`forward` for those who want no trace: x (T, B), state (L, S, B, H) -> logits and the state after."""
@@ -193,15 +195,15 @@ class Network:
         d_state = self.zero_state(B) if d_state is None else d_state
         d_state0 = np.empty_like(d_state)
         dh: Array | None = rest("dh", (T, B, H), dtype)
-        weight, d_weight = self.params["head.weight"][None], self.grads["head.weight"][None]
+        weight, d_weight = trace.params["head.weight"][None], self.grads["head.weight"][None]
         linear.backward(trace.top, weight, d_logits[None], d_weight, self.grads["head.bias"][None], dh)
         for k in reversed(range(config.layers)):
             assert dh is not None
-            if (mask := trace.masks[k]) is not None:
-                dh *= mask
+            if trace.masks.outputs:
+                dh *= trace.masks.outputs[k]
             x = trace.layers[k]["x"]
             dx = buffers[k]("dx", x.shape, dtype) if x.ndim == 3 else None
-            params, grads = self.layer(self.params, k), self.layer(self.grads, k)
+            params, grads = self.layer(trace.params, k), self.layer(self.grads, k)
             d_state0[k] = self.cell.backward(
                 trace.layers[k], dh, d_state[k], params, grads, buffers[k], dx=dx, **self.options
             )
@@ -212,4 +214,6 @@ class Network:
                 trace.x.ravel(), dh.reshape(1, T * B, -1), self.grads["embedding.weight"][None]
             )
             dh = None
+        for name, mask in trace.masks.weights.items():
+            self.grads[name] *= mask
         return d_state0, dh

@@ -115,6 +115,36 @@ def test_it_follows_the_numpy_engine(cell: dict[str, Any]) -> None:
     assert_follows(*engines(**settings), VOCAB, 50, 0.01, 1e-5)
 
 
+@pytest.mark.parametrize(
+    "cell", [*CELLS, pytest.param({"cell": "gru", "hidden": 16}, id="gru-of-whole-vectors")]
+)
+def test_it_draws_the_masks_of_the_numpy_engine(cell: dict[str, Any]) -> None:
+    """In float64: a mask that differs in one place would show at once."""
+    settings = {"layers": 2, "precision": "float64", "clip_value": 0.0, "threads": 2} | cell
+    plain, fast = engines(**settings, dropout=0.3, dropout_kind="locked", weight_drop=0.4)
+    assert_follows(plain, fast, VOCAB, 10, 0.05, 1e-12)
+    without, _ = engines(**settings)
+    for x, y in text(VOCAB, 10, BATCH, CHUNK):
+        without.step(x, y, 0.05)
+    assert relative_error(without.network().theta, fast.network().theta) > 1e-4  # they act
+
+
+def test_reading_between_steps_uses_the_whole_weights() -> None:
+    """And leaves the next step as it was."""
+    settings = {"cell": "gru", "weight_drop": 0.5, "dropout": 0.2, "dropout_kind": "locked"}
+    fast, undisturbed = (engines(**settings)[1] for _ in range(2))
+    ids = np.random.default_rng(1).integers(0, VOCAB, (32, 8))
+    for x, y in text(VOCAB, 4, BATCH, CHUNK):
+        network = fast.network()
+        logits, state = network.read(ids, network.zero_state(8))
+        reference = Network(network.config, VOCAB)
+        reference.theta[...] = network.theta
+        expected, after, _ = reference.forward(ids, reference.zero_state(8))
+        np.testing.assert_allclose(logits, expected, atol=1e-5)
+        np.testing.assert_allclose(state, after, atol=1e-5)
+        assert fast.step(x, y, 0.1) == undisturbed.step(x, y, 0.1)
+
+
 @SLOW
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("shape", SHAPES)

@@ -27,6 +27,7 @@ LENGTHS = [7, 1, 4, 6, 2]  # places read of each item
 CONDITIONS = [2, 1, 1, 3, 2]  # symbols at its beginning that are read and not scored
 BATCH = len(LENGTHS)
 ENGINES = ["numpy", "fast", "fast-2-threads", "torch"]
+MASKED = {"dropout": 0.3, "dropout_kind": "locked", "weight_drop": 0.4}
 SETTINGS = {"hidden": 10, "optimizer": "sgd", "clip_value": 0.0, "precision": "float64", "seed": 3}
 
 
@@ -143,6 +144,7 @@ def trained(backend: Backend, steps: int = 50, lr: float = 0.05) -> tuple[list[A
         *({"cell": cell, "layers": 2} for cell in CELLS),
         {"cell": "gru", "layers": 1, "optimizer": "adam", "embedding": 4},
         {"cell": "lstm", "layers": 3, "optimizer": "adagrad", "l2": 0.01, "clip_value": 0.1},
+        *({"cell": cell, "layers": 2} | MASKED for cell in CELLS),
     ],
     ids=lambda settings: "-".join(map(str, settings.values())),
 )
@@ -152,6 +154,7 @@ def test_chunks_of_all_lengths_train_all_engines_alike(settings: dict[str, Any])
     for kind in ENGINES[1:]:
         told, found = trained(engine(kind, **settings))
         np.testing.assert_allclose(told, expected, rtol=1e-10, err_msg=kind)
+        assert np.array_equal(found["rng"], arrays["rng"])
         for name in set(arrays) - {"rng"}:
             np.testing.assert_allclose(
                 found[name], arrays[name], rtol=0, atol=1e-10, err_msg=f"{kind} {name}"
@@ -254,11 +257,13 @@ class Together(Ranks):
         numbers += next(self._others, 0.0)
 
 
-def test_the_loss_of_several_ranks_is_the_mean_over_the_targets_of_all() -> None:
-    """Not the mean of their means: one has many targets, the other few."""
+@pytest.mark.parametrize("regularisers", [{}, MASKED], ids=["plain", "masked"])
+def test_the_loss_of_several_ranks_is_the_mean_over_the_targets_of_all(regularisers: dict[str, Any]) -> None:
+    """Not the mean of their means: one has many targets, the other few. Weights are masked alike in all ranks, and
+    each stream's signals as in one process."""
     x, y = np.random.default_rng(9).integers(0, VOCAB, (2, LONGEST, 4))
     y[2:, 1], y[1:, 3] = -1, -1
-    settings: dict[str, Any] = {"cell": "gru"}
+    settings: dict[str, Any] = {"cell": "gru", "layers": 2} | regularisers
     whole = engine("torch", batch=4, **settings)
     second = Together(1, [])
     engine("torch", batch=2, ranks=second, **settings).step(x[:, 1::2], y[:, 1::2], 0.1)

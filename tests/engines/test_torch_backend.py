@@ -134,7 +134,7 @@ def test_dropout_in_modules_of_a_layer_each_changes_nothing_but_the_masks() -> N
 def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
     model, config = configs(hidden=8, dropout=0.3, backend="torch")
     engine = torch_backend.TorchBackend(model, config, VOCAB, BATCH)
-    dropped = engine._drop(torch.ones(100, 100, 10)).numpy()
+    dropped = engine._drop(0, torch.ones(100, 100, 10)).numpy()
     assert set(np.unique(dropped)) == {np.float32(0), np.float32(1 / 0.7)}
     assert (dropped == 0).mean() == pytest.approx(0.3, abs=0.01)
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from helpers.chunks import CELLS, make_chunk, make_network
 
+from charrnn.config import TrainConfig
 from charrnn.interpret.tensor_checks import check_tensors
 from charrnn.nn.gradcheck import numeric_gradient, relative_error
 from charrnn.nn.loss import cross_entropy_gradient
+from charrnn.nn.masks import draw
 
 LIMIT = 1e-6
 
@@ -46,14 +48,25 @@ def test_gradient_of_symbols_with_and_without_embedding(cell, nonlinearity, laye
     assert_small(errors)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"dropout": 0.4},
+        {"dropout": 0.4, "dropout_kind": "locked"},
+        {"weight_drop": 0.4},
+        {"dropout": 0.3, "dropout_kind": "locked", "weight_drop": 0.4},
+    ],
+    ids=lambda settings: "-".join(map(str, settings)),
+)
 @pytest.mark.parametrize("embedding", [0, 3])
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
-def test_gradient_through_a_fixed_dropout_mask(cell, nonlinearity, embedding):
+def test_gradient_through_fixed_masks(cell, nonlinearity, embedding, settings):
     network = make_network(cell, nonlinearity, layers=2, embedding=embedding, hidden=3)
     chunk = make_chunk(network, T=3)
+    masks = draw(TrainConfig(**settings), network.params, 3, 2, np.random.default_rng(5))
 
     def forward():
-        return network.forward(chunk.x, chunk.state, dropout=0.4, rng=np.random.default_rng(5))
+        return network.forward(chunk.x, chunk.state, masks=masks)
 
     def loss():
         logits, last, _ = forward()

@@ -154,63 +154,6 @@ def test_streams_do_not_see_one_another(cell, nonlinearity):
         np.testing.assert_allclose(last_alone[:, :, 0], last[:, :, b], rtol=1e-13, atol=1e-14)
 
 
-# Dropout
-
-
-def test_dropout_keeps_its_share_and_the_mean():
-    network = make_network("gru", hidden=200, scale=0.1)
-    chunk = make_chunk(network, T=50, B=4)
-    _, _, trace = network.forward(chunk.x, chunk.state, dropout=0.3, rng=np.random.default_rng(0))
-    (mask,) = trace.masks
-    np.testing.assert_allclose(np.unique(mask), [0, 1 / 0.7])
-    assert (mask == 0).mean() == pytest.approx(0.3, abs=0.01)
-    np.testing.assert_array_equal(trace.top, trace.layers[0]["h"] * mask)
-
-
-@pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
-def test_dropout_is_on_the_way_up_only(cell, nonlinearity):
-    network = make_network(cell, nonlinearity, layers=3)
-    chunk = make_chunk(network, T=6)
-    _, last, trace = network.forward(chunk.x, chunk.state)
-    h, last = trace.layers[0]["h"].copy(), last.copy()
-    logits, dropped_last, trace = network.forward(
-        chunk.x, chunk.state, dropout=0.5, rng=np.random.default_rng(3)
-    )
-    np.testing.assert_array_equal(trace.layers[0]["h"], h)  # time steps are not cut off from one another
-    np.testing.assert_array_equal(dropped_last[0], last[0])
-    assert not np.allclose(dropped_last[1], last[1])
-    for k in range(2):
-        np.testing.assert_array_equal(trace.layers[k + 1]["x"], trace.layers[k]["h"] * trace.masks[k])
-    top = trace.layers[2]["h"] * trace.masks[2]
-    expected = top @ network.params["head.weight"].T + network.params["head.bias"]
-    np.testing.assert_allclose(logits, expected, rtol=1e-12, atol=1e-13)
-    assert not np.array_equal(trace.masks[0], trace.masks[1])
-
-
-def test_dropout_rests_without_a_generator_or_a_rate():
-    network = make_network("lstm", layers=2)
-    chunk = make_chunk(network, T=3)
-    plain = network.forward(chunk.x, chunk.state)[0].copy()
-    np.testing.assert_array_equal(network.forward(chunk.x, chunk.state, dropout=0.5)[0], plain)
-    rng = np.random.default_rng(0)
-    np.testing.assert_array_equal(network.forward(chunk.x, chunk.state, dropout=0.0, rng=rng)[0], plain)
-    np.testing.assert_array_equal(network.forward(chunk.x, chunk.state, rng=rng)[0], plain)
-    assert rng.random() == np.random.default_rng(0).random()  # nothing was drawn
-
-
-def test_a_number_equal_to_the_rate_keeps_its_output():
-    """Numbers lie in [0, 1): as many of them are below the rate as the rate says."""
-
-    class Generator:
-        def random(self, shape, dtype):
-            return np.resize(np.array([0.25, np.nextafter(0.25, 0)], dtype), shape)
-
-    network = make_network("rnn")
-    chunk = make_chunk(network, T=2)
-    _, _, trace = network.forward(chunk.x, chunk.state, dropout=0.25, rng=Generator())
-    np.testing.assert_array_equal(trace.masks[0].ravel(), [1 / 0.75, 0] * 8)
-
-
 # Clamps
 
 

@@ -20,7 +20,7 @@ from charrnn.engines.fast_backend import FastBackend
 from charrnn.engines.threads import blas_threads
 
 VOCAB, LR = 65, 1e-4
-OPTIONS: dict[str, dict[str, Any]] = {"average": {"average": 0.999}}
+OPTIONS: dict[str, dict[str, Any]] = {"average": {"average": 0.999}, "weight decay": {"weight_decay": 0.01}}
 
 
 def seconds(call: Callable[..., Any], *arguments: Any) -> float:

@@ -156,6 +156,11 @@ class TrainConfig:
     )
     l1: float = option(0.0, "Strength of the L1 penalty on the weights.", at_least=0)
     l2: float = option(0.0, "Strength of the L2 penalty on the weights.", at_least=0)
+    weight_decay: float = option(
+        0.0,
+        "Strength of decoupled weight decay: each step makes the weights smaller by the factor 1 - lr * this.",
+        at_least=0,
+    )
     average: float = option(
         0.0,
         "Validate, keep and sample from an average of the weights: 0.999 averages over about the last 1000 steps. "

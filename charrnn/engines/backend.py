@@ -7,6 +7,7 @@ import numpy as np
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.nn import averaging
+from charrnn.nn.buffers import flat
 from charrnn.nn.clipping import clip, gradient_norm
 from charrnn.nn.init import initialise
 from charrnn.nn.loss import cross_entropy_gradient
@@ -67,11 +68,11 @@ class NumpyBackend:
             self._average.theta[...] = self._network.theta
         self._optimizer = OPTIMIZERS[config.optimizer](self._network.theta.size, dtype)
         self._state = self._network.zero_state(batch_size)
-        # 1 where the L1 and L2 penalties act: on weights, not on biases.
-        self._penalised = np.zeros_like(self._network.theta)
-        for name, (start, stop) in self._network.spans().items():
-            self._penalised[start:stop] = "bias" not in name
         frozen = tuple(f"_l{layer}" for layer in config.frozen_layers)
+        # 1 where penalties and weight decay act: on weights that are trained, not on biases.
+        self._penalised = flat(self._network.theta.size, dtype)
+        for name, (start, stop) in self._network.spans().items():
+            self._penalised[start:stop] = "bias" not in name and not name.endswith(frozen)
         self._frozen = [self._network.grads[name] for name in self._network.grads if name.endswith(frozen)]
 
     def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
@@ -85,6 +86,8 @@ class NumpyBackend:
             gradient[...] = 0
         norm = gradient_norm(network.grad)
         clip(network.grad, config.clip_value, config.clip_norm, norm)
+        if config.weight_decay:  # θ -= lr W θ, apart from g, so that the optimiser does not scale it (AdamW)
+            network.theta -= lr * config.weight_decay * self._penalised * network.theta
         self._optimizer.step(network.theta, network.grad, lr)
         if self._average is not None:
             share = averaging.share(config.average, self._optimizer.steps)

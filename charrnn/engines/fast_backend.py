@@ -62,16 +62,12 @@ class FastBackend(NumpyBackend):
         theta, lanes, dtype = whole(network.theta), program.target.lanes, network.theta.dtype
         edges = [theta.size // lanes * k // threads * lanes for k in range(threads + 1)]
         spans = [slice(start, stop) for start, stop in pairwise(edges) if start < stop]
+        more = {"penalised": self._penalised} if config.weight_decay else {}
+        if self._average is not None:
+            more["average"] = self._average.theta
         for size in sorted({span.stop - span.start for span in spans}):
             update.add_sum_gradients(program, f"sum_gradients_{size}", size, len(self._shards))
-            update.add_update(
-                program,
-                f"update_{size}",
-                config.optimizer,
-                size,
-                config.clip_value,
-                self._average is not None,
-            )
+            update.add_update(program, f"update_{size}", config.optimizer, size, config.clip_value, [*more])
         program.compile()
         if program.without_cache:
             self.notes = (f"{program.without_cache}. Until then each run compiles its kernels again",)
@@ -85,8 +81,7 @@ class FastBackend(NumpyBackend):
             grads = [whole(shard.grad)[span] for shard in self._shards]
             self._sums.append(program.bind(f"sum_gradients_{size}", *grads, self._squares[-1]))
             memory = [whole(array)[span] for array in self._optimizer.memory.values()]
-            if self._average is not None:
-                memory.append(whole(self._average.theta)[span])
+            memory += [whole(array)[span] for array in more.values()]
             own = [theta[span], grads[0], self._scalars]
             self._updates.append(program.bind(f"update_{size}", *own, *memory))
 
@@ -118,9 +113,7 @@ class FastBackend(NumpyBackend):
         config = self._config
         self._optimizer.steps += 1
         scale = config.clip_norm / norm if config.clip_norm and norm > config.clip_norm else 1.0
-        self._scalars[...] = update.scalars_of(
-            config.optimizer, scale, lr, self._optimizer.steps, config.average
-        )
+        self._scalars[...] = update.scalars_of(config, scale, lr, self._optimizer.steps)
         self._threads.run(self._updates)
 
     def reset_state(self) -> None:

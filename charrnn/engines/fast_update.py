@@ -1,16 +1,17 @@
 """Clipping and the optimisers in one pass over memory: `charrnn.nn.clipping` and `optimizers`, compiled."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from charrnn.config import TrainConfig
 from charrnn.fast.compiler import Program, Shapes
 from charrnn.fast.ir import Kernel, Vector
 from charrnn.nn import averaging
 from charrnn.nn.optimizers import Adam, Momentum, RMSProp
 
 PER_SUM = 64  # vectors summed in single precision before the sum is put down
-SCALARS = ("clip_scale", "lr", "root_scale", "average_share")
+SCALARS = ("clip_scale", "lr", "root_scale", "average_share", "decay")
 
 Memory = dict[str, Vector]
 Rule = Callable[[Kernel, Vector, Memory, Mapping[str, Vector]], Vector]
@@ -53,9 +54,13 @@ def add_sum_gradients(program: Program, name: str, size: int, shards: int) -> No
 
 
 def add_update(
-    program: Program, name: str, optimizer: str, size: int, clip_value: float, averages: bool = False
+    program: Program, name: str, optimizer: str, size: int, clip_value: float, more: Sequence[str] = ()
 ) -> None:
-    """Scale and clip the gradient, move θ along it, and an average towards θ. Scalars: see SCALARS."""
+    """Scale and clip the gradient, and move θ along it. Scalars: see SCALARS.
+
+    more : arrays for what is done besides: "penalised" to decay the weights where it is 1, "average" to average them;
+        they come last
+    """
     rule, names = RULES[optimizer]
 
     def update(k: Kernel) -> None:
@@ -66,27 +71,29 @@ def add_update(
             if clip_value:
                 g = g.within(clip_value)
             memory = {n: k[n].load(at) for n in names}
-            theta = k["theta"].load(at) - scalars["lr"] * rule(k, g, memory, scalars)
+            theta = k["theta"].load(at)
+            if "penalised" in more:
+                theta = theta - k["penalised"].load(at) * scalars["decay"] * theta
+            theta = theta - scalars["lr"] * rule(k, g, memory, scalars)
             k["theta"].store(theta, at)
-            if averages:
+            if "average" in more:
                 average = k["average"].load(at)
                 k["average"].store((theta - average).times_plus(scalars["average_share"], average), at)
             for n in names:
                 k[n].store(memory[n], at)
 
-    arrays = (*names, "average") if averages else names
     shapes: Shapes = {"theta": (size,), "grad": (size,), "scalars": (len(SCALARS),)} | dict.fromkeys(
-        arrays, (size,)
+        (*names, *more), (size,)
     )
     program.add(name, shapes, update)
 
 
-def scalars_of(optimizer: str, clip_scale: float, lr: float, step: int, average: float = 0.0) -> np.ndarray:
-    """The scalar arguments of `update` at this step, counted from 1; average : the decay of the average."""
-    root_scale = 1.0
-    if optimizer == "adam":
+def scalars_of(config: TrainConfig, clip_scale: float, lr: float, step: int) -> np.ndarray:
+    """The scalar arguments of `update` at this step, counted from 1."""
+    decay, root_scale = lr * config.weight_decay, 1.0
+    if config.optimizer == "adam":
         lr, root_scale = lr / (1 - Adam.beta1**step), (1 - Adam.beta2**step) ** -0.5
-    return np.array([clip_scale, lr, root_scale, averaging.share(average, step)])
+    return np.array([clip_scale, lr, root_scale, averaging.share(config.average, step), decay])
 
 
 def _sqrt(k: Kernel, x: Vector) -> Vector:

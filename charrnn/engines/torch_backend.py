@@ -140,12 +140,12 @@ class TorchBackend:
         self._sums = torch.zeros(size + 3, dtype=dtype, device=self._device)
         self._state = torch.from_numpy(self._network.zero_state(batch_size)).to(self._device)
 
-        # 1 where the L1 and L2 penalties act: on weights, not on biases.
+        frozen = tuple(f"_l{layer}" for layer in config.frozen_layers)
+        # 1 where penalties and weight decay act: on weights that are trained, not on biases.
         self._penalised = torch.zeros_like(self._theta)
         spans = self._network.spans()
         for name, (start, stop) in spans.items():
-            self._penalised[start:stop] = "bias" not in name
-        frozen = tuple(f"_l{layer}" for layer in config.frozen_layers)
+            self._penalised[start:stop] = "bias" not in name and not name.endswith(frozen)
         self._frozen = [
             self._sums[start:stop] for name, (start, stop) in spans.items() if name.endswith(frozen)
         ]
@@ -238,6 +238,8 @@ class TorchBackend:
             norm = self._finish(self._sums[:size])
             self._optimizer.param_groups[0]["lr"] = lr
             self._theta.grad = self._sums[:size]
+            if self._config.weight_decay:
+                self._theta.addcmul_(self._penalised, self._theta, value=-lr * self._config.weight_decay)
             self._optimizer.step()
             self._weights.spread()
             self._steps_taken += 1

@@ -175,6 +175,8 @@ def test_each_optimizer(optimizer: str, steps: int, precision: str) -> None:
         {"clip_norm": 0.5, "clip_value": 0.02},
         {"l1": 0.001, "l2": 0.01},
         {"l2": 0.01},
+        {"weight_decay": 0.1, "average": 0.9},
+        {"weight_decay": 0.1, "optimizer": "adam", "freeze_layers": "1", "layers": 2, "threads": 2},
         {"freeze_layers": "0", "layers": 2},
         {"freeze_layers": "0,1", "layers": 2, "l1": 0.001},
     ],
@@ -186,7 +188,8 @@ def test_clipping_penalties_and_frozen_layers(settings: dict[str, Any]) -> None:
     before = fast.network().theta.copy()
     assert_follows(plain, fast, VOCAB, 30, 0.05, 1e-12)
     without, _ = engines(
-        **(settings | {"clip_value": 0.0, "clip_norm": 0.0, "l1": 0.0, "l2": 0.0, "freeze_layers": ""})
+        **(settings | {"clip_value": 0.0, "clip_norm": 0.0, "l1": 0.0, "l2": 0.0})
+        | {"freeze_layers": "", "weight_decay": 0.0, "average": 0.0}
     )
     for x, y in text(VOCAB, 30, BATCH, CHUNK):
         without.step(x, y, 0.05)

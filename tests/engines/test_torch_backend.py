@@ -73,7 +73,8 @@ def test_losses_are_those_of_the_numpy_engine(cell: str, optimizer: str) -> None
         {"cell": "rnn", "nonlinearity": "relu", "freeze_layers": "0", "optimizer": "nesterov", "l1": 1e-3},
         {"cell": "lstm", "layers": 3, "freeze_layers": "1,2", "optimizer": "momentum", "embedding": 3},
         {"cell": "gru", "average": 0.9, "optimizer": "adam"},
-        {"cell": "lstm", "average": 0.99, "embedding": 4},
+        {"cell": "lstm", "average": 0.99, "embedding": 4, "weight_decay": 0.1},
+        {"cell": "rnn", "weight_decay": 0.1, "optimizer": "momentum", "freeze_layers": "0"},
     ],
 )
 def test_every_number_is_that_of_the_numpy_engine(settings: dict[str, Any]) -> None:

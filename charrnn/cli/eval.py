@@ -70,6 +70,13 @@ def evaluate(
     no_baselines: Annotated[
         bool, typer.Option("--no-baselines", help="Do not fit simple models for comparison.")
     ] = False,
+    counts: Annotated[
+        Literal["off", "static", "adaptive"],
+        typer.Option(
+            help="Also mix the model with counts of its training text: static ones, or adaptive ones, which also learn "
+            "from the text while it is scored."
+        ),
+    ] = "off",
     as_json: JsonOption = False,
 ) -> None:
     """Score a text: how well the model predicts it, compared with baselines.
@@ -83,9 +90,14 @@ def evaluate(
     labels or its input, and its text and its end are scored. The result has a table of the loss per label, and
     --per-line is per item. A FILE needs the label column if the model has labels.
 
+    --counts mixes the model with counts of up to 7 characters before each one, made of the training text. How much
+    each is trusted is fitted on the first half of the validation text. So of the validation text itself, the mix and
+    the model beside it are reported on the second half alone; of all other texts, on the whole.
+
     \b
     Examples:
       charrnn eval --split validation
+      charrnn eval --split test --counts adaptive
       charrnn eval letters.txt --highlight
       charrnn eval letters.txt --highlight --json
       charrnn eval server.log --per-line | head
@@ -106,6 +118,10 @@ def evaluate(
             "name a FILE to score, or a part of the model's own text with --split, and not both",
         ),
         (per_line and highlight, "--per-line cannot be combined with --highlight"),
+        (
+            counts != "off" and (per_line or highlight),
+            "--counts cannot be combined with --per-line or --highlight",
+        ),
         (order != "surprise" and not per_line, "--order needs --per-line"),
         (
             split and (any(how.values()) or unknown != "error"),
@@ -114,7 +130,7 @@ def evaluate(
     )
     _, models = open_models(model)
     compares = not (no_baselines or per_line or highlight)
-    parts, why_not = evaluation.splits_of(models[0]) if split or compares else (None, "")
+    parts, why_not = evaluation.splits_of(models[0]) if split or compares or counts != "off" else (None, "")
     text = _part(split, parts, why_not) if split else _read(models[0], files or [], how, unknown)
     if why_not and not no_baselines:
         say(f"no baselines but uniform: {why_not}")
@@ -123,7 +139,12 @@ def evaluate(
     elif highlight:
         _give_predictions(models, text) if as_json else _paint(models, text, worst)
     else:
-        _compare(models, text, parts["train"] if parts and compares else None, as_json)
+        if counts != "off" and parts is None:
+            raise DataError(f"--counts needs the model's training text: {why_not}")
+        if counts != "off" and split == "train":
+            say("the counts are those of this very text, so the mix is no fair figure: use --split test")
+        training = parts["train"] if parts and compares else None
+        _compare(models, text, training, parts if counts != "off" else None, counts == "adaptive", as_json)
 
 
 def _part(split: str, parts: "dict[str, Text] | None", why_not: str) -> "Text":
@@ -149,15 +170,32 @@ def _read(model: "Model", files: list[str], how: dict[str, str | None], unknown:
     return corpus.ids if corpus.items is None else corpus.items
 
 
-def _compare(models: list["Model"], text: "Text", training: "Text | None", as_json: bool) -> None:
-    """Show the loss on the whole text beside that of simple models fitted on the training text."""
-    from charrnn.score import evaluation
+def _compare(
+    models: list["Model"],
+    text: "Text",
+    training: "Text | None",
+    counted: "dict[str, Text] | None",
+    adaptive: bool,
+    as_json: bool,
+) -> None:
+    """Show the loss on the whole text beside that of simple models fitted on the training text.
+
+    counted : the parts of the model's text, where it is to be mixed with counts
+    """
+    from charrnn.score import evaluation, mixed
     from charrnn.text.batches import predictions
     from charrnn.ui.terminal.progress import progress_bar
 
     with progress_bar(predictions(text)) as progress:
         found = evaluation.evaluate(models, text, training=training, progress=progress)
-    put(json_text(found.to_json()) if as_json else found.in_words())
+    mix = None
+    if counted is not None:
+        with progress_bar(predictions(text)) as progress:
+            mix = mixed.mixed(models, text, counted, adaptive=adaptive, progress=progress)
+    if as_json:
+        put(json_text(found.to_json() | ({} if mix is None else {"counts": mix.to_json()})))
+    else:
+        put(found.in_words() + ("" if mix is None else f"\n\n{mix.in_words()}"))
 
 
 def _show_lines(models: list["Model"], text: "Text", order: str, as_json: bool) -> None:

@@ -13,22 +13,21 @@ one of an item reach back to the last of its condition: its last label, a bounda
 import lzma
 import math
 from collections.abc import Iterator
-from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
 from charrnn.runs.yardstick import LIKENESS_ORDER, Yardstick
+from charrnn.score.counts import LOOKED_UP_AT_ONCE, Counts, Reach, windows
 from charrnn.text.batches import Text, size_of, spread_part
-from charrnn.text.items import Items, runs
+from charrnn.text.items import Items
 from charrnn.text.vocabulary import Vocabulary
 
 NGRAM_ORDER = 5
 FIT_AT_MOST = (
     20_000_000  # last symbols of the training text that are used, since the tables must fit in memory
 )
-SYMBOLS_AT_ONCE = 2**20  # symbols looked up, or compressed, at once
-ODD = 0x9E3779B97F4A7C15  # multiplier of the hash for vocabularies too large for exact keys
+SYMBOLS_AT_ONCE = 2**20  # symbols compressed at once
+ODD = 0x9E3779B97F4A7C15  # multiplier of the hash of an item
 
 # These sizes limit the cost of a run's yardstick to about a second. Longer texts are sampled evenly.
 YARDSTICK_FIT = 2**20  # symbols of the training text
@@ -39,118 +38,43 @@ SHORTEST_COMPARED = 1000  # symbols of either side
 
 
 class NGrams:
-    """Interpolated Witten-Bell: Witten and Bell (1991), as in Chen and Goodman (1999).
-
-        p_k(s | c) = (n(c s) + t(c) p_{k-1}(s | c')) / (n(c) + t(c))
-
-    c the k symbols before s, c' the last k - 1 of them; n(·) counts in the training text, t(c) the number
-    of different symbols seen after c; p_{-1} = 1/V, and p_k = p_{k-1} if c was never seen.
-    """
+    """Interpolated Witten-Bell: `Matches.interpolated` with weight 1, on counts of the end of a training text."""
 
     def __init__(
         self, training: Text, vocab_size: int, order: int = NGRAM_ORDER, *, written: int | None = None
     ) -> None:
         """written : the number of symbols that can be predicted, if not all of vocab_size"""
-        self.vocab_size = vocab_size
         self.order = order
-        self._written = vocab_size if written is None else written
-        if isinstance(training, Items):
-            text = _Reach.of(training.spread(FIT_AT_MOST))
-        else:
-            text = _Reach(training[-FIT_AT_MOST:])
-        self._tables = []
-        for k in range(order + 1):
-            contexts, grams, _ = self._keys(text, k)
-            gram_keys, first, gram_counts = np.unique(grams, return_index=True, return_counts=True)
-            context_keys, place, types = np.unique(contexts[first], return_inverse=True, return_counts=True)
-            counts = np.bincount(place, gram_counts, len(context_keys))
-            self._tables.append((context_keys, counts, types, gram_keys, gram_counts))
-
-    def _keys(self, text: "_Reach", k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """A number for the k symbols before each symbol that has so many, one for these and the symbol itself, and
-        the places of these symbols.
-
-        Numbers are unique if V^(order+1) fits in 64 bits, and almost always otherwise.
-        """
-        ids = text.ids
-        exact = self.vocab_size ** (self.order + 1) < 2**64
-        multiplier = np.uint64(self.vocab_size if exact else ODD)
-        if len(ids) <= k:
-            return np.empty(0, np.uint64), np.empty(0, np.uint64), np.empty(0, np.intp)
-        keys = np.zeros(len(ids) - k, np.uint64)
-        for back in range(k, 0, -1):
-            keys = keys * multiplier + ids[k - back : len(ids) - back].astype(np.uint64)
-        grams = keys * multiplier + ids[k:].astype(np.uint64)
-        if text.before is None:
-            return keys, grams, np.arange(k, len(ids))
-        within = text.before[k:] >= k
-        return keys[within], grams[within], k + np.flatnonzero(within)
+        part = training.spread(FIT_AT_MOST) if isinstance(training, Items) else training[-FIT_AT_MOST:]
+        self._counts = Counts.of(part, vocab_size, order, written)
 
     def losses(self, ids: np.ndarray, order: int | None = None) -> np.ndarray:
         """-log p of each of `ids` given up to `order` symbols before it in `ids`, in nats, (N,)."""
-        return self._losses(_Reach(ids), order)
+        return self._losses(Reach(ids), order)
 
-    def _losses(self, text: "_Reach", order: int | None) -> np.ndarray:
-        p = np.full(len(text.ids), 1 / self._written)
-        for k in range((self.order if order is None else order) + 1):
-            contexts, grams, places = self._keys(text, k)
-            context_keys, counts, types, gram_keys, gram_counts = self._tables[k]
-            n, t = _looked_up(context_keys, contexts, counts, types)
-            (n_gram,) = _looked_up(gram_keys, grams, gram_counts)
-            seen = n > 0
-            n, t, n_gram, places = n[seen], t[seen], n_gram[seen], places[seen]
-            p[places] = (n_gram + t * p[places]) / (n + t)
-        return -np.log(p)
+    def _losses(self, text: Reach, order: int | None) -> np.ndarray:
+        order = self.order if order is None else order
+        return np.asarray(
+            -np.log(self._counts.matches(text, order).probabilities(1, self._counts.base, order))
+        )
 
     def item_losses(self, items: Items, order: int | None = None) -> np.ndarray:
         """-log p of each item given its condition, in nats, (N,)."""
-        total = np.zeros(len(items))
-        ends = np.cumsum(items.scored)
-        cuts = np.searchsorted(ends, np.arange(0, items.symbols, SYMBOLS_AT_ONCE))
-        for begin, end in pairwise([*np.unique(cuts).tolist(), len(items)]):
-            text = _Reach.of(items[begin:end])
+        found = [np.empty(0)]
+        for text in windows(items, self.order, LOOKED_UP_AT_ONCE):
             assert text.before is not None
-            found = np.where(text.before > 0, self._losses(text, order), 0)
-            first = np.cumsum(items.scored[begin:end] + 1) - items.scored[begin:end] - 1
-            total[begin:end] = np.add.reduceat(found, first)
-        return total
+            losses = np.where(text.before > 0, self._losses(text, order), 0)
+            found.append(np.add.reduceat(losses, np.flatnonzero(text.before < 0)))
+        return np.concatenate(found)
 
     def mean_loss(self, text: Text, order: int | None = None) -> float:
         """The mean loss of the predictions of a stream, all but the first, or of items."""
         if isinstance(text, Items):
             return float(self.item_losses(text, order).sum()) / text.symbols
         total = 0.0
-        for start in range(1, len(text), SYMBOLS_AT_ONCE):
-            before = min(start, self.order)
-            total += float(self.losses(text[start - before : start + SYMBOLS_AT_ONCE], order)[before:].sum())
+        for window in windows(text, self.order, LOOKED_UP_AT_ONCE, first=1):
+            total += float(self._losses(window, order)[window.predicted].sum())
         return total / (len(text) - 1)
-
-
-class _Reach(NamedTuple):
-    """Symbols, and how many before each may be looked at: of a stream all.
-
-    ids : (N,); before : (N,), -1 where the symbol is not predicted; None for a stream
-    """
-
-    ids: np.ndarray
-    before: np.ndarray | None = None
-
-    @classmethod
-    def of(cls, items: Items) -> "_Reach":
-        """Of each item the last symbol of its condition, and what is predicted after it."""
-        sizes = items.scored + 1
-        places = runs(items.starts + items.conditions - 1, sizes)
-        before = np.arange(len(places)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        return cls(np.asarray(items.ids[places]), np.where(before > 0, before, -1))
-
-
-def _looked_up(keys: np.ndarray, wanted: np.ndarray, *values: np.ndarray) -> list[np.ndarray]:
-    """The values of the wanted keys; 0 for a missing key."""
-    if not len(keys):
-        return [np.zeros(len(wanted)) for _ in values]
-    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    found = keys[place] == wanted
-    return [np.where(found, value[place], 0) for value in values]
 
 
 def xz_loss(training: np.ndarray, ids: np.ndarray, vocab: Vocabulary) -> float:

@@ -145,17 +145,22 @@ def map_ids(folder: Folder, name: str, dtype: np.dtype[Any], counts: np.ndarray)
     return ids
 
 
-def write_checked(folder: Folder, name: str, array: np.ndarray) -> None:
-    """Write an array so that `map_checked` knows it again."""
-    write_ids(folder, name, [array.view(np.uint8), _digest_of(array)])
+def write_checked(folder: Folder, name: str, *arrays: np.ndarray) -> None:
+    """Write arrays one after the other so that `map_checked` knows them again."""
+    write_ids(folder, name, [*(array.view(np.uint8) for array in arrays), _digest_of(*arrays)])
 
 
-def map_checked(folder: Folder, name: str, dtype: np.dtype[Any], count: int) -> np.ndarray | None:
-    """The array (count,) that `write_checked` wrote, memory-mapped read-only; None if it is missing or damaged."""
+def map_checked(
+    folder: Folder, name: str, dtype: np.dtype[Any], count: int | None = None
+) -> np.ndarray | None:
+    """The numbers that `write_checked` wrote, memory-mapped read-only; None if they are missing or damaged.
+
+    count : how many there must be; None is as many as there are
+    """
     try:
         with open(open_own(folder, name), "rb") as file:
-            size = count * dtype.itemsize
-            if os.fstat(file.fileno()).st_size != size + hashlib.sha256().digest_size:
+            size = os.fstat(file.fileno()).st_size - hashlib.sha256().digest_size
+            if size < 0 or size % dtype.itemsize or count not in (None, size // dtype.itemsize):
                 return None
             content = np.memmap(file, np.uint8, mode="r")
     except OSError:
@@ -164,8 +169,11 @@ def map_checked(folder: Folder, name: str, dtype: np.dtype[Any], count: int) -> 
     return array if np.array_equal(content[size:], _digest_of(array)) else None
 
 
-def _digest_of(array: np.ndarray) -> np.ndarray:
-    return np.frombuffer(hashlib.sha256(array.view(np.uint8).data).digest(), np.uint8)
+def _digest_of(*arrays: np.ndarray) -> np.ndarray:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(array.view(np.uint8).data)
+    return np.frombuffer(digest.digest(), np.uint8)
 
 
 def unnamed_ids(dtype: np.dtype[Any], blocks: Iterable[np.ndarray]) -> np.ndarray:

@@ -261,7 +261,7 @@ def test_ngrams_of_items_never_reach_across_a_beginning(
         np.testing.assert_allclose(ngrams.item_losses(items, order), expected, rtol=1e-9)
         assert ngrams.mean_loss(items, order) == pytest.approx(sum(expected) / items.symbols)
     whole = ngrams.item_losses(items)
-    monkeypatch.setattr("charrnn.score.simple_models.SYMBOLS_AT_ONCE", 4)
+    monkeypatch.setattr("charrnn.score.simple_models.LOOKED_UP_AT_ONCE", 4)
     np.testing.assert_allclose(ngrams.item_losses(items), whole, rtol=1e-12)
 
 

@@ -59,7 +59,7 @@ def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(3)
     model, ids = NGrams(rng.integers(0, 3, 500), 3), rng.integers(0, 3, 333)
     whole = model.mean_loss(ids)
-    monkeypatch.setattr("charrnn.score.simple_models.SYMBOLS_AT_ONCE", 10)
+    monkeypatch.setattr("charrnn.score.simple_models.LOOKED_UP_AT_ONCE", 10)
     assert model.mean_loss(ids) == pytest.approx(whole, rel=1e-12)
 
 

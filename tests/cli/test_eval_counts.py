@@ -1,0 +1,94 @@
+"""charrnn eval --counts: a network beside the same mixed with counts of its training text."""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from helpers.random_models import random_model
+from typer.testing import CliRunner, Result
+
+from charrnn.cli.eval import evaluate as command
+from charrnn.errors import DataError, UsageError
+from charrnn.model.model import Model
+from charrnn.score.evaluation import surprises
+
+app = typer.Typer(rich_markup_mode=None)
+app.command()(command)
+VALIDATION = slice(500, 750)
+
+
+def run(*args: str) -> Result:
+    return CliRunner().invoke(app, [*args, "--model", "m.safetensors", "--no-baselines"])
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
+    """A model in ./m.safetensors that says it was trained on ./corpus.txt."""
+    monkeypatch.chdir(tmp_path)
+    words = np.random.default_rng(5).choice(["abc ", "bad ", "cab\n", "face "], 300)
+    corpus = "".join(words)[:1000]
+    Path("corpus.txt").write_text(corpus)
+    about = {
+        "sources": [str(tmp_path / "corpus.txt")],
+        "sha256": hashlib.sha256(corpus.encode()).hexdigest(),
+        "symbols": 1000,
+    }
+    made = random_model(
+        corpus,
+        training={"corpus": about, "settings": {"val_fraction": 0.25, "test_fraction": 0.25}},
+    )
+    made.save("m.safetensors")
+    return made
+
+
+def test_the_mix_is_shown_beside_the_network(model: Model) -> None:
+    plain = json.loads(run("--split", "test", "--json").stdout)
+    answer = json.loads(run("--split", "test", "--counts", "adaptive", "--json").stdout)
+    found = answer.pop("counts")
+    assert answer == plain
+    assert found.keys() == {"chars", "second_half", "network", "static", "adaptive", "fitted"}
+    assert (found["chars"], found["second_half"]) == (249, False)
+    assert found["network"]["loss_nats"] == pytest.approx(plain["loss_nats"])
+    assert found["static"]["loss_nats"] < 0.5 * plain["loss_nats"]
+    for name in ("network", "static", "adaptive"):
+        nats = found[name]["loss_nats"]
+        assert found[name]["bits_per_char"] == pytest.approx(nats / math.log(2))
+        assert found[name]["perplexity"] == pytest.approx(math.exp(nats))
+    assert found["fitted"]["static"]["growth"] == 0 < found["fitted"]["adaptive"]["growth"]
+    words = run("--split", "test", "--counts", "adaptive").stdout
+    for name in ("network", "static", "adaptive"):
+        assert f"{found[name]['loss_nats']:.4f}" in words
+    assert "learn from this text" in words
+    static = run("--split", "test", "--counts", "static").stdout
+    assert "adaptive" not in static
+
+
+def test_of_the_validation_text_the_second_half_is_reported(model: Model) -> None:
+    text = Path("corpus.txt").read_text()[VALIDATION]
+    Path("same.txt").write_text(text)
+    by_name = json.loads(run("--split", "validation", "--counts", "static", "--json").stdout)["counts"]
+    assert (by_name["chars"], by_name["second_half"]) == (125, True)
+    losses = np.concatenate(list(surprises([model], model.vocab.encode(text))))
+    assert by_name["network"]["loss_nats"] == pytest.approx(losses[124:].mean())
+    assert "second half" in run("--split", "validation", "--counts", "static").stdout
+    assert json.loads(run("same.txt", "--counts", "static", "--json").stdout)["counts"] == by_name
+
+
+def test_the_training_text_must_be_there(model: Model) -> None:
+    assert "no fair figure" in run("--split", "train", "--counts", "static").stderr
+    Path("text.txt").write_text("abc bad " * 20)
+    Path("corpus.txt").write_text("abc " * 250)
+    error = run("text.txt", "--counts", "static").exception
+    assert isinstance(error, DataError)
+    assert "has changed" in str(error)
+    Path("corpus.txt").unlink()
+    assert isinstance(run("text.txt", "--counts", "static").exception, DataError)
+
+
+@pytest.mark.parametrize("other", ["--per-line", "--highlight"])
+def test_counts_have_no_other_views(model: Model, other: str) -> None:
+    assert isinstance(run("--split", "test", "--counts", "static", other).exception, UsageError)

@@ -16,7 +16,7 @@ def settle(config: TrainConfig) -> TrainConfig:
 
     Raises UsageError if the fast path is requested but not installed.
     """
-    installed = _is_installed()
+    installed = fast_is_installed()
     if config.backend == "fast" and not installed:
         raise UsageError(
             f"--backend fast needs the extra fast, which is not installed: {how_to_install('fast')}; "
@@ -31,12 +31,13 @@ def why_this_engine(config: TrainConfig) -> str:
     """Why numpy computes, and what to do about it; nothing of other engines."""
     if config.backend != "numpy":
         return ""
-    if _is_installed():
+    if fast_is_installed():
         return "as --backend numpy asks"
     return f"the extra fast, about twice as fast on each core, is not installed: {how_to_install('fast')}"
 
 
-def _is_installed() -> bool:
+def fast_is_installed() -> bool:
+    """Whether the extra is there whose compiler the fast path needs."""
     return importlib.util.find_spec("llvmlite") is not None
 
 

@@ -5,13 +5,14 @@ W_ih x[t] + b for each gate. Backward replaces the gates by ∂loss/∂(W_hh h[t
 reaches h[t-1] by other paths than W_hh, and returns ∂loss/∂(W_ih x[t]).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from charrnn.fast.functions import sigmoid, tanh
 from charrnn.fast.ir import Index, Kernel, Vector
 
 Shape = tuple[int, ...]
+Hold = Callable[[Vector], Vector]
 
 
 class Indices(NamedTuple):
@@ -20,6 +21,11 @@ class Indices(NamedTuple):
     t: Index | int
     b: Index
     u: Index
+
+
+def free(state: Vector) -> Vector:
+    """The state as it is, where no cell is held at a value."""
+    return state
 
 
 class Cell(Protocol):
@@ -31,6 +37,12 @@ class Cell(Protocol):
 
     def sums(self, B: int, H: int) -> dict[str, Shape]:
         """Arrays that are zero at the start of backward, in addition to those of every layer."""
+
+    def values(
+        self, hidden: Sequence[Vector], x: Sequence[Vector], before: Mapping[str, Vector], hold: Hold = free
+    ) -> dict[str, Vector]:
+        """The gates and the new states by their letters; `before` has the states before the step, and the GRU's
+        `hidden[2]` contains b_hn. `hold` replaces the state that a clamp holds."""
 
     def forward(self, k: Kernel, at: Indices, hidden: Sequence[Vector], x: Sequence[Vector]) -> None: ...
 
@@ -49,17 +61,23 @@ class LSTM:
     def sums(self, B: int, H: int) -> dict[str, Shape]:
         return {"dc": (B, H)}
 
-    def forward(self, k: Kernel, at: Indices, hidden: Sequence[Vector], x: Sequence[Vector]) -> None:
-        t, b, u = at
+    def values(
+        self, hidden: Sequence[Vector], x: Sequence[Vector], before: Mapping[str, Vector], hold: Hold = free
+    ) -> dict[str, Vector]:
         i, f, o = (sigmoid(x[gate] + hidden[gate]) for gate in (0, 1, 3))
         g = tanh(x[2] + hidden[2])
-        c = f * k["c"][t, b].load(u) + i * g
+        c = hold(f * before["c"] + i * g)
         tanh_c = tanh(c)
-        for gate, value in enumerate((i, f, g, o)):
-            k["a"][t, b, gate].store(value, u)
-        k["c"][t + 1, b].store(c, u)
-        k["tanh_c"][t, b].store(tanh_c, u)
-        k["h"][t + 1, b].store(o * tanh_c, u)
+        return {"i": i, "f": f, "g": g, "o": o, "c": c, "tanh_c": tanh_c, "h": o * tanh_c}
+
+    def forward(self, k: Kernel, at: Indices, hidden: Sequence[Vector], x: Sequence[Vector]) -> None:
+        t, b, u = at
+        found = self.values(hidden, x, {"c": k["c"][t, b].load(u)})
+        for gate, name in enumerate("ifgo"):
+            k["a"][t, b, gate].store(found[name], u)
+        k["c"][t + 1, b].store(found["c"], u)
+        k["tanh_c"][t, b].store(found["tanh_c"], u)
+        k["h"][t + 1, b].store(found["h"], u)
 
     def backward(self, k: Kernel, at: Indices, dh: Vector) -> list[Vector]:
         t, b, u = at
@@ -90,15 +108,21 @@ class GRU:
     def sums(self, B: int, H: int) -> dict[str, Shape]:
         return {"d_bias_hn": (H,)}
 
+    def values(
+        self, hidden: Sequence[Vector], x: Sequence[Vector], before: Mapping[str, Vector], hold: Hold = free
+    ) -> dict[str, Vector]:
+        r, z = (sigmoid(x[gate] + hidden[gate]) for gate in (0, 1))
+        n = tanh(x[2] + r * hidden[2])
+        return {"r": r, "z": z, "inner": hidden[2], "n": n, "h": hold(n + z * (before["h"] - n))}
+
     def forward(self, k: Kernel, at: Indices, hidden: Sequence[Vector], x: Sequence[Vector]) -> None:
         t, b, u = at
-        r, z = (sigmoid(x[gate] + hidden[gate]) for gate in (0, 1))
         inner = hidden[2] + k["bias_hn"].load(u)
-        n = tanh(x[2] + r * inner)
-        for gate, value in enumerate((r, z, inner)):
-            k["a"][t, b, gate].store(value, u)
-        k["n"][t, b].store(n, u)
-        k["h"][t + 1, b].store(n + z * (k["h"][t, b].load(u) - n), u)
+        found = self.values([*hidden[:2], inner], x, {"h": k["h"][t, b].load(u)})
+        for gate, name in enumerate(("r", "z", "inner")):
+            k["a"][t, b, gate].store(found[name], u)
+        k["n"][t, b].store(found["n"], u)
+        k["h"][t + 1, b].store(found["h"], u)
 
     def backward(self, k: Kernel, at: Indices, dh: Vector) -> list[Vector]:
         t, b, u = at
@@ -129,11 +153,15 @@ class RNN:
     def sums(self, B: int, H: int) -> dict[str, Shape]:
         return {}
 
+    def values(
+        self, hidden: Sequence[Vector], x: Sequence[Vector], before: Mapping[str, Vector], hold: Hold = free
+    ) -> dict[str, Vector]:
+        a = x[0] + hidden[0]
+        return {"h": hold(tanh(a) if self.nonlinearity == "tanh" else a.at_least(0.0))}
+
     def forward(self, k: Kernel, at: Indices, hidden: Sequence[Vector], x: Sequence[Vector]) -> None:
         t, b, u = at
-        a = x[0] + hidden[0]
-        h = tanh(a) if self.nonlinearity == "tanh" else a.at_least(0.0)
-        k["h"][t + 1, b].store(h, u)
+        k["h"][t + 1, b].store(self.values(hidden, x, {})["h"], u)
 
     def backward(self, k: Kernel, at: Indices, dh: Vector) -> list[Vector]:
         t, b, u = at

@@ -43,6 +43,7 @@ class _Plan(NamedTuple):
     shapes: Shapes
     body: Callable[[Kernel], None]
     integers: Sequence[str]
+    doubles: Sequence[str]
 
 
 class Program:
@@ -60,10 +61,15 @@ class Program:
         self.without_cache = ""  # message for the user if the cache was not used, with advice
 
     def add(
-        self, name: str, shapes: Shapes, body: Callable[[Kernel], None], integers: Sequence[str] = ()
+        self,
+        name: str,
+        shapes: Shapes,
+        body: Callable[[Kernel], None],
+        integers: Sequence[str] = (),
+        doubles: Sequence[str] = (),
     ) -> None:
         """Add a kernel; `body` writes it if it is not in the cache."""
-        self._plans[name] = _Plan(shapes, body, integers)
+        self._plans[name] = _Plan(shapes, body, integers, doubles)
 
     def compile(self) -> None:
         name = self._name()
@@ -91,7 +97,8 @@ class Program:
         assert self._engine is not None
         plan = self._plans[name]
         for (argument, shape), array in zip(plan.shapes.items(), arrays, strict=True):
-            dtype = np.dtype(np.int64) if argument in plan.integers else self.target.dtype
+            special = dict.fromkeys(plan.integers, np.int64) | dict.fromkeys(plan.doubles, np.float64)
+            dtype = np.dtype(special.get(argument, self.target.dtype))
             fits = array.flags.c_contiguous and array.dtype == dtype and array.size >= np.prod(shape)
             assert fits, f"{argument} of {name}: {array.dtype} {array.shape} instead of {dtype} {shape}"
         address = self._engine.get_function_address(name)
@@ -112,7 +119,7 @@ class Program:
     def _machine_code(self) -> bytes:
         module = ll.Module()
         for name, plan in self._plans.items():
-            kernel = Kernel(module, name, self.target, plan.shapes, plan.integers)
+            kernel = Kernel(module, name, self.target, plan.shapes, plan.integers, plan.doubles)
             plan.body(kernel)
             kernel.build.ret_void()
         parsed, machine = llvm.parse_assembly(str(module)), _machine()

@@ -184,8 +184,9 @@ class Array:
         return Array(self.kernel, self.base, self.element, shape)
 
     def load(self, index: "Index | int" = 0) -> Vector:
-        """The vector of numbers at offset `index` vectors."""
-        return self.kernel.load(self._vector(index))
+        """The vector of numbers at offset `index` vectors, widened if the array's numbers are narrower than the
+        kernel's."""
+        return self.kernel.load(self._vector(index), self.element)
 
     def store(self, value: Vector, index: "Index | int" = 0) -> None:
         self.kernel.build.store(value.value, self._vector(index), align=self.kernel.target.dtype.itemsize)
@@ -221,17 +222,20 @@ class Array:
 
 
 class Loop:
-    """A loop under construction: its counter, and the vectors carried from one iteration to the next."""
+    """A loop under construction: its counter, the vectors carried from one iteration to the next, and after these
+    the single numbers; `only_while` may be set to a condition for the next iteration."""
 
-    def __init__(self, index: Index, carried: list[Vector]) -> None:
-        self.index, self.carried = index, carried
+    def __init__(self, index: Index, carried: list[Vector], numbers: list[ll.Value]) -> None:
+        self.index, self.carried, self.numbers = index, carried, numbers
+        self.only_while: ll.Value | None = None
 
 
 class Kernel:
     """A function under construction.
 
     arrays : name -> shape; each becomes an argument, in this order, and is available by its name
-    integers : names of the arrays that hold int64; the others hold numbers of the target's type
+    integers : names of the arrays that hold int64; doubles : those that hold float64 whatever the target's type is,
+        which the others hold
     """
 
     def __init__(
@@ -241,6 +245,7 @@ class Kernel:
         target: Target,
         arrays: Mapping[str, Sequence[int]],
         integers: Sequence[str] = (),
+        doubles: Sequence[str] = (),
     ) -> None:
         self.target, self.module = target, module
         kind = ll.FunctionType(ll.VoidType(), [POINTER] * len(arrays))
@@ -248,8 +253,9 @@ class Kernel:
         self.build = ll.IRBuilder(self.function.append_basic_block())
         for argument in self.function.args:
             argument.add_attribute("noalias")
+        elements = dict.fromkeys(integers, INT64) | dict.fromkeys(doubles, ll.DoubleType())
         self.arrays = {
-            name: Array(self, argument, INT64 if name in integers else target.real, shape)
+            name: Array(self, argument, elements.get(name, target.real), shape)
             for (name, shape), argument in zip(arrays.items(), self.function.args, strict=True)
         }
 
@@ -257,24 +263,31 @@ class Kernel:
         return self.arrays[name]
 
     @contextmanager
-    def loop(self, rounds: Index | int, carried: Sequence[Vector] = ()) -> Iterator[Loop]:
-        """Emit a loop of `rounds` ≥ 1 iterations. The values that the body leaves in `carried` enter the next
-        iteration, and are the result after the last."""
+    def loop(
+        self, rounds: Index | int, carried: Sequence[Vector] = (), numbers: Sequence[ll.Value] = ()
+    ) -> Iterator[Loop]:
+        """Emit a loop of `rounds` ≥ 1 iterations. The values that the body leaves in `carried` and `numbers` enter
+        the next iteration, and are the result after the last."""
         before = self.build.block
         body = self.build.append_basic_block()
         self.build.branch(body)
         self.build.position_at_end(body)
         counter = self.build.phi(INT64)
         counter.add_incoming(self.integer(0), before)
-        entering = [self.build.phi(self.target.vector) for _ in carried]
-        loop = Loop(Index(self, counter), [Vector(self, phi) for phi in entering])
+        entering = [vector.value for vector in carried] + list(numbers)
+        phis = [self.build.phi(value.type) for value in entering]
+        vectors = [Vector(self, phi) for phi in phis[: len(carried)]]
+        loop = Loop(Index(self, counter), vectors, phis[len(carried) :])
         yield loop
         following = self.build.add(counter, self.integer(1), flags=("nsw",))
         again = self.build.icmp_signed("<", following, self.integer(rounds))
+        if loop.only_while is not None:
+            again = self.build.and_(again, loop.only_while)
         counter.add_incoming(following, self.build.block)
-        for phi, first, last in zip(entering, carried, loop.carried, strict=True):
-            phi.add_incoming(first.value, before)
-            phi.add_incoming(last.value, self.build.block)
+        leaving = [vector.value for vector in loop.carried] + list(loop.numbers)
+        for phi, first, last in zip(phis, entering, leaving, strict=True):
+            phi.add_incoming(first, before)
+            phi.add_incoming(last, self.build.block)
         after = self.build.append_basic_block()
         self.build.cbranch(again, body, after)
         self.build.position_at_end(after)
@@ -285,9 +298,13 @@ class Kernel:
     def offset(self, base: ll.Value, index: Index | int, element: ll.Type) -> ll.Value:
         return self.build.gep(base, [self.integer(index)], inbounds=True, source_etype=element)
 
-    def load(self, pointer: ll.Value) -> Vector:
-        loaded = self.build.load(pointer, align=self.target.dtype.itemsize, typ=self.target.vector)
-        return Vector(self, loaded)
+    def load(self, pointer: ll.Value, element: ll.Type) -> Vector:
+        if element == self.target.real:
+            loaded = self.build.load(pointer, align=self.target.dtype.itemsize, typ=self.target.vector)
+            return Vector(self, loaded)
+        narrow = ll.VectorType(element, self.target.lanes)
+        loaded = self.build.load(pointer, align=4, typ=narrow)
+        return Vector(self, self.build.fpext(loaded, self.target.vector))
 
     def fill(self, value: float) -> Vector:
         return Vector(self, ll.Constant(self.target.vector, [float(value)] * self.target.lanes))

@@ -22,8 +22,13 @@ class Rows:
     count: int
 
 
-def row_tiles(kernel: Kernel, rows: int) -> Iterator[Rows]:
-    """Loops over all rows in tiles of nearly equal height."""
+def row_tiles(kernel: Kernel, rows: int | Index) -> Iterator[Rows]:
+    """Loops over all rows in tiles of nearly equal height; or over so many whole tiles, known when the kernel runs."""
+    if isinstance(rows, Index):
+        highest = kernel.target.tile[0]
+        with kernel.loop(rows) as tile:
+            yield Rows(tile.index * highest, highest)
+        return
     tiles = -(-rows // kernel.target.tile[0])
     height, taller = divmod(rows, tiles)
     for first, how_many, count in ((0, taller, height + 1), (taller * (height + 1), tiles - taller, height)):
@@ -103,10 +108,17 @@ def _write_panels(
                 panel.store(vector(k.index, column), k.index * part.width + c)
 
 
-def write_product(kernel: Kernel, left: Array, packed: Array, result: Array, add: bool = False) -> None:
+def write_product(
+    kernel: Kernel,
+    left: Array,
+    packed: Array,
+    result: Array,
+    add: bool = False,
+    tiles: Index | None = None,
+) -> None:
     """result = left · matrix, for left (M, K), the packed matrix (K, N) and result (M, N).
 
-    add : result += left · matrix
+    add : result += left · matrix; tiles : only the rows of so many tiles
 
     With few rows a tile is several panels wide, for the sums of one would be too few to keep the processor busy while
     each waits for the sum before. Its sums and columns have as many registers as those of a full tile.
@@ -118,7 +130,7 @@ def write_product(kernel: Kernel, left: Array, packed: Array, result: Array, add
             starts = [p * part.width + part.first for p in first]
             panels = [packed[start * (depth * lanes)] for start in starts]
             places = [start + c for start in starts for c in range(part.width)]
-            for tile in row_tiles(kernel, rows):
+            for tile in row_tiles(kernel, rows if tiles is None else tiles):
                 numbers = range(tile.count)
                 before = [
                     [result[tile.start + r].load(c) if add else kernel.fill(0.0) for c in places]

@@ -28,6 +28,7 @@ from charrnn.errors import DataError, ModelError, UsageError
 from charrnn.model.model import Model
 from charrnn.nn.loss import log_softmax
 from charrnn.nn.network import Clamp
+from charrnn.sampling import compiled
 from charrnn.sampling.drawn_labels import labels_for
 from charrnn.sampling.sampling_config import LENGTH, LONGEST_ITEM, REPETITION_WINDOW, SamplingConfig
 from charrnn.sampling.stepper import Stepper
@@ -302,25 +303,44 @@ class Sampler:
             yield from self._blocks(scored)
 
     def _blocks(self, scored: bool) -> Iterator[Block]:
-        streams = len(self.seeds)
-        if streams == 1 and self._is_plain:
+        streams, networks = len(self.seeds), [model.network for model in self.models]
+        expected = self.length if self._end is None else min(self.length, compiled.USUAL_ITEM)
+        is_compiled = compiled.is_compiled(networks, self.config, streams * expected)
+        if streams == 1 and self._is_plain and not is_compiled:
             yield from self._one_by_one(scored)
             return
         groups = -(-streams // GROUP)
-        cuts = [streams * k // groups for k in range(groups + 1)]
-        drawn = [self._group(slice(*cut), scored) for cut in pairwise(cuts)]
+        parts = [slice(*cut) for cut in pairwise(streams * k // groups for k in range(groups + 1))]
+        if is_compiled:
+            packed = compiled.packed(networks[0], several=streams > 1, clamps=self.clamps)
+            drawers = [self._compiled_drawer(part, packed, scored) for part in parts]
+        else:
+            drawers = [self._block_drawer(part, scored) for part in parts]
+        drawn = [
+            self._group(part.stop - part.start, draw_block)
+            for part, draw_block in zip(parts, drawers, strict=True)
+        ]
         if groups == 1:
             yield from ((symbols.tolist(), log_p.tolist()) for symbols, log_p in drawn[0])
             return
         # numpy keeps its error settings in the context, which a new thread does not inherit.
         contexts = [copy_context() for _ in drawn]
         with ThreadPoolExecutor(min(groups, available_cores())) as pool:
-            left = -(-self.length // SYMBOLS_AT_ONCE)
-            while left:
-                parts = [pool.submit(c.run, next, g) for c, g in zip(contexts, drawn, strict=True)]
-                left -= 1
-                symbols, log_p = zip(*(part.result() for part in parts), strict=True)
+            for _ in self._sizes():
+                waiting = [pool.submit(c.run, next, g) for c, g in zip(contexts, drawn, strict=True)]
+                symbols, log_p = zip(*(group.result() for group in waiting), strict=True)
                 yield np.concatenate(symbols).tolist(), np.concatenate(log_p).tolist()
+
+    def _sizes(self) -> Iterator[int]:
+        """How many symbols are drawn before they are shown: of a single text first one, then more each time."""
+        size, most = SYMBOLS_AT_ONCE, SYMBOLS_AT_ONCE
+        if len(self.seeds) == 1:
+            size, most = 1, compiled.most_at_once(self.models[0].network)
+        left = self.length
+        while left:
+            yield min(size, left)
+            left -= min(size, left)
+            size = min(2 * size, most)
 
     @property
     def length(self) -> int:
@@ -344,8 +364,8 @@ class Sampler:
             symbol, log_p = draw_one(step(symbol))
             yield ((symbol,),), ((log_p,),)
 
-    def _group(self, which: slice, scored: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The symbols of the texts `which` and their log p, in blocks (B, n)."""
+    def _block_drawer(self, which: slice, scored: bool) -> "BlockDrawer":
+        """Of the texts `which`."""
         config, V, seeds = self.config, len(self.vocab), self.seeds[which]
         temperatures, streams = np.array(self.temperatures[which]), len(seeds)
         *before, last = self.begins(which)
@@ -355,14 +375,40 @@ class Sampler:
         else:
             draw = _drawer(config, temperatures, seeds, self.prime_ids, scored)
         symbols = np.broadcast_to(last, streams)
-        ended = np.zeros(streams, bool)
-        for begin in range(0, self.length, SYMBOLS_AT_ONCE):
-            block = np.full((min(SYMBOLS_AT_ONCE, self.length - begin), streams), self._end or 0)
-            log_p = np.zeros(block.shape)
-            for t in range(0 if ended.all() else len(block)):
+
+        def draw_block(n: int) -> tuple[np.ndarray, np.ndarray]:
+            nonlocal symbols
+            block, log_p = np.empty((n, streams), np.intp), np.empty((n, streams))
+            for t in range(n):
                 logits = step(symbols if streams > 1 else int(symbols[0]))
-                symbols, log_p[t] = draw(logits.reshape(V, streams))
-                block[t] = symbols
+                block[t], log_p[t] = draw(logits.reshape(V, streams))
+                symbols = block[t]
+            return block, log_p
+
+        return draw_block
+
+    def _compiled_drawer(self, which: slice, packed: "compiled.Packed", scored: bool) -> "BlockDrawer":
+        """Of the texts `which`."""
+        temperatures, most = np.array(self.temperatures[which]), max(self._sizes(), default=1)
+        draw = compiled.block_drawer(packed, self.config, temperatures, self.begins(which), self.clamps, most)
+        rngs = _generators(self.seeds[which])
+
+        def draw_block(n: int) -> tuple[np.ndarray, np.ndarray]:
+            symbols, log_p, is_finite = draw(_uniform(rngs, n), scored)
+            if not is_finite:
+                raise _not_finite()
+            return symbols, log_p
+
+        return draw_block
+
+    def _group(self, streams: int, draw_block: "BlockDrawer") -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The symbols of some texts and their log p, in blocks (B, n)."""
+        ended = np.zeros(streams, bool)
+        for n in self._sizes():
+            if ended.all():  # those of other groups go on
+                yield np.full((streams, n), self._end), np.zeros((streams, n))
+                continue
+            block, log_p = draw_block(n)
             if self._end is not None:
                 ended |= (block == self._end).any(axis=0)
             yield block.T, log_p.T
@@ -461,11 +507,20 @@ def parse_clamp(text: str, model: Model, name: str = "clamp") -> Clamp:
     return Clamp(layer, np.arange(H)[None] == cell, np.full((1, H), value))
 
 
+def _generators(seeds: Sequence[int]) -> list[np.random.Generator]:
+    return [np.random.default_rng(seed) for seed in seeds]
+
+
+def _uniform(rngs: Sequence[np.random.Generator], n: int) -> np.ndarray:
+    """The next numbers (n, B) in (0, 1]; those of a generator do not depend on the others, nor on n."""
+    return 1 - np.stack([rng.random(n) for rng in rngs], axis=1)
+
+
 def _uniforms(seeds: Sequence[int]) -> Iterator[np.ndarray]:
-    """Blocks (UNIFORMS_AT_ONCE, B) of numbers in (0, 1]; a seed's numbers do not depend on the other seeds."""
-    rngs = [np.random.default_rng(seed) for seed in seeds]
+    """All numbers in blocks (UNIFORMS_AT_ONCE, B)."""
+    rngs = _generators(seeds)
     while True:
-        yield 1 - np.stack([rng.random(UNIFORMS_AT_ONCE) for rng in rngs], axis=1)
+        yield _uniform(rngs, UNIFORMS_AT_ONCE)
 
 
 def _quick_drawer(
@@ -496,6 +551,7 @@ def _quick_drawer(
 
 
 Drawer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+BlockDrawer = Callable[[int], tuple[np.ndarray, np.ndarray]]  # n -> the next n symbols (n, B) and their log p
 
 
 def _plain_drawer(vocab_size: int, temperatures: np.ndarray, seeds: Sequence[int], scored: bool) -> Drawer:

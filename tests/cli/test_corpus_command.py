@@ -94,11 +94,42 @@ def test_force(run):
         (["--force"], "need the name of a text"),
         (["--out", "a"], "need the name of a text"),
         (["shipped", "--max-bytes", "5"], "--max-bytes needs python-stdlib"),
+        (["shipped", "mess3"], "only process takes a second name"),
+        (["shipped", "--symbols", "5"], "--symbols and --seed need a process"),
+        (["process", "mess3", "--max-bytes", "5"], "a process takes --symbols"),
+        (["process", "--force"], "need the name of a process"),
+        (["process", "mess4"], "no process 'mess4'"),
     ],
 )
 def test_wrong_usage(run, arguments, message):
     with pytest.raises(UsageError, match=message):
         run(*arguments)
+
+
+def test_the_list_of_processes(run):
+    lines = run("process").stdout.splitlines()
+    assert (
+        "rrxor        5 states  0.4621 nats  two random bits and their exclusive or, from an unknown place on"
+        in lines
+    )
+    described = json.loads(run("process", "--json").stdout)["processes"]
+    assert [line.split()[0] for line in lines] == [process["name"] for process in described]
+    mess3 = next(process for process in described if process["name"] == "mess3")
+    assert (mess3["symbols"], mess3["states"], mess3["entropy_rate_nats"]) == ("ABC", ["A", "B", "C"], None)
+
+
+def test_a_text_of_a_process(run, tmp_path):
+    first = run("process", "rrxor", "--symbols", "300")
+    assert first.stdout == "rrxor.txt\n"
+    assert "hidden states in rrxor.states.npz; the least possible loss on this text is 0." in first.stderr
+    text = Path("rrxor.txt").read_text()
+    assert len(text) == 300
+    other = json.loads(
+        run("process", "rrxor", "--symbols", "300", "--seed", "2", "--out", "other.txt", "--json").stdout
+    )
+    assert other["states"] == "other.states.npz"
+    assert Path("other.txt").read_text() != text
+    assert 0.4 < other["least_loss_nats"] < 0.6
 
 
 def test_wrong_numbers(run):

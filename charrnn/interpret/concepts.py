@@ -14,6 +14,7 @@ from charrnn.interpret.reading import END
 from charrnn.interpret.scanner import BLOCK_COMMENT, CODE, LINE_COMMENT, STRING, guess_language, scan
 
 DEEPEST = 8  # deeper nesting counts as this depth
+SEARCHED = 64  # open brackets among which a closer finds its own
 _OPEN, _CLOSE, _TOGGLE = 1, 2, 3
 
 # Words that begin with an apostrophe, and words that end in a full stop which ends no sentence.
@@ -37,25 +38,45 @@ def ends_paragraph(text: str) -> np.ndarray:
     return blank
 
 
-def _paired(text: str, marks: dict[str, int]) -> Marked:
+def _context(text: str, t: int) -> int:
+    """What a straight quotation mark is by its neighbours: it opens, closes, or might do either."""
+    before, after = text[t - 1 : t], text[t + 1 : t + 2]
+    has_next = after != "" and not after.isspace()
+    if not before or before.isspace() or before in "([{":
+        return _OPEN if has_next else _TOGGLE
+    return _CLOSE if not after.isalnum() and before not in "—–-" else _TOGGLE
+
+
+def _paired(text: str, marks: dict[str, int], lone_closers: bool = False) -> Marked:
     """Inside and outside, by characters that open, close or toggle; a blank line forces outside.
 
-    A span that is not closed within its paragraph is masked.
+    A span that is not closed within its paragraph is masked. A mark that opens inside, or closes outside, shows that
+    one is missing or too many: it decides, and what lies between the mark before and itself is masked; after a
+    straight mark also what follows, up to the next that stands where it should.
+
+    lone_closers : whether a closing mark outside means nothing
     """
     inside, sure = bytearray(len(text)), bytearray(b"\1" * len(text))
     blank = ends_paragraph(text)
     opened = -1  # start of the open span; -1 outside
+    last, doubt = 0, False  # last : the mark before, or the beginning of the paragraph
     for t, ch in enumerate(text):
         if ch == "\n" and blank[t]:
             if opened >= 0:
                 sure[opened:t] = bytes(t - opened)
-            opened = -1
+            opened, last, doubt = -1, t, False
         elif ch in marks:
-            if opened < 0:
-                opened = t if marks[ch] != _CLOSE else -1
-            elif marks[ch] != _OPEN:
-                opened = -1
+            straight = marks[ch] == _TOGGLE
+            says = _context(text, t) if straight else marks[ch]
+            opens = opened < 0 if says == _TOGGLE else says == _OPEN
+            if opens == (opened < 0):
+                doubt &= says == _TOGGLE
+            elif opens or not lone_closers:
+                sure[last:t] = bytes(t - last)
+                doubt = straight
+            opened, last = t if opens else -1, t
         inside[t] = opened >= 0
+        sure[t] = not doubt
     if opened >= 0:
         sure[opened:] = bytes(len(text) - opened)
     return np.frombuffer(inside, np.uint8), np.frombuffer(sure, np.uint8)
@@ -69,19 +90,32 @@ def squote(text: str) -> Marked:
     n = len(text)
     inside, sure = bytearray(n), bytearray(b"\1" * n)
     blank = ends_paragraph(text)
-    opened, doubt = -1, False  # doubt: the last mark may have been an apostrophe
+    opened, doubt = -1, False  # doubt: the last mark may have been an apostrophe, or one is missing
+    last = 0  # the mark before, or the beginning of the paragraph
     for t, ch in enumerate(text):
         if ch == "'":
+            was_open, was_sure = opened >= 0, not doubt
             opened, doubt = _after_mark(text, t, opened, doubt)
+            opens_inside = was_open and was_sure and opened == t
+            closes_outside = not was_open and was_sure and opened < 0 and _ends_speech(text, t)
+            if opens_inside or closes_outside:
+                sure[last:t] = bytes(t - last)
+            if opened == t or was_open != (opened >= 0):
+                last = t
         elif blank[t]:
             if opened >= 0:
                 sure[opened:t] = bytes(t - opened)
-            opened, doubt = -1, False
+            opened, doubt, last = -1, False, t
         inside[t] = opened >= 0
         sure[t] = not doubt
     if opened >= 0:
         sure[opened:] = bytes(n - opened)
     return np.frombuffer(inside, np.uint8), np.frombuffer(sure, np.uint8)
+
+
+def _ends_speech(text: str, t: int) -> bool:
+    """Whether a ' follows a punctuation mark and no letter follows it: it is no apostrophe."""
+    return text[t - 1 : t] in tuple(",.!?;:") and not text[t + 1 : t + 2].isalnum()
 
 
 def _after_mark(text: str, t: int, opened: int, doubt: bool) -> tuple[int, bool]:
@@ -94,8 +128,10 @@ def _after_mark(text: str, t: int, opened: int, doubt: bool) -> tuple[int, bool]
     if may_close and (within or not may_open):
         # the apostrophe of dogs' may end a quotation or mark a plural
         return -1, within and before in "sS" and not starts_word
-    if may_open and (opened < 0 or doubt):
+    if may_open:
         elided = _ELIDED.match(text, t + 1, t + 9) is not None
+        if opened >= 0 and not doubt:  # a mark is missing, unless this is an apostrophe
+            return (opened, False) if elided else (t, True)
         return (opened if elided and opened >= 0 else t), elided
     return opened, doubt
 
@@ -140,9 +176,12 @@ def near_eol(text: str) -> Marked:
 def _nesting(openers: str, closers: str) -> Callable[[str], Marked]:
     """Opened minus closed, outside strings and comments, at least 0 and at most DEEPEST.
 
-    In prose a blank line resets to 0, and an opener that is not closed in its paragraph is masked to the
-    paragraph's end: otherwise one ``:(`` would shift the rest of the text.
+    One bracket that is missing must not shift the rest of the text. A closer ends what it fits: the innermost bracket
+    of its kind, and where it begins a line of code, the innermost on a line with the same indentation. What
+    was opened inside of that was never closed, and is masked, as is the stretch before a closer that fits nothing. A
+    paragraph closes everything in prose; in code one that begins at the margin closes all but the braces of C.
     """
+    partner = dict(zip(closers, openers, strict=True))
 
     def mark(text: str) -> Marked:
         n = len(text)
@@ -150,24 +189,61 @@ def _nesting(openers: str, closers: str) -> Callable[[str], Marked]:
         states, certain = scan(text, language)
         in_code = (states == CODE).tobytes()
         depths, sure = bytearray(n), bytearray(certain.tobytes())
-        paragraphs = ends_paragraph(text) if language == "prose" else np.zeros(n, bool)
-        opened: list[int] = []
+        paragraphs = ends_paragraph(text)
+        opened: list[tuple[int, int]] = []  # place and indentation of each bracket that is open
+        width, begun = 0, False  # indentation of the line, and whether it has more than that
+        last = 0  # the bracket before
         for t, ch in enumerate(text):
             if in_code[t]:
                 if ch in openers:
-                    opened.append(t)
+                    opened.append((t, width))
+                    last = t
                 elif ch in closers:
-                    if opened:
-                        opened.pop()
-                elif ch == "\n" and paragraphs[t] and opened:
-                    sure[opened[0] : t] = bytes(t - opened[0])
-                    opened.clear()
+                    k = _fitting(text, opened, partner[ch], -1 if begun or language == "prose" else width)
+                    since = last if k < 0 else opened[k + 1][0] if k + 1 < len(opened) else t
+                    sure[since:t] = bytes(t - since)
+                    if k >= 0:
+                        del opened[k:]
+                    last = t
+                elif ch == "\n" and paragraphs[t]:
+                    k = _left_open(text, t, opened, language)
+                    if k < len(opened):
+                        sure[opened[k][0] : t] = bytes(t - opened[k][0])
+                        del opened[k:]
+                    last = t
+            if ch == "\n":
+                width, begun = 0, False
+            elif not begun:
+                begun = not ch.isspace()
+                width += not begun
             depths[t] = min(len(opened), DEEPEST)
         if language == "prose" and opened:
-            sure[opened[0] :] = bytes(n - opened[0])
+            sure[opened[0][0] :] = bytes(n - opened[0][0])
         return np.frombuffer(depths, np.uint8), np.frombuffer(sure, np.uint8)
 
     return mark
+
+
+def _fitting(text: str, opened: list[tuple[int, int]], opener: str, width: int) -> int:
+    """Which open bracket a closer ends; -1 for none. width : indentation of a closer that begins its line, or -1."""
+    innermost = -1
+    for k in range(len(opened) - 1, max(-1, len(opened) - 1 - SEARCHED), -1):
+        if text[opened[k][0]] == opener:
+            if width < 0 or opened[k][1] == width:
+                return k
+            innermost = max(innermost, k)
+    return innermost
+
+
+def _left_open(text: str, t: int, opened: list[tuple[int, int]], language: str) -> int:
+    """The first of the open brackets that the blank line at ``t`` closes; their number for none."""
+    if language == "prose":
+        return 0
+    after = text[t + 1 : t + 2]
+    if not opened or not after or after.isspace() or after in ")]}":
+        return len(opened)
+    stays = "{" if language == "c" else ""
+    return next((k for k, (place, _) in enumerate(opened) if text[place] not in stays), len(opened))
 
 
 def indent(text: str) -> Marked:
@@ -226,7 +302,7 @@ def url(text: str) -> Marked:
 
 
 def tag(text: str) -> Marked:
-    inside, sure = _paired(text, {"<": _OPEN, ">": _CLOSE})
+    inside, sure = _paired(text, {"<": _OPEN, ">": _CLOSE}, lone_closers=True)
     sure = sure.copy()
     starts, lengths = runs(inside)
     for start, length in zip(starts, lengths, strict=True):

@@ -15,25 +15,35 @@ _PYTHON_LINE = re.compile(
 _C_LINE = re.compile(r"#\s*(?:include|define|if|ifdef|ifndef|endif|else|undef|pragma)\b|//|/\*|\*/")
 
 # A string or comment, as far as it reaches. Possessive repeats (*+) keep nothing to go back to: memory stays bounded.
+# A string of three quotes ends before a line that begins a function or a class, a comment of C before another one:
+# there its end is missing. `stray` is an end without a beginning.
 _TOKEN = {
     "python": re.compile(
         r"""
-        (?P<quote> (?P<triple> \"{3} | '{3} ) | ["'] )
-            (?: (?! (?P=quote) ) (?(triple) [^\\] | [^\\\n] ) | \\.? )*+  (?P<closed> (?P=quote) )?
+        (?P<stray> (?<=[^\s(\[{=,:+%rRbBuUfF]) (?: \"{3} | '{3} ) )
+        | (?P<quote> (?P<triple> \"{3} | '{3} ) | ["'] )
+            (?: (?! (?P=quote) )
+                (?(triple) (?! \n [ \t]*+ (?: (?: async[ ] )? def | class ) [ ] \w++ [ (:] ) [^\\] | [^\\\n] )
+                | \\.? )*+
+            (?P<closed> (?P=quote) )?
         | \# [^\n]*
         """,
         re.X | re.S,
     ),
     "c": re.compile(
         r"""
-        (?: (?P<quote> ["'] ) (?: (?! (?P=quote) ) [^\\\n] | \\.? )*+
-            | /\* (?: (?! \*/ ) . )*+ )
+        (?P<stray> \*/ )
+        | (?: (?P<quote> ["'] ) (?: (?! (?P=quote) ) [^\\\n] | \\.? )*+
+            | (?P<triple> /\* ) (?: (?! \*/ | /\* ) . )*+ )
             (?P<closed> (?(quote) (?P=quote) | \*/ ) )?
         | // (?: [^\\\n] | \\\n? )*+
         """,
         re.X | re.S,
     ),
 }
+_MARGIN = re.compile(
+    r"^(?:(?:async )?def|class|import|from|@) ?\w", re.M
+)  # no string of three quotes is open here
 
 
 def guess_language(text: str) -> Language:
@@ -63,9 +73,11 @@ def scan(text: str, language: Language | None = None) -> tuple[np.ndarray, np.nd
 
     An opening delimiter counts as inside once it is complete (the first ``/`` of ``//`` is still code), a closing
     one as outside once it is complete. A string is closed by its own delimiter, unless escaped by a backslash,
-    or by the end of its line unless it is triple-quoted. Uncertain: a string closed by the end of its line, a
-    string or block comment cut off by the end of the text, and the second of two quotes in Python, which may
-    become a triple quote.
+    or by the end of its line unless it is triple-quoted.
+
+    Uncertain: a string closed by the end of its line; one of three quotes or a block comment whose end is missing, or
+    whose beginning is, since the one before; after such quotes, what follows up to the next that stand where they
+    should, or to a definition at the margin; and the second of two quotes in Python, which may become a triple quote.
 
     Returns
     states : ndarray of shape (N,), uint8, one of CODE, STRING, LINE_COMMENT, BLOCK_COMMENT
@@ -73,8 +85,15 @@ def scan(text: str, language: Language | None = None) -> tuple[np.ndarray, np.nd
     """
     language = language or guess_language(text)
     states, certain = np.full(len(text), CODE, np.uint8), np.ones(len(text), bool)
+    # what is masked if a mark is missing begins at `last`: the same quotes open and close, so they may be what is wrong
+    last, doubtful = 0, -1  # doubtful : where doubt begins, or -1
     for token in _TOKEN[language].finditer(text) if language != "prose" else ():
         begin, end = token.span()
+        if token["stray"]:
+            certain[last:end] = False
+            last = end
+            doubtful = end if language == "python" else -1
+            continue
         first, state = _state_of(token[0])
         states[begin + first : end] = state
         if state == LINE_COMMENT:
@@ -83,9 +102,24 @@ def scan(text: str, language: Language | None = None) -> tuple[np.ndarray, np.nd
             states[end - 1] = CODE
         else:
             certain[begin:end] = False
+        if token["triple"]:
+            if doubtful >= 0:
+                certain[doubtful : _end_of_doubt(text, doubtful, begin)] = False
+            whole = bool(token["closed"]) or end == len(text)
+            if not whole and language == "python":  # perhaps the end of one that began before
+                certain[last:begin] = False
+            doubtful = end if language == "python" and not whole else -1
+            last = begin if language == "python" else end
         if language == "python" and token[0][1:2] == token[0][0]:
             states[begin + 1], certain[begin + 1] = CODE, False
+    if doubtful >= 0:
+        certain[doubtful : _end_of_doubt(text, doubtful, len(text))] = False
     return states, certain
+
+
+def _end_of_doubt(text: str, start: int, stop: int) -> int:
+    margin = _MARGIN.search(text, start, stop)
+    return margin.start() if margin else stop
 
 
 def _state_of(token: str) -> tuple[int, int]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from charrnn.errors import DataError
 from charrnn.interpret.reading import Reading, decoded, looked_at
+from charrnn.interpret.recording import fresh_starts
 from charrnn.model.model import Model
 from charrnn.score.evaluation import form_of, splits_of
 from charrnn.text.corpus import read_corpus
@@ -49,7 +50,8 @@ def read_text(model: Model, sources: Sequence[str]) -> tuple[str, tuple[str, ...
 
 
 def held_out_text(model: Model) -> str | Items:
-    """The validation part of the corpus that ``model`` was trained on, or the test part if there is none.
+    """The validation part of the corpus that ``model`` was trained on, or the test part if there is none; of a stream
+    from its first whole paragraph on.
 
     Raises DataError if the corpus is not recorded, is missing, has changed, or was used for training as a whole.
     """
@@ -59,4 +61,11 @@ def held_out_text(model: Model) -> str | Items:
     held_out = parts["validation"] if len(parts["validation"]) else parts["test"]
     if not len(held_out):
         raise DataError(f"the model was trained on all of its text; {_WAY_OUT}")
-    return looked_at(model, held_out)
+    text = looked_at(model, held_out)
+    return text if isinstance(text, Items) else from_paragraph(text)
+
+
+def from_paragraph(text: str) -> str:
+    """A text from its first whole paragraph on, if that begins in the first half: no quotation is open there."""
+    start = next((start for start in fresh_starts(text)[1:].tolist() if start <= len(text) // 2), 0)
+    return text[start:]

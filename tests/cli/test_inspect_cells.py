@@ -17,10 +17,11 @@ from charrnn.cli.inspect_cells import inspect_cells as command
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
 from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.saturation import gate_saturation
+from charrnn.interpret.texts import from_paragraph
 from charrnn.model.model import Model
 
 TEXT = handmade.dialogue(24_000)
-HELD_OUT = TEXT[len(TEXT) // 2 :]
+HELD_OUT = from_paragraph(TEXT[len(TEXT) // 2 :])
 app = typer.Typer(rich_markup_mode=None)
 app.command()(command)
 

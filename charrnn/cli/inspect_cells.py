@@ -59,6 +59,10 @@ def inspect_cells(
     no_causal: Annotated[
         bool, typer.Option("--no-causal", help="Skip the causal test, which holds cells at fixed values.")
     ] = False,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="Skip the causal test and the comparison with untrained networks."),
+    ] = False,
     list_: Annotated[
         bool, typer.Option("--list", help="List the built-in concepts and their rules, and exit.")
     ] = False,
@@ -108,7 +112,7 @@ def inspect_cells(
     elif gates:
         _gates(out, path, loaded, words)
     else:
-        _findings(out, path, loaded, words, concepts, top, not no_causal)
+        _findings(out, path, loaded, words, concepts, top, not (no_causal or quick), not quick)
 
 
 @dataclass(frozen=True)
@@ -187,6 +191,7 @@ def _findings(
     concepts: "Sequence[Concept] | None",
     top: int,
     causal: bool,
+    untrained: bool,
 ) -> None:
     """Find the cells that follow the concepts, and show them."""
     from charrnn.interpret.findings import inspect_cells
@@ -195,7 +200,12 @@ def _findings(
     from charrnn.ui.terminal import findings_view as view
 
     talk = view.console_for(stderr=True)
-    found = inspect_cells(model, text, concepts, top=top, causal=causal)
+    with talk.status("reading", spinner="line") as step:
+        found = inspect_cells(
+            model, text, concepts, top=top, causal=causal, untrained=untrained, begun=step.update
+        )
+    if not untrained:
+        talk.print("--quick: no cell was held, and none was compared with untrained networks")
     for preview in found.previews:
         if preview.user_defined:
             talk.print(view.preview_line(preview, view.Look.of(talk, "bars")))

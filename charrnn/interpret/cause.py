@@ -1,53 +1,71 @@
 """Does the network use the cell? Hold it at its values inside and outside, and compare the predictions.
 
-On CONFIRM text the cell is clamped, in every step of short windows, to its own median for each class of the
-label (or each tenth of a count); everything else runs as usual. The effect is the change of
+In every step of short windows the cell is clamped to its own median for each class of the label (or each tenth of a
+count); everything else runs as usual. Two things are measured:
 
-    logit P(target) = log P(target) − log(1 − P(target))
+    the effect      how logit P(target) = log P(target) − log(1 − P(target)) changes from low to high, in nats,
+                    positive in the direction that the text shows
+    the loss        how much more a character costs when the cell is held low where the label is high, and high where it
+                    is low, than when the cell runs freely; that needs no target
 
-from low to high, in nats, positive in the direction the concept expects. The controls are other cells of the
-layer with similar spread and outgoing weight, moved between the same quantiles of their own values:
+The controls are other cells of the layer that do not follow the label, with similar spread and outgoing weight, moved
+between the same quantiles of their own values:
 
-    p = (1 + #{controls whose effect is as large}) / (1 + #controls)
+    p = (1 + #{controls that do as much}) / (1 + #controls)
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.interpret.labels import Label
-from charrnn.interpret.reading import END, characters_of
+from charrnn.interpret.labels import Label, runs
 from charrnn.interpret.recording import STEP, WARM_UP, Recording
 from charrnn.interpret.scores import midranks
+from charrnn.interpret.targets import Target, symbol_ids
 from charrnn.model.model import Model
 from charrnn.nn.network import Clamp
 
 CONTROLS = 50
+FEWEST_CONTROLS = 20  # with fewer, p cannot be below .05
 OTHERS = 20
-WINDOWS = 48
-WINDOW = 20  # symbols for which the cell is held
+WINDOWS = 32
+WINDOWS_TO_CHOOSE = 16  # on SELECT
+SHORTEST_WINDOW, LONGEST_WINDOW = 10, 30  # symbols for which a cell is held
 BATCH = 480  # windows run side by side
 DOSES = 10
 NEAREST_TO_ONE = 1 - 1e-6  # largest tanh(c) of a held cell: arctanh(±1) is infinite
 
+Condition = Mapping[int, float]  # what a row of the recording's signals is held at
+
 
 @dataclass(frozen=True)
 class CausalTest:
-    """The effect of holding a cell on the prediction of its target, in nats of logit P.
+    """The effect of holding a cell, in nats.
 
-    effect : from low to high, positive if as expected; controls : |effect| of matched cells
-    others : the effect on other characters; together : the effect of the layer's best three cells held at once
+    effect : on logit P of the target from low to high, positive if as expected; controls : |effect| of other cells
+    direction : 1 if the target should become likelier where the label is high, else -1
+    others : the effect on other characters
     doses : logit P(target) at the cell's median for each tenth of a count (two values for a bool)
+    loss_low, loss_high : rise of the loss per character where the label is low and the cell is held high, and the
+        other way round; loss_right : the mean rise when it is held at what the label says
+    loss_controls : of other cells, the mean of both rises; loss_p : as p_value, for the mean
+    ignorant : controls that do not follow the label; where they are too few, others fill up their number
     """
 
     target: str
+    direction: int
     effect: float
     p_value: float
     controls: tuple[float, ...]
     others: dict[str, float]
     doses: tuple[float, ...]
-    together: float
+    loss_low: float
+    loss_high: float
+    loss_right: float
+    loss_controls: tuple[float, ...]
+    loss_p: float
+    ignorant: int
 
     @property
     def specific(self) -> bool:
@@ -63,90 +81,157 @@ class CausalTest:
         rho = np.corrcoef(np.arange(len(doses)), midranks(doses))[0, 1]
         return bool(rho * np.sign(self.effect) * np.sign(doses[-1] - doses[0]) >= 0.5)
 
-    def holds(self, alpha: float) -> bool:
-        """Whether the cell causes what the concept expects."""
+    def moves_target(self, alpha: float) -> bool:
+        """Whether the cell moves its target as expected, and more than other cells do."""
         return self.p_value <= alpha and self.specific and self.graded
+
+    def raises_loss(self, alpha: float) -> bool:
+        """Whether a wrong value of the cell costs something more than the right one, and than in other cells."""
+        wrong = (self.loss_low + self.loss_high) / 2
+        return self.loss_p <= alpha and min(self.loss_low, self.loss_high) > 0 and wrong > self.loss_right
+
+    def holds(self, alpha: float) -> bool:
+        """Whether the network uses the cell as the concept expects."""
+        return self.moves_target(alpha) or self.raises_loss(alpha)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a network predicts under each of several conditions.
+
+    logits : (conditions, sets), mean logit P of each set of symbols
+    losses : (conditions, 2), mean loss where the label is low, and where it is high
+    """
+
+    logits: np.ndarray
+    losses: np.ndarray
 
 
 class Experiment:
-    """Windows of text in which the prediction of a label's target is measured while cells are held.
+    """Windows of text in which predictions are measured while cells are held.
 
-    Reads up to WARM_UP symbols before each window once; every condition starts from the state after them. Window and
-    warm-up lie in one item, or in the stream.
+    Every condition starts from the state that the network has before a window: in a stream that of one pass, in an item
+    after up to WARM_UP symbols. A window lies in one item, or in the stream. It lasts as long as the concept does.
+
+    classes : as from ``targets.classes_of``; part : where windows end; windows : how many, at most
     """
 
-    def __init__(self, model: Model, recording: Recording, label: Label, watched: np.ndarray) -> None:
-        self.model = model
-        places = recording.ends[_spread(np.flatnonzero(watched), label)]
-        is_watched = np.zeros(len(recording.ids), bool)
+    def __init__(
+        self,
+        model: Model,
+        recording: Recording,
+        label: Label,
+        classes: np.ndarray,
+        part: slice,
+        windows: int = WINDOWS,
+    ) -> None:
+        self.model, self.recording, network = model, recording, model.network
+        watched = np.zeros(len(recording.text), bool)
+        watched[part] = _counted(recording, label)[part]
+        chosen = _spread(np.flatnonzero(watched), label, windows)
+        places, length = recording.ends[chosen], window_length(label)
+        self.classes, is_watched = (
+            np.full(len(recording.ids), -1, np.int8),
+            np.zeros(len(recording.ids), bool),
+        )
         is_watched[recording.ends[watched]] = True
+        self.classes[recording.ends[watched]] = classes[watched]
         begins, stops = recording.spans
         which = np.searchsorted(begins, places, side="right") - 1
-        first = np.maximum(begins[which], places + 1 - WINDOW)  # of each window, within its item
-        steps = first + np.arange(WINDOW)[:, None]
+        first = np.maximum(begins[which], places + 1 - length)  # of each window, within its item
+        steps = first + np.arange(length)[:, None]
         inside = steps < stops[which]
         steps = np.minimum(steps, len(recording.ids) - 1)
-        self.watched = is_watched[steps] & inside  # (WINDOW, P)
-        self.symbols = recording.ids[steps]
-        self.state = model.network.zero_state(len(places))
+        self.watched = is_watched[steps] & inside  # (T, P)
+        self.classes = np.where(self.watched, self.classes[steps], -1)
+        self.symbols = recording.ids[steps].astype(np.intp)
+        self.next_symbols = recording.ids[np.minimum(steps + 1, len(recording.ids) - 1)].astype(np.intp)
+        if recording.begins is None:
+            self.state = recording.states_before(network, first)
+            return
+        self.state = network.zero_state(len(places))
         before = np.minimum(WARM_UP, first - begins[which])  # symbols of its item read before each window
-        for length in np.unique(before):
-            alike = before == length
-            state = model.network.zero_state(int(alike.sum()))
-            for start in range(-length, 0, STEP):
+        for count in np.unique(before):
+            alike = before == count
+            state = network.zero_state(int(alike.sum()))
+            for start in range(-count, 0, STEP):
                 read = first[alike] + start + np.arange(min(STEP, -start))[:, None]
-                _, state, _ = model.network.forward(recording.ids[read], state)
+                _, state = network.read(recording.ids[read].astype(np.intp), state)
             self.state[:, :, alike] = state
 
-    def respond(
-        self, layer: int, conditions: Sequence[dict[int, float]], sets: Sequence[Sequence[int]]
-    ) -> np.ndarray:
-        """Mean logit P of each set of symbols, (conditions, sets), while cells are held: {cell: value}."""
-        network, P = self.model.network, self.symbols.shape[1]
-        at_once = BATCH // P
-        answers = np.empty((len(conditions), len(sets)))
+    def respond(self, conditions: Sequence[Condition], sets: Sequence[Sequence[int]]) -> Answers:
+        """The predictions while cells are held, under each condition, of each set of symbols."""
+        network, (T, P) = self.model.network, self.symbols.shape
+        L, H = network.config.layers, network.config.hidden
+        at_once = max(1, BATCH // P)
+        logits_of, losses = np.empty((len(conditions), len(sets))), np.empty((len(conditions), 2))
         for first in range(0, len(conditions), at_once):
             group = conditions[first : first + at_once]
             # one batch shape, so that its buffers are reused
-            mask = np.zeros((at_once, P, network.config.hidden), bool)
+            mask = np.zeros((L, at_once, P, H), bool)
             values = np.zeros(mask.shape, network.theta.dtype)
             for row, held in enumerate(group):
-                for cell, value in held.items():
-                    mask[row, :, cell], values[row, :, cell] = True, value
-            clamp = Clamp(layer, mask.reshape(at_once * P, -1), values.reshape(at_once * P, -1))
+                for index, value in held.items():
+                    layer, cell = divmod(index, H)
+                    mask[layer, row, :, cell], values[layer, row, :, cell] = True, self.holdable(value)
+            clamps = [
+                Clamp(k, mask[k].reshape(-1, H), values[k].reshape(-1, H)) for k in range(L) if mask[k].any()
+            ]
             x = np.concatenate([self.symbols] * at_once, axis=1)
             state = np.concatenate([self.state] * at_once, axis=2)
-            logits, _, _ = network.forward(x, state, clamp=clamp)
-            logits = logits.reshape(WINDOW, at_once, P, -1)[:, : len(group)]
-            change = np.where(self.watched[:, None, :, None], logits_of_sets(logits, sets), 0)
-            answers[first : first + len(group)] = change.sum(axis=(0, 2)) / self.watched.sum()
-        return answers
+            logits, _, _ = network.forward(x, state, clamp=clamps)
+            logits = logits.reshape(T, at_once, P, -1)[:, : len(group)].transpose(1, 0, 2, 3)
+            here = np.s_[first : first + len(group)]
+            logits_of[here], losses[here] = self._measured(logits, sets)
+        return Answers(logits_of, losses)
+
+    def _measured(self, logits: np.ndarray, sets: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+        """Means over what is watched of logits (conditions, T, P, V)."""
+        seen = logits[:, self.watched].astype(float)  # (conditions, n, V)
+        classes, following = self.classes[self.watched], self.next_symbols[self.watched]
+        highest = seen.max(axis=-1, keepdims=True)
+        total = np.log(np.exp(seen - highest).sum(axis=-1)) + highest[..., 0]
+        loss = total - seen[:, np.arange(len(following)), following]
+        means = [
+            loss[:, classes == which].mean(axis=1) if (classes == which).any() else np.nan for which in (0, 1)
+        ]
+        by_class = np.stack(np.broadcast_arrays(*means, np.zeros(len(logits)))[:2], axis=1)
+        return logits_of_sets(seen, sets).mean(axis=1), by_class
+
+    def holdable(self, value: float) -> float:
+        """A value that a cell can be held at."""
+        if self.model.config.cell != "lstm":
+            return float(value)
+        return float(np.clip(value, -NEAREST_TO_ONE, NEAREST_TO_ONE))
 
 
-def watched_places(recording: Recording, label: Label) -> np.ndarray:
-    """The places in CONFIRM where the label's expectation can be measured, bool (N,)."""
-    watched = np.zeros(len(recording.text), bool)
-    watched[recording.confirm] = True  # it begins later than the first WARM_UP + WINDOW symbols
+def window_length(label: Label) -> int:
+    """Symbols for which a cell is held: half of the stretches where the label is on, or a count above 0, are longer."""
+    on = label.values > 0
+    starts, lengths = runs(on, label.stretches)
+    lengths = lengths[on[starts] & label.mask[starts]]
+    typical = float(np.median(lengths)) if len(lengths) else SHORTEST_WINDOW
+    return int(np.clip(typical, SHORTEST_WINDOW, LONGEST_WINDOW))
+
+
+def _counted(recording: Recording, label: Label) -> np.ndarray:
+    """Where the label's expectation can be measured, bool (N,); something follows there."""
     if label.after:  # here the label itself may start again, and be masked
-        return watched & np.fromiter((ch in label.after for ch in recording.text), bool, len(recording.text))
-    return watched & label.mask
+        counted = np.fromiter((ch in label.after for ch in recording.text), bool, len(recording.text))
+    else:
+        counted = label.mask.copy()
+    counted[-1:] = False
+    return counted
 
 
-def symbol_ids(model: Model, characters: Iterable[str]) -> dict[str, int]:
-    """The id of each character for which the vocabulary has a single symbol."""
-    known = characters_of(model.vocab)[: model.vocab.unwritten.start]
-    symbols = {s: k for k, s in enumerate(known) if s.isascii() or s == END or model.vocab.level == "char"}
-    return {ch: symbols[ch] for ch in characters if ch in symbols}
-
-
-def _spread(places: np.ndarray, label: Label) -> np.ndarray:
-    """Up to WINDOWS places, evenly over the text; for a bool, half of them on."""
-    if label.kind == "bool":
+def _spread(places: np.ndarray, label: Label, windows: int) -> np.ndarray:
+    """Up to so many places, evenly over the text; for a bool, half of them on."""
+    if label.kind == "bool" and not label.after:
         on = label.values[places]
         groups = [places[on], places[~on]]
     else:
         groups = [places]
-    each = WINDOWS // len(groups)
+    each = windows // len(groups)
     picked = [g[np.unique(np.linspace(0, len(g) - 1, min(each, len(g))).astype(int))] for g in groups]
     return np.concatenate(picked)
 
@@ -172,8 +257,30 @@ def dose_levels(signal: np.ndarray, label: Label, part: slice) -> np.ndarray:
     return np.array([np.median(x[bins == b]) for b in np.unique(bins)])
 
 
-def matched_controls(model: Model, recording: Recording, layer: int, cell: int) -> list[int]:
-    """The CONTROLS cells of the layer most similar to ``cell`` in spread and outgoing weight, on a log scale."""
+@dataclass(frozen=True)
+class Knowledge:
+    """How well each cell follows a label on SELECT (L·H,), on the scale of ``excess``, and what chance reaches."""
+
+    strengths: np.ndarray
+    level: float
+
+    @property
+    def ignorant(self) -> np.ndarray:
+        """The cells that follow the label no better than chance, bool (L·H,)."""
+        with np.errstate(invalid="ignore"):
+            return ~(np.abs(self.strengths) > self.level)
+
+
+def matched_controls(
+    model: Model, recording: Recording, index: int, knowledge: Knowledge
+) -> tuple[list[int], int]:
+    """Up to CONTROLS cells of the layer that do not follow the label, those most similar to one in spread and outgoing
+    weight on a log scale first; and how many of them do not.
+
+    Where fewer than FEWEST_CONTROLS do not, those that follow it least fill up the number.
+    """
+    layer, cell = recording.place(index)
+    first = layer * recording.hidden
     spread = recording.of_layer(layer)[:, recording.select].std(axis=1)
     params = model.network.params
     if layer + 1 < model.config.layers:
@@ -184,58 +291,141 @@ def matched_controls(model: Model, recording: Recording, layer: int, cell: int) 
     scale = features.std(axis=1, keepdims=True)
     distance = np.sum(((features - features[:, [cell]]) / np.where(scale > 0, scale, 1)) ** 2, axis=0)
     nearest = [int(m) for m in np.argsort(distance, kind="stable") if m != cell]
-    return [m for m in nearest if np.isfinite(distance[m]) and spread[m] > 0][:CONTROLS]
+    usable = [first + m for m in nearest if np.isfinite(distance[m]) and spread[m] > 0]
+    ignorant = [m for m in usable if knowledge.ignorant[m]][:CONTROLS]
+    knowing = sorted(
+        (m for m in usable if not knowledge.ignorant[m]), key=lambda m: abs(knowledge.strengths[m])
+    )
+    return ignorant + knowing[: max(0, FEWEST_CONTROLS - len(ignorant))], len(ignorant)
+
+
+def same_quantiles(signals: np.ndarray, levels: np.ndarray, like: np.ndarray, part: slice) -> np.ndarray:
+    """The values of other signals (M, N) at the quantiles that ``levels`` (2,) are of one (N,): (M, 2), on ``part``."""
+    ordered = np.sort(like[part])
+    ranks = [(np.searchsorted(ordered, v) + np.searchsorted(ordered, v, "right")) / 2 for v in levels]
+    return np.quantile(signals[:, part], np.array(ranks) / len(ordered), axis=1).T
+
+
+def p_of(effect: float, controls: np.ndarray) -> float:
+    """The share of controls, and the cell itself, that do as much."""
+    return float((1 + np.sum(controls >= effect)) / (1 + len(controls))) if np.isfinite(effect) else 1.0
+
+
+def screened(
+    experiment: Experiment,
+    label: Label,
+    candidates: Sequence[int],
+    targets: Sequence[Target],
+    knowledge: Knowledge,
+    alpha: float,
+) -> dict[int, tuple[Target, bool]]:
+    """For each candidate the target that it moves most clearly, and whether it moves it, or raises the loss.
+
+    Made on SELECT, to choose by: the candidates of a layer share FEWEST_CONTROLS controls, those of the first.
+    """
+    model, recording = experiment.model, experiment.recording
+    signals, select = recording.signals, recording.select
+    found: dict[int, tuple[Target, bool]] = {}
+    if not targets or not experiment.watched.any():
+        return found
+    named = [list(symbol_ids(model, one.characters).values()) for one in targets]
+    for layer in {m // recording.hidden for m in candidates}:
+        mine = [m for m in candidates if m // recording.hidden == layer]
+        levels = {m: dose_levels(signals[m], label, select)[[0, -1]] for m in mine}
+        controls = matched_controls(model, recording, mine[0], knowledge)[0][:FEWEST_CONTROLS]
+        ends = same_quantiles(signals[controls], levels[mine[0]], signals[mine[0]], select)
+        conditions: list[Condition] = [{}]
+        for m, (low, high) in [*levels.items(), *zip(controls, ends, strict=True)]:
+            conditions += [{m: float(low)}, {m: float(high)}]
+        held = Held.of(experiment.respond(conditions, named))
+        for k, m in enumerate(mine):
+            rises = [held.moved[k, j] * one.direction for j, one in enumerate(targets)]
+            ps = [p_of(rise, np.abs(held.moved[len(mine) :, j])) for j, rise in enumerate(rises)]
+            best = min(range(len(targets)), key=lambda j: (ps[j], -rises[j]))
+            costs = (
+                p_of(float(held.wrong[k]), held.either[len(mine) :]) <= alpha
+                and held.low[k] > 0 < held.high[k]
+            )
+            found[m] = targets[best], bool((ps[best] <= alpha and rises[best] > 0) or costs)
+    return found
+
+
+@dataclass(frozen=True)
+class Held:
+    """What holding K cells low and high does, from answers to {}, then {cell low}, {cell high} of each.
+
+    moved : (K, sets), from low to high; low, high : (K,), rise of the loss where the label is low and the cell is held
+        high, and the other way round; right : where they agree
+    """
+
+    moved: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    right: np.ndarray
+
+    @classmethod
+    def of(cls, answers: Answers) -> "Held":
+        logits, losses = answers.logits, answers.losses - answers.losses[0]
+        at_low, at_high = losses[1::2], losses[2::2]
+        right = (at_low[:, 0] + at_high[:, 1]) / 2
+        return cls(logits[2::2] - logits[1::2], at_high[:, 0], at_low[:, 1], right)
+
+    @property
+    def wrong(self) -> np.ndarray:
+        """The mean rise of the loss of cells held against the label."""
+        return (self.low + self.high) / 2
+
+    @property
+    def either(self) -> np.ndarray:
+        """The same for a control, which need not rise with the label: held the way round that costs more."""
+        return np.maximum(self.wrong, self.right)
 
 
 def causal_test(
-    model: Model, recording: Recording, label: Label, layer: int, cell: int, best: Sequence[int]
+    experiment: Experiment, label: Label, index: int, target: Target, knowledge: Knowledge
 ) -> CausalTest | None:
-    """Hold a cell, its matched controls, and the ``best`` cells of its layer together.
+    """Hold a cell and its matched controls.
 
-    Returns None if there is nothing to test: no target that the model knows, no place to measure, or one class.
+    Returns None if there is nothing to test: no place to measure, or one class.
     """
-    watched, target = watched_places(recording, label), symbol_ids(model, label.target)
-    signals, select = recording.of_layer(layer), recording.select
-    levels = dose_levels(signals[cell], label, select)
-    if not watched.any() or not target or len(levels) < 2:
+    model, recording = experiment.model, experiment.recording
+    signals, select = recording.signals, recording.select
+    levels = dose_levels(signals[index], label, select)
+    if not experiment.watched.any() or len(levels) < 2:
         return None
-
-    def holdable(value: float) -> float:
-        return (
-            float(np.clip(value, -NEAREST_TO_ONE, NEAREST_TO_ONE)) if model.config.cell == "lstm" else value
-        )
-
-    def ends(levels: np.ndarray) -> tuple[float, float]:
-        return holdable(float(levels[0])), holdable(float(levels[-1]))
-
-    # the controls move between the same quantiles of their own values
-    ordered = np.sort(signals[cell, select])
-    ranks = [
-        (np.searchsorted(ordered, v) + np.searchsorted(ordered, v, "right")) / 2 for v in levels[[0, -1]]
-    ]
-    quantiles = np.array(ranks) / len(ordered)
-    controls = matched_controls(model, recording, layer, cell)
-    conditions: list[dict[int, float]] = [{cell: holdable(float(v))} for v in levels]
-    for which in range(2):
-        conditions.append({m: ends(dose_levels(signals[m], label, select))[which] for m in best})
-    for m in controls:
-        low, high = ends(np.quantile(signals[m, select], quantiles))
-        conditions += [{m: low}, {m: high}]
-
-    text = recording.text[recording.confirm]
-    frequent = sorted(set(text) - set(label.target), key=lambda ch: (-text.count(ch), ch))
-    others = dict(list(symbol_ids(model, frequent).items())[:OTHERS])
-    experiment = Experiment(model, recording, label, watched)
-    answers = experiment.respond(layer, conditions, [list(target.values()), *([k] for k in others.values())])
-    D, towards = len(levels), label.direction
-    effect = towards * (answers[D - 1, 0] - answers[0, 0])
-    moved = np.abs(answers[D + 3 :: 2, 0] - answers[D + 2 :: 2, 0])
+    controls, ignorant = matched_controls(model, recording, index, knowledge)
+    ends = same_quantiles(signals[controls], levels[[0, -1]], signals[index], select)
+    conditions: list[Condition] = [{}]
+    for m, (low, high) in [(index, levels[[0, -1]]), *zip(controls, ends, strict=True)]:
+        conditions += [{m: float(low)}, {m: float(high)}]
+    conditions += [{index: float(v)} for v in levels[1:-1]]
+    others = frequent_others(experiment, set(target.characters))
+    symbols = list(symbol_ids(model, target.characters).values())
+    answers = experiment.respond(conditions, [symbols, *([k] for k in others.values())])
+    pairs = 1 + 2 * (1 + len(controls))
+    held = Held.of(Answers(answers.logits[:pairs], answers.losses[:pairs]))
+    between = answers.logits[pairs:, 0]
+    effect = float(target.direction * held.moved[0, 0])
+    moved, lost = np.abs(held.moved[1:, 0]), held.either[1:]
     return CausalTest(
-        target="".join(target),
-        effect=float(effect),
-        p_value=float((1 + np.sum(moved >= effect)) / (1 + len(moved))),
+        target=target.characters,
+        direction=target.direction,
+        effect=effect,
+        p_value=p_of(effect, moved),
         controls=tuple(map(float, moved)),
-        others={ch: float(answers[D - 1, k] - answers[0, k]) for k, ch in enumerate(others, 1)},
-        doses=tuple(map(float, answers[:D, 0])),
-        together=float(towards * (answers[D + 1, 0] - answers[D, 0])),
+        others={ch: float(held.moved[0, k]) for k, ch in enumerate(others, 1)},
+        doses=tuple(map(float, (answers.logits[1, 0], *between, answers.logits[2, 0]))),
+        loss_low=float(held.low[0]),
+        loss_high=float(held.high[0]),
+        loss_right=float(held.right[0]),
+        loss_controls=tuple(map(float, lost)),
+        loss_p=p_of(float(held.wrong[0]), lost),
+        ignorant=ignorant,
     )
+
+
+def frequent_others(experiment: Experiment, named: set[str]) -> dict[str, int]:
+    """The ids of the OTHERS commonest characters of CONFIRM that are not named."""
+    text = experiment.recording.text[experiment.recording.confirm]
+    frequent = sorted(set(text) - named, key=lambda ch: (-text.count(ch), ch))
+    return dict(list(symbol_ids(experiment.model, frequent).items())[:OTHERS])

@@ -6,7 +6,8 @@ with the signal. AUC and ρ are linear in Σ rank·label, so the scores at all s
 
     s[k] = Σ_t rank[t] w[t − k] = irfft(rfft(rank) · conj(rfft(w)))[k]
 
-and the largest |s| over all cells, at each shift, is the family-wise null.
+and the largest |s| over all cells, at each shift, is the level that the best cell reaches by chance. A cell that was
+chosen on other text has a null of its own, its score at each shift, with Holm's correction over the concepts.
 
 Items may all be of one length, and then a shift by it would change nothing. Where a text is made of items, the label
 of each is turned within it, by a number of characters of its own, ROTATIONS times.
@@ -68,6 +69,8 @@ def chance(
     signals: np.ndarray,
     labels: Sequence[tuple[np.ndarray, np.ndarray, Kind]],
     stretches: np.ndarray | None = None,
+    *,
+    sign: int = 0,
 ) -> list[Chance | None]:
     """The null distribution of each label (values, mask, kind) over all cells of ``signals`` (M, N).
 
@@ -75,16 +78,17 @@ def chance(
     characters may be dropped to get a fast FFT length. None for a label of one class.
 
     stretches : (N,) the texts of items within which labels are turned, -1 between them; None shifts them as a whole
+    sign : 1 or -1 takes the largest of sign·score instead of |score|
     """
     if stretches is not None:
-        return _by_rotation(signals, labels, stretches)
+        return _by_rotation(signals, labels, stretches, sign)
     M, N = signals.shape
     n = smooth_length(N)
     near = min(NEAR, n // 4)
     weights, kinds, where = _weights([(values[:n], mask[:n], kind) for values, mask, kind in labels])
     spectra = [np.conj(np.fft.rfft(w.astype(np.float32))) for w in weights]
     observed = np.full((len(weights), M), np.nan)
-    highest = np.zeros((len(weights), n), np.float32)
+    highest = np.full((len(weights), n), -1 if sign else 0, np.float32)
     for first in range(0, M, CELLS_AT_ONCE):
         cells = [m for m in range(first, min(first + CELLS_AT_ONCE, M)) if has_signal(signals[m, :n])]
         if not cells:
@@ -96,11 +100,35 @@ def chance(
             if kind == "count":
                 shifted /= norms
             observed[k, cells] = shifted[:, 0]
-            np.maximum(highest[k], np.abs(shifted, out=shifted).max(axis=0), out=highest[k])
+            np.maximum(highest[k], _along(shifted, sign).max(axis=0), out=highest[k])
     results: list[Chance | None] = [None] * len(labels)
     for k, place in enumerate(where):
         results[place] = Chance(observed[k], highest[k, near : n - near])
     return results
+
+
+def own_p_value(
+    signal: np.ndarray,
+    label: tuple[np.ndarray, np.ndarray, Kind],
+    sign: int,
+    stretches: np.ndarray | None = None,
+) -> float:
+    """The share of shifts at which one cell (N,), chosen with its sign on other text, scores as high; 1 for none."""
+    [null] = chance(signal[None], [label], stretches, sign=sign)
+    return 1.0 if null is None else null.p_value(0, sign)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Each p-value as if it stood alone, after Holm's correction (1979) for their number."""
+    order = np.argsort(p_values, kind="stable")
+    factors = len(order) - np.arange(len(order))
+    corrected = np.empty(len(order))
+    corrected[order] = np.maximum.accumulate(np.minimum(1, np.asarray(p_values)[order] * factors))
+    return corrected.tolist()
+
+
+def _along(scores: np.ndarray, sign: int) -> np.ndarray:
+    return sign * scores if sign else np.abs(scores, out=scores)
 
 
 def _weights(
@@ -126,7 +154,10 @@ def _ranks(signals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _by_rotation(
-    signals: np.ndarray, labels: Sequence[tuple[np.ndarray, np.ndarray, Kind]], stretches: np.ndarray
+    signals: np.ndarray,
+    labels: Sequence[tuple[np.ndarray, np.ndarray, Kind]],
+    stretches: np.ndarray,
+    sign: int,
 ) -> list[Chance | None]:
     """The same null from labels that are turned within each stretch; marks between items count for nothing."""
     inside = stretches >= 0
@@ -147,7 +178,7 @@ def _by_rotation(
             offsets = rng.integers(0, sizes, (min(ROTATED_AT_ONCE, ROTATIONS - first), len(sizes)))
             turned = starts[which] + (place + offsets[:, which]) % sizes[which]  # (rotations, n)
             for k, (w, kind) in enumerate(zip(weights, kinds, strict=True)):
-                scores = np.abs(ranks @ w.astype(np.float32)[turned].T)
+                scores = _along(ranks @ w.astype(np.float32)[turned].T, sign)
                 scores = scores / norms if kind == "count" else scores
                 highest[k, first : first + len(turned)] = scores.max(axis=0)
     for k, label in enumerate(where):

@@ -35,28 +35,37 @@ def character_table(
     return guess
 
 
-def probe_score(
-    signals: np.ndarray, values: np.ndarray, mask: np.ndarray, kind: Kind, fit: slice, judge: slice
-) -> float:
-    """The score on ``judge`` of a ridge regression of the label on all cells, fitted on ``fit``.
+def probe_signal(
+    layers: Sequence[np.ndarray], values: np.ndarray, mask: np.ndarray, kind: Kind, fit: slice, judge: slice
+) -> np.ndarray | None:
+    """What a ridge regression of the label on all cells says of each place (N,), fitted on ``fit``; None for no cells.
 
         w = (XᵀX/n + λI)⁻¹ Xᵀy/n,  X the standardised signals, y the label (ranks for a count)
 
     fitted on at most PROBE_PLACES evenly spaced places; λ is the one of RIDGES that is best on the last
-    quarter of ``fit`` after fitting on the rest. The score measures what all cells know together: it
+    quarter of ``fit`` after fitting on the rest. Its score measures what all cells know together: it
     distinguishes an unknown fact from one that is spread over many cells.
+
+    layers : arrays (M, N), several numbers of each cell
     """
-    with np.errstate(invalid="ignore"):
-        usable = np.isfinite(signals[:, fit]).all(axis=1) & np.isfinite(signals[:, judge]).all(axis=1)
+
+    def of(places: np.ndarray | slice) -> np.ndarray:
+        return np.concatenate([one[:, places].astype(np.float32) for one in layers])
+
+    n = len(values)
     places = np.flatnonzero(mask[fit]) + (fit.start or 0)
     places = places[:: max(1, -(-len(places) // PROBE_PLACES))]
     if len(places) < 8:
-        return float("nan")
-    x = signals[:, places]
+        return None
+    with np.errstate(invalid="ignore"):
+        usable = np.concatenate(
+            [np.isfinite(one[:, fit]).all(axis=1) & np.isfinite(one[:, judge]).all(axis=1) for one in layers]
+        )
+    x = of(places)
     usable &= np.ptp(np.where(usable[:, None], x, 0), axis=1) > FLAT
     x = x[usable]
     if not len(x):
-        return float("nan")
+        return None
     mean, spread = x.mean(axis=1, keepdims=True), x.std(axis=1, keepdims=True)
     x = (x - mean) / spread
     y = values[places].astype(float) if kind == "bool" else midranks(values[places])
@@ -69,9 +78,19 @@ def probe_score(
     ]
     ridge = RIDGES[int(np.argmax(np.nan_to_num(trials)))]
     [weights] = _ridge(x, y, (ridge,))
-    judged = signals[:, judge] if usable.all() else signals[usable, judge]  # a view if possible
-    told = (weights / spread[:, 0]).astype(signals.dtype) @ judged
-    return score(told, values[judge], mask[judge], kind)
+    told, scaled = np.empty(n, np.float32), (weights / spread[:, 0]).astype(np.float32)
+    for first in range(0, n, PROBE_PLACES):
+        block = slice(first, first + PROBE_PLACES)
+        told[block] = scaled @ of(block)[usable]
+    return told
+
+
+def probe_score(
+    layers: Sequence[np.ndarray], values: np.ndarray, mask: np.ndarray, kind: Kind, fit: slice, judge: slice
+) -> float:
+    """The score of ``probe_signal`` on ``judge``; NaN without one."""
+    told = probe_signal(layers, values, mask, kind, fit, judge)
+    return float("nan") if told is None else score(told[judge], values[judge], mask[judge], kind)
 
 
 def _ridge(x: np.ndarray, y: np.ndarray, ridges: Sequence[float]) -> list[np.ndarray]:

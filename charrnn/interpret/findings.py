@@ -1,28 +1,41 @@
 """Find cells, score them, test their effect: from a model and a text to findings with verdicts.
 
-    none        no cell follows the concept on CONFIRM better than chance
-    detector    a cell does, but its memory score fails: it reacts to the marks and keeps no state
-    correlate   confirmed, and its memory score holds
-    tracker     also causal: holding the cell moves the prediction as the concept expects
+    none         no cell follows the concept on CONFIRM better than chance, and than cells of untrained networks
+    hidden       a cell does, but by differences that the rest of the network hardly sees
+    detector     a cell does, but its memory score fails: it reacts to the marks and keeps no state
+    correlate    confirmed, and its memory score holds
+    tracker      also causal: holding the cell moves the prediction as the text shows, or raises the loss
+    distributed  no cell alone is causal; all cells together know and remember the concept, and the best few, held
+                 together, move the prediction more than random sets do
 
 The causal test is made for every confirmed cell, but only a correlate can become a tracker.
 
-Cell and sign are chosen on SELECT and frozen; all reported figures except ``select_score`` are from CONFIRM.
+Cell, sign and target are chosen on SELECT and frozen; all reported figures except ``select_score`` are from CONFIRM.
 """
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
 
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import UsageError
-from charrnn.interpret.cause import CausalTest, causal_test
-from charrnn.interpret.chance import Chance, chance
-from charrnn.interpret.comparisons import character_table, probe_score
+from charrnn.interpret.cause import (
+    FEWEST_CONTROLS,
+    WINDOWS_TO_CHOOSE,
+    CausalTest,
+    Experiment,
+    Knowledge,
+    causal_test,
+    dose_levels,
+    screened,
+)
+from charrnn.interpret.chance import Chance, chance, holm, own_p_value
+from charrnn.interpret.comparisons import character_table, probe_signal
 from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.labels import Concept, Kind, Label, examples, runs
 from charrnn.interpret.reading import SHOWN, Reading, reading_of, spread
@@ -41,15 +54,23 @@ from charrnn.interpret.scores import (
     steady_places,
     steady_score,
 )
+from charrnn.interpret.strata import weakest_stratum
+from charrnn.interpret.targets import Target, classes_of, targets_of
 from charrnn.interpret.texts import as_trained
+from charrnn.interpret.together import SIZES, Together, TogetherTest
+from charrnn.interpret.untrained import Reach, untrained_reach
 from charrnn.interpret.user_concepts import parse_concept
 from charrnn.model.model import Model
 from charrnn.text.items import Items
 
-Verdict = Literal["none", "detector", "correlate", "tracker"]
-VERDICTS: tuple[Verdict, ...] = ("tracker", "correlate", "detector", "none")
+Verdict = Literal["none", "detector", "hidden", "correlate", "distributed", "tracker"]
+VERDICTS: tuple[Verdict, ...] = ("tracker", "distributed", "correlate", "hidden", "detector", "none")
 
-ALPHA = 0.01  # family-wise over all cells, for one concept
+ALPHA = 0.05  # for all concepts of one inspection together
+LEVEL = 0.01  # the chance level shown: what the best of all cells reaches in so many texts
+VISIBLE = 0.05  # in h, between the medians of the classes: a cell that moves less is hidden
+CANDIDATES = 5  # cells per layer that are tried
+WITHIN = 0.1  # score within the weakest stratum, on the scale of `excess`, from which a concept is its own
 CAUSAL_ALPHA = 0.05  # the smallest p with 50 controls is 1/51
 MOST_CHARACTERS = 100_000  # characters read, from the start of a text: memory grows with cells × characters
 FEWEST_RUNS = 30  # stretches per class
@@ -58,21 +79,15 @@ FEWEST_STEADY = 400  # characters of items at which a memory can show: the stand
 MEMORY_FLOOR: dict[Kind, float] = {"bool": 0.4, "count": 0.2}
 CHANCE: dict[Kind, float] = {"bool": 0.5, "count": 0.0}  # AUC and ρ of an unrelated cell
 BEFORE, AFTER = 8, 24  # characters around an opening in a bool's response profile
-TOGETHER = 3
 CSV_COLUMNS = (
     *("concept", "kind", "layer", "cell", "sign", "verdict", "select_score", "confirm_score", "memory_score"),
-    *(
-        "matched_accuracy",
-        "steady_score",
-        "table_score",
-        "chance_level",
-        "p_value",
-        "probe_score",
-        "locality",
-    ),
-    "eta_squared",
-    *("causal_target", "causal_effect", "causal_p", "causal_effect_of_three", "threshold"),
-    *("balanced_accuracy", "f1", "mcc", "prevalence", "predictive"),
+    *("matched_accuracy", "steady_score", "table_score", "chance_level", "p_value", "p_alone"),
+    *("untrained_score", "untrained_memory", "weakest_stratum", "weakest_stratum_score", "visible", "masked"),
+    *("probe_score", "probe_memory", "locality", "eta_squared"),
+    *("causal_target", "causal_direction", "causal_effect", "causal_p"),
+    *("loss_low", "loss_high", "loss_right", "loss_p", "ignorant_controls"),
+    *("together_target", "together_effect", "together_p"),
+    *("threshold", "balanced_accuracy", "f1", "mcc", "prevalence", "predictive"),
 )
 
 
@@ -84,9 +99,14 @@ class Finding:
     memory_score, steady_score : NaN where items are too short to tell a memory
     steady_score : memory score of a count where it has changed by the same step for 10 characters
     table_score : memory score of the best order-3 character table
-    probe_score : score of a ridge probe on all cells
     chance_level : score that the best of all cells reaches by chance in 1 of 100 texts
-    locality : the cell's score divided by the probe's, both above chance
+    p_alone : share of shifts at which this cell scores as high; p_value : after Holm's correction for all concepts
+    untrained_score, untrained_memory : what the best cells of untrained networks reach; NaN if not measured
+    weakest_stratum : the stratum of another concept, such as "paren on", within which the score is lowest
+    visible : difference of the medians of h between the classes, or the first and the last tenth
+    masked : share of CONFIRM that counts for nothing
+    probe_score, probe_memory : of a ridge probe on h and c of all cells
+    locality : the cell's score divided by the probe's, both above chance, at most 1
     eta_squared : share of the signal's variance between tenths of a count; for a bool, between its classes
     profile : mean signal around an opening (bool) or by tenths of the label (count)
     """
@@ -104,35 +124,61 @@ class Finding:
     table_score: float
     chance_level: float
     p_value: float
+    p_alone: float
+    untrained_score: float
+    untrained_memory: float
+    weakest_stratum: str
+    weakest_stratum_score: float
+    visible: float
+    masked: float
     probe_score: float
+    probe_memory: float
     locality: float
     eta_squared: float
     threshold: Threshold | None
     profile: tuple[float, ...]
     predictive: bool
     causal: CausalTest | None
+    together: TogetherTest | None
     verdict: Verdict
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; unknown numbers are None."""
-        parts = ("threshold", "profile", "causal")  # under names of their own, or for a picture
+        parts = (
+            "threshold",
+            "profile",
+            "causal",
+            "together",
+            "verdict",
+        )  # under names of their own, or for a picture
         values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in parts}
+        test, several, cut = self.causal, self.together, self.threshold
         values |= {
-            "causal_effect": self.causal.effect if self.causal else None,
-            "causal_p": self.causal.p_value if self.causal else None,
-            "causal_target": self.causal.target.translate(SHOWN) if self.causal else None,
-            "causal_controls": list(self.causal.controls) if self.causal else None,
-            "causal_others": {ch.translate(SHOWN): effect for ch, effect in self.causal.others.items()}
-            if self.causal
-            else None,
-            "causal_doses": list(self.causal.doses) if self.causal else None,
-            "causal_effect_of_three": self.causal.together if self.causal else None,
-            "verdict": values.pop("verdict"),
-            "threshold": self.threshold.cut if self.threshold else None,
-            "balanced_accuracy": self.threshold.balanced_accuracy if self.threshold else None,
-            "f1": self.threshold.f1 if self.threshold else None,
-            "mcc": self.threshold.mcc if self.threshold else None,
-            "prevalence": self.threshold.prevalence if self.threshold else None,
+            "causal_effect": test.effect if test else None,
+            "causal_p": test.p_value if test else None,
+            "causal_target": test.target.translate(SHOWN) if test else None,
+            "causal_direction": test.direction if test else None,
+            "causal_controls": list(test.controls) if test else None,
+            "causal_others": {ch.translate(SHOWN): v for ch, v in test.others.items()} if test else None,
+            "causal_doses": list(test.doses) if test else None,
+            "loss_low": test.loss_low if test else None,
+            "loss_high": test.loss_high if test else None,
+            "loss_right": test.loss_right if test else None,
+            "loss_p": test.loss_p if test else None,
+            "loss_controls": list(test.loss_controls) if test else None,
+            "ignorant_controls": test.ignorant if test else None,
+            "together_target": several.target.translate(SHOWN) if several else None,
+            "together_effect": several.effect if several else None,
+            "together_p": several.p_value if several else None,
+            "together_cells": [list(one) for one in several.cells] if several else None,
+            "together_controls": list(several.controls) if several else None,
+            "together_effects": {str(k): v for k, v in several.effects.items()} if several else None,
+            "verdict": self.verdict,
+            "threshold": cut.cut if cut else None,
+            "balanced_accuracy": cut.balanced_accuracy if cut else None,
+            "f1": cut.f1 if cut else None,
+            "mcc": cut.mcc if cut else None,
+            "prevalence": cut.prevalence if cut else None,
         }
         return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in values.items()}
 
@@ -151,13 +197,17 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Preview:
-    """A concept on the text: the share that is on (bool) or above 0 (count), and the first examples."""
+    """A concept on the text: the share that is on (bool) or above 0 (count), and the first examples.
+
+    masked : the share of places that count for nothing
+    """
 
     concept: str
     rule: str
     prevalence: float
     examples: tuple[str, ...]
     user_defined: bool
+    masked: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -178,7 +228,10 @@ class Inspection:
             return None
         told = []
         if names := dict.fromkeys(finding.concept for finding in self.findings):
-            told.append(f"no cell follows {', '.join(names)} better than chance (p of at most {ALPHA:g})")
+            told.append(
+                f"no cell follows {', '.join(names)} better than chance (p of at most {ALPHA:g}) and than untrained "
+                "networks do"
+            )
         if few := [f"{one.concept} ({one.stretches})" for one in self.refusals if one.stretches is not None]:
             told.append(
                 f"too few stretches on or off, where {FEWEST_RUNS} of each are needed: {', '.join(few)}. "
@@ -200,6 +253,7 @@ class Inspection:
                     "concept": p.concept,
                     "rule": p.rule,
                     "prevalence": p.prevalence,
+                    "masked": p.masked,
                     "examples": list(p.examples),
                 }
                 for p in self.previews
@@ -224,7 +278,9 @@ def inspect_cells(
     *,
     top: int = 1,
     causal: bool = True,
+    untrained: bool = True,
     signal: Literal["cell", "hidden"] = "cell",
+    begun: Callable[[str], None] = lambda what: None,
 ) -> Inspection:
     """Find the cells of ``model`` that follow ``concepts`` on ``text``.
 
@@ -232,9 +288,11 @@ def inspect_cells(
         a string is one concept; None means all built-in ones except controls
     text : should be text that the model was not trained on; its first MOST_CHARACTERS are read. For a model of
         items, items; a string is cut into them as the training text was
-    top : most findings per concept
+    top : most findings per concept, beside a hidden one
     causal : whether to hold cells and measure how predictions change; needs ``signal`` "cell"
+    untrained : whether to compare with untrained networks of the same shape
     signal : tanh(c) of an LSTM ("cell") or its h ("hidden"); RNN and GRU have only h
+    begun : called with the name of each step that begins
 
     Raises DataError for a text that is too short or has characters that the model does not know, and UsageError
     for a concept that is unknown or malformed, or user-defined and without a match.
@@ -255,17 +313,37 @@ def inspect_cells(
         wanted = [concept for concept in wanted if concept.name not in same]
         labels = {concept.name: labels[concept.name] for concept in wanted}
     previews = tuple(_preview(concept, labels[concept.name], reading.text) for concept in wanted)
+    begun("reading")
     recording = record(model, reading, signal=signal)
     searches, refusals = _find(recording, list(labels.values()))
-    judge = _Judge(model, recording, causal and (signal == "cell" or model.config.cell != "lstm"))
-    findings = []
+    reach: Mapping[str, Reach] = {}
+    if untrained and searches:
+        begun("untrained networks")
+        reach = untrained_reach(model, recording, [search.label for search in searches])
+    beside = {one.name: one.label_of(reading) for one in usual_concepts(reading) if one.name not in labels}
+    strata = [*labels.values(), *beside.values()] if not all(one.control for one in wanted) else []
+    judge = _Judge(
+        model, recording, causal and (signal == "cell" or model.config.cell != "lstm"), reach, strata
+    )
+    choices = []
     for search in searches:
-        probe = judge.probe(search.label)
-        for index in search.ranked[:top]:
-            confirmed = judge.confirm(search, index)
-            test = judge.hold(search, confirmed)
-            findings.append(judge.finding(search, confirmed, test, probe))
-        notes += [note for note in (judge.not_monotone(search), judge.too_short(search.label)) if note]
+        begun(f"choosing, {search.label.name}")
+        choices.append(judge.choose(search))
+    alone = [judge.p_alone(search, chosen[0].index) for search, chosen in zip(searches, choices, strict=True)]
+    findings = []
+    for search, chosen, p_first, p_value in zip(searches, choices, alone, holm(alone), strict=True):
+        begun(f"confirming, {search.label.name}")
+        probe = judge.probe(search)
+        for choice in chosen[:top]:
+            p = p_first if choice is chosen[0] else judge.p_alone(search, choice.index)
+            corrected = p_value if choice is chosen[0] else min(1.0, p * len(searches))
+            confirmed = judge.confirm(search, choice.index, p, corrected)
+            findings.append(judge.finding(search, confirmed, choice, probe, first=choice is chosen[0]))
+        if (hidden := judge.hidden(search, chosen, len(searches))) is not None:
+            findings.append(judge.finding(search, hidden, Choice(hidden.index), probe, first=False))
+        told = (judge.not_monotone(search), judge.too_short(search.label))
+        notes += [note for note in told if note]
+    notes += judge.too_few_controls(findings)
     findings.sort(key=lambda f: (VERDICTS.index(f.verdict), -_strength(f)))
     return Inspection(tuple(findings), tuple(refusals), previews, labels, recording, tuple(notes))
 
@@ -365,7 +443,16 @@ def _preview(concept: Concept, label: Label, text: str) -> Preview:
         )
     prevalence = float(on.mean()) if len(on) else 0.0
     pieces = tuple(examples(label, text))
-    return Preview(concept.name, concept.rule, prevalence, pieces, concept.user_defined)
+    masked = 1 - float(label.mask.mean()) if len(label.mask) else 0.0
+    return Preview(concept.name, concept.rule, prevalence, pieces, concept.user_defined, masked)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A cell chosen on SELECT, and the target that it moves there; None if nothing was held or expected."""
+
+    index: int
+    target: Target | None = None
 
 
 @dataclass(frozen=True)
@@ -380,21 +467,132 @@ class _Confirmed:
     matched: float
     steady: float
     threshold: Threshold | None
+    p_alone: float
     p_value: float
     level: float
+    weakest: tuple[float, str]
     verdict: Verdict  # before the causal test
 
 
-class _Judge:
-    """Makes findings of chosen cells: figures on CONFIRM, causal test and verdict."""
+@dataclass(frozen=True)
+class _Probe:
+    """What all cells together know: the score and the memory on CONFIRM, and whether both hold."""
 
-    def __init__(self, model: Model, recording: Recording, causal: bool) -> None:
+    score: float
+    memory: float
+    holds: bool
+
+
+class _Judge:
+    """Makes findings of chosen cells: figures on CONFIRM, causal tests and verdict.
+
+    reach : of untrained networks, by concept; strata : labels within which scores are taken
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        recording: Recording,
+        causal: bool,
+        reach: Mapping[str, Reach],
+        strata: Sequence[Label],
+    ) -> None:
         self.model, self.recording, self.causal = model, recording, causal
+        self.reach, self.strata = reach, strata
         self.characters = recording.characters()
 
-    def probe(self, label: Label) -> float:
+    def visible(self, search: "_Search", index: int) -> float:
+        """How far h moves between the medians of the classes, or of the first and the last tenth, on SELECT."""
+        shown = self.recording.shown[index].astype(np.float32)
+        levels = dose_levels(shown, search.label, self.recording.select)
+        return float(abs(levels[-1] - levels[0])) if len(levels) > 1 else 0.0
+
+    def candidates(self, search: "_Search") -> list[int]:
+        """The best CANDIDATES cells of each layer that are visible, best first."""
+        found: list[int] = []
+        layers = [0] * self.model.config.layers
+        for index in search.ranked:
+            layer, _ = self.recording.place(index)
+            if layers[layer] < CANDIDATES and self.visible(search, index) >= VISIBLE:
+                found.append(index)
+                layers[layer] += 1
+                if min(layers) == CANDIDATES:
+                    break
+        return found
+
+    def knowledge(self, search: "_Search") -> Knowledge:
+        strengths = np.asarray(excess(search.scores, search.label.kind))
+        return Knowledge(strengths, search.null.level(1 - LEVEL))
+
+    def experiment(self, search: "_Search", part: slice, **options: int) -> Experiment:
+        classes = classes_of(self.recording, search.label)
+        return Experiment(self.model, self.recording, search.label, classes, part, **options)
+
+    def choose(self, search: "_Search") -> list[Choice]:
+        """Cells for a concept: first the best that moves its target on SELECT, then the others by score."""
+        candidates = self.candidates(search)
+        if not candidates:
+            return [Choice(search.ranked[0])]
+        if not self.causal:
+            return [Choice(index) for index in candidates]
+        classes = classes_of(self.recording, search.label)
+        targets = targets_of(self.model, self.recording, search.label, classes)
+        experiment = self.experiment(search, self.recording.select, windows=WINDOWS_TO_CHOOSE)
+        told = screened(experiment, search.label, candidates, targets, self.knowledge(search), CAUSAL_ALPHA)
+        choices = [Choice(index, told[index][0] if index in told else None) for index in candidates]
+        moving = [one for one in choices if one.index in told and told[one.index][1]]
+        return [*moving[:1], *(one for one in choices if one not in moving[:1])]
+
+    def p_alone(self, search: "_Search", index: int) -> float:
+        """The share of shifts of the label at which a cell scores as high on CONFIRM."""
         r = self.recording
-        return probe_score(r.signals, label.values, label.mask, label.kind, r.select, r.confirm)
+        stretches = None if search.label.stretches is None else search.label.stretches[r.confirm]
+        sign = self.sign(search, index)
+        return own_p_value(r.signals[index, r.confirm], _part(search.label, r.confirm), sign, stretches)
+
+    @staticmethod
+    def sign(search: "_Search", index: int) -> int:
+        return 1 if search.scores[index] >= CHANCE[search.label.kind] else -1
+
+    def hidden(self, search: "_Search", chosen: Sequence[Choice], family: int) -> _Confirmed | None:
+        """The best cell of SELECT, if the rest of the network hardly sees it and it is confirmed."""
+        index = search.ranked[0]
+        if index in [one.index for one in chosen] or self.visible(search, index) >= VISIBLE:
+            return None
+        p = self.p_alone(search, index)
+        confirmed = self.confirm(search, index, p, min(1.0, p * family))
+        return None if confirmed.verdict == "none" else replace(confirmed, verdict="hidden")
+
+    def probe(self, search: "_Search") -> _Probe:
+        """A ridge probe on what all cells show and hold."""
+        r, label = self.recording, search.label
+        layers = [r.signals]
+        if r.shown is not r.signals:
+            nearest = np.float32(1 - 2**-23)
+            layers = [np.arctanh(np.clip(r.signals, -nearest, nearest)), r.shown]
+        told = probe_signal(layers, label.values, label.mask, label.kind, r.select, r.confirm)
+        if told is None:
+            return _Probe(float("nan"), float("nan"), False)
+        p = own_p_value(
+            told[r.confirm],
+            _part(label, r.confirm),
+            1,
+            None if label.stretches is None else label.stretches[r.confirm],
+        )
+        found = self.figures(search, told, 1, p, p, -1)
+        return _Probe(found.score, found.memory, found.verdict == "correlate")
+
+    def too_few_controls(self, findings: Iterable[Finding]) -> list[str]:
+        """A note on the concepts that so many cells know that too few are left to compare with."""
+        few = {
+            f.concept: f.causal.ignorant
+            for f in findings
+            if f.causal is not None and f.causal.ignorant < FEWEST_CONTROLS
+        }
+        return [
+            f"{name}: only {n} similar cells do not follow it; those that follow it least were controls too"
+            for name, n in few.items()
+        ]
 
     def too_short(self, label: Label) -> str | None:
         """A note on items in which no cell can show that it remembers; None where they are long enough, or a stream.
@@ -428,11 +626,16 @@ class _Judge:
         values, mask, _ = _part(label, self.recording.confirm)
         return float(eta_squared(self.recording.signals[[index], self.recording.confirm], values, mask)[0])
 
-    def confirm(self, search: _Search, index: int) -> _Confirmed:
+    def confirm(self, search: _Search, index: int, p_alone: float, p_value: float) -> _Confirmed:
         """Score a chosen cell and its memory on CONFIRM."""
+        sign = self.sign(search, index)
+        return self.figures(search, self.recording.signals[index], sign, p_alone, p_value, index)
+
+    def figures(
+        self, search: _Search, signal: np.ndarray, sign: int, p_alone: float, p_value: float, index: int
+    ) -> _Confirmed:
+        """Score a signal (N,) and its memory on CONFIRM."""
         r, label, kind = self.recording, search.label, search.label.kind
-        signal, half = r.signals[index], CHANCE[kind]
-        sign = 1 if search.scores[index] >= half else -1
         values, mask, _ = _part(label, r.confirm)
         confirmed = _along(sign, score(signal[r.confirm], values, mask, kind), kind)
         memory = _along(sign, memory_score(signal, label, self.characters, r.confirm), kind)
@@ -446,38 +649,66 @@ class _Judge:
             matched = age_matched_accuracy(signal, label, cut, r.confirm)
         else:
             steady = _along(sign, steady_score(signal, label, self.characters, r.confirm), kind)
-        p_value, level = search.null.p_value(index, sign), search.null.level(1 - ALPHA)
+        level = search.null.level(1 - LEVEL)
         short = self.too_short(label) is not None
+        reach = self.reach.get(label.name, Reach(0.0, 0.0))
+        weakest = weakest_stratum(signal, sign, label, self.strata, r.confirm)
         verdict: Verdict = "none"
-        if p_value <= ALPHA and np.isfinite(confirmed):
-            floor = max(MEMORY_FLOOR[kind], level, float(np.nan_to_num(excess(table_memory, kind))))
+        if p_value <= ALPHA and excess(confirmed, kind) > reach.score:
+            floor = max(
+                *(MEMORY_FLOOR[kind], level, reach.memory),
+                float(np.nan_to_num(excess(table_memory, kind))),
+            )
             lasting = steady if kind == "count" else matched
             holds = excess(memory, kind) > floor and excess(lasting, kind) > MEMORY_FLOOR[kind]
-            verdict = "correlate" if holds and not short else "detector"
+            its_own = not weakest[0] < WITHIN
+            verdict = "correlate" if holds and its_own and not short else "detector"
         if short:
             memory = steady = float("nan")  # a number would say more than the note beside it
         return _Confirmed(
-            index, sign, confirmed, memory, table_memory, matched, steady, threshold, p_value, level, verdict
+            *(index, sign, confirmed, memory, table_memory, matched, steady, threshold),
+            *(p_alone, p_value, level, weakest, verdict),
         )
 
-    def hold(self, search: _Search, confirmed: _Confirmed) -> CausalTest | None:
+    def hold(self, search: _Search, confirmed: _Confirmed, choice: Choice) -> CausalTest | None:
         """Hold a confirmed cell and measure the predictions; None if there is nothing to test."""
-        if not self.causal or confirmed.verdict == "none":
+        if choice.target is None or confirmed.verdict in ("none", "hidden"):
             return None
-        layer, cell = self.recording.place(confirmed.index)
-        places = [self.recording.place(m) for m in search.ranked]
-        best = [one for its_layer, one in places if its_layer == layer][:TOGETHER]
-        return causal_test(self.model, self.recording, search.label, layer, cell, best)
+        experiment = self.experiment(search, self.recording.confirm)
+        return causal_test(experiment, search.label, confirmed.index, choice.target, self.knowledge(search))
+
+    def hold_together(self, search: _Search) -> TogetherTest | None:
+        """Hold the best few cells of all layers together; None if none of their sets passes on SELECT."""
+        visible = (index for index in search.ranked if self.visible(search, index) >= VISIBLE)
+        best = list(islice(visible, max(SIZES)))
+        classes = classes_of(self.recording, search.label)
+        targets = targets_of(self.model, self.recording, search.label, classes)
+        choosing = self.experiment(search, self.recording.select, windows=WINDOWS_TO_CHOOSE)
+        several = Together(choosing, search.label, best, self.knowledge(search))
+        chosen = several.chosen(choosing, targets, CAUSAL_ALPHA)
+        if chosen is None:
+            return None
+        return several.test(self.experiment(search, self.recording.confirm), *chosen)
 
     def finding(
-        self, search: _Search, confirmed: _Confirmed, test: CausalTest | None, probe: float
+        self, search: _Search, confirmed: _Confirmed, choice: Choice, probe: _Probe, *, first: bool
     ) -> Finding:
+        """A finding with its verdict; ``first`` : whether the cell stands for the concept."""
         label, kind, half = search.label, search.label.kind, CHANCE[search.label.kind]
         layer, cell = self.recording.place(confirmed.index)
-        known = float(excess(probe, kind))
-        verdict = confirmed.verdict
-        if verdict == "correlate" and test is not None and test.holds(CAUSAL_ALPHA):
+        known = float(excess(probe.score, kind))
+        verdict, test, several = confirmed.verdict, self.hold(search, confirmed, choice), None
+        visible = self.visible(search, confirmed.index)
+        if verdict not in ("none", "hidden") and visible < VISIBLE:
+            verdict = "hidden"
+        alone = test is not None and test.holds(CAUSAL_ALPHA)
+        if verdict == "correlate" and alone:
             verdict = "tracker"
+        elif first and self.causal and probe.holds and not alone and verdict != "hidden":
+            several = self.hold_together(search)
+            if several is not None and several.p_value <= CAUSAL_ALPHA:
+                verdict = "distributed"
+        reach = self.reach.get(label.name)
         return Finding(
             concept=label.name,
             kind=kind,
@@ -492,13 +723,24 @@ class _Judge:
             table_score=confirmed.table,
             chance_level=half + (1 - half) * confirmed.level,
             p_value=confirmed.p_value,
-            probe_score=probe,
-            locality=max(0.0, float(excess(confirmed.score, kind))) / known if known > 0 else float("nan"),
+            p_alone=confirmed.p_alone,
+            untrained_score=half + (1 - half) * reach.score if reach else float("nan"),
+            untrained_memory=half + (1 - half) * reach.memory if reach else float("nan"),
+            weakest_stratum=confirmed.weakest[1],
+            weakest_stratum_score=half + (1 - half) * confirmed.weakest[0],
+            visible=visible,
+            masked=1 - float(np.mean(label.mask[self.recording.confirm])),
+            probe_score=probe.score,
+            probe_memory=probe.memory,
+            locality=min(1.0, max(0.0, float(excess(confirmed.score, kind))) / known)
+            if known > 0
+            else float("nan"),
             eta_squared=self.eta_squared(label, confirmed.index),
             threshold=confirmed.threshold,
             profile=response_profile(self.recording.signals[confirmed.index], label, self.recording.confirm),
             predictive=label.predictive,
             causal=test,
+            together=several,
             verdict=verdict,
         )
 

@@ -26,6 +26,7 @@ class Label:
         high; empty if nothing is expected
     after : characters after which the expectation holds; empty means everywhere
     stretches : of a text of items, as in Reading: nothing here depends on another stretch; None for a stream
+    target_is_hint : whether other characters may do, if the text shows that they come more or less often
     """
 
     name: str
@@ -37,6 +38,7 @@ class Label:
     after: str = ""
     predictive: bool = False
     stretches: np.ndarray | None = None
+    target_is_hint: bool = True
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Concept:
 
     together : the rule for several texts at once, where that is not `mark` of each
     of_items : whether it makes sense of items alone; the input of a pair is none
+    expectation_given : whether the user has named the target
     """
 
     name: str
@@ -59,6 +62,7 @@ class Concept:
     user_defined: bool = False
     together: Callable[[Sequence[str]], Sequence[Marked]] | None = None
     of_items: bool = False
+    expectation_given: bool = False
 
     def label(self, text: str) -> Label:
         """The label of ``text``. Built-in concepts never raise, whatever the text."""
@@ -73,7 +77,13 @@ class Concept:
             self.direction,
             self.after,
             self.predictive,
+            target_is_hint=self.has_hint,
         )
+
+    @property
+    def has_hint(self) -> bool:
+        """Whether the target is a hint alone. A control expects nothing else, and a user's expectation stands."""
+        return not self.control and not self.expectation_given
 
     def label_of(self, reading: Reading) -> Label:
         """The label of a text as it is read: each item is labelled as if it were alone, and marks are ignored.
@@ -98,7 +108,8 @@ class Concept:
             target += END
         values = values.astype(bool) if self.kind == "bool" else values
         return Label(
-            self.name, self.kind, values, mask, target, self.direction, self.after, self.predictive, stretches
+            *(self.name, self.kind, values, mask, target, self.direction, self.after, self.predictive),
+            *(stretches, self.has_hint),
         )
 
 

@@ -55,7 +55,7 @@ def parse_concept(text: str, expect: str | None = None) -> Concept:
     if expect is None:
         return concept
     target, direction = _expectation(expect)
-    return replace(concept, target=target, direction=direction)
+    return replace(concept, target=target, direction=direction, expectation_given=True)
 
 
 def parse_concepts(texts: Sequence[str], expect: str | None = None) -> list[Concept]:

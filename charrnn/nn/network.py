@@ -11,6 +11,7 @@ the optimiser are single passes over memory.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -140,13 +141,14 @@ class Network:
         x: Array,
         state: Array,
         *,
-        clamp: Clamp | None = None,
+        clamp: Clamp | Sequence[Clamp] | None = None,
         masks: Masks | None = None,
     ) -> tuple[Array, Array, Trace]:
         """Run a chunk.
 
         x : symbols (T, B), or real vectors (T, B, V) in place of one-hot ones
         state : (L, S, B, H)
+        clamp : what to hold, at most one clamp per layer
         masks : of this chunk; None for reading, which has none
 
         Returns logits (T, B, V), the state after the chunk (L, S, B, H), and the trace. Logits and
@@ -155,6 +157,7 @@ class Network:
         T, B = x.shape[:2]
         dtype, config = self.theta.dtype, self.config
         *buffers, rest = self._buffers_for(T, B)
+        clamps = (clamp,) if isinstance(clamp, Clamp) else clamp or ()
         below, layers, masks = x, [], masks or Masks()
         params: dict[str, Array] = dict(self.params)
         for name, mask in masks.weights.items():
@@ -164,7 +167,7 @@ class Network:
             below = np.take(params["embedding.weight"], x, axis=0, out=embedded, mode="clip")
         new_state = np.empty_like(state)
         for k in range(config.layers):
-            hold = clamp.hold(config.cell) if clamp is not None and clamp.layer == k else None
+            hold = next((one.hold(config.cell) for one in clamps if one.layer == k), None)
             own = self.layer(params, k)
             trace = self.cell.forward(below, state[k], own, buffers[k], hold=hold, **self.options)
             new_state[k] = [trace[name][-1] for name in self.cell.STATES]

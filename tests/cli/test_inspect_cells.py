@@ -65,10 +65,15 @@ def test_json_keys_and_values(model: Model) -> None:
     assert finding.keys() == {
         *("concept", "kind", "layer", "cell", "sign", "verdict", "predictive"),
         *("select_score", "confirm_score", "memory_score", "matched_accuracy", "steady_score", "table_score"),
-        *("chance_level", "p_value", "probe_score", "locality", "eta_squared"),
+        *("chance_level", "p_value", "p_alone", "untrained_score", "untrained_memory"),
+        *("weakest_stratum", "weakest_stratum_score", "visible", "masked"),
+        *("probe_score", "probe_memory", "locality", "eta_squared"),
         *("threshold", "balanced_accuracy", "f1", "mcc", "prevalence"),
-        *("causal_effect", "causal_p", "causal_target", "causal_controls", "causal_others", "causal_doses"),
-        "causal_effect_of_three",
+        *("causal_effect", "causal_p", "causal_target", "causal_direction", "causal_controls"),
+        *("causal_others", "causal_doses"),
+        *("loss_low", "loss_high", "loss_right", "loss_p", "loss_controls", "ignorant_controls"),
+        *("together_target", "together_effect", "together_p", "together_cells", "together_controls"),
+        "together_effects",
     }
     assert (finding["concept"], finding["layer"], finding["cell"], finding["sign"]) == ("quote", 0, 5, 1)
     assert finding["verdict"] == "tracker"
@@ -77,8 +82,22 @@ def test_json_keys_and_values(model: Model) -> None:
         {"concept": "bracket", "reason": "fewer than 30 stretches on or off in this text", "stretches": 0}
     ]
     assert [one["concept"] for one in answer["concepts"]] == ["quote", "bracket"]
-    assert answer["concepts"][0].keys() == {"concept", "rule", "prevalence", "examples"}
+    assert answer["concepts"][0].keys() == {"concept", "rule", "prevalence", "masked", "examples"}
     assert result.stderr.startswith(f"model {Path('runs/tale/model.safetensors')}\n")
+
+
+def test_quick_leaves_out_what_takes_long_and_says_so(model: Model) -> None:
+    result = run("--quick", "--json", "--concept", "quote")
+    [finding] = json.loads(result.stdout)["findings"]
+    assert (finding["verdict"], finding["causal_effect"], finding["untrained_score"]) == (
+        "correlate",
+        None,
+        None,
+    )
+    assert "--quick: no cell was held, and none was compared with untrained networks" in result.stderr
+    whole = run("--json", "--concept", "quote")
+    assert 0.5 < json.loads(whole.stdout)["findings"][0]["untrained_score"] < 0.7
+    assert "--quick" not in whole.stderr
 
 
 def test_nothing_found_is_told_where_the_result_would_be(model: Model) -> None:

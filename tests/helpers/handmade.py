@@ -163,30 +163,30 @@ def rnn_bracket(weights, k=5, out=3.0, vocab=VOCAB):
     weights["head.weight"][vocab.index(")"), k] = out
 
 
-def fading(weights, cell, keep, sets, noise=0.0, k=5, seed=0, vocab=VOCAB):
+def fading(weights, cell, keep, sets, noise=0.0, k=5, seed=0, vocab=VOCAB, hidden=H):
     """Set to ±1 by the characters of `sets`, and otherwise h (or c) ← keep·h + noise: no state but an echo.
 
     noise : how far a letter moves it, so that what has faded below this is lost
     """
-    clear(weights, cell, k)
+    clear(weights, cell, k, hidden)
     rng = np.random.default_rng(seed)
     candidate = {"lstm": 2, "gru": 2, "rnn": 0}[cell]
     letters = rng.normal(size=len(vocab)) * noise
     logit = np.log(keep / (1 - keep))
     if cell == "lstm":
         for g, bias in ((0, B), (1, logit), (3, B)):
-            gate(weights, cell, "bias_ih_l0", g, k)[:] = bias
+            gate(weights, cell, "bias_ih_l0", g, k, hidden)[:] = bias
     elif cell == "gru":
-        gate(weights, cell, "bias_ih_l0", 1, k)[:] = logit
+        gate(weights, cell, "bias_ih_l0", 1, k, hidden)[:] = logit
         letters /= 1 - keep
     else:
-        gate(weights, cell, "weight_hh_l0", 0, k)[0, k] = keep
-    gate(weights, cell, "weight_ih_l0", candidate, k)[0] = letters
+        gate(weights, cell, "weight_hh_l0", 0, k, hidden)[0, k] = keep
+    gate(weights, cell, "weight_ih_l0", candidate, k, hidden)[0] = letters
     for ch, value in sets.items():
         m = vocab.index(ch)
         if cell != "rnn":  # forget (LSTM) or do not keep (GRU) what was there
-            gate(weights, cell, "weight_ih_l0", 1, k)[0, m] = -2 * B
-        gate(weights, cell, "weight_ih_l0", candidate, k)[0, m] = value * (10 if cell == "rnn" else B)
+            gate(weights, cell, "weight_ih_l0", 1, k, hidden)[0, m] = -2 * B
+        gate(weights, cell, "weight_ih_l0", candidate, k, hidden)[0, m] = value * (10 if cell == "rnn" else B)
 
 
 def marked(n, seed, inside, outside, marks='""', words=WORDS):
@@ -216,3 +216,110 @@ def lines(n, seed, least, most, words=WORDS):
         made.append(line[:length].strip() + "\n")
         total += len(made[-1])
     return "".join(made)
+
+
+def latch(weights, cell, k, sets, out, *, seen=True, noise=0.0, hidden=H, vocab=VOCAB, seed=0):
+    """Set to 1 or −1 by the characters of `sets`, and kept; `out` is its weight in the head, by character.
+
+    seen : whether the output gate of an LSTM is open; noise : as in `toggle`
+    """
+    fading(weights, cell, 0.999999, sets, 0.0, k, seed, vocab, hidden)
+    if cell == "lstm" and not seen:
+        gate(weights, "lstm", "bias_ih_l0", 3, k, hidden)[:] = -B
+    if cell == "lstm" and noise:
+        flicker(weights, k, noise, seed, hidden, vocab)
+    if cell == "rnn":  # keeps its sign, not its size
+        gate(weights, "rnn", "weight_hh_l0", 0, k, hidden)[0, k] = 3
+    for ch, weight in out.items():
+        weights["head.weight"][vocab.index(ch), k] = weight
+
+
+def flicker(weights, k, noise, seed, hidden=H, vocab=VOCAB, open_at=""):
+    """Each character shuts the output gate of an LSTM's unit by a share of its own, up to `noise`."""
+    share = 1 - np.random.default_rng(seed).uniform(0, noise, len(vocab))
+    share[[vocab.index(ch) for ch in open_at]] = 1 - 1e-9
+    gate(weights, "lstm", "weight_ih_l0", 3, k, hidden)[0] = np.log(share / (1 - share)) - B
+
+
+def follower(weights, cell, k, source, gain=3.0, bias=0.0, hidden=H):
+    """Shows one step later what another unit shows: h[k] ← ±(.76 or 1)·tanh(gain·h[source] + bias)."""
+    clear(weights, cell, k, hidden)
+    candidate = {"lstm": 2, "gru": 2, "rnn": 0}[cell]
+    if cell == "lstm":
+        for g, shut in ((0, 1), (1, -1), (3, 1)):
+            gate(weights, cell, "bias_ih_l0", g, k, hidden)[:] = shut * B
+    elif cell == "gru":
+        gate(weights, cell, "bias_ih_l0", 0, k, hidden)[:] = B
+        gate(weights, cell, "bias_ih_l0", 1, k, hidden)[:] = -B
+    gate(weights, cell, "weight_hh_l0", candidate, k, hidden)[0, source] = gain
+    gate(weights, cell, "bias_ih_l0", candidate, k, hidden)[:] = bias
+
+
+def toggle(weights, cell, k, marks, out, *, noise=0.0, reset="", hidden=H, vocab=VOCAB, seed=0):
+    """Up at one of `marks`, down at the next; `reset` puts it down. `out` is its weight in the head, by character.
+
+    noise : letters shut the output gate of an LSTM by up to this share, at each letter anew
+    """
+    clear(weights, cell, k, hidden)
+    bias = [gate(weights, cell, "bias_ih_l0", g, k, hidden) for g in range(3)]
+    w_in = [gate(weights, cell, "weight_ih_l0", g, k, hidden)[0] for g in range(3)]
+    if cell == "lstm":
+        bias[0][:], bias[1][:] = -B, B
+        gate(weights, cell, "bias_ih_l0", 3, k, hidden)[:] = B
+        if noise:  # the next mark must see it as it is
+            flicker(weights, k, noise, seed, hidden, vocab, f"{marks} .,?\n")
+    else:
+        bias[0][:], bias[1][:] = B, B
+    for mark in marks:
+        if cell == "lstm":
+            w_in[0][vocab.index(mark)] = 2 * B
+        w_in[1][vocab.index(mark)] = -2 * B
+    for ch in reset:
+        w_in[1][vocab.index(ch)] = -2 * B
+        if cell == "gru":
+            w_in[2][vocab.index(ch)] = -2 * G
+    gate(weights, cell, "weight_hh_l0", 2, k, hidden)[0, k] = -G
+    bias[2][:] = 0.3 * G
+    for ch, weight in out.items():
+        weights["head.weight"][vocab.index(ch), k] = weight
+
+
+def population(weights, cell, units, opens, closes, out, *, noise=1.0, hidden=H, vocab=VOCAB, seed=0):
+    """A latch that several units hold together: each follows their mean, and letters disturb each in its own way.
+
+        h[k] = tanh(3·mean(h) + 5 [opens] − 5 [closes] + noise·letter)
+
+    One that is held is outvoted. out : the weight of each in the head, for `closes`
+    """
+    rng = np.random.default_rng(seed)
+    candidate = {"lstm": 2, "gru": 2, "rnn": 0}[cell]
+    for k in units:
+        clear(weights, cell, k, hidden)
+        if cell == "lstm":
+            for g, shut in ((0, 1), (1, -1), (3, 1)):
+                gate(weights, cell, "bias_ih_l0", g, k, hidden)[:] = shut * B
+        elif cell == "gru":
+            gate(weights, cell, "bias_ih_l0", 0, k, hidden)[:] = B
+            gate(weights, cell, "bias_ih_l0", 1, k, hidden)[:] = -B
+        w_in = gate(weights, cell, "weight_ih_l0", candidate, k, hidden)[0]
+        w_in[:] = noise * rng.normal(size=len(vocab))
+        w_in[vocab.index(opens)], w_in[vocab.index(closes)] = 5, -5
+    gain = 3 / (0.76 if cell == "lstm" else 1) / len(units)
+    for k in units:  # each unit was cut off from the others above
+        gate(weights, cell, "weight_hh_l0", candidate, k, hidden)[0, list(units)] = gain
+        weights["head.weight"][vocab.index(closes), k] = out
+
+
+def overlapping(n, seed=0, words=WORDS):
+    """Words in quotations and in parentheses that begin and end independently of each other, each mark at a word."""
+    rng = np.random.default_rng(seed)
+    pieces, total, quoted, aside = [], 0, False, False
+    while total < n:
+        word = str(rng.choice(words))
+        if rng.random() < 0.1:
+            word, quoted = (word + '"', False) if quoted else ('"' + word, True)
+        if rng.random() < (0.15 if aside else 0.06):
+            word, aside = (word + ")", False) if aside else ("(" + word, True)
+        pieces.append(word + (" " if rng.random() < 0.9 else "\n"))
+        total += len(pieces[-1])
+    return "".join(pieces)

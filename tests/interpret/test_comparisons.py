@@ -58,7 +58,7 @@ def test_probe_equals_least_squares_with_a_penalty(monkeypatch):
     stacked = np.vstack([z, np.sqrt(0.2 * 300) * np.eye(5)])
     weights = np.linalg.lstsq(stacked, np.r_[y, np.zeros(5)], rcond=None)[0] / x.std(0)
     expected = score(weights @ signals[:, half[1]], on[half[1]], np.ones(300, bool), "bool")
-    assert probe_score(signals, on, np.ones(600, bool), "bool", *half) == pytest.approx(expected)
+    assert probe_score([signals], on, np.ones(600, bool), "bool", *half) == pytest.approx(expected)
 
 
 def test_probe_is_not_led_astray_by_noise():
@@ -68,7 +68,7 @@ def test_probe_is_not_led_astray_by_noise():
     signals = rng.normal(size=(200, 1200)).cumsum(axis=1)
     signals[7] = on + 0.1 * rng.normal(size=1200)
     half = slice(0, 600), slice(600, 1200)
-    assert probe_score(signals, on, np.ones(1200, bool), "bool", *half) > 0.8
+    assert probe_score([signals], on, np.ones(1200, bool), "bool", *half) > 0.8
 
 
 @pytest.mark.parametrize("bad", [0.0, 0.5, np.nan, np.inf])
@@ -76,4 +76,4 @@ def test_cells_without_a_signal_are_left_out_of_the_probe(bad):
     signals, on, mask = with_a_bad_cell(bad)
     half = slice(0, 200), slice(200, 400)
     alone = probe_score(signals[[0, 1, 3]], on, mask, "bool", *half)
-    assert probe_score(signals, on, mask, "bool", *half) == pytest.approx(alone)
+    assert probe_score([signals], on, mask, "bool", *half) == pytest.approx(alone)

@@ -44,16 +44,19 @@ def test_planted_cells_come_out_first_and_are_trackers(cell, plant, concept):
     assert finding.memory_score > 0.95
     assert finding.p_value < ALPHA
     assert finding.causal.effect > 1
-    assert finding.causal.p_value == pytest.approx(1 / 32)
+    assert finding.causal.p_value == pytest.approx(1 / (1 + finding.causal.ignorant))
     assert finding.verdict == "tracker"
 
 
 def test_the_next_cell_is_far_behind():
-    weights = handmade.random_weights("lstm")
-    handmade.lstm_quote(weights)
-    found = inspect_cells(handmade.model_of("lstm", weights), TEXT, [BUILT_IN["quote"]], top=2)
-    assert found.findings[0].verdict == "tracker"
-    assert found.findings[1].confirm_score < 0.7
+    weights = handmade.random_weights("gru")
+    handmade.gru_quote(weights)
+    first, second = inspect_cells(
+        handmade.model_of("gru", weights), TEXT, [BUILT_IN["quote"]], top=2
+    ).findings
+    assert first.verdict == "tracker"
+    assert second.confirm_score < 0.7
+    assert second.verdict in ("none", "detector")
 
 
 def test_a_mirrored_cell_has_the_other_sign():
@@ -87,8 +90,7 @@ def test_random_weights_hold_no_tracker(cell):
     weights = {k: w.astype(np.float32) for k, w in handmade.random_weights(cell).items()}
     found = inspect_cells(handmade.model_of(cell, weights), TEXT)
     assert len(found.findings) >= 8
-    assert {f.verdict for f in found.findings} <= {"none", "detector", "correlate"}
-    assert next(f for f in found.findings if f.concept == "quote").verdict in ("none", "detector")
+    assert {f.verdict for f in found.findings} <= {"none", "detector", "hidden"}
 
 
 @pytest.mark.parametrize("concept", ["quote", "paren", "line_pos"])
@@ -98,9 +100,9 @@ def test_with_the_cell_deleted_there_is_no_tracker(concept):
             plant(weights)
         handmade.clear(weights, "lstm", 5)
 
-    [finding] = inspect("lstm", plant_and_delete, concept).findings
-    assert finding.verdict in ("none", "detector")
-    assert finding.cell != 5
+    for finding in inspect("lstm", plant_and_delete, concept).findings:
+        assert finding.verdict in ("none", "detector", "hidden")
+        assert finding.cell != 5
 
 
 @pytest.mark.slow
@@ -116,11 +118,8 @@ def test_telegraph_keeps_its_error_rate():
     found = inspect_cells(handmade.model_of("lstm", weights), TEXT, controls)
     assert len(found.findings) == 100
     confirmed = [f for f in found.findings if f.verdict != "none"]
-    # The level is ALPHA = .01: of 100 labels at most 1. Were the rate just .01, the number would be
-    # binomial(100, .01), and 2 or more would come in 26 of 100 choices of seeds; the labels here are fixed. The
-    # rate is lower (benchmarks/ground_truth.py: .003), since the cell chosen on SELECT is held against the best
-    # of all cells at each shift; with .003, 2 or more would come in 4 of 100.
-    assert len(confirmed) <= 100 * ALPHA
+    # Holm's correction holds the risk of one or more among all 100 at ALPHA = .05.
+    assert len(confirmed) <= 1
     assert not any(f.verdict == "tracker" for f in found.findings)
 
 
@@ -181,7 +180,7 @@ def test_random_networks_hold_no_memory_on_other_texts(cell):
         weights = {k: w.astype(np.float32) for k, w in handmade.random_weights(cell, seed=seed).items()}
         for text in (handmade.dialogue(20_000, seed + 20), handmade.lines(20_000, seed, 20, 45)):
             found = inspect_cells(handmade.model_of(cell, weights), text, causal=False)
-            assert {finding.verdict for finding in found.findings} <= {"none", "detector"}
+            assert {finding.verdict for finding in found.findings} <= {"none", "detector", "hidden"}
 
 
 def test_too_few_runs_are_refused():

@@ -1,6 +1,7 @@
 """Cells of models of items: each item is read from the zero state, and nothing that is told of it reaches beyond it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from helpers.random_models import random_model
 
 from charrnn.errors import DataError, UsageError
 from charrnn.interpret import cause
-from charrnn.interpret.cause import Experiment, symbol_ids
+from charrnn.interpret.cause import Experiment, window_length
 from charrnn.interpret.chance import ROTATIONS, chance
 from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.excerpt import read_excerpt
@@ -28,6 +29,7 @@ from charrnn.interpret.recording import record
 from charrnn.interpret.run_report import surprises_of
 from charrnn.interpret.saturation import gate_saturation
 from charrnn.interpret.scores import class_runs, score, steady, steady_places
+from charrnn.interpret.targets import classes_of, symbol_ids
 from charrnn.interpret.user_concepts import parse_concept
 from charrnn.nn.loss import log_softmax
 from charrnn.nn.network import Clamp
@@ -270,11 +272,12 @@ def test_windows_lie_in_one_item(length):
     places = recording.begins[[1, 5]] + length  # the last character of two items
     watched = np.zeros(len(recording.text), bool)
     watched[places] = True
-    label = BUILT_IN["item_pos"].label_of(recording)
-    experiment = Experiment(model, recording, label, watched)
-    [[held], [free]] = experiment.respond(0, [{2: 0.6}, {}], [[model.vocab.end]])
+    label = replace(BUILT_IN["item_pos"].label_of(recording), mask=watched)
+    whole = slice(0, len(recording.text))
+    experiment = Experiment(model, recording, label, classes_of(recording, label), whole)
+    [[held], [free]] = experiment.respond([{2: 0.6}, {}], [[model.vocab.end]]).logits
     ids = corpus.items.of(0)[:-1, None].astype(np.intp)  # all are alike
-    begin = max(0, len(ids) - cause.WINDOW)
+    begin = max(0, len(ids) - window_length(label))
     warm = model.network.zero_state(1)
     before = ids[max(0, begin - cause.WARM_UP) : begin]
     if len(before):

@@ -14,6 +14,7 @@ from charrnn.interpret.cause import CausalTest
 from charrnn.interpret.findings import Finding, Inspection, Refusal
 from charrnn.interpret.passages import Passage
 from charrnn.interpret.reading import END, LABEL
+from charrnn.interpret.together import TogetherTest
 from charrnn.ui.terminal import findings_view as view
 from charrnn.ui.terminal.colours import BLUES, ORANGES, luminance, step_of, step_style
 from charrnn.ui.terminal.findings_view import (
@@ -191,8 +192,27 @@ def test_steps_stay_apart_for_every_kind_of_colour_vision(matrix):
 # --- the table
 
 
+def causal(target="x", effect=1.5, **changes):
+    values = {
+        "target": target,
+        "direction": 1,
+        "effect": effect,
+        "p_value": 1 / 51,
+        "controls": (0.2, 0.31),
+        "others": {},
+        "doses": (0.0, 1.5),
+        "loss_low": 0.2,
+        "loss_high": 0.1,
+        "loss_right": 0.01,
+        "loss_controls": (0.05,),
+        "loss_p": 0.04,
+        "ignorant": 50,
+    }
+    return CausalTest(**values | changes)
+
+
 def finding(**changes):
-    test = CausalTest("x", 1.5, 1 / 51, (0.2, 0.31), {}, (0.0, 1.5), 2.0)
+    test = causal()
     values = {
         "concept": "quote",
         "kind": "bool",
@@ -207,13 +227,22 @@ def finding(**changes):
         "table_score": 0.6,
         "chance_level": 0.61,
         "p_value": 0.0002,
+        "p_alone": 0.0001,
+        "untrained_score": float("nan"),
+        "untrained_memory": float("nan"),
+        "weakest_stratum": "",
+        "weakest_stratum_score": float("nan"),
+        "visible": 0.5,
+        "masked": 0.0,
         "probe_score": 0.95,
+        "probe_memory": 0.9,
         "locality": 0.87,
         "eta_squared": 0.5,
         "threshold": None,
         "profile": (0.0, 1.0, 2.0),
         "predictive": False,
         "causal": test,
+        "together": None,
         "verdict": "tracker",
     }
     return Finding(**{**values, **changes})
@@ -249,13 +278,14 @@ def test_narrow_terminals_lose_columns_and_wrap_nothing(width, last):
 
 
 def test_all_findings_are_explained():
-    none = finding(verdict="none", causal=None)
+    none = finding(verdict="none", causal=None, p_value=0.4)
     count = finding(kind="count", sign=1, verdict="detector", causal=None, memory_score=0.2)
     flash = finding(verdict="detector", causal=None, memory_score=float("nan"), sign=1)
     assert view.explain(finding()) == (
         "AUC .912 on text it was not chosen on, low where it is on (the best of all cells reaches .610 by "
         "chance); memory .900 (the last three characters alone: .600); holding it at its value for on, "
-        "not off, moves 'x' by +1.50 nats (p .020); the best three of its layer together by +2.00."
+        "not off, moves 'x' by +1.50 nats, where more is expected (p .020); holding it wrong costs +0.150 nats per "
+        "character (p .040)."
     )
     assert view.explain(none).endswith("by chance): no better than chance.")
     assert view.explain(count) == (
@@ -266,9 +296,27 @@ def test_all_findings_are_explained():
         "no memory score, since the concept does not last ten characters often enough."
     )
     targets = ("x", "ABCDE", ":ABCDE")
-    said = [view.explain(finding(causal=CausalTest(t, 1.0, 0.1, (), {}, (), 1.0))) for t in targets]
+    said = [view.explain(finding(causal=causal(t))) for t in targets]
     for name, sentence in zip(("'x'", "capitals", "':' and 5 others"), said, strict=True):
         assert f"not off, moves {name} by" in sentence
+
+
+def test_what_the_second_look_found_is_said():
+    fewer = view.explain(finding(causal=causal(direction=-1)))
+    assert "moves 'x' by -1.50 nats, where less is expected" in fewer
+    untrained = finding(verdict="none", causal=None, untrained_score=0.93)
+    assert view.explain(untrained).endswith(
+        "reaches .610 by chance, untrained networks .930): no better than untrained networks."
+    )
+    hidden = view.explain(finding(verdict="hidden", causal=None, visible=0.001, masked=0.12))
+    assert hidden.endswith(
+        "12 % of the text is not counted; what the network sees of it moves by 0.001 only."
+    )
+    other = view.explain(finding(weakest_stratum="paren on", weakest_stratum_score=0.1))
+    assert "; .100 where paren is on; " in other
+    several = TogetherTest("x", ((0, 1), (0, 2), (1, 3)), 1.25, 0.02, (0.1,), {1: 0.1, 3: 1.25})
+    together = view.explain(finding(verdict="distributed", together=several))
+    assert together.endswith("the best 3 cells together move 'x' by +1.25 nats as expected (p .020).")
 
 
 def inspection(findings=(), refusals=(), notes=()):
@@ -310,8 +358,8 @@ def test_an_empty_report_says_why():
     chance = inspection([finding(verdict="none")], [Refusal("x", "[all] constant")])
     shown = render(view.report(chance, {}, 200, BARS), 200)
     assert (
-        "nothing found: no cell follows quote better than chance (p of at most 0.01); x: [all] constant"
-        in shown
+        "nothing found: no cell follows quote better than chance (p of at most 0.05) and than untrained networks "
+        "do; x: [all] constant" in shown
     )
     assert "nothing found" not in render(view.report(inspection([finding()], few), {}, 200, BARS), 200)
 

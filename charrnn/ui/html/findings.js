@@ -234,12 +234,14 @@
       f.kind === "bool" ? svg("line", { x1: 84 * 8 / last, x2: 84 * 8 / last, y1: 0, y2: 22 }) : svg("g"),
       svg("path", { d: "M" + f.profile.map((v, k) => `${(84 * k / last).toFixed(1)},${y(v).toFixed(1)}`).join("L") }));
   }
-  const VERDICTS = ["tracker", "correlate", "detector", "none"];
+  const VERDICTS = ["tracker", "distributed", "correlate", "hidden", "detector", "none"];
   const MEANS = {
-    tracker: "follows the concept on new text, remembers it, and holding it moves the prediction",
+    tracker: "follows the concept on new text, remembers it, and holding it moves the prediction, or raises the loss",
     correlate: "follows the concept on new text and remembers it; the causal test failed or was not run",
     detector: "follows the concept on new text, but not where only memory helps",
-    none: "no better than chance on this text",
+    distributed: "no cell alone; all cells together remember the concept, and the best few, held together, move the prediction",
+    hidden: "a cell follows the concept, but the rest of the network hardly sees it move",
+    none: "no better than chance, or than untrained networks, on this text",
   };
   const most = (f) => f.causal_controls && f.causal_controls.length ? Math.max(...f.causal_controls) : null;
   const columns = [

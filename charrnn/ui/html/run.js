@@ -219,10 +219,12 @@
 
   /* ---- Cells. */
   const MEANS = {
-    tracker: "follows the concept on new text, remembers it, and holding it moves the prediction",
+    tracker: "follows the concept on new text, remembers it, and holding it moves the prediction, or raises the loss",
+    distributed: "no cell alone; all cells together remember the concept, and the best few, held together, move the prediction",
     correlate: "follows the concept on new text and remembers it",
+    hidden: "a cell follows the concept, but the rest of the network hardly sees it move",
     detector: "follows the concept on new text, but not where only memory helps",
-    none: "no better than chance on this text",
+    none: "no better than chance, or than untrained networks, on this text",
   };
   const VERDICTS = Object.keys(MEANS);
   function drawCells() {

@@ -16,7 +16,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from charrnn.interpret.concepts import BUILT_IN
-from charrnn.interpret.findings import Finding, Inspection, Preview
+from charrnn.interpret.findings import ALPHA, Finding, Inspection, Preview
 from charrnn.interpret.passages import Passage
 from charrnn.interpret.reading import END, MARKS
 from charrnn.ui.terminal import tables
@@ -176,7 +176,7 @@ COLUMNS = (
 )
 LEAST_FIRST = ("profile", "local", "select", "controls", "cause", "p", "memory", "±")
 COLUMN_GAP = 2
-VERDICT_STYLES = {"tracker": "bold", "none": "dim"}
+VERDICT_STYLES = {"tracker": "bold", "distributed": "bold", "none": "dim"}
 
 
 def table(findings: Sequence[Finding], width: int, look: Look) -> RenderableType:
@@ -220,8 +220,8 @@ def number(value: float, digits: int = 3) -> str:
 
 NOTE = (
     "confirm, select, memory: AUC for a concept that is on or off (chance .5), Spearman's rho for a count "
-    "(chance 0). p: how often chance scores as high. cause: how far, in nats, holding the cell moves the log-odds "
-    "of the expected character; controls: the most that similar cells move it."
+    "(chance 0). p: how often chance scores as high, corrected for the number of concepts. cause: how far, in nats, "
+    "holding the cell moves the log-odds of the expected character; controls: the most that similar cells move it."
 )
 
 
@@ -271,21 +271,42 @@ def explain(f: Finding) -> str:
     score = "AUC" if f.kind == "bool" else "rho"
     clauses = [
         f"{score} {number(f.confirm_score)} on text it was not chosen on, {WHERE[f.kind, f.sign]} "
-        f"(the best of all cells reaches {number(f.chance_level)} by chance)"
+        f"(the best of all cells reaches {number(f.chance_level)} by chance"
+        + (
+            f", untrained networks {number(f.untrained_score)})"
+            if f.untrained_score == f.untrained_score
+            else ")"
+        )
     ]
+    if f.masked > 0.005:
+        clauses.append(f"{100 * f.masked:.0f} % of the text is not counted")
     if f.verdict == "none":
-        return clauses[0] + ": no better than chance."
+        worse = f.p_value <= ALPHA
+        return "; ".join(clauses) + f": no better than {'untrained networks' if worse else 'chance'}."
+    if f.verdict == "hidden":
+        clauses.append(f"what the network sees of it moves by {f.visible:.3f} only")
+        return "; ".join(clauses) + "."
     if f.memory_score == f.memory_score:
         table = number(f.table_score)
         clauses.append(f"memory {number(f.memory_score)} (the last three characters alone: {table})")
     else:
         clauses.append("no memory score, since the concept does not last ten characters often enough")
+    if f.weakest_stratum and f.weakest_stratum_score < f.confirm_score - 0.1:
+        clauses.append(f"{number(f.weakest_stratum_score)} where {f.weakest_stratum.replace(' ', ' is ', 1)}")
     if f.causal is not None:
+        target = _named(f.causal.target)
         clauses += [
             f"holding it at its value for {'on, not off,' if f.kind == 'bool' else 'high, not low,'} moves "
-            f"{_named(f.causal.target)} by {f.causal.effect:+.2f} nats (p {number(f.causal.p_value)})",
-            f"the best three of its layer together by {f.causal.together:+.2f}",
+            f"{target} by {f.causal.direction * f.causal.effect:+.2f} nats, where "
+            f"{'more' if f.causal.direction > 0 else 'less'} is expected (p {number(f.causal.p_value)})",
+            f"holding it wrong costs {(f.causal.loss_low + f.causal.loss_high) / 2:+.3f} nats per character "
+            f"(p {number(f.causal.loss_p)})",
         ]
+    if f.together is not None:
+        clauses.append(
+            f"the best {len(f.together.cells)} cells together move {_named(f.together.target)} by "
+            f"{f.together.effect:+.2f} nats as expected (p {number(f.together.p_value)})"
+        )
     return "; ".join(clauses) + "."
 
 
@@ -305,6 +326,8 @@ def preview_line(preview: Preview, look: Look) -> Text:
     """A concept's prevalence and first examples, every character a visible glyph."""
     shown = ("".join(map(look.glyph, example)) for example in preview.examples)
     text = Text(f"{preview.concept} = {preview.rule}: {100 * preview.prevalence:.1f} % of the text")
+    if preview.masked > 0:
+        text.append(f", {100 * preview.masked:.1f} % not counted")
     for example in shown:
         text.append("\n  ").append(example)
     return text

@@ -154,6 +154,18 @@ class TrainConfig:
     weight_drop: float = option(
         0.0, "Fraction of the recurrent weights dropped in each training step.", at_least=0, below=1
     )
+    embedding_dropout: float = option(
+        0.0,
+        "Fraction of the symbols whose embeddings are dropped in each training step.",
+        at_least=0,
+        below=1,
+    )
+    input_dropout: float = option(
+        0.0,
+        "Fraction of the embedded input dropped in each training step, the same for all characters of a chunk.",
+        at_least=0,
+        below=1,
+    )
     l1: float = option(0.0, "Strength of the L1 penalty on the weights.", at_least=0)
     l2: float = option(0.0, "Strength of the L2 penalty on the weights.", at_least=0)
     weight_decay: float = option(
@@ -335,11 +347,20 @@ def configs(preset: str = "default", **overrides: Any) -> tuple[ModelConfig, Tra
         raise UsageError(f"unknown setting {sorted(unknown)[0]!r}")
     model = ModelConfig(**{k: v for k, v in values.items() if k in of_model})
     config = TrainConfig(**{k: v for k, v in values.items() if k in of_training})
+    check_together(model, config)
+    return model, config
+
+
+def check_together(model: ModelConfig, config: TrainConfig) -> None:
+    """Raise UsageError if a setting of the training does not suit the model."""
     if beyond := [layer for layer in config.frozen_layers if layer >= model.layers]:
         raise UsageError(
             f"--freeze-layers names layer {beyond[0]}; the model has layers 0 to {model.layers - 1}"
         )
-    return model, config
+    for name in ("embedding_dropout", "input_dropout"):
+        if (rate := getattr(config, name)) and not model.embedding:
+            option_name = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option_name} {rate} needs an embedding; set its size with --embedding")
 
 
 def as_dict(config: ModelConfig | TrainConfig) -> dict[str, Any]:

@@ -43,7 +43,9 @@ class FastBackend(NumpyBackend):
         self._weights, self._refresh = network.weights, network.refresh
         self._weights.mask(rates(config, network.params))
         weights, parts = self._weights, shares(batch_size, self._threads.count)
-        programs = programs_by_streams(network, weights.width, config.seq_length, parts, batch_size)
+        programs = programs_by_streams(
+            network, weights.width, config.seq_length, parts, batch_size, by_place=config.input_dropout > 0
+        )
         self._shards: list[Shard] = []
         for part in parts:
             grad = flat(network.grad.size, network.grad.dtype) if self._shards else network.grad

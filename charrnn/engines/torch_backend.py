@@ -119,7 +119,7 @@ class TorchBackend:
         self._drops_each_step = config.dropout > 0 and config.dropout_kind == "standard"
         self._drawn = replace(config, dropout=0.0) if self._drops_each_step else config
         self._generator = torch.Generator(self._device)
-        self._outputs: list[torch.Tensor] = []  # the masks of locked dropout in this step
+        self._of_signals: dict[int, torch.Tensor] = {}  # masks of this step, by layer, -1 for the embedding
 
         dtype = TORCH_DTYPES[config.dtype]
 
@@ -227,11 +227,11 @@ class TorchBackend:
         gradients = torch.autograd.grad(loss, [parameter for parameter, _, _ in self._parts])
         self._state = state.detach().to(self._theta.dtype)
         with torch.no_grad():
-            pieces = [g[rows].flatten() for g, (_, rows, _) in zip(gradients, self._parts, strict=True)]
+            pieces = [g[rows] for g, (_, rows, _) in zip(gradients, self._parts, strict=True)]
             for piece, mask in zip(pieces, of_weights, strict=True):
                 if mask is not None:
-                    piece.mul_(mask.flatten())
-            torch.cat([*pieces, loss.detach()[None]], out=self._sums[: size + 1])
+                    piece.mul_(mask)
+            torch.cat([*map(torch.flatten, pieces), loss.detach()[None]], out=self._sums[: size + 1])
             self._sums[size + 1] = float(np.count_nonzero(y >= 0))
             self._sums[-1] = float(self._ranks.asked_to_stop())
             self._ranks.sum(self._sums)
@@ -259,7 +259,8 @@ class TorchBackend:
         params = self._network.params
         drawn = masks.draw(self._drawn, params, T, self._streams, self._rng)
         own = drawn.of_streams(slice(self._ranks.rank, None, self._ranks.size))
-        self._outputs = [torch.from_numpy(mask).to(self._device) for mask in own.outputs]
+        of_signals = dict(enumerate(own.outputs)) | ({} if own.inputs is None else {-1: own.inputs})
+        self._of_signals = {k: torch.from_numpy(mask).to(self._device) for k, mask in of_signals.items()}
         of_weights = [
             torch.from_numpy(own.weights[name]).to(self._device) if name in own.weights else None
             for name in params
@@ -272,11 +273,13 @@ class TorchBackend:
 
     def _forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._config.precision == "bfloat16"):
-            return self._layers(x, self._state, self._drop if self._config.dropout else None)
+            return self._layers(x, self._state, self._drop)
 
     def _drop(self, layer: int, h: torch.Tensor) -> torch.Tensor:
-        if not self._drops_each_step:
-            return h * self._outputs[layer].to(h.dtype) if self._outputs else h
+        if (mask := self._of_signals.get(layer)) is not None:
+            return h * mask.to(h.dtype)
+        if layer < 0 or not self._drops_each_step:
+            return h
         keep = 1 - self._config.dropout
         return h * torch.empty_like(h).bernoulli_(keep, generator=self._generator).div_(keep)
 
@@ -424,10 +427,10 @@ class Layers(torch.nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """x (T, B), state (L, S, B, H) -> logits (T, B, V) and the state after the chunk.
 
-        drop : from a layer's number and what it puts out to what is left of that
+        drop : from a layer's number, -1 for the embedding, and what it puts out to what is left of that
         """
         if self._config.embedding:
-            below = self.embedding(x)
+            below = self.embedding(x) if drop is None else drop(-1, self.embedding(x))
         else:
             below = state.new_zeros(*x.shape, self._vocab_size).scatter_(2, x[..., None], 1)
         states = []

@@ -10,6 +10,7 @@ from charrnn.fast.cells import GRU, LSTM, RNN, Cell
 from charrnn.fast.compiler import Program, zeros
 from charrnn.fast.softmax import add_cross_entropy
 from charrnn.fast.weights import Tensors, Weights, whole_vectors
+from charrnn.nn.linear import sum_by_symbol
 from charrnn.nn.masks import Masks
 from charrnn.nn.network import Network, views
 
@@ -63,14 +64,27 @@ class Layer:
 
 class Programs:
     """The kernels for up to T steps of B streams, compiled: for training in a batch of `batch` streams, or for
-    reading alone (batch None)."""
+    reading alone (batch None).
 
-    def __init__(self, network: Network, width: int, T: int, B: int, batch: int | None = None) -> None:
+    by_place : the input of the first layer differs from place to place, and not by the symbol alone
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        width: int,
+        T: int,
+        B: int,
+        batch: int | None = None,
+        *,
+        by_place: bool = False,
+    ) -> None:
         config, V, dtype = network.config, network.vocab_size, network.theta.dtype
         self.cell, self.T, self.B, self.training = cell_of(config), T, B, batch is not None
+        self.by_place = by_place
         self._first, self._above = (Program(config.cell, config.nonlinearity, dtype=dtype) for _ in range(2))
         self.rows = V if V <= FEW_SYMBOLS else min(V, T * B)
-        for k in range(min(2, config.layers)):
+        for k in range(1 if by_place else min(2, config.layers)):
             program, rows, by_row = self.of_layer(k)
             layers.add_forward(program, self.cell, T, B, width, rows)
             if self.training:
@@ -83,15 +97,25 @@ class Programs:
 
     def of_layer(self, k: int) -> tuple[Program, int, bool]:
         """The program, the rows of its table, and whether gradients are summed by row: the first layer has
-        a row for each symbol, those above one for each place."""
-        return (self._first, self.rows, True) if k == 0 else (self._above, self.T * self.B, False)
+        a row for each symbol unless its input is `by_place`, those above one for each place."""
+        by_symbol = k == 0 and not self.by_place
+        return (self._first, self.rows, True) if by_symbol else (self._above, self.T * self.B, False)
 
 
 def programs_by_streams(
-    network: Network, width: int, T: int, parts: Iterable[slice], batch: int | None = None
+    network: Network,
+    width: int,
+    T: int,
+    parts: Iterable[slice],
+    batch: int | None = None,
+    *,
+    by_place: bool = False,
 ) -> dict[int, Programs]:
     """The kernels for each number of streams among the parts of a batch."""
-    return {B: Programs(network, width, T, B, batch) for B in {part.stop - part.start for part in parts}}
+    return {
+        B: Programs(network, width, T, B, batch, by_place=by_place)
+        for B in {part.stop - part.start for part in parts}
+    }
 
 
 class Reader:
@@ -102,11 +126,14 @@ class Reader:
         self.config, self.weights = config, weights
         self._steps = zeros(1, np.int64)
         self.layers = [Layer(programs, weights, k, self._steps) for k in range(config.layers)]
-        for layer in self.layers[1:]:
+        for layer in self.layers[0 if programs.by_place else 1 :]:
             layer.arrays["rows"][...] = np.arange(T * B).reshape(T, B)
         self.fewer_rows = programs.rows < network.vocab_size  # the table has only the symbols of this chunk
         self.symbols = np.arange(network.vocab_size)
-        self.x = zeros((T, B), np.int64) if self.fewer_rows else self.layers[0].arrays["rows"]
+        apart = self.fewer_rows or programs.by_place
+        self.x = zeros((T, B), np.int64) if apart else self.layers[0].arrays["rows"]
+        self.input_mask: np.ndarray | None = None  # with input dropout, (1, B, E), and the inputs (T · B, E)
+        self.embedded = self.d_embedded = np.empty((0, 0), dtype)
         self.masks: list[
             np.ndarray
         ] = []  # with dropout, for each layer (T, B, H), or (1, B, H) for all steps
@@ -139,22 +166,30 @@ class Reader:
                 array[-1, :, : self.config.hidden] = state
 
     def forward(self) -> None:
-        places, below = self.places, self._table()
+        places = self.places
+        below = self._table() if self.input_mask is None else self._embed(self.input_mask)
         for k, layer in enumerate(self.layers):
-            if k > 0:
+            if k > 0 or self.input_mask is not None:
                 np.matmul(below, self.weights.tensors.matrix("weight_ih", k).T, out=layer.table)
             layer.forward()
             below = layer.h
             if self.masks:
-                below = self._masked(k, below, self.dropped[k][places])
+                below = self._times(self.masks[k], below, self.dropped[k][places])
         np.matmul(below, self.weights.tensors.wide["head.weight"].T, out=self.logits)
         self.top = below
 
-    def _masked(self, k: int, rows: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """Rows that belong to the outputs of layer k, (steps · B, H), times their mask."""
+    def _times(self, mask: np.ndarray, rows: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Rows for the places of the chunk, (steps · B, F), times a mask (T, B, F) or (1, B, F)."""
         by_step = (self.steps, -1, rows.shape[1])
-        np.multiply(rows.reshape(by_step), self.masks[k][: self.steps], out=out.reshape(by_step))
+        np.multiply(rows.reshape(by_step), mask[: self.steps], out=out.reshape(by_step))
         return out
+
+    def _embed(self, mask: np.ndarray) -> np.ndarray:
+        """The embedded symbols times their mask, for each place."""
+        assert self.weights.embedding is not None
+        rows, symbols = self.embedded[self.places], self.x[: self.steps].ravel()
+        np.take(self.weights.embedding, symbols, axis=0, out=rows, mode="clip")
+        return self._times(mask, rows, rows)
 
     def _table(self) -> np.ndarray:
         """W_ih x for each symbol, as rows of the first layer's table."""
@@ -166,8 +201,8 @@ class Reader:
             first.arrays["rows"][: len(x)] = rows.reshape(x.shape)
         table = table[: len(self.symbols)].reshape(len(self.symbols), -1)
         w_ih = tensors.matrix("weight_ih", 0)
-        if self.config.embedding:
-            np.matmul(tensors.wide["embedding.weight"][self.symbols], w_ih.T, out=table)
+        if self.weights.embedding is not None:
+            np.matmul(self.weights.embedding[self.symbols], w_ih.T, out=table)
         elif self.fewer_rows:
             table[...] = w_ih.T[self.symbols]
         else:
@@ -196,6 +231,10 @@ class Shard(Reader):
         if mask_steps:
             self.masks = [zeros((mask_steps, B, H), grad.dtype) for _ in self.layers]
             self.dropped = [zeros((T * B, H), grad.dtype) for _ in self.layers]
+        if programs.by_place:
+            E = network.config.embedding
+            self.input_mask = zeros((1, B, E), grad.dtype)
+            self.embedded, self.d_embedded = (zeros((T * B, E), grad.dtype) for _ in range(2))
         self.streams, self.grad = streams, grad
         named = views(grad, {name: value.shape for name, value in network.params.items()})
         self.grads = Tensors(network, named, weights.width, weights.head_width)
@@ -209,6 +248,8 @@ class Shard(Reader):
         """Take the masks of the next chunk, of these streams."""
         for own, mask in zip(self.masks, masks.outputs, strict=True):
             own[: len(mask), :, : mask.shape[2]] = mask
+        if self.input_mask is not None:
+            self.input_mask[...] = masks.inputs
 
     def step(self) -> float:
         """One chunk, the first steps of `x` to those of `y`: gradients into `grad`; returns the sum of the losses
@@ -230,15 +271,18 @@ class Shard(Reader):
         for k in reversed(range(len(self.layers))):
             layer = self.layers[k]
             if self.masks:
-                self._masked(k, dh, dh)
+                self._times(self.masks[k], dh, dh)
             layer.backward()
             np.matmul(layer.d_recurrent.T, layer.h_before, out=grads.matrix("weight_hh", k))
             grads.matrix("bias", k)[...] = layer.arrays["d_bias"].reshape(-1)
             if "d_bias_hn" in layer.arrays:
                 grads.matrix("bias_hn", k)[...] = layer.arrays["d_bias_hn"]
-            if k > 0:
-                below = self.dropped[k - 1][places] if self.masks else self.layers[k - 1].h
-                dh = self.layers[k - 1].dh_out
+            if k > 0 or self.input_mask is not None:
+                if k == 0:
+                    below, dh = self.embedded[places], self.d_embedded[places]
+                else:
+                    below = self.dropped[k - 1][places] if self.masks else self.layers[k - 1].h
+                    dh = self.layers[k - 1].dh_out
                 w_ih, d_w_ih = tensors.matrix("weight_ih", k), grads.matrix("weight_ih", k)
                 for i, (gates, da) in enumerate(layer.d_input):
                     np.matmul(da.T, below, out=d_w_ih[gates])
@@ -248,14 +292,16 @@ class Shard(Reader):
                         dh += da @ w_ih[gates]
             else:
                 self._backward_table()
+        if self.input_mask is not None:
+            rows, symbols = self._times(self.input_mask, dh, dh), self.x[: self.steps].ravel()
+            sum_by_symbol(symbols, rows[None], grads.wide["embedding.weight"][None])
 
     def _backward_table(self) -> None:
         tensors, grads, count = self.weights.tensors, self.grads, len(self.symbols)
         d_table = self.layers[0].arrays["d_table"][:count].reshape(count, -1)
         d_w_ih = grads.matrix("weight_ih", 0)
-        if self.config.embedding:
-            embedding = tensors.wide["embedding.weight"][self.symbols]
-            np.matmul(d_table.T, embedding, out=d_w_ih)
+        if self.weights.embedding is not None:
+            np.matmul(d_table.T, self.weights.embedding[self.symbols], out=d_w_ih)
             d_embedding = grads.wide["embedding.weight"]
             if self.fewer_rows:
                 d_embedding[...] = 0

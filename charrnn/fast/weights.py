@@ -77,7 +77,8 @@ def _is_from_below(name: str) -> bool:
 class Weights:
     """The weights shared by all shards. `tasks` update them from θ, in any order or in parallel.
 
-    masks : by name, of the tensors that `mask` was called for, in their wide shapes
+    masks : by name, of the tensors that `mask` was called for, in their wide shapes, of the embedding (V, 1)
+    embedding : the tensor, masked if it has a mask; None without one
     """
 
     def __init__(self, network: Network, cell: Cell) -> None:
@@ -91,6 +92,7 @@ class Weights:
         size = cell.gates * self.width**2
         self._network, self._program = network, program
         self.masks: dict[str, np.ndarray] = {}
+        self.embedding = self.tensors.wide.get("embedding.weight")
         self.layers: list[dict[str, np.ndarray]] = []
         self.tasks: list[Callable[[], Any]] = []
         for k in range(network.config.layers):
@@ -105,23 +107,29 @@ class Weights:
         return self._program.bind("pack", weight, shared["packed"], shared["packed_back"])
 
     def mask(self, names: Iterable[str]) -> None:
-        """From here on these recurrent weights are packed with the masks of `set_masks`."""
-        wanted = set(names)
-        for k, shared in enumerate(self.layers):
-            name = f"{self._network.config.cell}.weight_hh_l{k}"
-            if name in wanted:
-                weight = self.tensors.wide[name]
-                mask, masked = (zeros(weight.shape, weight.dtype) for _ in range(2))
-                self.masks[name] = mask
-                pack = self._packing(masked, shared)
+        """From here on these tensors are used with the masks of `set_masks`."""
+        for name in names:
+            weight = self.tensors.wide[name]
+            masked = zeros(weight.shape, weight.dtype)
+            if name == "embedding.weight":
+                mask, self.embedding = zeros((len(weight), 1), weight.dtype), masked
+                self.tasks.append(partial(np.multiply, weight, mask, out=masked))
+            else:
+                mask, k = zeros(weight.shape, weight.dtype), int(name.rpartition("_l")[2])
+                pack = self._packing(masked, self.layers[k])
                 self.tasks[k] = partial(_mask_and_pack, weight, mask, masked, pack)
+            self.masks[name] = mask
 
     def set_masks(self, masks: Masks) -> None:
         """Take the masks of a training step; weights that have none are used as they are."""
         h, H = self._network.config.hidden, self.width
-        for name, wide in self.masks.items():
-            own = wide.reshape(-1, H, H)[:, :h, :h]
-            own[...] = masks.weights[name].reshape(-1, h, h) if name in masks.weights else 1
+        for name, mask in self.masks.items():
+            if name not in masks.weights:
+                mask[...] = 1
+            elif name == "embedding.weight":
+                mask[...] = masks.weights[name]
+            else:
+                mask.reshape(-1, H, H)[:, :h, :h] = masks.weights[name].reshape(-1, h, h)
 
 
 def _mask_and_pack(weight: np.ndarray, mask: np.ndarray, masked: np.ndarray, pack: Callable[[], Any]) -> None:

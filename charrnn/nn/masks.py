@@ -22,17 +22,21 @@ from charrnn.nn.buffers import Array, Tensors
 class Masks:
     """What a chunk's weights and signals are multiplied by; what has no mask stays as it is."""
 
-    weights: Mapping[str, Array] = field(default_factory=dict)  # by the names of the tensors, in their shapes
+    weights: Mapping[str, Array] = field(default_factory=dict)  # by name: (K H, H), of the embedding (V, 1)
+    inputs: Array | None = None  # on the embedded symbols, (1, B, E)
     outputs: Sequence[Array] = ()  # on what each layer puts out, (T, B, H), or (1, B, H) for all steps
 
     def of_streams(self, streams: slice) -> "Masks":
         """The masks of a part of the batch; those of weights are the same for all of it."""
-        return Masks(self.weights, [mask[:, streams] for mask in self.outputs])
+        inputs = None if self.inputs is None else self.inputs[:, streams]
+        return Masks(self.weights, inputs, [mask[:, streams] for mask in self.outputs])
 
 
 def rates(config: TrainConfig, params: Tensors) -> dict[str, float]:
     """The tensors whose weights are dropped, and at which rate."""
-    return {name: config.weight_drop for name in params if config.weight_drop and ".weight_hh_" in name}
+    found = {name: config.weight_drop for name in params if ".weight_hh_" in name}
+    found["embedding.weight"] = config.embedding_dropout
+    return {name: p for name, p in found.items() if p}
 
 
 def steps_masked(config: TrainConfig, T: int) -> int:
@@ -44,17 +48,26 @@ def draw(config: TrainConfig, params: Tensors, T: int, B: int, rng: np.random.Ge
     """The masks of one chunk of T steps and B streams."""
     recurrent = [weight for name, weight in params.items() if ".weight_hh_" in name]
     H, dtype = recurrent[0].shape[1], recurrent[0].dtype
-    weights = {
-        name: _of_weights(params[name].shape, p, dtype, rng) for name, p in rates(config, params).items()
-    }
-    outputs, p = [], config.dropout
+
+    def of_signal(p: float, *shape: int) -> Array:
+        return (rng.random(shape, dtype) >= p) * dtype.type(1 / (1 - p))
+
+    weights = {}
+    for name, p in rates(config, params).items():
+        rows, columns = params[name].shape
+        weights[name] = _of_weights(rows, 1 if name == "embedding.weight" else columns, p, dtype, rng)
+    inputs = None
+    if config.input_dropout:
+        inputs = of_signal(config.input_dropout, 1, B, params["embedding.weight"].shape[1])
+    outputs = []
     if steps := steps_masked(config, T):
-        outputs = [(rng.random((steps, B, H), dtype) >= p) * dtype.type(1 / (1 - p)) for _ in recurrent]
-    return Masks(weights, outputs)
+        outputs = [of_signal(config.dropout, steps, B, H) for _ in recurrent]
+    return Masks(weights, inputs, outputs)
 
 
-def _of_weights(shape: tuple[int, ...], p: float, dtype: np.dtype, rng: np.random.Generator) -> Array:
+def _of_weights(rows: int, columns: int, p: float, dtype: np.dtype, rng: np.random.Generator) -> Array:
     """A mask made of 16 random bits per weight, a third of the time that floats take; p is rounded to them."""
-    size, dropped = int(np.prod(shape)), min(round(p * 2**16), 2**16 - 1)
+    size, dropped = rows * columns, min(round(p * 2**16), 2**16 - 1)
     bits = rng.integers(2**64, size=-(-size // 4), dtype=np.uint64).astype("<u8", copy=False).view("<u2")
-    return ((bits[:size] >= dropped) * dtype.type(2**16 / (2**16 - dropped))).reshape(shape)
+    kept = bits[:size].reshape(rows, columns) >= dropped
+    return kept * dtype.type(2**16 / (2**16 - dropped))

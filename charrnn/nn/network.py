@@ -161,10 +161,14 @@ class Network:
         below, layers, masks = x, [], masks or Masks()
         params: dict[str, Array] = dict(self.params)
         for name, mask in masks.weights.items():
-            params[name] = np.multiply(params[name], mask, out=rest(f"masked {name}", mask.shape, dtype))
+            params[name] = np.multiply(
+                params[name], mask, out=rest(f"masked {name}", params[name].shape, dtype)
+            )
         if config.embedding:
             embedded = rest("embedded", (T, B, config.embedding), dtype)
             below = np.take(params["embedding.weight"], x, axis=0, out=embedded, mode="clip")
+            if masks.inputs is not None:
+                below *= masks.inputs
         new_state = np.empty_like(state)
         for k in range(config.layers):
             hold = next((one.hold(config.cell) for one in clamps if one.layer == k), None)
@@ -213,6 +217,8 @@ class Network:
             dh = dx
         if config.embedding:
             assert dh is not None
+            if trace.masks.inputs is not None:
+                dh *= trace.masks.inputs
             linear.sum_by_symbol(
                 trace.x.ravel(), dh.reshape(1, T * B, -1), self.grads["embedding.weight"][None]
             )

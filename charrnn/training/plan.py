@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.config import ModelConfig, TrainConfig, as_dict, configs
+from charrnn.config import ModelConfig, TrainConfig, as_dict, check_together, configs
 from charrnn.engines.choice import settle, threads_for
 from charrnn.engines.ranks import ALONE, Ranks
 from charrnn.errors import DataError, ModelError, UsageError
@@ -39,7 +39,8 @@ VALIDATION_PART = 2**17
 LIMITS = {"epochs", "max_steps", "max_minutes"}
 BUDGETS = LIMITS | {"patience", "checkpoint_every", "snapshots", "threads"}
 TUNABLE = {"lr", "schedule", "warmup_steps", "decay", "decay_every", "final_lr", "clip_value", "clip_norm"}
-TUNABLE |= {"dropout", "dropout_kind", "weight_drop", "l1", "l2", "weight_decay", "backend", "device"}
+TUNABLE |= {"dropout", "dropout_kind", "weight_drop", "embedding_dropout", "input_dropout"}
+TUNABLE |= {"l1", "l2", "weight_decay", "backend", "device"}
 # Settings that even --force cannot change: the checkpoint's arrays would not fit, or change their meaning.
 FIXED = {"batch_size", "optimizer", "precision", "seed", "init", "level", "freeze_layers", "average"}
 PART_FILES = ("val", "test")  # settings that name the file of a part of the text
@@ -316,7 +317,9 @@ def _settings_of_a_resume(
             "change budgets, learning rate, schedule, dropout, clipping and penalties; "
             + ("start a new run for the rest" if never else "--force changes the rest too")
         )
-    return settle(replace(config, **changed)), told
+    config = settle(replace(config, **changed))
+    check_together(model, config)
+    return config, told
 
 
 def _difference(folder: RunFolder, corpus: Corpus, card: Mapping[str, Any]) -> str:

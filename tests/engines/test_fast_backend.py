@@ -116,22 +116,32 @@ def test_it_follows_the_numpy_engine(cell: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "cell", [*CELLS, pytest.param({"cell": "gru", "hidden": 16}, id="gru-of-whole-vectors")]
+    "cell",
+    [
+        *CELLS,
+        pytest.param({"cell": "gru", "hidden": 16}, id="gru-of-whole-vectors"),
+        pytest.param({"cell": "gru", "input_dropout": 0.0}, id="no-input-dropout"),
+        pytest.param({"cell": "gru", "vocab": 300, "input_dropout": 0.0}, id="few-of-many-symbols"),
+        pytest.param({"cell": "lstm", "layers": 1, "vocab": 300}, id="one-layer"),
+    ],
 )
 def test_it_draws_the_masks_of_the_numpy_engine(cell: dict[str, Any]) -> None:
     """In float64: a mask that differs in one place would show at once."""
-    settings = {"layers": 2, "precision": "float64", "clip_value": 0.0, "threads": 2} | cell
-    plain, fast = engines(**settings, dropout=0.3, dropout_kind="locked", weight_drop=0.4)
-    assert_follows(plain, fast, VOCAB, 10, 0.05, 1e-12)
+    settings = {"layers": 2, "embedding": 7, "precision": "float64", "clip_value": 0.0, "threads": 2} | cell
+    masked = {"dropout": 0.3, "dropout_kind": "locked", "weight_drop": 0.4, "embedding_dropout": 0.3}
+    plain, fast = engines(**(masked | {"input_dropout": 0.2} | settings))
+    vocab, settings = settings.get("vocab", VOCAB), settings | {"input_dropout": 0.0}
+    assert_follows(plain, fast, vocab, 10, 0.05, 1e-12)
     without, _ = engines(**settings)
-    for x, y in text(VOCAB, 10, BATCH, CHUNK):
+    for x, y in text(vocab, 10, BATCH, CHUNK):
         without.step(x, y, 0.05)
     assert relative_error(without.network().theta, fast.network().theta) > 1e-4  # they act
 
 
 def test_reading_between_steps_uses_the_whole_weights() -> None:
     """And leaves the next step as it was."""
-    settings = {"cell": "gru", "weight_drop": 0.5, "dropout": 0.2, "dropout_kind": "locked"}
+    settings = {"cell": "gru", "weight_drop": 0.5, "dropout": 0.2, "dropout_kind": "locked", "embedding": 7}
+    settings |= {"embedding_dropout": 0.5, "input_dropout": 0.5}
     fast, undisturbed = (engines(**settings)[1] for _ in range(2))
     ids = np.random.default_rng(1).integers(0, VOCAB, (32, 8))
     for x, y in text(VOCAB, 4, BATCH, CHUNK):

@@ -27,7 +27,8 @@ LENGTHS = [7, 1, 4, 6, 2]  # places read of each item
 CONDITIONS = [2, 1, 1, 3, 2]  # symbols at its beginning that are read and not scored
 BATCH = len(LENGTHS)
 ENGINES = ["numpy", "fast", "fast-2-threads", "torch"]
-MASKED = {"dropout": 0.3, "dropout_kind": "locked", "weight_drop": 0.4}
+MASKED = {"embedding": 4, "dropout": 0.3, "dropout_kind": "locked", "weight_drop": 0.4}
+MASKED |= {"input_dropout": 0.2, "embedding_dropout": 0.3}
 SETTINGS = {"hidden": 10, "optimizer": "sgd", "clip_value": 0.0, "precision": "float64", "seed": 3}
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from helpers.chunks import CELLS, make_chunk, make_network
 
-from charrnn.config import TrainConfig
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.nn.loss import cross_entropy_gradient
 from charrnn.nn.masks import Masks, draw
+from charrnn.nn.network import Network
 
 
 def masks_of(network, T=5, B=4, seed=0, **settings):
@@ -74,9 +75,23 @@ def test_a_number_equal_to_the_rate_keeps_its_output():
     np.testing.assert_array_equal(masks.outputs[0].ravel(), [1 / 0.75, 0] * 8)
 
 
+def test_input_dropout_is_the_same_at_all_steps():
+    network = make_network("gru", embedding=150, scale=0.1)
+    chunk = make_chunk(network, T=6, B=60)
+    masks = masks_of(network, 6, 60, input_dropout=0.2)
+    assert masks.inputs.shape == (1, 60, 150)
+    np.testing.assert_allclose(np.unique(masks.inputs), [0, 1 / 0.8])
+    assert (masks.inputs == 0).mean() == pytest.approx(0.2, abs=0.015)
+    _, _, trace = network.forward(chunk.x, chunk.state, masks=masks)
+    expected = network.params["embedding.weight"][chunk.x] * masks.inputs
+    np.testing.assert_array_equal(trace.layers[0]["x"], expected)
+
+
 def test_a_part_of_the_batch_has_its_streams_and_all_weights():
-    masks = masks_of(make_network("gru", layers=2), 3, 6, dropout=0.5, weight_drop=0.5)
+    network = make_network("gru", layers=2, embedding=7)
+    masks = masks_of(network, 3, 6, dropout=0.5, weight_drop=0.5, input_dropout=0.5)
     part = masks.of_streams(slice(1, None, 2))
+    np.testing.assert_array_equal(part.inputs, masks.inputs[:, [1, 3, 5]])
     for own, whole in zip(part.outputs, masks.outputs, strict=True):
         np.testing.assert_array_equal(own, whole[:, [1, 3, 5]])
     assert part.weights is masks.weights
@@ -111,11 +126,21 @@ def test_the_mask_of_the_weights_has_no_pattern_of_rows_or_columns():
         assert spread.std() == pytest.approx(1, abs=0.15)
 
 
+def test_embedding_dropout_drops_whole_symbols():
+    network = Network(ModelConfig("gru", embedding=3), 5_000, np.float64)
+    masks = masks_of(network, embedding_dropout=0.25)
+    (mask,) = masks.weights.values()
+    assert (list(masks.weights), mask.shape) == (["embedding.weight"], (5_000, 1))
+    np.testing.assert_allclose(np.unique(mask), [0, 1 / 0.75])
+    assert (mask == 0).mean() == pytest.approx(0.25, abs=0.02)
+
+
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
 def test_dropped_weights_are_those_of_a_network_with_zeros(cell, nonlinearity):
     """Its outputs, and its gradients where the weights are left, in proportion."""
     network = make_network(cell, nonlinearity, layers=2, embedding=3)
-    masks = masks_of(network, weight_drop=0.5)
+    masks = masks_of(network, seed=1, weight_drop=0.5, embedding_dropout=0.5)
+    assert len(masks.weights) == 3
     other = make_network(cell, nonlinearity, layers=2, embedding=3)
     for name, mask in masks.weights.items():
         other.params[name][...] *= mask

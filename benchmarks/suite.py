@@ -13,10 +13,10 @@ checkpoints. Those of the others are of a loop of steps, after a few to warm up.
 bare steps, over what a large matrix product in float32 reached just before, in the same round. `flops` says what is
 counted.
 
-Then sampling (sampling.py), `charrnn eval`, the parts of `inspect-cells` (inspect_cells.py) and the time to start
-(startup.py). All of it takes about 20 minutes on an idle machine of two cores; --quick about five. JAX may be in
-another environment: name its Python. `--json` alone writes benchmarks/results/ with the machine in the file's name;
-table.py puts that into README.md and docs/benchmarks.md. The last line is one JSON object.
+Then sampling (sampling.py), reading (sides/reading.py), the parts of `inspect-cells` (inspect_cells.py) and the time
+to start (startup.py). All of it takes about 20 minutes on an idle machine of two cores; --quick about five. JAX may
+be in another environment: name its Python. `--json` alone writes benchmarks/results/ with the machine in the file's
+name; table.py puts that into README.md and docs/benchmarks.md. The last line is one JSON object.
 """
 
 import argparse
@@ -290,15 +290,16 @@ def others(of: Run, rounds: int, with_torch: bool) -> dict[str, Any]:
     """All that is not a training step."""
     print("the rest:", flush=True)
     result: dict[str, Any] = {"sampling_chars_per_second": sampled(of, rounds, with_torch)}
-    result["eval_chars_per_second"] = of.measure("eval", "sides.evaluation", of.seconds)
+    result["reading_chars_per_second"] = of.measure("reading", "sides.reading", of.seconds / 2)
     result["inspect_cells"] = of.measure("inspect-cells", "inspect_cells.py")
-    result["startup_cpu_seconds"] = {
-        name: spread(
-            [startup.cpu_seconds(words) for _ in range(START_UPS + 1)][1:]
-        )  # the first writes bytecode
-        for name, words in startup.COMMANDS.items()
-    }
-    for name in ("eval_chars_per_second", "inspect_cells", "startup_cpu_seconds"):
+    with tempfile.TemporaryDirectory() as folder:
+        result["startup_cpu_seconds"] = {
+            name: spread(
+                [startup.cpu_seconds(words) for _ in range(START_UPS + 1)][1:]
+            )  # the first writes bytecode
+            for name, words in startup.commands(Path(folder)).items()
+        }
+    for name in ("reading_chars_per_second", "inspect_cells", "startup_cpu_seconds"):
         print(f"  {name} {json.dumps(result[name])}", flush=True)
     return result
 

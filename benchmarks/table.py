@@ -135,7 +135,7 @@ def details(result: Mapping[str, Any]) -> str:
 
 def the_rest(result: Mapping[str, Any]) -> list[str]:
     """Sampling, eval, inspect-cells and start-up."""
-    sampled, evaluated = result["sampling_chars_per_second"], result["eval_chars_per_second"] or {}
+    sampled, evaluated = result["sampling_chars_per_second"], evaluated_of(result)
     names = {"torch": "torch loop", "one": "charrnn, one text", "many": "charrnn, 64 texts at once"}
     header = ["characters per second", *(f"sampling: {name}" for name in names.values()), "`charrnn eval`"]
     body = [
@@ -147,6 +147,20 @@ def the_rest(result: Mapping[str, Any]) -> list[str]:
         for size, found in sampled.items()
     ]
     parts = ["Sampling and scoring:", rows(header, body)]
+    if read := result.get("reading_chars_per_second"):
+        kinds = {
+            "eval": "`charrnn eval`",
+            "validation": "a validation",
+            "per_line": "lines of 40",
+            "record": "all cells recorded",
+        }
+        kinds["torch_forward"] = "torch's forward pass without gradient"
+        told = [
+            f"LSTM {size.replace('x', '×')} "
+            + ", ".join(f"{kinds[k]} {rate:,.0f}" for k, rate in found.items())
+            for size, found in read.items()
+        ]
+        parts.append(f"Reading, characters per second: {'; '.join(told)}.")
     if inspected := result["inspect_cells"]:
         parts.append(
             f"Scoring {inspected['concepts']} concepts on 1,024 cells over 100,000 characters (`inspect-cells`): "
@@ -158,6 +172,13 @@ def the_rest(result: Mapping[str, Any]) -> list[str]:
         f"{started['python']['median']:.3f} s."
     )
     return parts
+
+
+def evaluated_of(result: Mapping[str, Any]) -> dict[str, float]:
+    """Characters per second of `charrnn eval` by size; older results have nothing else of reading."""
+    if "reading_chars_per_second" in result:
+        return {size: found["eval"] for size, found in (result["reading_chars_per_second"] or {}).items()}
+    return result["eval_chars_per_second"] or {}
 
 
 def between_markers(page: str, block: str) -> str:

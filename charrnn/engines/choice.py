@@ -4,6 +4,8 @@ import importlib.util
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
+import numpy as np
+
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.engines.threads import available_cores, blas_threads, choose_shards, given_threads
 from charrnn.errors import UsageError
@@ -34,6 +36,17 @@ def why_this_engine(config: TrainConfig) -> str:
     if fast_is_installed():
         return "as --backend numpy asks"
     return f"the extra fast, about twice as fast on each core, is not installed: {how_to_install('fast')}"
+
+
+def network_for_reading(config: ModelConfig, vocab_size: int, dtype: np.typing.DTypeLike) -> Network:
+    """A network that reads with the compiled kernels on all cores if the fast path is installed, else a plain one."""
+    if not fast_is_installed():
+        return Network(config, vocab_size, dtype)
+    from charrnn.fast.fast_network import FastNetwork, Threads
+
+    network = FastNetwork(config, vocab_size, dtype)
+    network.threads = Threads(given_threads() or available_cores())
+    return network
 
 
 def fast_is_installed() -> bool:

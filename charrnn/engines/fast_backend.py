@@ -15,7 +15,8 @@ from charrnn.engines.backend import NumpyBackend, per_target
 from charrnn.fast.compiler import Program, zeros
 from charrnn.fast.fast_network import FastNetwork, Threads, shares
 from charrnn.fast.registers import registers
-from charrnn.fast.shard import Shard, programs_by_streams
+from charrnn.fast.shard import Shard, cell_of, programs_by_streams
+from charrnn.fast.weights import Weights
 from charrnn.nn.buffers import flat, whole
 from charrnn.nn.clipping import gradient_norm
 from charrnn.nn.masks import draw, rates, steps_masked
@@ -40,9 +41,9 @@ class FastBackend(NumpyBackend):
         self._threads = network.threads = Threads(min(threads, batch_size))
         if isinstance(self._average, FastNetwork):
             self._average.threads = network.threads
-        self._weights, self._refresh = network.weights, network.refresh
-        self._weights.mask(rates(config, network.params))
-        weights, parts = self._weights, shares(batch_size, self._threads.count)
+        weights = self._weights = Weights(network, cell_of(model))
+        weights.mask(rates(config, network.params))
+        parts = shares(batch_size, self._threads.count)
         programs = programs_by_streams(
             network, weights.width, config.seq_length, parts, batch_size, by_place=config.input_dropout > 0
         )
@@ -53,6 +54,7 @@ class FastBackend(NumpyBackend):
             mask_steps = steps_masked(config, config.seq_length)
             self._shards.append(Shard(network, weights, kernels, part, grad, mask_steps))
         self._make_update(self._threads.count)
+        network.compile()  # for validation
         self.compile_seconds = time.perf_counter() - began
         compiler = f"llvmlite {llvmlite.__version__}, for {registers().name}"
         self.engine = f"fast ({compiler}), {config.precision}, compiled in {self.compile_seconds:.1f} s"
@@ -94,7 +96,7 @@ class FastBackend(NumpyBackend):
             shard.begin(T)
             shard.x[:T], shard.y[:T] = x[:, shard.streams], y[:, shard.streams]
             shard.mask(masks.of_streams(shard.streams))
-        self._refresh(masks)
+        self._weights.refresh(masks, self._threads.run)
         loss = sum(self._threads.run([shard.step for shard in self._shards])) / B
         norm = self._sum_gradients()
         self._update(lr, norm)

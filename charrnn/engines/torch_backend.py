@@ -25,7 +25,7 @@ from charrnn.errors import UsageError
 from charrnn.install.extras import require
 from charrnn.nn import averaging, masks, optimizers
 from charrnn.nn.init import initialise
-from charrnn.nn.network import Network
+from charrnn.nn.network import Clamp, Network
 
 with require("torch", "--backend torch"):
     import torch
@@ -485,7 +485,10 @@ class TorchNetwork(Network):
         super().__init__(config, vocab_size, dtype)
         self._layers = layers
 
-    def read(self, x: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def read(
+        self, x: np.ndarray, state: np.ndarray, clamp: Clamp | Sequence[Clamp] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        assert not clamp, "a clamp is for the numpy network"
         device = self._layers.head.weight.device
         with torch.no_grad(), _without_tf32():
             logits, after = self._layers(torch.from_numpy(x).to(device), torch.from_numpy(state).to(device))

@@ -44,7 +44,9 @@ class Cell(Protocol):
         """The gates and the new states by their letters; `before` has the states before the step, and the GRU's
         `hidden[2]` contains b_hn. `hold` replaces the state that a clamp holds."""
 
-    def forward(self, k: Kernel, at: Indices, hidden: Sequence[Vector], x: Sequence[Vector]) -> None: ...
+    def forward(
+        self, k: Kernel, at: Indices, hidden: Sequence[Vector], x: Sequence[Vector], hold: Hold = free
+    ) -> None: ...
 
     def backward(self, k: Kernel, at: Indices, dh: Vector) -> list[Vector]: ...
 
@@ -70,9 +72,11 @@ class LSTM:
         tanh_c = tanh(c)
         return {"i": i, "f": f, "g": g, "o": o, "c": c, "tanh_c": tanh_c, "h": o * tanh_c}
 
-    def forward(self, k: Kernel, at: Indices, hidden: Sequence[Vector], x: Sequence[Vector]) -> None:
+    def forward(
+        self, k: Kernel, at: Indices, hidden: Sequence[Vector], x: Sequence[Vector], hold: Hold = free
+    ) -> None:
         t, b, u = at
-        found = self.values(hidden, x, {"c": k["c"][t, b].load(u)})
+        found = self.values(hidden, x, {"c": k["c"][t, b].load(u)}, hold)
         for gate, name in enumerate("ifgo"):
             k["a"][t, b, gate].store(found[name], u)
         k["c"][t + 1, b].store(found["c"], u)
@@ -115,10 +119,12 @@ class GRU:
         n = tanh(x[2] + r * hidden[2])
         return {"r": r, "z": z, "inner": hidden[2], "n": n, "h": hold(n + z * (before["h"] - n))}
 
-    def forward(self, k: Kernel, at: Indices, hidden: Sequence[Vector], x: Sequence[Vector]) -> None:
+    def forward(
+        self, k: Kernel, at: Indices, hidden: Sequence[Vector], x: Sequence[Vector], hold: Hold = free
+    ) -> None:
         t, b, u = at
         inner = hidden[2] + k["bias_hn"].load(u)
-        found = self.values([*hidden[:2], inner], x, {"h": k["h"][t, b].load(u)})
+        found = self.values([*hidden[:2], inner], x, {"h": k["h"][t, b].load(u)}, hold)
         for gate, name in enumerate(("r", "z", "inner")):
             k["a"][t, b, gate].store(found[name], u)
         k["n"][t, b].store(found["n"], u)
@@ -159,9 +165,11 @@ class RNN:
         a = x[0] + hidden[0]
         return {"h": hold(tanh(a) if self.nonlinearity == "tanh" else a.at_least(0.0))}
 
-    def forward(self, k: Kernel, at: Indices, hidden: Sequence[Vector], x: Sequence[Vector]) -> None:
+    def forward(
+        self, k: Kernel, at: Indices, hidden: Sequence[Vector], x: Sequence[Vector], hold: Hold = free
+    ) -> None:
         t, b, u = at
-        k["h"][t + 1, b].store(self.values(hidden, x, {})["h"], u)
+        k["h"][t + 1, b].store(self.values(hidden, x, {}, hold)["h"], u)
 
     def backward(self, k: Kernel, at: Indices, dh: Vector) -> list[Vector]:
         t, b, u = at

@@ -1,21 +1,22 @@
-"""A network that reads long texts with compiled kernels and otherwise works like `charrnn.nn.network`."""
+"""A network that reads with compiled kernels and otherwise works like `charrnn.nn.network`."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from charrnn.config import ModelConfig
-from charrnn.fast.shard import Reader, cell_of, programs_by_streams
-from charrnn.fast.weights import Weights
-from charrnn.nn.masks import Masks
-from charrnn.nn.network import SHAPES_KEPT, Network
+from charrnn.nn.buffers import Buffers
+from charrnn.nn.network import Clamp, Network
 
-STEPS = 32  # time steps per kernel call: efficient products whose results still fit in the cache
-FEWEST_STREAMS = 8  # fewer streams are read by the plain network
+if TYPE_CHECKING:
+    from charrnn.fast.streams import Streams, Weights
+
+WORTH_A_THREAD = 2e6  # multiplications: some hundredths of a millisecond
 
 
 class Threads:
@@ -39,52 +40,87 @@ def shares(streams: int, threads: int) -> list[slice]:
 
 
 class FastNetwork(Network):
-    """A network with compiled reading. Set `threads` before the first use."""
+    """A network with compiled reading. Kernels are made or loaded when it first reads.
 
-    steps_at_once = STEPS
+    threads : that share the streams; what they read does not depend on their number
+    """
+
+    streams_at_once = 24  # whole tiles for 1, 2 and 4 threads
 
     def __init__(self, config: ModelConfig, vocab_size: int, dtype: np.typing.DTypeLike = np.float32) -> None:
         super().__init__(config, vocab_size, dtype)
         self.threads = Threads(1)
-        self.weights = Weights(self, cell_of(config))
-        self._readers: dict[int, list[tuple[slice, Reader]]] = {}
+        self._weights: Weights | None = None
+        self._streams: list[Streams] = []
+        self._found = Buffers()
 
-    def refresh(self, masks: Masks | None = None) -> None:
-        """Update the kernels' copies of the weights from `theta`, with the masks of a training step."""
-        self.weights.tensors.spread()
-        self.weights.set_masks(masks or Masks())
-        self.threads.run(self.weights.tasks)
+    def compile(self) -> None:
+        """Make or load the kernels now."""
+        from charrnn.fast.streams import Weights
 
-    def read(self, x: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        T, B = x.shape
-        whole = T - T % STEPS
-        if B < FEWEST_STREAMS or not whole:
-            return super().read(x, state)
-        self.refresh()
-        readers = self._readers.pop(B, None) or self._make_readers(B)
-        self._readers[B] = readers  # now the most recent
-        if len(self._readers) > SHAPES_KEPT:
-            del self._readers[next(iter(self._readers))]
-        logits = np.empty((T, B, self.vocab_size), self.theta.dtype)
-        for streams, reader in readers:
-            reader.state = state[:, :, streams]
+        if self._weights is None:
+            self._weights = Weights(self)
 
-        def read(streams: slice, reader: Reader) -> None:
-            with np.errstate(over="ignore", invalid="ignore"):  # per thread; the logits show it
-                for start in range(0, whole, STEPS):
-                    block = slice(start, start + STEPS)
-                    reader.x[...] = x[block, streams]
-                    reader.forward()
-                    wide = reader.logits.reshape(STEPS, -1, reader.logits.shape[1])
-                    np.add(wide[..., : self.vocab_size], self.params["head.bias"], out=logits[block, streams])
-
-        self.threads.run([partial(read, *part) for part in readers])
-        state = np.concatenate([reader.state for _, reader in readers], axis=2)
-        if whole < T:
-            logits[whole:], state = super().read(x[whole:], state)
+    def read(
+        self, x: np.ndarray, state: np.ndarray, clamp: Clamp | Sequence[Clamp] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        logits = np.empty((*x.shape, self.vocab_size), self.theta.dtype)
+        clamps = (clamp,) if isinstance(clamp, Clamp) else clamp or ()
+        state = self._share(x, state, clamps, lambda streams, part: streams.read(x[:, part], logits[:, part]))
         return logits, state
 
-    def _make_readers(self, B: int) -> list[tuple[slice, Reader]]:
-        parts = shares(B, self.threads.count)
-        programs = programs_by_streams(self, self.weights.width, STEPS, parts)
-        return [(part, Reader(self, self.weights, programs[part.stop - part.start])) for part in parts]
+    def losses(self, x: np.ndarray, targets: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        nats = np.empty(x.shape, self.theta.dtype)
+        state = self._share(
+            x, state, (), lambda streams, part: streams.losses(x[:, part], targets[:, part], nats[:, part])
+        )
+        return nats, state
+
+    def record(
+        self, x: np.ndarray, state: np.ndarray, letters: Sequence[str]
+    ) -> tuple[list[dict[str, np.ndarray]], np.ndarray]:
+        shape = (*x.shape, self.config.hidden)
+        layers = [
+            {letter: self._found(f"{letter}{k}", shape, self.theta.dtype) for letter in letters}
+            for k in range(self.config.layers)
+        ]
+
+        def record(streams: "Streams", part: slice) -> None:
+            streams.record(x[:, part], [{n: array[:, part] for n, array in of.items()} for of in layers])
+
+        return layers, self._share(x, state, (), record)
+
+    def _share(
+        self,
+        x: np.ndarray,
+        state: np.ndarray,
+        clamps: Sequence[Clamp],
+        read: Callable[["Streams", slice], None],
+    ) -> np.ndarray:
+        """Each thread reads a part of the streams; returns the state after x."""
+        from charrnn.fast.streams import Streams
+
+        if not x.size:
+            return state.copy()
+        self.compile()
+        assert self._weights is not None
+        self._weights.refresh()
+        worth = int(x.size * self.theta.size // WORTH_A_THREAD)
+        parts = shares(x.shape[1], max(1, min(self.threads.count, worth)))
+        for k, part in enumerate(parts):
+            if k == len(self._streams):
+                self._streams.append(Streams(self._weights, part.stop - part.start))
+            elif self._streams[k].most < part.stop - part.start:
+                self._streams[k] = Streams(self._weights, part.stop - part.start)
+
+        def run(streams: Streams, part: slice) -> np.ndarray:
+            with np.errstate(over="ignore", invalid="ignore"):  # per thread; the results show it
+                held = [replace(one, mask=one.mask[part], values=one.values[part]) for one in clamps]
+                streams.begin(state[:, :, part], held)
+                read(streams, part)
+                return streams.state()
+
+        return np.concatenate(
+            self.threads.run([partial(run, s, part) for s, part in zip(self._streams, parts, strict=False)]),
+            axis=2,
+        )

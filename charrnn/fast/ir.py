@@ -170,8 +170,11 @@ class Vector:
 class Array:
     """An argument of a kernel, or the part of it selected by the indices so far (C order)."""
 
-    def __init__(self, kernel: "Kernel", base: ll.Value, element: ll.Type, shape: Sequence[int]) -> None:
-        self.kernel, self.base, self.element, self.shape = kernel, base, element, tuple(shape)
+    def __init__(
+        self, kernel: "Kernel", base: ll.Value, element: ll.Type, shape: Sequence[Index | int]
+    ) -> None:
+        self.kernel, self.base, self.element = kernel, base, element
+        self.shape: tuple[Any, ...] = tuple(shape)
 
     def __getitem__(self, where: "Index | int | tuple[Index | int, ...]") -> "Array":
         where = where if isinstance(where, tuple) else (where,)
@@ -180,7 +183,7 @@ class Array:
             base = self.kernel.offset(base, index * prod(self.shape[axis + 1 :]), self.element)
         return Array(self.kernel, base, self.element, self.shape[len(where) :])
 
-    def reshape(self, *shape: int) -> "Array":
+    def reshape(self, *shape: "Index | int") -> "Array":
         return Array(self.kernel, self.base, self.element, shape)
 
     def load(self, index: "Index | int" = 0) -> Vector:
@@ -191,7 +194,7 @@ class Array:
     def store(self, value: Vector, index: "Index | int" = 0) -> None:
         self.kernel.build.store(value.value, self._vector(index), align=self.kernel.target.dtype.itemsize)
 
-    def copy(self, other: "Array", vectors: int) -> None:
+    def copy(self, other: "Array", vectors: "Index | int") -> None:
         """Copy this many vectors from another array."""
         with self.kernel.loop(vectors) as loop:
             self.store(other.load(loop.index), loop.index)

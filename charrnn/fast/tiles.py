@@ -40,7 +40,7 @@ def row_tiles(kernel: Kernel, rows: int | Index) -> Iterator[Rows]:
 def product(
     kernel: Kernel,
     left: Sequence[Array],
-    depth: int,
+    depth: Index | int,
     panels: Sequence[Array],
     start: Sequence[Sequence[Vector]],
 ) -> list[list[Vector]]:

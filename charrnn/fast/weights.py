@@ -5,7 +5,7 @@ into wider ones. Padding cells have zero weights and therefore no effect; paddin
 therefore probability zero.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -75,7 +75,7 @@ def _is_from_below(name: str) -> bool:
 
 
 class Weights:
-    """The weights shared by all shards. `tasks` update them from θ, in any order or in parallel.
+    """The weights shared by all shards.
 
     masks : by name, of the tensors that `mask` was called for, in their wide shapes, of the embedding (V, 1)
     embedding : the tensor, masked if it has a mask; None without one
@@ -107,7 +107,7 @@ class Weights:
         return self._program.bind("pack", weight, shared["packed"], shared["packed_back"])
 
     def mask(self, names: Iterable[str]) -> None:
-        """From here on these tensors are used with the masks of `set_masks`."""
+        """From here on these tensors are used with the masks of each step."""
         for name in names:
             weight = self.tensors.wide[name]
             masked = zeros(weight.shape, weight.dtype)
@@ -120,8 +120,9 @@ class Weights:
                 self.tasks[k] = partial(_mask_and_pack, weight, mask, masked, pack)
             self.masks[name] = mask
 
-    def set_masks(self, masks: Masks) -> None:
-        """Take the masks of a training step; weights that have none are used as they are."""
+    def refresh(self, masks: Masks, run: Callable[[Sequence[Callable[[], Any]]], Any]) -> None:
+        """Update from θ, with the masks of a training step. run : runs calls, in whatever order"""
+        self.tensors.spread()
         h, H = self._network.config.hidden, self.width
         for name, mask in self.masks.items():
             if name not in masks.weights:
@@ -130,6 +131,7 @@ class Weights:
                 mask[...] = masks.weights[name]
             else:
                 mask.reshape(-1, H, H)[:, :h, :h] = masks.weights[name].reshape(-1, h, h)
+        run(self.tasks)
 
 
 def _mask_and_pack(weight: np.ndarray, mask: np.ndarray, masked: np.ndarray, pack: Callable[[], Any]) -> None:

@@ -156,7 +156,7 @@ class Experiment:
             state = network.zero_state(int(alike.sum()))
             for start in range(-count, 0, STEP):
                 read = first[alike] + start + np.arange(min(STEP, -start))[:, None]
-                _, state = network.read(recording.ids[read].astype(np.intp), state)
+                _, state = network.record(recording.ids[read].astype(np.intp), state, ())
             self.state[:, :, alike] = state
 
     def respond(self, conditions: Sequence[Condition], sets: Sequence[Sequence[int]]) -> Answers:
@@ -179,7 +179,7 @@ class Experiment:
             ]
             x = np.concatenate([self.symbols] * at_once, axis=1)
             state = np.concatenate([self.state] * at_once, axis=2)
-            logits, _, _ = network.forward(x, state, clamp=clamps)
+            logits, _ = network.read(x, state, clamps)
             logits = logits.reshape(T, at_once, P, -1)[:, : len(group)].transpose(1, 0, 2, 3)
             here = np.s_[first : first + len(group)]
             logits_of[here], losses[here] = self._measured(logits, sets)

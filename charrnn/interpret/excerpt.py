@@ -79,7 +79,7 @@ def read_excerpt(model: Model, recording: Recording, pieces: Sequence[Span], cel
     names = list(getattr(kind, "GATES", ()))
     if "c" in kind.STATES:
         names.append("h")  # for the LSTM the signal is tanh(c) instead
-    for read, recorded, layers in read_side_by_side(model, recording):
+    for read, recorded, layers in read_side_by_side(model, recording, [*dict.fromkeys([*names, "h"])]):
         column = np.where(recorded, where[np.minimum(read, len(where) - 1)], -1)
         kept = column >= 0
         if not kept.any():

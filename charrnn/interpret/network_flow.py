@@ -159,7 +159,7 @@ def over_text(network: Network, ids: np.ndarray, distance: int) -> Flow:
     pieces = ids[ends[None] + np.arange(-warm_up - length, 0)[:, None]].astype(np.intp)  # (T, B)
     state = network.zero_state(len(ends))
     if warm_up:
-        _, state, _ = network.forward(pieces[:warm_up], state)
+        _, state = network.record(pieces[:warm_up], state, ())
     return measure_flow(network, pieces[warm_up:], ids[ends].astype(np.intp), state)
 
 

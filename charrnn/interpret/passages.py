@@ -113,7 +113,7 @@ def top_guesses(model: Model, reading: Reading, start: int, stop: int, count: in
         last = int(edges[np.searchsorted(edges, stop)])
     part = reading.part(first, last)
     best = np.full((len(part.ids), min(count, len(model.vocab))), -1)
-    for places, recorded, layers in read_side_by_side(model, part):
+    for places, recorded, layers in read_side_by_side(model, part, ["h"]):
         best[places[recorded]], _ = likeliest_next(model, layers[-1]["h"][recorded], count)
     names = [ch if not "\udc80" <= ch <= "\udcff" else "\ufffd" for ch in characters_of(model.vocab)]
     rows = best[part.ends[start - first : stop - first]]
@@ -159,10 +159,10 @@ def of_cell(
 def signal_of(model: Model, reading: Reading, layer: int, cell: int) -> np.ndarray:
     """The signal of one cell after each character of a text (N,); a stream, or each item, is read in one pass."""
     found = np.empty(len(reading.ids), model.network.theta.dtype)
+    letter = "tanh_c" if model.config.cell == "lstm" else "h"
     with blas_threads():
-        for places, recorded, layers in one_by_one(model, reading):
-            values = np.tanh(layers[layer]["c"]) if "c" in layers[layer] else layers[layer]["h"]
-            found[places[recorded]] = values[recorded, cell]
+        for places, recorded, layers in one_by_one(model, reading, [letter]):
+            found[places[recorded]] = layers[layer][letter][recorded, cell]
     if reading.begins is not None:
         _, stops = reading.spans
         found[stops] = found[stops - 1]

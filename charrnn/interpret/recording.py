@@ -8,7 +8,7 @@ was read before. The first WARM_UP characters are not used.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,30 +76,32 @@ def fresh_starts(text: str) -> np.ndarray:
 Read = tuple[np.ndarray, np.ndarray, list[dict[str, np.ndarray]]]
 
 
-def read_side_by_side(model: Model, reading: Reading) -> Iterator[Read]:
+def read_side_by_side(model: Model, reading: Reading, letters: Sequence[str]) -> Iterator[Read]:
     """Read a text, several segments or items at once, up to STEP symbols of each.
 
-    Yields places (t, B) in its ids, a mask of those to record (t, B), and the traces (t, B, H) of the layers, in
+    letters : of the equations, such as h: what to record
+
+    Yields places (t, B) in its ids, a mask of those to record (t, B), and of each layer letter -> array (t, B, H), in
     buffers that the next step overwrites. Each symbol is recorded at least once; what comes last is right. A stream
     comes in blocks that begin at a multiple of STEP; the end of an item is not read.
     """
-    return _segments(model, reading) if reading.begins is None else _items(model, reading)
+    return (_segments if reading.begins is None else _items)(model, reading, letters)
 
 
-def one_by_one(model: Model, reading: Reading) -> Iterator[Read]:
+def one_by_one(model: Model, reading: Reading, letters: Sequence[str]) -> Iterator[Read]:
     """The same, but a stream is read in one pass from the zero state."""
     if reading.begins is not None:
-        yield from _items(model, reading)
+        yield from _items(model, reading, letters)
         return
     state = model.network.zero_state(1)
     for start in range(0, len(reading.ids), CHUNK):
         symbols = reading.ids[start : start + CHUNK, None].astype(np.intp)
-        _, state, trace = model.network.forward(symbols, state)
+        layers, state = model.network.record(symbols, state, letters)
         places = start + np.arange(len(symbols))[:, None]
-        yield places, np.ones(places.shape, bool), trace.layers
+        yield places, np.ones(places.shape, bool), layers
 
 
-def _items(model: Model, reading: Reading) -> Iterator[Read]:
+def _items(model: Model, reading: Reading, letters: Sequence[str]) -> Iterator[Read]:
     """Each item from the zero state, those of about the same length side by side."""
     starts, stops = reading.spans
     order = np.argsort(stops - starts, kind="stable")
@@ -109,13 +111,12 @@ def _items(model: Model, reading: Reading) -> Iterator[Read]:
         longest = int((stop - first).max())
         for step in range(0, longest, STEP):
             places = first + step + np.arange(min(STEP, longest - step))[:, None]
-            _, state, trace = model.network.forward(
-                reading.ids[np.minimum(places, stop)].astype(np.intp), state
-            )
-            yield places, places < stop, trace.layers
+            symbols = reading.ids[np.minimum(places, stop)].astype(np.intp)
+            layers, state = model.network.record(symbols, state, letters)
+            yield places, places < stop, layers
 
 
-def _segments(model: Model, reading: Reading) -> Iterator[Read]:
+def _segments(model: Model, reading: Reading, letters: Sequence[str]) -> Iterator[Read]:
     """Up to SEGMENTS segments, each from the state that the one before ends with."""
     network, ids = model.network, reading.ids
     if not len(ids):
@@ -130,8 +131,9 @@ def _segments(model: Model, reading: Reading) -> Iterator[Read]:
         active, state = wrong, begins[:, :, wrong]
         for block in range(len(met)):
             places = first[active] + block * STEP + np.arange(STEP)[:, None]
-            _, state, trace = network.forward(ids[np.minimum(places, len(ids) - 1)].astype(np.intp), state)
-            yield places, places < len(ids), trace.layers
+            symbols = ids[np.minimum(places, len(ids) - 1)].astype(np.intp)
+            layers, state = network.record(symbols, state, letters)
+            yield places, places < len(ids), layers
             going = _differ(met[block][:, :, active], state)
             met[block][:, :, active] = state
             active, state = active[going], state[:, :, going]
@@ -162,7 +164,7 @@ def advance(
         until = lengths[k + 1] if k + 1 < len(order) else 0
         for left in range(lengths[k], until, -STEP):
             places = stop[order[: k + 1]] - left + np.arange(min(STEP, left - until))[:, None]
-            _, state[:, :, : k + 1] = network.read(ids[places].astype(np.intp), state[:, :, : k + 1])
+            _, state[:, :, : k + 1] = network.record(ids[places].astype(np.intp), state[:, :, : k + 1], ())
     found = np.empty_like(state)
     found[:, :, order] = state
     return found
@@ -207,7 +209,8 @@ def record(model: Model, text: str | Items | Reading, *, signal: str = "cell") -
     states = np.empty(
         (*model.network.zero_state(0).shape[:2], n // STEP if stream else 0, H), model.network.theta.dtype
     )
-    for places, recorded, layers in read_side_by_side(model, reading):
+    letters = {"h", *model.network.cell.STATES} | ({"tanh_c"} if apart else set())
+    for places, recorded, layers in read_side_by_side(model, reading, sorted(letters)):
         for k, layer in enumerate(layers):
             rows = slice(k * H, (k + 1) * H)
             for b in np.flatnonzero(recorded.any(axis=0)):

@@ -166,7 +166,7 @@ def surprises_of(model: Model, text: str | Items) -> Surprises:
     best = min(GUESSES, len(model.vocab))
     guesses, probabilities = np.zeros((len(symbols), best), int), np.zeros((len(symbols), best))
     head = model.network.params
-    for places, recorded, layers in one_by_one(model, reading):
+    for places, recorded, layers in one_by_one(model, reading, ["h"]):
         predicts = recorded & (places + 1 < len(symbols))
         here = places[predicts] + 1
         logits = layers[-1]["h"][predicts] @ head["head.weight"].T + head["head.bias"]

@@ -61,7 +61,7 @@ def gate_saturation(model: Model, text: str | Items | Reading) -> list[GateSatur
         int, np.ndarray
     ] = {}  # (2, L, gates, H) of what is read from each place on: it may be read again
     n = len(reading.ids) - skipped - (0 if reading.begins is None else len(reading.begins))
-    for places, recorded, layers in read_side_by_side(model, reading):
+    for places, recorded, layers in read_side_by_side(model, reading, names):
         counted = recorded & (places >= skipped)
         for b in np.flatnonzero(counted.any(axis=0)):
             gates = np.array([[layer[name][counted[:, b], b] for name in names] for layer in layers])

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from charrnn.config import ModelConfig, as_dict
+from charrnn.engines.choice import network_for_reading
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import ModelError, UsageError
 from charrnn.files.writing import Folder
 from charrnn.model import model_file, torch_layout
-from charrnn.nn.loss import cross_entropy
 from charrnn.nn.network import Clamp, Network
 from charrnn.text.conditions import Given, condition, labels_of
 from charrnn.text.vocabulary import Vocabulary, silent_symbol
@@ -69,7 +69,7 @@ class Model:
         for name, tensor in weights.items():
             if not np.isfinite(tensor).all():
                 raise ModelError(f"tensor {name} holds NaN or infinite values")
-        self.network = Network(config, len(self.vocab), dtype)
+        self.network = network_for_reading(config, len(self.vocab), dtype)
         torch_layout.from_torch(weights, self.network.params)
 
     @classmethod
@@ -106,7 +106,7 @@ class Model:
         state = self.network.zero_state(ids.shape[1]) if state is None else state
         if np.shape(state) != (shape := self.network.state_shape(self.config, ids.shape[1])):
             raise UsageError(f"state has shape {np.shape(state)}; it must be (L, S, B, H) = {shape}")
-        logits, state, _ = self.network.forward(ids, state, clamp=clamp)
+        logits, state = self.network.read(ids, state, clamp)
         return logits.copy(), state
 
     @blas_threads()
@@ -119,9 +119,9 @@ class Model:
         recorded: dict[str, list[np.ndarray]] = {name: [] for name in self.network.cell.STATES}
         state = self.network.zero_state(1)
         for start in range(0, len(ids), CHUNK):
-            _, state, trace = self.network.forward(ids[start : start + CHUNK, None], state)
+            layers, state = self.network.record(ids[start : start + CHUNK, None], state, list(recorded))
             for name, parts in recorded.items():
-                parts.append(np.stack([layer[name][:, 0] for layer in trace.layers], axis=1))
+                parts.append(np.stack([layer[name][:, 0] for layer in layers], axis=1))
         empty = np.zeros((0, self.config.layers, self.config.hidden), self.network.theta.dtype)
         return {name: np.concatenate([empty, *parts]) for name, parts in recorded.items()}
 
@@ -153,9 +153,9 @@ class Model:
         x = np.concatenate([before, ids]).astype(np.intp)[:, None]
         state, found = self.network.zero_state(1), np.empty(len(x) - 1)
         for start in range(0, len(x) - 1, CHUNK):
-            logits, state, _ = self.network.forward(x[start : start + CHUNK][: len(x) - 1 - start], state)
-            targets = x[start + 1 : start + 1 + len(logits)]
-            found[start : start + len(logits)] = -cross_entropy(logits, targets)[:, 0]
+            targets = x[start + 1 : start + 1 + CHUNK]
+            nats, state = self.network.losses(x[start : start + len(targets)], targets, state)
+            found[start : start + len(targets)] = -nats[:, 0]
         each = found[len(before) - 1 :]
         return Score(float(each.sum()), each)
 

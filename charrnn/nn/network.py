@@ -20,6 +20,7 @@ import numpy as np
 from charrnn.config import ModelConfig
 from charrnn.nn import gru, linear, lstm, rnn
 from charrnn.nn.buffers import Array, Buffers, Tensors, flat
+from charrnn.nn.loss import cross_entropy
 from charrnn.nn.masks import Masks
 
 SHAPES_KEPT = 4  # (T, B) whose buffers are kept: training has one, validation a few
@@ -86,7 +87,7 @@ class Trace:
 class Network:
     """The parameters, their gradients, and the two passes. Hidden state is passed in and returned."""
 
-    steps_at_once = 1  # `read` is quickest with a multiple of so many
+    streams_at_once = 64  # a long text is best read as so many
 
     def __init__(self, config: ModelConfig, vocab_size: int, dtype: np.typing.DTypeLike = np.float32) -> None:
         self.config = config
@@ -184,10 +185,25 @@ class Network:
         (logits,) = linear.forward(below, weight, bias, out=rest("logits", (1, T, B, self.vocab_size), dtype))
         return logits, new_state, Trace(x, layers, masks, params, below)
 
-    def read(self, x: Array, state: Array) -> tuple[Array, Array]:
+    def read(
+        self, x: Array, state: Array, clamp: Clamp | Sequence[Clamp] | None = None
+    ) -> tuple[Array, Array]:
         """`forward` for those who want no trace: x (T, B), state (L, S, B, H) -> logits and the state after."""
-        logits, state, _ = self.forward(x, state)
+        logits, state, _ = self.forward(x, state, clamp=clamp)
         return logits, state
+
+    def losses(self, x: Array, targets: Array, state: Array) -> tuple[Array, Array]:
+        """-log p of the targets (T, B), in nats, and the state after: x (T, B), state (L, S, B, H)."""
+        logits, state = self.read(x, state)
+        return cross_entropy(logits, targets), state
+
+    def record(self, x: Array, state: Array, letters: Sequence[str]) -> tuple[list[dict[str, Array]], Array]:
+        """What each layer has at each step, (T, B, H) by the letters of its equations, and the state after.
+
+        The arrays are buffers: the next call may overwrite them.
+        """
+        _, state, trace = self.forward(x, state)
+        return [{letter: layer[letter] for letter in letters} for layer in trace.layers], state
 
     def backward(
         self, trace: Trace, d_logits: Array, d_state: Array | None = None

@@ -49,6 +49,7 @@ def features(model: Model, texts: Sequence[np.ndarray]) -> np.ndarray:
     L, H = model.config.layers, model.config.hidden
     found = np.empty((len(texts), L * H), model.network.theta.dtype)
     before, after = around(model)
+    letter = "c" if model.config.cell == "lstm" else "h"
     lengths = np.array([len(text) + len(after) for text in texts])
     order = np.argsort(lengths, kind="stable")
     for begin in range(0, len(order), ROWS):  # texts of about the same length side by side
@@ -60,12 +61,11 @@ def features(model: Model, texts: Sequence[np.ndarray]) -> np.ndarray:
             x[: lasts[column] + 1, column] = [*before, *texts[row], *after]
         state = model.network.zero_state(len(rows))
         for start in range(0, steps, STEPS):
-            _, state, trace = model.network.forward(x[start : start + STEPS], state)
+            layers, state = model.network.record(x[start : start + STEPS], state, [letter])
             ending = np.flatnonzero(lasts // STEPS == start // STEPS)
             t = lasts[ending] - start
-            for k, layer in enumerate(trace.layers):
-                states = layer["c"] if "c" in layer else layer["h"]
-                found[rows[ending], k * H : (k + 1) * H] = states[t, ending]
+            for k, layer in enumerate(layers):
+                found[rows[ending], k * H : (k + 1) * H] = layer[letter][t, ending]
     return found
 
 

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn.nn.loss import cross_entropy
 from charrnn.nn.network import Network
 from charrnn.text.items import NO_TARGET, Items
 
@@ -54,8 +53,8 @@ def blocks(networks: Sequence[Network], items: Items) -> Iterator[Block]:
             x, y = items.block(which, rows, begin, length, end=0)  # beyond an end any symbol will do
             each = []
             for k, network in enumerate(networks):
-                logits, states[k] = network.read(x, states[k])
-                each.append(cross_entropy(logits, np.maximum(y, 0)))
+                nats, states[k] = network.losses(x, np.maximum(y, 0), states[k])
+                each.append(nats)
             nats = np.where(y == NO_TARGET, 0, mean_probability(each))
             yield Block(which, begin, y[:, :n], nats[:, :n])
 

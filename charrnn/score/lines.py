@@ -24,7 +24,6 @@ import numpy as np
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import ModelError
 from charrnn.model.model import Model
-from charrnn.nn.loss import cross_entropy
 from charrnn.sampling.sampler import NOT_FINITE, same_vocabulary
 from charrnn.score import scoring
 from charrnn.score.evaluation import item_losses
@@ -255,8 +254,8 @@ def _totals(
         losses = []
         with np.errstate(over="ignore", invalid="ignore"):
             for k, model in enumerate(models):
-                logits, states[k], _ = model.network.forward(np.r_[before, targets[:-1]], states[k])
-                losses.append(cross_entropy(logits, targets))
+                nats, states[k] = model.network.losses(np.r_[before, targets[:-1]], targets, states[k])
+                losses.append(nats)
             averaged = np.where(t < n, mean_probability(losses), 0)
             total += averaged.sum(axis=0, dtype=np.float64)
         before = targets[-1:]

@@ -2,9 +2,10 @@
 
 The result is that of one pass from the zero state, with the state carried from the first symbol to the last.
 A single stream would use a fraction of the machine, so the text is cut into segments that run side by side,
-each from a guess of its first state. Each guess is then compared with the final state of the segment before,
-and segments with a wrong guess run again. If guesses are still wrong after a few passes, the model
-remembers for longer than a segment, and the rest is read as one stream. The worst case takes the time of that
+each from the zero state. The final state of a segment is then compared with the first state of the one after it. Where
+they differ, that segment runs again until its state meets the one that it had at the same place before: from
+there on nothing would change. If first states are still wrong after a few passes, the model remembers for
+longer than a segment, and the rest is read as one stream. The worst case takes the time of that
 one pass and of the few parallel ones.
 
 If only the sum is needed, fewer passes suffice: a pass that corrects the states shows how far the correction
@@ -15,20 +16,19 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from charrnn.nn.loss import cross_entropy
 from charrnn.nn.network import Network
 from charrnn.score import items
 from charrnn.text.items import Items
 
 WINDOW = 2**20  # symbols whose losses are held at once
-SEGMENTS = 64  # most segments side by side
 SHORTEST_SEGMENT = 1024  # symbols
-WARM_UP = 256  # symbols read to guess the first state of a segment
+LOOK = 64  # symbols after which states are first compared; later the distance grows with them
 PASSES = 3  # parallel passes before the rest is read as one stream
 NUMBERS_AT_ONCE = 2**25  # activations and logits held at once: 128 MB in float32
 # Error of a segment's first state, relative to 1 + |value|, that counts as zero: above rounding errors, and small
 # enough that a slowly fading memory moves the mean loss by less than 1e-6.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
+MET = 0.1  # of that: error at which two readings of a place have met; each segment leaves one
 SMALL = 0.01  # error of a state up to which its effect on the loss is proportional to it
 NEGLIGIBLE = 5e-7  # accepted error of a sum of losses, in nats per symbol
 
@@ -82,37 +82,44 @@ def _window(
     negligible : accepted error of the sum of the losses, in nats per symbol
     """
     predictions = len(ids) - 1
-    count = max(1, min(SEGMENTS, predictions // SHORTEST_SEGMENT))
+    count = max(1, min(network.streams_at_once, predictions // SHORTEST_SEGMENT))
     bounds = np.linspace(0, predictions, count + 1).astype(int)
-    starts, stops = bounds[:-1], bounds[1:]
+    starts = bounds[:-1]
     losses = np.empty(predictions, first.dtype)
-    warm_up = min(WARM_UP, int((stops - starts).min()))
-    guesses = _run(network, ids, stops[:-1] - warm_up, stops[:-1], network.zero_state(count - 1), losses)
-    begins = np.concatenate([first, guesses], axis=2)
-    ends = np.empty_like(begins)
+    begins = np.concatenate([first, network.zero_state(count - 1)], axis=2)
+    segments = _Segments(network, ids, bounds, losses, np.empty_like(begins))
     tolerance = TOLERANCE[begins.dtype.name]
     wrong = np.arange(count)
     error = np.zeros_like(begins)  # of the first states of the segments
     total: np.ndarray | None = None  # summed losses of each segment
     for _ in range(PASSES):
-        # The network keeps buffers for each number of streams, so use few numbers: some segments run more than
-        # once to fill up to a power of two.
-        wrong = wrong[np.minimum(np.arange(min(count, 1 << (wrong.size - 1).bit_length())), wrong.size - 1)]
-        ends[:, :, wrong] = _run(network, ids, starts[wrong], stops[wrong], begins[:, :, wrong], losses)
+        segments.run(wrong, begins[:, :, wrong])
         error_before, total_before = error, total
-        handed, total = ends[:, :, :-1], np.add.reduceat(losses, starts, dtype=np.float64)
+        handed, total = segments.ends[:, :, :-1], np.add.reduceat(losses, starts, dtype=np.float64)
         error = np.zeros_like(begins)
-        error[:, :, 1:] = np.abs(handed - begins[:, :, 1:]) / (1 + np.abs(handed))
-        wrong = np.flatnonzero(~(error.max(axis=(0, 1, 3)) <= tolerance))
+        error[:, :, 1:] = _error(begins[:, :, 1:], handed)
+        wrong = np.flatnonzero(_differ(error, tolerance))
         if not wrong.size:
-            return losses, ends[:, :, -1:]
+            return losses, segments.ends[:, :, -1:]
         if negligible and total_before is not None:
             left = _left_to_move(np.abs(total - total_before), error_before, error, tolerance)
             if left <= negligible * predictions:
-                return losses, ends[:, :, -1:]
+                return losses, segments.ends[:, :, -1:]
         begins[:, :, wrong] = handed[:, :, wrong - 1]
-    rest = starts[wrong[:1]]
-    return losses, _run(network, ids, rest, bounds[-1:], begins[:, :, wrong[:1]], losses)
+    rest = starts[wrong[0]]
+    last = _Segments(network, ids, np.array([rest, predictions]), losses, begins[:, :, :1].copy())
+    last.run(np.array([0]), begins[:, :, wrong[:1]])
+    return losses, last.ends
+
+
+def _error(state: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Of each number, relative to 1 + |value|."""
+    return np.abs(right - state) / (1 + np.abs(right))
+
+
+def _differ(error: np.ndarray, tolerance: float) -> np.ndarray:
+    """Of errors (L, S, B, H), whether that of each stream is more than rounding (B,); NaN is."""
+    return ~(error.max(axis=(0, 1, 3)) <= tolerance)
 
 
 def _left_to_move(moved: np.ndarray, before: np.ndarray, error: np.ndarray, tolerance: float) -> float:
@@ -130,35 +137,64 @@ def _left_to_move(moved: np.ndarray, before: np.ndarray, error: np.ndarray, tole
     return float(np.sum(moved * ratio / (1 - ratio)))
 
 
-def _run(
-    network: Network,
-    ids: np.ndarray,
-    starts: np.ndarray,
-    stops: np.ndarray,
-    state: np.ndarray,
-    losses: np.ndarray,
-) -> np.ndarray:
-    """Read segments ids[start:stop] side by side and put the loss of each ids[n + 1] into losses[n].
+def _looks(length: int) -> Iterator[int]:
+    """Where states are compared, and the end."""
+    place = LOOK
+    while place < length:
+        yield place
+        place += max(LOOK, place // 4 - place // 4 % LOOK)
+    yield length
 
-    starts, stops : (B,), lengths equal or one apart; state : (L, S, B, H)
-    Returns the states at the ends, (L, S, B, H).
+
+class _Segments:
+    """The text ids[bounds[k]:bounds[k + 1]] of each segment k; lengths are equal or one apart.
+
+    losses : that of each ids[n + 1] is put into losses[n]
+    ends : (L, S, K, H), the states after the segments
     """
-    if not len(starts):
+
+    def __init__(
+        self, network: Network, ids: np.ndarray, bounds: np.ndarray, losses: np.ndarray, ends: np.ndarray
+    ) -> None:
+        self.network, self.ids, self.losses, self.ends = network, ids, losses, ends
+        self.starts, self.stops = bounds[:-1], bounds[1:]
+        self._seen: dict[int, np.ndarray] = {}  # states so many symbols after the start, like `ends`
+
+    def run(self, which: np.ndarray, state: np.ndarray) -> None:
+        """Read some segments from new first states (L, S, B, H); of one that was read before, only as much as changes.
+
+        which : (B,) numbers of the segments; the first time those of all
+        """
+        lengths = self.stops - self.starts
+        shortest, done = int(lengths.min()), 0
+        tolerance = MET * TOLERANCE[state.dtype.name]
+        for place in _looks(shortest) if len(lengths) > 1 else [shortest]:
+            state = self._read(which, done, place, state)
+            done = place
+            if place == shortest:
+                break
+            if place not in self._seen:
+                self._seen[place] = state
+                continue
+            before = self._seen[place][:, :, which]
+            self._seen[place][:, :, which] = state
+            going = _differ(_error(before, state), tolerance)
+            which, state = which[going], state[:, :, going]
+            if not len(which):
+                return
+        longer = lengths[which] > shortest
+        if longer.any():
+            state[:, :, longer] = self._read(which[longer], shortest, shortest + 1, state[:, :, longer])
+        self.ends[:, :, which] = state
+
+    def _read(self, which: np.ndarray, begin: int, end: int, state: np.ndarray) -> np.ndarray:
+        """Symbols begin to end of some segments; returns the state after them."""
+        network = self.network
+        # A layer's buffers hold about 12 numbers per cell and step.
+        numbers = len(which) * (network.vocab_size + 12 * network.config.layers * network.config.hidden)
+        step = max(1, min(256, NUMBERS_AT_ONCE // numbers))
+        for offset in range(begin, end, step):
+            places = self.starts[which] + np.arange(offset, min(offset + step, end))[:, None]
+            x, y = self.ids[places].astype(np.intp), self.ids[places + 1].astype(np.intp)
+            self.losses[places], state = network.losses(x, y, state)
         return state
-    lengths = stops - starts
-    shortest = int(lengths.min())
-    # A layer's buffers hold about 12 numbers per cell and step.
-    numbers = len(starts) * (network.vocab_size + 12 * network.config.layers * network.config.hidden)
-    step = max(1, min(256, NUMBERS_AT_ONCE // numbers))
-    if step > network.steps_at_once:
-        step -= step % network.steps_at_once
-    for offset in range(0, shortest, step):
-        places = starts + np.arange(offset, min(offset + step, shortest))[:, None]
-        logits, state = network.read(ids[places].astype(np.intp), state)
-        losses[places] = cross_entropy(logits, ids[places + 1].astype(np.intp))
-    longer = np.flatnonzero(lengths > shortest)
-    if longer.size:
-        last = stops[longer] - 1
-        logits, state[:, :, longer] = network.read(ids[last][None].astype(np.intp), state[:, :, longer])
-        losses[last] = cross_entropy(logits, ids[last + 1][None].astype(np.intp))[0]
-    return state

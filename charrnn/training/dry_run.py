@@ -13,7 +13,7 @@ import numpy as np
 from charrnn.config import TrainConfig
 from charrnn.engines.choice import limited
 from charrnn.errors import UsageError
-from charrnn.score.scoring import SEGMENTS, SHORTEST_SEGMENT, mean_loss
+from charrnn.score.scoring import SHORTEST_SEGMENT, mean_loss
 from charrnn.text.batches import Chunks, size_of
 from charrnn.text.items import Items
 from charrnn.training.given_texts import Files, Labels, given
@@ -107,10 +107,11 @@ def _probe(plan: Plan, streams: Chunks) -> _Probe:
         return Trainer(config, backend, streams, no_text, len(plan.corpus.vocabulary), ())
 
     unlimited = replace(plan.config, epochs=None, max_steps=None, max_minutes=None, eval_every=2**31)
+    # The fast path compiles now, so that the compiler's memory is not counted.
+    streams_at_once = make_backend(plan).network().streams_at_once
     # As many symbols as are ever read side by side: more would only cost time.
-    validation, most = plan.parts.validation, SEGMENTS * SHORTEST_SEGMENT + 1
+    validation, most = plan.parts.validation, streams_at_once * SHORTEST_SEGMENT + 1
     sample = validation.spread(most) if isinstance(validation, Items) else validation[:most]
-    make_backend(plan)  # the fast path compiles now, so that the compiler's memory is not counted
     tracemalloc.start()
     try:
         backend = make_backend(plan)

@@ -388,7 +388,7 @@ def test_the_validation_part_scores_as_training_said(tmp_path: Path, monkeypatch
         answer = json.loads(run(*args, "--model", "run", "--json", "--no-baselines").stdout)
         assert answer["chars"] == len(text) - int(0.9 * len(text))
         assert answer["loss_nats"] == pytest.approx(told.val_loss_nats, abs=1e-6)
-    for name, value in (("WINDOW", 257), ("SEGMENTS", 3), ("WARM_UP", 32), ("NUMBERS_AT_ONCE", 10**4)):
+    for name, value in (("WINDOW", 257), ("LOOK", 32), ("NUMBERS_AT_ONCE", 10**4)):
         monkeypatch.setattr(scoring, name, value)
         answer = json.loads(run("part.txt", "--model", "run", "--json", "--no-baselines").stdout)
         assert answer["loss_nats"] == pytest.approx(told.val_loss_nats, abs=1e-6)

@@ -16,6 +16,7 @@ import charrnn
 from charrnn.config import ModelConfig
 from charrnn.engines import threads
 from charrnn.engines.threads import VARIABLES, blas_threads, choose_shards, given_threads
+from charrnn.fast.fast_network import FastNetwork
 from charrnn.interpret.excerpt import read_excerpt
 from charrnn.interpret.network_flow import of_fresh, of_model
 from charrnn.interpret.passages import top_guesses
@@ -161,6 +162,7 @@ def during(monkeypatch: pytest.MonkeyPatch) -> list[set[int]]:
         return spy
 
     monkeypatch.setattr(Network, "forward", spied(Network.forward))
+    monkeypatch.setattr(FastNetwork, "_share", spied(FastNetwork._share))
     monkeypatch.setattr(Stepper, "step", spied(Stepper.step))
     return found
 

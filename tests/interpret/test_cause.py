@@ -54,13 +54,13 @@ def quote_case():
 def test_no_more_windows_are_read_at_once_than_a_batch(quote_case, monkeypatch):
     model, recording, label = quote_case
     experiment = experiment_of(model, recording, label)
-    (T, P), forward, shapes = experiment.symbols.shape, model.network.forward, []
+    (T, P), read, shapes = experiment.symbols.shape, model.network.read, []
 
-    def counted(x, state, **options):
+    def counted(x, state, *options):
         shapes.append((x.shape, state.shape[2]))
-        return forward(x, state, **options)
+        return read(x, state, *options)
 
-    monkeypatch.setattr(model.network, "forward", counted)
+    monkeypatch.setattr(model.network, "read", counted)
     conditions = [{5: 0.7}, {}, {5: -0.7, 3: 0.2}, {4: 0.1}, {9: -0.9}]
     together = experiment.respond(conditions, [[1], [2, 3]])
     monkeypatch.setattr(cause, "BATCH", 2 * P + 1)
@@ -281,17 +281,17 @@ def test_cells_of_any_layer_are_held_and_those_of_an_lstm_short_of_one(two_layer
     model, recording = two_layers
     label = BUILT_IN["quote"].label(recording.text)
     experiment = experiment_of(model, recording, label)
-    forward, seen = model.network.forward, []
+    read, seen = model.network.read, []
 
-    def watched(x, state, *, clamp):
-        seen.append(clamp)
-        return forward(x, state, clamp=clamp)
+    def watched(x, state, clamps):
+        seen.append(clamps)
+        return read(x, state, clamps)
 
-    model.network.forward = watched
+    model.network.read = watched
     try:
         experiment.respond([{3: 0.25, 14: -0.5}, {15: 1.0}], [[0]])
     finally:
-        del model.network.forward
+        del model.network.read
     [[lower, upper]] = seen
     P = experiment.symbols.shape[1]
     assert (lower.layer, upper.layer) == (0, 1)

@@ -327,4 +327,3 @@ def test_reading_is_the_forward_pass_without_its_trace(cell, nonlinearity):
     logits, state = network.read(chunk.x, chunk.state)
     np.testing.assert_array_equal(logits, expected)
     np.testing.assert_array_equal(state, last)
-    assert network.steps_at_once == 1  # no number of steps is better than another

@@ -33,7 +33,7 @@ def text(length: int, seed: int = 2) -> np.ndarray:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments and windows so small that short texts have many."""
     monkeypatch.setattr(scoring, "SHORTEST_SEGMENT", 32)
-    monkeypatch.setattr(scoring, "WARM_UP", 16)
+    monkeypatch.setattr(scoring, "LOOK", 4)
     monkeypatch.setattr(scoring, "WINDOW", 700)
     monkeypatch.setattr(scoring, "TOLERANCE", dict.fromkeys(scoring.TOLERANCE, 1e-12))
 

@@ -80,7 +80,7 @@ def test_all_sides_train_alike(bench, common, monkeypatch):
 
 
 def test_a_chunk_goes_on_where_the_last_one_ended(common):
-    shape = common.SHAPES["quick"]
+    shape = common.SHAPES["gru-1x192"]
     (x0, y0), (x1, _) = common.chunks(shape, 2)
     assert x0.shape == (40, 16)
     assert np.array_equal(x0[1:], y0[:-1])

@@ -1,4 +1,4 @@
-"""What the measurements of models of items share: their arguments, the commands of charrnn, their line of figures."""
+"""What measurements of trained models share: their arguments, the commands of charrnn, their line of figures."""
 
 import argparse
 import json
@@ -63,10 +63,12 @@ class Measurement:
         """The result of a command, from its JSON."""
         return json.loads(self.charrnn(*words, "--json"))
 
-    def train(self, text: Path, run: str, settings: str) -> tuple[Path, dict[str, Any]]:
+    def train(
+        self, text: Path, run: str, settings: str, common: str = TRAINING
+    ) -> tuple[Path, dict[str, Any]]:
         """A model trained on a text, and what its training reports; after --trained that of an earlier call.
 
-        settings : of this measurement; those of the command line come after them and override them
+        settings : of this measurement, after the `common` ones; those of the command line override both
         """
         folder = self.folder / run
         report = self.folder / f"{run}.json"
@@ -77,7 +79,7 @@ class Measurement:
                 *("--quiet", "--force", "--out", folder),
             ]
             found = self.figures(
-                "train", text, *TRAINING.split(), *shlex.split(settings), *words, *self._settings
+                "train", text, *common.split(), *shlex.split(settings), *words, *self._settings
             )
             kept = {
                 name: found[name] for name in ("steps", "epochs", "seconds", "chars_per_second", "parameters")

@@ -291,6 +291,22 @@ class TrainConfig:
         return self.epochs
 
 
+_QUICK: dict[str, Any] = {
+    "cell": "gru",
+    "layers": 1,
+    "hidden": 256,
+    "dropout": 0.1,
+    "seq_length": 80,
+    "optimizer": "adam",
+    "lr": 0.008,
+    "schedule": "cosine",
+    "final_lr": 0.0,
+    "warmup_steps": 50,
+    "clip_value": 0.0,
+    "clip_norm": 40.0,
+    "max_minutes": 1.0,
+}
+
 # A preset is a set of values for fields of the two classes above. The user's options override it.
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -303,20 +319,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "warmup_steps": 0,
         "precision": "float64",
     },
-    "quick": {
-        "cell": "gru",
-        "layers": 1,
-        "hidden": 192,
-        "seq_length": 40,
-        "optimizer": "adam",
-        "lr": 0.008,
-        "schedule": "cosine",
-        "final_lr": 0.0,
-        "warmup_steps": 50,
-        "clip_value": 0.0,
-        "clip_norm": 40.0,
-        "max_minutes": 1.0,
-    },
+    "quick": _QUICK,
+    "tiny": _QUICK | {"dropout": 0.5},
     "quality": {
         "hidden": 512,
         "embedding": 64,

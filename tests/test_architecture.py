@@ -19,7 +19,7 @@ PLACES = {
     "rich": ("ui",),
     "optuna": ("tune",),
     "torch": ("engines",),
-    "safetensors": ("model",),
+    "safetensors": ("model", "exchange"),
     "onnx": ("exchange",),
     "onnxruntime": ("exchange",),
     "tensorboardX": ("training",),

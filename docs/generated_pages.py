@@ -1,8 +1,11 @@
-"""Pages that mkdocs makes when it builds: every command's --help, and the log of what was tried.
+"""Pages that mkdocs makes when it builds: every command's --help, the log of what was tried, and two models that write.
 
-They are made of the code and the log as they are, so they cannot be out of date.
+They are made of the code and the log as they are, so they cannot be out of date. The models are trained on the spot,
+for CHARRNN_DOCS_STEPS steps: few for a look at the site, more where it is built to be read.
 """
 
+import os
+import tempfile
 from pathlib import Path
 
 import typer
@@ -13,11 +16,23 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from charrnn.cli.app import app
+from charrnn.interpret.findings import inspect_cells
+from charrnn.interpret.texts import held_out_text
+from charrnn.model.model import load_model
+from charrnn.text import library
+from charrnn.training.session import train
+from charrnn.ui.html.play_page import page_of, usable
 
 LOG = Path(__file__).parents[1] / "benchmarks/LOG.md"
 
 # Links of the pages to files of the repository, and the pages of the site that stand for them.
 IN_THE_SITE = {"../benchmarks/LOG.md": "log.md", "../README.md#what-you-can-do": "commands.md"}
+
+MOST_BYTES = 1_000_000  # of a text that a live page's model is trained on
+LIVE = {
+    "harbour": "harbour",
+    "python": "python-stdlib",
+}  # page -> text of the library that its model is trained on
 
 HEAD = """# Every command
 
@@ -29,6 +44,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Called by mkdocs once it knows the files of docs/."""
     files.append(File.generated(config, "commands.md", content=commands_page()))
     files.append(File.generated(config, "log.md", content=LOG.read_text(encoding="utf-8")))
+    steps = int(os.environ.get("CHARRNN_DOCS_STEPS", "20"))
+    for name in LIVE:
+        files.append(File.generated(config, f"live/{name}.html", content=live_page(name, steps)))
     return files
 
 
@@ -37,6 +55,20 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     for link, target in IN_THE_SITE.items():
         markdown = markdown.replace(f"]({link})", f"]({target})")
     return markdown
+
+
+def live_page(name: str, steps: int) -> str:
+    """The page of a small model of a text, with the cells that have a name."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder, name)
+        corpus = library.make(
+            library.find(library.texts(MOST_BYTES), LIVE[name]), Path(folder, f"{name}.txt")
+        )
+        train(corpus, preset="quick", max_steps=steps, max_minutes=60, out=run, seed=1, threads=1)
+        model = load_model(run)
+        found = inspect_cells(model, held_out_text(model), causal=False)
+        findings = usable({"findings": [one.to_json() for one in found.findings]}, model, name)
+        return page_of(run / "model.safetensors", model, "float16", findings, told=f"runs/{name}")
 
 
 def commands_page() -> str:

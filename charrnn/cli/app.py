@@ -18,6 +18,7 @@ from charrnn.cli.inspect_cells import inspect_cells
 from charrnn.cli.learn import learn
 from charrnn.cli.options import App
 from charrnn.cli.pipes import discard, guard_streams
+from charrnn.cli.play import play
 from charrnn.cli.probe import probe
 from charrnn.cli.report import report
 from charrnn.cli.sample import sample
@@ -47,6 +48,7 @@ app.command()(info)
 app.command()(report)
 app.command()(corpus)
 app.command()(export)
+app.command()(play)
 app.command("import")(import_model)
 app.command()(learn)
 app.command()(gradcheck)

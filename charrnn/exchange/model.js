@@ -62,7 +62,11 @@ function unpack(bytes) {
     else if (place.dtype === "I8") tensors.set(name, scaled(new Int8Array(raw(place)), new Float32Array(raw(header[name + ".scale"]))));
     else throw new Error(`tensor ${name} has type ${place.dtype}, which this module does not read`);
   }
-  return { about: JSON.parse(header.__metadata__.web), tensors };
+  const about = JSON.parse(header.__metadata__.web), first = `${about.config.cell}.weight_ih_l0`;
+  if (!about.config.embedding && tensors.has(first)) { // of one-hot input a column is looked up: it shall be a row
+    tensors.set(first, transposed(tensors.get(first), header[first].shape[1]));
+  }
+  return { about, tensors };
 }
 
 /** 16-bit floats from their bits: sign, 5 bits of exponent, 10 of fraction.
@@ -136,11 +140,11 @@ class Layer {
   /** Each gate's name, in the order of its rows in the weights. @type {string[]} */
   static GATES = [];
 
-  /** @param {(name: string) => Float32Array} weight @param {State} state @param {boolean} first @param {Config} config @param {number} inputs */
-  constructor(weight, state, first, config, inputs) {
+  /** @param {(name: string) => Float32Array} weight @param {State} state @param {boolean} oneHot @param {Config} config */
+  constructor(weight, state, oneHot, config) {
     const H = config.hidden, blocks = weight("bias").length / H;
-    this.oneHot = first && !config.embedding;
-    this.weight_ih = this.oneHot ? transposed(weight("weight_ih"), inputs) : weight("weight_ih"); // the row of a symbol is W_ih x
+    this.oneHot = oneHot; // then the row of a symbol in weight_ih is W_ih x
+    this.weight_ih = weight("weight_ih");
     this.weight_hh = weight("weight_hh");
     this.bias = weight("bias");
     this.h = state.h;
@@ -430,9 +434,10 @@ class Ending {
 /* ---- The model. */
 
 export class Model {
-  /** @param {Uint8Array} bytes the content of model.bin */
-  constructor(bytes) {
-    const { about, tensors } = unpack(bytes);
+  /** @param {Uint8Array | Model} source the content of model.bin, or a model whose weights are shared */
+  constructor(source) {
+    this.parts = source instanceof Model ? source.parts : unpack(source);
+    const { about, tensors } = this.parts;
     /** @type {Config} */
     this.config = about.config;
     /** How the weights were rounded: float32, float16 or int8. @type {string} */
@@ -460,13 +465,16 @@ export class Model {
       const inputs = l ? H : E || V;
       /** @type {Record<string, number>} */
       const sizes = { weight_ih: blocks * H * inputs, weight_hh: blocks * H * H, bias: blocks * H, bias_hn: H };
-      return new CELLS[cell]((/** @type {string} */ name) => tensor(`${cell}.${name}_l${l}`, sizes[name]), state, l === 0, this.config, inputs);
+      return new CELLS[cell]((/** @type {string} */ name) => tensor(`${cell}.${name}_l${l}`, sizes[name]), state, l === 0 && !E, this.config);
     });
     this.embedding = E ? tensor("embedding.weight", V * E) : null;
     this.head = { weight: tensor("head.weight", V * H), bias: tensor("head.bias", V) };
     /** What the model expects after the last symbol, unnormalised. @type {Float32Array} */
     this.logits = new Float32Array(V);
   }
+
+  /** Another reader with the same weights, a state of its own, and no cell held. */
+  twin() { return new Model(this); }
 
   /** Back to the state before any text. */
   reset() {

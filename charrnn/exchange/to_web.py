@@ -69,7 +69,7 @@ def _stored(name: str, value: np.ndarray, precision: str) -> dict[str, np.ndarra
         return {name: np.ascontiguousarray(value, np.float32)}
     if precision == "float16":
         most = float(np.abs(value).max())
-        if most > np.finfo(np.float16).max:
+        if most > float(np.finfo(np.float16).max):
             raise UsageError(
                 f"tensor {name} has the weight {most:.3g}, beyond the range of float16: --precision float32 can hold it"
             )

@@ -7,6 +7,9 @@ import pytest
 from helpers.project_files import ROOT, project_files
 
 PAGES = list(project_files(".md"))
+MADE_WITH_THE_SITE = {
+    ROOT / f"docs/live/{name}.html" for name in ("harbour", "python")
+}  # whose strict build checks them
 
 
 def prose(page: Path) -> str:
@@ -34,6 +37,8 @@ def broken(page: Path) -> list[str]:
     for link in links(page):
         path, _, anchor = link.partition("#")
         target = page.parent / path if path else page
+        if target in MADE_WITH_THE_SITE:
+            continue
         if not target.exists() or (anchor and anchor not in anchors(target)):
             wrong.append(link)
     return wrong

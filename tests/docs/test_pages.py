@@ -33,7 +33,7 @@ def site(tmp_path_factory):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1", "CHARRNN_DOCS_STEPS": "3"},
     )
     assert done.returncode == 0, done.stderr
     return folder
@@ -155,6 +155,7 @@ def beginner(tmp_path):
         "CHARRNN_LENGTH": "100",  # a model of 40 steps may never end an item
         "CHARRNN_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
+        "BROWSER": "true",  # the program of this name, which opens nothing
     }
 
     def run(script):

@@ -9,41 +9,15 @@ import pytest
 import safetensors.numpy
 from helpers.node import needs_node, run_module
 from helpers.random_models import random_model
+from helpers.web_models import COMPUTE, SHAPES, TEXT, Comparison, calm_model
 
 from charrnn.errors import UsageError
 from charrnn.exchange.to_web import PRECISIONS, rounded, to_web
-from charrnn.model.model import Model
 from charrnn.sampling.sampler import Sampler, next_distribution, sample
 from charrnn.sampling.sampling_config import SamplingConfig
 from charrnn.text.vocabulary import ItemSymbols, Vocabulary
 
-TEXT = "\n !abcdeé漢\U0001f600"
-BYTES = Vocabulary("byte", tuple(sorted({*TEXT.encode(), 0xFF})))
-SHAPES = [
-    (cell, nonlinearity, layers, embedding, level)
-    for cell, nonlinearity in (("lstm", "tanh"), ("gru", "tanh"), ("rnn", "tanh"), ("rnn", "relu"))
-    for layers in (1, 3)
-    for embedding in (0, 4)
-    for level in ("char", "byte")
-]
 ITEMS = ItemSymbols(False, (("place", ("sea", "town")), ("size", ("big", "small", "tiny"))))
-
-
-def calm_model(cell: str, nonlinearity: str, layers: int, embedding: int, level: str) -> Model:
-    """Random weights that forget the rounding of long ago; the head tells symbols well apart."""
-    model = random_model(
-        Vocabulary.of(TEXT) if level == "char" else BYTES,
-        dtype=np.float32,
-        scale=0.2,
-        seed=layers + embedding,
-        cell=cell,
-        nonlinearity=nonlinearity,
-        layers=layers,
-        hidden=11,  # no multiple of the rows that JavaScript adds up together
-        embedding=embedding,
-    )
-    model.network.params["head.weight"] *= 6
-    return model
 
 
 def run(folder: Path, models: dict[str, bytes], body: str, given: Any = None) -> Any:
@@ -54,50 +28,17 @@ def run(folder: Path, models: dict[str, bytes], body: str, given: Any = None) ->
     return run_module(folder, head + given_text + body + "\nconsole.log(JSON.stringify(found));")
 
 
-def compare(shapes: list[tuple[str, str, int, int, str]], tmp_path: Path) -> None:
-    """JavaScript's logits, states and texts of models of these shapes are Python's."""
-    models = {"-".join(map(str, shape)): calm_model(*shape) for shape in shapes}
-    ids = {
-        name: np.random.default_rng(3).integers(len(m.vocab), size=60).tolist() for name, m in models.items()
-    }
-    found = run(
-        tmp_path,
-        {name: to_web(model, "float32") for name, model in models.items()},
-        """
-        for (const name of Object.keys(given)) {
-          const model = await load(name + ".bin");
-          const logits = given[name].map((id) => Array.from(model.read(id)));
-          const state = Array.from(model.memory);
-          found[name] = { logits, state,
-            likeliest: await model.generate({ seed: 1, length: 1000, temperature: 0, prime: "ab" }),
-            drawn: await model.generate({ seed: 7, length: 1000, prime: "é" }),
-            filtered: await model.generate({ seed: 2 ** 40 + 5, length: 300, temperature: 1.2, topP: 0.9, topK: 6,
-              minP: 0.02 }) };
-        }
-        """,
-        ids,
-    )
-    for name, model in models.items():
-        logits, state = model.logits(np.array(ids[name])[:, None])
-        np.testing.assert_allclose(found[name]["logits"], logits[:, 0], atol=1e-4, rtol=0)
-        np.testing.assert_allclose(found[name]["state"], state[:, :, 0].ravel(), atol=1e-4, rtol=0)
-        assert found[name]["likeliest"] == sample(model, length=1000, temperature=0, prime="ab"), name
-        assert found[name]["drawn"] == sample(model, length=1000, seed=7, prime="é"), name
-        assert found[name]["filtered"] == sample(
-            model, length=300, seed=2**40 + 5, temperature=1.2, top_p=0.9, top_k=6, min_p=0.02
-        ), name
-        assert len(set(found[name]["drawn"])) > 3  # a text, not one letter
-
-
 @needs_node
 def test_a_model_computes_and_writes_what_python_does(tmp_path: Path) -> None:
-    compare([("gru", "tanh", 3, 4, "char")], tmp_path)
+    comparison = Comparison([("gru", "tanh", 3, 4, "char")])
+    comparison.check(run(tmp_path, comparison.files, COMPUTE, comparison.ids))
 
 
 @needs_node
 @pytest.mark.slow
 def test_every_kind_of_model_computes_and_writes_what_python_does(tmp_path: Path) -> None:
-    compare(SHAPES, tmp_path)
+    comparison = Comparison(SHAPES)
+    comparison.check(run(tmp_path, comparison.files, COMPUTE, comparison.ids))
 
 
 @needs_node
@@ -299,7 +240,7 @@ def test_rounding_keeps_the_model_near_its_own() -> None:
     ids = np.arange(10)[:, None]
     exact, _ = model.logits(ids)
     errors = [np.abs(rounded(model, p).logits(ids)[0] - exact).max() for p in ("float32", "float16", "int8")]
-    assert 0 < errors[0] < 1e-6 < errors[1] < 2e-3 < errors[2] < 0.05
+    assert 0 < errors[0] < 1e-6 < errors[1] < errors[2] / 2 < 0.05
     np.testing.assert_array_equal(
         rounded(model, "float16").weights["lstm.bias_ih_l0"],
         model.weights["lstm.bias_ih_l0"].astype(np.float32),

@@ -41,6 +41,18 @@ const Page = (() => {
     const k = Math.max(-8, Math.min(8, Math.round(8 * share)));
     return k === 0 ? "" : (k < 0 ? "n" : "p") + Math.abs(k);
   }
+  /* The colours of the steps from −8 to 8 as the page has them now, and its ink, for what is drawn on a canvas. */
+  function swatches() {
+    const probe = el("i"), found = {};
+    document.body.append(probe);
+    for (let k = -8; k <= 8; k++) {
+      probe.className = step(k / 8);
+      found[k] = k ? getComputedStyle(probe).backgroundColor : "transparent";
+    }
+    found.ink = getComputedStyle(document.body).color;
+    probe.remove();
+    return found;
+  }
   /* The scale as a legend between its ends. */
   function scale(low, high) {
     const steps = [];
@@ -347,6 +359,6 @@ const Page = (() => {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change",
     () => document.dispatchEvent(new Event("themechange")));
 
-  return { data, el, svg, byId, unpack, MISSING, LEVELS, step, scale, glyph, visible, describe, letter, number, count, percent,
+  return { data, el, svg, byId, unpack, MISSING, LEVELS, step, swatches, scale, glyph, visible, describe, letter, number, count, percent,
     brief, table, lineChart, fit, gatePlot, byLine, facts, showTip, hideTip, nextTheme };
 })();

@@ -165,17 +165,7 @@
 
   /* ---- The whole text at a glance: signal above, concept below. */
   const map = byId("map");
-  const swatches = {};
-  function readColours() {
-    const probe = el("i");
-    document.body.append(probe);
-    for (let k = -8; k <= 8; k++) {
-      probe.className = Page.step(k / 8);
-      swatches[k] = k ? getComputedStyle(probe).backgroundColor : "transparent";
-    }
-    swatches.ink = getComputedStyle(document.body).color;
-    probe.remove();
-  }
+  let swatches = Page.swatches();
   let mapWidth = map.clientWidth;
   function drawMap() {
     const width = Math.max(1, Math.round(mapWidth * devicePixelRatio)), height = Math.round(34 * devicePixelRatio);
@@ -726,8 +716,7 @@
     ? `Shown: ${count(N)} of the ${count(data.whole)} characters ${data.part === "confirm" ? "used to confirm the findings" : "read"}, so that this page stays small.`
     : `Shown: all ${count(N)} characters ${data.part === "confirm" ? "used to confirm the findings" : "read"}.`)
     + ` Values are rounded to 1/${LEVELS} of each cell’s range. Point at a character to see more; drag to brush; ? for keys.`;
-  readColours();
-  document.addEventListener("themechange", () => { readColours(); drawMap(); });
+  document.addEventListener("themechange", () => { swatches = Page.swatches(); drawMap(); });
   new ResizeObserver(() => { mapWidth = map.clientWidth; drawMap(); }).observe(map);
   drawFindings();
   drawGates();

@@ -46,20 +46,21 @@ SHELL = """<!doctype html>
 {body}
 <noscript><p class="note">This page draws itself with a script of its own, which is switched off here.</p></noscript>
 <script type="application/json" id="data">{data}</script>
-<script>{script}</script>
+<script{kind}>{script}</script>
 </body>
 </html>
 """
 
 
-def build_page(title: str, part: str, data: Mapping[str, Any]) -> str:
+def build_page(title: str, part: str, data: Mapping[str, Any], module: str = "") -> str:
     """The page ``part`` with its data, as HTML.
 
     title : heading and window title, any text
     data : plain values, as json.dumps takes them; the script finds them as ``Page.data``
+    module : an ECMAScript module whose names the script of the part may use
     """
     style = _asset("base.css") + _asset(f"{part}.css")
-    script = _asset("base.js") + _asset(f"{part}.js")
+    script = _asset("base.js") + module + _asset(f"{part}.js")
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
@@ -70,6 +71,7 @@ def build_page(title: str, part: str, data: Mapping[str, Any]) -> str:
         style=style,
         body=_asset(f"{part}.html"),
         data=embedded(data),
+        kind=' type="module"' if module else "",
         script=script,
     )
 
@@ -111,40 +113,42 @@ def quantised(values: np.ndarray, scales: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(values), steps, MISSING).astype(np.int8)
 
 
-def check_target(path: str | os.PathLike[str]) -> None:
+def check_target(path: str | os.PathLike[str], option: str = "--html") -> None:
     """Raise UsageError, before any work, for a path where no page may be written.
 
     That is: stdout, something other than a file, a file that is not a web page, a folder that does not exist.
     """
     target = Path(path)
     if str(path) in ("", "-"):
-        raise UsageError(f"--html {str(path)!r}: name a file for the page, such as report.html")
+        raise UsageError(f"{option} {str(path)!r}: name a file for the page, such as report.html")
     if not target.parent.is_dir():
-        raise UsageError(f"--html {path}: {target.parent} is not a folder. Make that folder first")
+        raise UsageError(f"{option} {path}: {target.parent} is not a folder. Make that folder first")
     if not os.path.lexists(target):
         return
     if not target.is_file():
         what = "a folder" if target.is_dir() else "not a regular file"
-        raise UsageError(f"--html {path}: this is {what}. Name a file that can be replaced")
+        raise UsageError(f"{option} {path}: this is {what}. Name a file that can be replaced")
     try:
         with target.open("rb") as file:
             start = file.read(len("<!doctype html"))
     except OSError as error:
         raise UsageError(
-            f"--html {path}: the file there cannot be read ({error.strerror}). Name another file"
+            f"{option} {path}: the file there cannot be read ({error.strerror}). Name another file"
         ) from None
     if start and start.lower() != b"<!doctype html":
         raise UsageError(
-            f"--html {path}: this file exists and is not a web page. Name another file, or remove it first"
+            f"{option} {path}: this file exists and is not a web page. Name another file, or remove it first"
         )
 
 
-def write_page(path: str | os.PathLike[str], page: str) -> int:
+def write_page(path: str | os.PathLike[str], page: str, option: str = "--html") -> int:
     """Write the page durably, all of it or nothing; returns its size in bytes.
+
+    option : that names the file, for messages
 
     Raises CharRNNError where the system refuses, UsageError where ``check_target`` does.
     """
-    check_target(path)
+    check_target(path, option)
     raw = page.encode("utf-8")
     with atomic_write_named(path) as file:
         file.write(raw)

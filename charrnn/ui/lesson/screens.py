@@ -50,6 +50,10 @@ class Lesson:
             self._say(f"{self.right} of {self.asked} answered right.", "bold")
         if self.reading.number < of:
             self._say(f"To go on: charrnn learn --chapter {self.reading.number + 1}", "dim")
+        else:
+            self._say(
+                "To write with a model of your own and watch its cells: charrnn train, then charrnn play"
+            )
 
     def farewell(self) -> None:
         """What to say when the reader goes."""

@@ -30,7 +30,7 @@ IN_THE_SITE = {"../benchmarks/LOG.md": "log.md", "../README.md#what-you-can-do":
 
 MOST_BYTES = 1_000_000  # of a text that a live page's model is trained on
 LIVE = {
-    "harbour": "harbour",
+    "harbour": "shipped",
     "python": "python-stdlib",
 }  # page -> text of the library that its model is trained on
 
@@ -65,7 +65,7 @@ def live_page(name: str, steps: int) -> str:
             library.find(library.texts(MOST_BYTES), LIVE[name]), Path(folder, f"{name}.txt")
         )
         train(corpus, preset="quick", max_steps=steps, max_minutes=60, out=run, seed=1, threads=1)
-        model = load_model(run)
+        model = load_model(run / "model.safetensors")
         found = inspect_cells(model, held_out_text(model), causal=False)
         findings = usable({"findings": [one.to_json() for one in found.findings]}, model, name)
         return page_of(run / "model.safetensors", model, "float16", findings, told=f"runs/{name}")

@@ -166,6 +166,22 @@ class TrainConfig:
         at_least=0,
         below=1,
     )
+    ar: float = option(
+        0.0,
+        "Strength of the penalty on large outputs of the last recurrent layer, after dropout.",
+        at_least=0,
+    )
+    tar: float = option(
+        0.0,
+        "Strength of the penalty on changes of the last recurrent layer's outputs from step to step.",
+        at_least=0,
+    )
+    label_smoothing: float = option(
+        0.0,
+        "Fraction of each target's probability that is spread evenly over all symbols.",
+        at_least=0,
+        below=1,
+    )
     l1: float = option(0.0, "Strength of the L1 penalty on the weights.", at_least=0)
     l2: float = option(0.0, "Strength of the L2 penalty on the weights.", at_least=0)
     weight_decay: float = option(

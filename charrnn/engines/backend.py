@@ -10,10 +10,11 @@ from charrnn.nn import averaging
 from charrnn.nn.buffers import flat
 from charrnn.nn.clipping import clip, gradient_norm
 from charrnn.nn.init import initialise
-from charrnn.nn.loss import cross_entropy_gradient
+from charrnn.nn.loss import cross_entropy_gradient, smoothing
 from charrnn.nn.masks import draw
 from charrnn.nn.network import Network
 from charrnn.nn.optimizers import OPTIMIZERS
+from charrnn.nn.penalties import activation_gradient
 
 
 class Backend(Protocol):
@@ -79,8 +80,13 @@ class NumpyBackend:
         network, config = self._network, self._config
         masks = draw(config, network.params, len(x), x.shape[1], self._rng)
         logits, self._state, trace = network.forward(x, self._state, masks=masks)
-        loss, d_logits = cross_entropy_gradient(logits, y)
-        network.backward(trace, d_logits)
+        smooth = self._smoothing()
+        loss, d_logits = cross_entropy_gradient(logits, y, config.label_smoothing, smooth)
+        dh_top = None
+        if config.ar or config.tar:
+            h, mask = trace.layers[-1]["h"], masks.outputs[-1] if masks.outputs else None
+            dh_top = activation_gradient(h, mask, y, config.ar, config.tar, 1 / h[0].size)
+        network.backward(trace, d_logits, dh_top=dh_top)
         self._add_penalties()
         for gradient in self._frozen:  # before the norm, which covers only trained weights
             gradient[...] = 0
@@ -93,6 +99,11 @@ class NumpyBackend:
             share = averaging.share(config.average, self._optimizer.steps)
             averaging.follow(self._average.theta, network.theta, share)
         return per_target(loss, y), norm
+
+    def _smoothing(self) -> np.ndarray | None:
+        """What label smoothing moves to each symbol, (V,); None without it."""
+        epsilon = self._config.label_smoothing
+        return smoothing(self._network.params["head.bias"], epsilon) if epsilon else None
 
     def _add_penalties(self) -> None:
         """Gradient of l1 Σ|w| + ½ l2 Σw², added to that of the chunk's loss."""

@@ -19,7 +19,7 @@ from charrnn.fast.shard import Shard, cell_of, programs_by_streams
 from charrnn.fast.weights import Weights
 from charrnn.nn.buffers import flat, whole
 from charrnn.nn.clipping import gradient_norm
-from charrnn.nn.masks import draw, rates, steps_masked
+from charrnn.nn.masks import draw, rates
 
 
 class FastBackend(NumpyBackend):
@@ -44,15 +44,14 @@ class FastBackend(NumpyBackend):
         weights = self._weights = Weights(network, cell_of(model))
         weights.mask(rates(config, network.params))
         parts = shares(batch_size, self._threads.count)
-        programs = programs_by_streams(
-            network, weights.width, config.seq_length, parts, batch_size, by_place=config.input_dropout > 0
-        )
+        of_batch = network, weights.width, config.seq_length, parts, batch_size
+        by_place, epsilon = config.input_dropout > 0, config.label_smoothing
+        programs = programs_by_streams(*of_batch, by_place=by_place, epsilon=epsilon)
         self._shards: list[Shard] = []
         for part in parts:
             grad = flat(network.grad.size, network.grad.dtype) if self._shards else network.grad
             kernels = programs[part.stop - part.start]
-            mask_steps = steps_masked(config, config.seq_length)
-            self._shards.append(Shard(network, weights, kernels, part, grad, mask_steps))
+            self._shards.append(Shard(network, weights, kernels, part, grad, config))
         self._make_update(self._threads.count)
         network.compile()  # for validation
         self.compile_seconds = time.perf_counter() - began
@@ -91,10 +90,13 @@ class FastBackend(NumpyBackend):
 
     def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
         T, B = x.shape
+        smooth = self._smoothing()
         masks = draw(self._config, self._network.params, T, B, self._rng)
         for shard in self._shards:
             shard.begin(T)
             shard.x[:T], shard.y[:T] = x[:, shard.streams], y[:, shard.streams]
+            if smooth is not None:
+                shard.smooth[: len(smooth)] = smooth / B
             shard.mask(masks.of_streams(shard.streams))
         self._weights.refresh(masks, self._threads.run)
         loss = sum(self._threads.run([shard.step for shard in self._shards])) / B

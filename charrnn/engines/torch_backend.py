@@ -24,7 +24,7 @@ from charrnn.engines.ranks import ALONE, Ranks
 from charrnn.errors import UsageError
 from charrnn.install.extras import require
 from charrnn.nn import averaging, masks, optimizers
-from charrnn.nn.init import initialise
+from charrnn.nn.init import NEVER, initialise
 from charrnn.nn.network import Clamp, Network
 
 with require("torch", "--backend torch"):
@@ -218,13 +218,14 @@ class TorchBackend:
         with self._arithmetic():
             logits, state = self._forward(symbols[0])
         logits = logits.to(self._theta.dtype)
-        loss = (
+        loss: torch.Tensor = (
             torch.nn.functional.cross_entropy(
                 logits.flatten(0, 1), symbols[1].flatten(), ignore_index=-1, reduction="sum"
             )
             / self._streams
         )
-        gradients = torch.autograd.grad(loss, [parameter for parameter, _, _ in self._parts])
+        objective = self._smoothed(loss, logits, symbols[1]) + self._activation_penalty(symbols[1])
+        gradients = torch.autograd.grad(objective, [parameter for parameter, _, _ in self._parts])
         self._state = state.detach().to(self._theta.dtype)
         with torch.no_grad():
             pieces = [g[rows] for g, (_, rows, _) in zip(gradients, self._parts, strict=True)]
@@ -251,6 +252,28 @@ class TorchBackend:
         self._ranks.stop_heard = stops > 0
         return total / (count / self._streams) if count else 0.0, grad_norm
 
+    def _smoothed(self, loss: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The loss with label smoothing, whose gradient is that of `nn.loss`."""
+        epsilon = self._config.label_smoothing
+        if not epsilon:
+            return loss
+        written = (self._layers.head.bias.detach() > NEVER / 2).to(logits.dtype)
+        smooth = epsilon * written / written.sum()
+        evenly = (torch.log_softmax(logits, dim=-1) * smooth).sum(dim=-1)
+        return (1 - epsilon) * loss - (evenly * (targets >= 0)).sum() / self._streams
+
+    def _activation_penalty(self, targets: torch.Tensor) -> torch.Tensor | float:
+        """AR and TAR of `nn.penalties`."""
+        config = self._config
+        h, dropped = (part.to(self._theta.dtype) for part in self._top)
+        counted, scale = (targets >= 0)[..., None], 1 / (self._streams * h.shape[-1])
+        penalty: torch.Tensor | float = 0.0
+        if config.ar:
+            penalty = penalty + config.ar * scale * (counted * dropped**2).sum()
+        if config.tar:
+            penalty = penalty + config.tar * scale * (counted[1:] * h.diff(dim=0) ** 2).sum()
+        return penalty
+
     def _draw_masks(self, T: int) -> list[torch.Tensor | None]:
         """The masks of a chunk: those of signals for `_drop`, those of weights multiplied into the parameters.
 
@@ -276,12 +299,16 @@ class TorchBackend:
             return self._layers(x, self._state, self._drop)
 
     def _drop(self, layer: int, h: torch.Tensor) -> torch.Tensor:
+        """What is left of a layer's output, or of the embedding (layer -1); the last layer comes last, and `_top` is
+        its output before and after."""
+        dropped = h
         if (mask := self._of_signals.get(layer)) is not None:
-            return h * mask.to(h.dtype)
-        if layer < 0 or not self._drops_each_step:
-            return h
-        keep = 1 - self._config.dropout
-        return h * torch.empty_like(h).bernoulli_(keep, generator=self._generator).div_(keep)
+            dropped = h * mask.to(h.dtype)
+        elif layer >= 0 and self._drops_each_step:
+            keep = 1 - self._config.dropout
+            dropped = h * torch.empty_like(h).bernoulli_(keep, generator=self._generator).div_(keep)
+        self._top = h, dropped
+        return dropped
 
     def _finish(self, grad: torch.Tensor) -> torch.Tensor:
         """Penalties, frozen layers and clipping, in place; returns the norm before clipping."""

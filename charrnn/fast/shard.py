@@ -4,15 +4,16 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig, TrainConfig
 from charrnn.fast import layers
 from charrnn.fast.cells import GRU, LSTM, RNN, Cell
 from charrnn.fast.compiler import Program, zeros
 from charrnn.fast.softmax import add_cross_entropy
 from charrnn.fast.weights import Tensors, Weights, whole_vectors
 from charrnn.nn.linear import sum_by_symbol
-from charrnn.nn.masks import Masks
+from charrnn.nn.masks import Masks, steps_masked
 from charrnn.nn.network import Network, views
+from charrnn.nn.penalties import activation_gradient
 
 FEW_SYMBOLS = 256  # up to this many, a row for each symbol is cheaper than finding the symbols that occur
 
@@ -67,6 +68,7 @@ class Programs:
     reading alone (batch None).
 
     by_place : the input of the first layer differs from place to place, and not by the symbol alone
+    epsilon : of label smoothing
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Programs:
         batch: int | None = None,
         *,
         by_place: bool = False,
+        epsilon: float = 0.0,
     ) -> None:
         config, V, dtype = network.config, network.vocab_size, network.theta.dtype
         self.cell, self.T, self.B, self.training = cell_of(config), T, B, batch is not None
@@ -91,8 +94,8 @@ class Programs:
                 layers.add_backward(program, self.cell, T, B, width, rows, by_row)
             program.compile()
         if batch is not None:
-            self.head = Program(batch, dtype=dtype)
-            add_cross_entropy(self.head, T, B, whole_vectors(V, self.head.target), 1 / batch)
+            self.batch, self.head = batch, Program(batch, epsilon, dtype=dtype)
+            add_cross_entropy(self.head, T, B, whole_vectors(V, self.head.target), 1 / batch, epsilon)
             self.head.compile()
 
     def of_layer(self, k: int) -> tuple[Program, int, bool]:
@@ -110,10 +113,11 @@ def programs_by_streams(
     batch: int | None = None,
     *,
     by_place: bool = False,
+    epsilon: float = 0.0,
 ) -> dict[int, Programs]:
     """The kernels for each number of streams among the parts of a batch."""
     return {
-        B: Programs(network, width, T, B, batch, by_place=by_place)
+        B: Programs(network, width, T, B, batch, by_place=by_place, epsilon=epsilon)
         for B in {part.stop - part.start for part in parts}
     }
 
@@ -214,7 +218,7 @@ class Shard(Reader):
     """Takes the streams `streams` of the batch forward and backward.
 
     grad : flat, as `Network.grad`; overwritten by `step`
-    mask_steps : for how many steps there are masks on what each layer puts out: none, 1 for all of them, or T
+    smooth : what label smoothing moves to each symbol, divided by the streams of the whole batch; set by the caller
     """
 
     def __init__(
@@ -224,11 +228,12 @@ class Shard(Reader):
         programs: Programs,
         streams: slice,
         grad: np.ndarray,
-        mask_steps: int,
+        config: TrainConfig,
     ) -> None:
         super().__init__(network, weights, programs)
         T, B, H = programs.T, programs.B, weights.width
-        if mask_steps:
+        self.training, self._batch = config, programs.batch
+        if mask_steps := steps_masked(config, T):
             self.masks = [zeros((mask_steps, B, H), grad.dtype) for _ in self.layers]
             self.dropped = [zeros((T * B, H), grad.dtype) for _ in self.layers]
         if programs.by_place:
@@ -240,9 +245,10 @@ class Shard(Reader):
         self.grads = Tensors(network, named, weights.width, weights.head_width)
         self.y, self.losses = zeros((T, B), np.int64), zeros((T, B), grad.dtype)
         bias, d_bias = weights.tensors.wide["head.bias"], self.grads.wide["head.bias"]
-        self.cross_entropy = programs.head.bind(
-            "cross_entropy", self._steps, self._logits, bias, self.y, self.losses, d_bias
-        )
+        self.smooth = zeros(weights.head_width, grad.dtype)
+        arrays = [self._steps, self._logits, bias, self.y, self.losses, d_bias]
+        arrays += [self.smooth] if config.label_smoothing else []
+        self.cross_entropy = programs.head.bind("cross_entropy", *arrays)
 
     def mask(self, masks: Masks) -> None:
         """Take the masks of the next chunk, of these streams."""
@@ -264,6 +270,7 @@ class Shard(Reader):
 
     def backward(self) -> None:
         grads, tensors, places = self.grads, self.weights.tensors, self.places
+        penalised = self.training.ar > 0 or self.training.tar > 0
         self.cross_entropy()
         np.matmul(self.logits.T, self.top, out=grads.wide["head.weight"])
         dh = self.layers[-1].dh_out
@@ -272,6 +279,9 @@ class Shard(Reader):
             layer = self.layers[k]
             if self.masks:
                 self._times(self.masks[k], dh, dh)
+            if penalised and k == len(self.layers) - 1:
+                by_step = (self.steps, -1, dh.shape[1])
+                dh.reshape(by_step)[...] += self._penalty(layer.h.reshape(by_step))
             layer.backward()
             np.matmul(layer.d_recurrent.T, layer.h_before, out=grads.matrix("weight_hh", k))
             grads.matrix("bias", k)[...] = layer.arrays["d_bias"].reshape(-1)
@@ -295,6 +305,13 @@ class Shard(Reader):
         if self.input_mask is not None:
             rows, symbols = self._times(self.input_mask, dh, dh), self.x[: self.steps].ravel()
             sum_by_symbol(symbols, rows[None], grads.wide["embedding.weight"][None])
+
+    def _penalty(self, h: np.ndarray) -> np.ndarray:
+        """What the penalties on the last layer's h (steps, B, H) add to its gradient."""
+        mask = self.masks[-1][: self.steps] if self.masks else None
+        alpha, beta = self.training.ar, self.training.tar
+        scale = 1 / (self._batch * self.config.hidden)
+        return activation_gradient(h, mask, self.y[: self.steps], alpha, beta, scale)
 
     def _backward_table(self) -> None:
         tensors, grads, count = self.weights.tensors, self.grads, len(self.symbols)

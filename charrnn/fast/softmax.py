@@ -6,12 +6,14 @@ from charrnn.fast.ir import Array, Index, Kernel
 from charrnn.nn.init import NEVER
 
 
-def add_cross_entropy(program: Program, T: int, B: int, V: int, scale: float) -> None:
+def add_cross_entropy(program: Program, T: int, B: int, V: int, scale: float, epsilon: float = 0.0) -> None:
     """`cross_entropy`: in place of logits without bias (T · B, V), scale · ∂loss/∂logits.
 
     p = softmax(logits + bias);  loss = log total - picked;  ∂loss/∂logits = p - onehot(target)
 
     steps : (1,), how many of the T there are; targets : (T, B), -1 for none, which leaves zeros
+    With label smoothing ε: p - (1-ε) onehot(target) - smooth; smooth, (V,), comes last and already times `scale`.
+
     losses : (T, B), in nats; d_bias : (V,). V is a multiple of the lanes; a padding column has a bias
     of NEVER, which makes its probability exactly 0.
     """
@@ -38,10 +40,12 @@ def add_cross_entropy(program: Program, T: int, B: int, V: int, scale: float) ->
         with k.loop(vectors) as column:
             v = column.index
             value = logits.load(v) * factor
+            if epsilon:
+                value = value - k["smooth"].load(v)
             logits.store(value, v)
             k["d_bias"].add(value, v)
         for array in (logits, k["d_bias"]):
-            array.store_number(k.build.fsub(array.number(target), k.number(scale)), target)
+            array.store_number(k.build.fsub(array.number(target), k.number(scale * (1 - epsilon))), target)
 
     def cross_entropy(k: Kernel) -> None:
         k["d_bias"].clear(vectors)
@@ -61,5 +65,6 @@ def add_cross_entropy(program: Program, T: int, B: int, V: int, scale: float) ->
         "targets": (T, B),
         "losses": (T, B),
         "d_bias": (V,),
+        **({"smooth": (V,)} if epsilon else {}),
     }
     program.add("cross_entropy", shapes, cross_entropy, ["steps", "targets"])

@@ -5,7 +5,7 @@ Nothing here prints, opens files or owns a random generator. Read in this order:
     linear.py     y = W x + b for real vectors and for symbols (a one-hot look-up)
     rnn.py        the vanilla cell        gru.py, lstm.py   the gated ones, with sigmoid.py
     network.py    cells stacked between an input and a softmax head
-    masks.py      dropout of signals and weights
+    masks.py      dropout of signals and weights                     penalties.py  what the last layer puts out
     loss.py       cross-entropy in nats and its gradient
     init.py       how weights start       gradcheck.py      derivatives by differences
     optimizers.py the update rules        clipping.py       the gradient kept within limits

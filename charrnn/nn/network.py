@@ -206,11 +206,12 @@ class Network:
         return [{letter: layer[letter] for letter in letters} for layer in trace.layers], state
 
     def backward(
-        self, trace: Trace, d_logits: Array, d_state: Array | None = None
+        self, trace: Trace, d_logits: Array, d_state: Array | None = None, *, dh_top: Array | None = None
     ) -> tuple[Array, Array | None]:
         """Backward through the chunk of `trace`, run without a clamp; overwrites every array of `grads`.
 
         d_logits : (T, B, V), ∂loss/∂logits; d_state : (L, S, B, H), ∂loss/∂(state after the chunk)
+        dh_top : (T, B, H), what penalties add to ∂loss/∂h[t] of the last layer, before its dropout
         Returns ∂loss/∂(state before) (L, S, B, H), and ∂loss/∂x (T, B, V) when x was real, else None.
         """
         (T, B), H, dtype, config = trace.x.shape[:2], self.config.hidden, self.theta.dtype, self.config
@@ -224,6 +225,8 @@ class Network:
             assert dh is not None
             if trace.masks.outputs:
                 dh *= trace.masks.outputs[k]
+            if dh_top is not None and k == config.layers - 1:
+                dh += dh_top
             x = trace.layers[k]["x"]
             dx = buffers[k]("dx", x.shape, dtype) if x.ndim == 3 else None
             params, grads = self.layer(trace.params, k), self.layer(self.grads, k)

@@ -40,7 +40,7 @@ LIMITS = {"epochs", "max_steps", "max_minutes"}
 BUDGETS = LIMITS | {"patience", "checkpoint_every", "snapshots", "threads"}
 TUNABLE = {"lr", "schedule", "warmup_steps", "decay", "decay_every", "final_lr", "clip_value", "clip_norm"}
 TUNABLE |= {"dropout", "dropout_kind", "weight_drop", "embedding_dropout", "input_dropout"}
-TUNABLE |= {"l1", "l2", "weight_decay", "backend", "device"}
+TUNABLE |= {"ar", "tar", "label_smoothing", "l1", "l2", "weight_decay", "backend", "device"}
 # Settings that even --force cannot change: the checkpoint's arrays would not fit, or change their meaning.
 FIXED = {"batch_size", "optimizer", "precision", "seed", "init", "level", "freeze_layers", "average"}
 PART_FILES = ("val", "test")  # settings that name the file of a part of the text

@@ -63,6 +63,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("train text.txt --dropout 1", 2, "--dropout is 1.0; it must be less than 1"),
         ("train text.txt --weight-drop 1", 2, "--weight-drop is 1.0; it must be less than 1"),
         ("train text.txt --weight-drop -0.1", 2, "--weight-drop is -0.1; it must be at least 0"),
+        ("train text.txt --ar -1", 2, "--ar is -1.0; it must be at least 0"),
+        ("train text.txt --tar -1", 2, "--tar is -1.0; it must be at least 0"),
+        ("train text.txt --label-smoothing 1", 2, "--label-smoothing is 1.0; it must be less than 1"),
         ("train text.txt --dropout-kind never", 2, "Invalid value for '--dropout-kind'"),
         (
             "train text.txt --embedding-dropout 0.1",

@@ -32,6 +32,7 @@ CELLS = [
     pytest.param({"cell": "rnn", "nonlinearity": "relu"}, id="rnn-relu"),
 ]
 SLOW = pytest.mark.slow
+OFF = {"ar": 0.0, "tar": 0.0, "label_smoothing": 0.0}
 VOCAB, BATCH, CHUNK = 27, 5, 6
 SMALL = {"layers": 1, "hidden": 20, "batch_size": BATCH, "seq_length": CHUNK, "optimizer": "sgd", "seed": 3}
 RATES = {
@@ -185,6 +186,9 @@ def test_each_optimizer(optimizer: str, steps: int, precision: str) -> None:
         {"clip_norm": 0.5, "clip_value": 0.02},
         {"l1": 0.001, "l2": 0.01},
         {"l2": 0.01},
+        {"ar": 2.0, "dropout": 0.2},
+        {"tar": 2.0},
+        {"label_smoothing": 0.2},
         {"weight_decay": 0.1, "average": 0.9},
         {"weight_decay": 0.1, "optimizer": "adam", "freeze_layers": "1", "layers": 2, "threads": 2},
         {"freeze_layers": "0", "layers": 2},
@@ -200,6 +204,7 @@ def test_clipping_penalties_and_frozen_layers(settings: dict[str, Any]) -> None:
     without, _ = engines(
         **(settings | {"clip_value": 0.0, "clip_norm": 0.0, "l1": 0.0, "l2": 0.0})
         | {"freeze_layers": "", "weight_decay": 0.0, "average": 0.0}
+        | OFF
     )
     for x, y in text(VOCAB, 30, BATCH, CHUNK):
         without.step(x, y, 0.05)

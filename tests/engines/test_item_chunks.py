@@ -29,6 +29,7 @@ BATCH = len(LENGTHS)
 ENGINES = ["numpy", "fast", "fast-2-threads", "torch"]
 MASKED = {"embedding": 4, "dropout": 0.3, "dropout_kind": "locked", "weight_drop": 0.4}
 MASKED |= {"input_dropout": 0.2, "embedding_dropout": 0.3}
+PENALISED = {"ar": 2.0, "tar": 1.0, "label_smoothing": 0.1}
 SETTINGS = {"hidden": 10, "optimizer": "sgd", "clip_value": 0.0, "precision": "float64", "seed": 3}
 
 
@@ -145,7 +146,8 @@ def trained(backend: Backend, steps: int = 50, lr: float = 0.05) -> tuple[list[A
         *({"cell": cell, "layers": 2} for cell in CELLS),
         {"cell": "gru", "layers": 1, "optimizer": "adam", "embedding": 4},
         {"cell": "lstm", "layers": 3, "optimizer": "adagrad", "l2": 0.01, "clip_value": 0.1},
-        *({"cell": cell, "layers": 2} | MASKED for cell in CELLS),
+        *({"cell": cell, "layers": 2} | MASKED | PENALISED for cell in CELLS),
+        {"cell": "gru", "layers": 1} | PENALISED,
     ],
     ids=lambda settings: "-".join(map(str, settings.values())),
 )
@@ -160,6 +162,17 @@ def test_chunks_of_all_lengths_train_all_engines_alike(settings: dict[str, Any])
             np.testing.assert_allclose(
                 found[name], arrays[name], rtol=0, atol=1e-10, err_msg=f"{kind} {name}"
             )
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_the_loss_that_is_told_is_the_cross_entropy_alone(kind: str) -> None:
+    """Penalties and smoothing change what is learnt, and not what is told of the chunk at hand."""
+    x, y = side_by_side(items(), LONGEST)
+    (loss, norm), (told, other_norm) = (
+        engine(kind, cell="lstm", **settings).step(x, y, 0.1) for settings in ({}, PENALISED)
+    )
+    assert told == loss
+    assert other_norm != norm
 
 
 @pytest.mark.parametrize("kind", ["fast", "fast-2-threads"])
@@ -195,26 +208,30 @@ def test_a_long_item_in_chunks_reads_as_in_one(cell: str, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ENGINES)
 def test_a_chunk_without_any_target_teaches_nothing(kind: str) -> None:
-    """But the state goes on."""
-    backend = engine(kind, cell="lstm", layers=2)
+    """But the state goes on. Nothing is penalised either."""
+    backend = engine(kind, cell="lstm", layers=2, **PENALISED)
     theta, state = (backend.arrays()[name].copy() for name in ("theta", "state"))
     assert backend.step(np.ones((3, BATCH), int), np.full((3, BATCH), -1), 1.0) == (0.0, 0.0)
     assert np.array_equal(backend.arrays()["theta"], theta)
     assert not np.array_equal(backend.arrays()["state"], state)
 
 
+@pytest.mark.parametrize("smoothed", [0.0, 0.1])
 @pytest.mark.parametrize("optimizer", ["adagrad", "adam"])
 @pytest.mark.parametrize("kind", ENGINES)
-def test_a_symbol_that_is_never_to_come_is_learnt_nothing_of(kind: str, optimizer: str) -> None:
+def test_a_symbol_that_is_never_to_come_is_learnt_nothing_of(
+    kind: str, optimizer: str, smoothed: float
+) -> None:
     """With a bias of NEVER its probability is exactly 0, and so is the gradient of all that leads to it, while
     it is read like any other."""
-    backend = engine(kind, precision="float32", optimizer=optimizer, cell="gru")
+    backend = engine(kind, precision="float32", optimizer=optimizer, cell="gru", label_smoothing=smoothed)
     network = backend.network()
     network.params["head.bias"][-1] = NEVER
     backend.restore({**backend.arrays(), "theta": network.theta.copy()})
     before = {name: value.copy() for name, value in network.params.items()}
     for _, x, y in mixed_chunks(20):
-        backend.step(x, np.minimum(y, VOCAB - 2), 0.1)
+        loss, _ = backend.step(x, np.minimum(y, VOCAB - 2), 0.1)
+        assert 0 < loss < 10
     after = backend.network().params
     assert after["head.bias"][-1] == np.float32(NEVER)
     assert np.array_equal(after["head.weight"][-1], before["head.weight"][-1])
@@ -258,7 +275,7 @@ class Together(Ranks):
         numbers += next(self._others, 0.0)
 
 
-@pytest.mark.parametrize("regularisers", [{}, MASKED], ids=["plain", "masked"])
+@pytest.mark.parametrize("regularisers", [{}, MASKED | PENALISED], ids=["plain", "regularised"])
 def test_the_loss_of_several_ranks_is_the_mean_over_the_targets_of_all(regularisers: dict[str, Any]) -> None:
     """Not the mean of their means: one has many targets, the other few. Weights are masked alike in all ranks, and
     each stream's signals as in one process."""

@@ -8,7 +8,7 @@ from charrnn.fast.compiler import Program
 from charrnn.fast.softmax import add_cross_entropy
 from charrnn.fast.weights import whole_vectors
 from charrnn.nn.init import NEVER
-from charrnn.nn.loss import cross_entropy, cross_entropy_gradient
+from charrnn.nn.loss import cross_entropy, cross_entropy_gradient, smoothing
 
 DTYPES = [np.float32, np.float64]
 
@@ -22,7 +22,15 @@ def processor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 class Answer:
     """What the kernel makes of `logits` + `bias`, without the columns that fill up, in a program for more steps."""
 
-    def __init__(self, logits: np.ndarray, bias: np.ndarray, targets: np.ndarray, batch: int, dtype: type):
+    def __init__(
+        self,
+        logits: np.ndarray,
+        bias: np.ndarray,
+        targets: np.ndarray,
+        batch: int,
+        dtype: type,
+        epsilon: float = 0.0,
+    ):
         (N, V), scale = logits.shape, 1 / batch
         program = Program(batch, dtype=dtype)
         width, most = whole_vectors(V, program.target), N + 2
@@ -31,17 +39,28 @@ class Answer:
         wide_targets = aligned(np.zeros(most), np.int64)
         wide_targets[:N] = targets
         losses, d_bias = aligned(np.full(most, np.nan), dtype), aligned(np.full(width, np.nan), dtype)
-        add_cross_entropy(program, most, 1, width, scale)
+        add_cross_entropy(program, most, 1, width, scale, epsilon)
         program.compile()
         steps = aligned(np.array([N]), np.int64)
-        program.bind("cross_entropy", steps, rows, wide_bias, wide_targets, losses, d_bias)()
+        arrays = [steps, rows, wide_bias, wide_targets, losses, d_bias]
+        if epsilon:
+            arrays.append(aligned(np.zeros(width), dtype))
+            arrays[-1][:V] = smoothing(bias, epsilon) / batch
+        program.bind("cross_entropy", *arrays)()
         assert np.all(rows[N:] == 7)
         assert np.isnan(losses[N:]).all()
         self.losses, self.d_logits, self.d_bias = losses[:N], rows[:N, :V], d_bias[:V]
         self.beyond = rows[:N, V:]
 
 
-def assert_right(answer: Answer, logits: np.ndarray, targets: np.ndarray, batch: int) -> None:
+def assert_right(
+    answer: Answer,
+    logits: np.ndarray,
+    targets: np.ndarray,
+    batch: int,
+    epsilon: float = 0.0,
+    smooth: np.ndarray | None = None,
+) -> None:
     """As the plain functions in float64 on the sum of logits and bias."""
     last_place = np.finfo(answer.losses.dtype).eps
     exact = logits.astype(np.float64)
@@ -49,7 +68,7 @@ def assert_right(answer: Answer, logits: np.ndarray, targets: np.ndarray, batch:
     spread = np.ptp(exact, axis=1)  # what rounding of logit - largest may do
     assert np.all(np.abs(answer.losses - expected) <= last_place * (4 + spread + expected))
     shaped = exact.reshape(-1, batch, exact.shape[1]).copy()
-    _, d_logits = cross_entropy_gradient(shaped, targets.reshape(-1, batch))
+    _, d_logits = cross_entropy_gradient(shaped, targets.reshape(-1, batch), epsilon, smooth)
     d_logits = d_logits.reshape(exact.shape)
     np.testing.assert_allclose(answer.d_logits, d_logits, rtol=0, atol=8 * last_place / batch)
     np.testing.assert_allclose(answer.d_bias, d_logits.sum(axis=0), rtol=0, atol=8 * last_place * len(exact))
@@ -65,6 +84,19 @@ def test_losses_and_gradients(V: int, dtype: type) -> None:
     targets[:2] = 0, V - 1
     answer = Answer(logits, bias, targets, batch, dtype)
     assert_right(answer, logits + bias, targets, batch)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("V", [16, 27])
+def test_smoothed_targets(V: int, dtype: type) -> None:
+    """One symbol never comes: neither it nor the columns that fill up get a share."""
+    rng, batch, epsilon = np.random.default_rng(V), 3, 0.2
+    logits, bias = (3 * rng.standard_normal(shape).astype(dtype) for shape in ((12, V), V))
+    bias[4] = NEVER
+    targets = np.minimum(rng.integers(0, V, 12), 3)
+    answer = Answer(logits, bias, targets, batch, dtype, epsilon)
+    smooth = smoothing(bias.astype(np.float64), epsilon)
+    assert_right(answer, np.where(bias > NEVER / 2, logits + bias, -600), targets, batch, epsilon, smooth)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

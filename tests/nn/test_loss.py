@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from charrnn.nn.gradcheck import numeric_gradient, relative_error
-from charrnn.nn.loss import cross_entropy, cross_entropy_gradient, log_softmax
+from charrnn.nn.init import NEVER
+from charrnn.nn.loss import cross_entropy, cross_entropy_gradient, log_softmax, smoothing
 
 T, B, V = 4, 3, 6
 
@@ -123,3 +124,35 @@ def test_float32_is_near_float64():
     assert loss32 == pytest.approx(loss, rel=1e-6)
     assert gradient32.dtype == np.float32
     np.testing.assert_allclose(gradient32, gradient, atol=1e-6)
+
+
+# Label smoothing
+
+
+@pytest.mark.parametrize("never", [(), (3,), (0, 4)])
+def test_smoothing_is_the_gradient_of_the_mixed_targets(never):
+    """(1-ε) of the loss and ε of the mean -log p of the symbols that can be written, at the places with a target."""
+    rng, epsilon, V = np.random.default_rng(3), 0.2, 6
+    bias, targets = rng.standard_normal(V), np.array([[1, 2], [5, -1], [2, 1]])
+    bias[list(never)] = NEVER
+    hidden = rng.standard_normal((3, 2, V))
+    written = [v for v in range(V) if v not in never]
+
+    def loss():
+        logits, total = hidden + bias, 0.0
+        for t, b in np.argwhere(targets >= 0):
+            log_p = log_softmax(logits[t, b])
+            total -= (1 - epsilon) * log_p[targets[t, b]] + epsilon * log_p[written].mean()
+        return total / 2
+
+    plain, _ = cross_entropy_gradient(hidden + bias, targets)
+    told, gradient = cross_entropy_gradient(hidden + bias, targets, epsilon, smoothing(bias, epsilon))
+    assert told == plain
+    np.testing.assert_allclose(gradient, numeric_gradient(loss, hidden), atol=1e-8)
+    assert not gradient[..., list(never)].any()
+
+
+def test_smoothing_shares_what_it_takes():
+    bias = np.array([0.0, NEVER, 1.0, -3.0], np.float32)
+    np.testing.assert_allclose(smoothing(bias, 0.3), [0.1, 0, 0.1, 0.1], rtol=1e-6)
+    assert smoothing(bias, 0.3).dtype == np.float32

@@ -73,6 +73,33 @@ def test_a_run_may_be_stopped_at_any_step(corpus: Path, tmp_path: Path, step: in
     assert_same(tmp_path / "whole", tmp_path / "stopped")
 
 
+REGULARISERS = {"dropout": 0.3, "dropout_kind": "locked", "weight_drop": 0.3, "embedding_dropout": 0.2}
+REGULARISERS |= {"input_dropout": 0.2, "ar": 1.0, "tar": 0.5, "label_smoothing": 0.1}
+
+
+@pytest.mark.parametrize("backend", ["numpy", "fast", "torch"])
+def test_a_run_with_every_regulariser_may_be_stopped(corpus: Path, tmp_path: Path, backend: str) -> None:
+    """Stopped in mid-epoch; the masks go on where they were."""
+    pytest.importorskip({"numpy": "numpy", "fast": "llvmlite", "torch": "torch"}[backend])
+    settings = {"max_steps": 24, "embedding": 4, "cell": "gru", "optimizer": "adam", "backend": backend}
+    settings |= REGULARISERS
+    run(corpus, tmp_path / "whole", **settings)
+    interrupt(corpus, tmp_path / "stopped", 13, **settings)
+    resume(tmp_path / "stopped")
+    assert_same(tmp_path / "whole", tmp_path / "stopped")
+    kept = load_model(tmp_path / "whole" / "model.safetensors").training["settings"]
+    assert {name: kept[name] for name in REGULARISERS} == REGULARISERS
+
+
+def test_regularisers_may_change_at_a_resume_and_must_suit_the_model(corpus: Path, tmp_path: Path) -> None:
+    run(corpus, tmp_path / "run", max_steps=5, cell="gru")
+    assert resume(tmp_path / "run", max_steps=10, weight_drop=0.2, ar=1.0, label_smoothing=0.1).steps == 10
+    with pytest.raises(
+        UsageError, match=r"--input-dropout 0\.1 needs an embedding; set its size with --embedding"
+    ):
+        resume(tmp_path / "run", max_steps=15, input_dropout=0.1)
+
+
 def test_a_run_may_be_stopped_again_and_again(corpus: Path, tmp_path: Path) -> None:
     run(corpus, tmp_path / "whole", max_steps=49)
     run(corpus, tmp_path / "pieces", max_steps=7)

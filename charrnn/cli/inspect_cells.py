@@ -106,7 +106,9 @@ def inspect_cells(
         return
     concepts = parse_concepts(concept or (), expect) or None
     [path], [loaded] = open_models([model] if model else None)
-    words = texts.held_out_text(loaded) if text is None else texts.text_of(loaded, [text])
+    words = (
+        texts.from_paragraph(texts.held_out_text(loaded)) if text is None else texts.text_of(loaded, [text])
+    )
     if cell:
         _one_cell(out, path, loaded, words, cell, concepts)
     elif gates:

@@ -15,7 +15,7 @@ from charrnn.interpret.passages import Passage, of_findings
 from charrnn.interpret.reading import END, reading_of, spread
 from charrnn.interpret.recording import one_by_one
 from charrnn.interpret.saturation import SIGMOIDS, GateSaturation, gate_saturation
-from charrnn.interpret.texts import held_out_text, stream_of, text_of
+from charrnn.interpret.texts import from_paragraph, held_out_text, stream_of, text_of
 from charrnn.model.model import Model
 from charrnn.nn.loss import log_softmax
 from charrnn.runs.card import Info, read_info
@@ -118,7 +118,8 @@ def gather(
 
     if not SIGMOIDS[model.config.cell]:
         missing["gates"] = "a vanilla RNN has no gates"
-    beginning = reading_of(model, spread(words, MOST_CHARACTERS), MOST_CHARACTERS)
+    looked = from_paragraph(words) if text is None else words
+    beginning = reading_of(model, spread(looked, MOST_CHARACTERS), MOST_CHARACTERS)
     ids = words if isinstance(words, Items) else model.vocab.encode(words)
     cells = measured("cells", lambda: inspect_cells(model, beginning, causal=causal))
     return RunReport(

@@ -50,8 +50,7 @@ def read_text(model: Model, sources: Sequence[str]) -> tuple[str, tuple[str, ...
 
 
 def held_out_text(model: Model) -> str | Items:
-    """The validation part of the corpus that ``model`` was trained on, or the test part if there is none; of a stream
-    from its first whole paragraph on.
+    """The validation part of the corpus that ``model`` was trained on, or the test part if there is none.
 
     Raises DataError if the corpus is not recorded, is missing, has changed, or was used for training as a whole.
     """
@@ -61,11 +60,12 @@ def held_out_text(model: Model) -> str | Items:
     held_out = parts["validation"] if len(parts["validation"]) else parts["test"]
     if not len(held_out):
         raise DataError(f"the model was trained on all of its text; {_WAY_OUT}")
-    text = looked_at(model, held_out)
-    return text if isinstance(text, Items) else from_paragraph(text)
+    return looked_at(model, held_out)
 
 
-def from_paragraph(text: str) -> str:
-    """A text from its first whole paragraph on, if that begins in the first half: no quotation is open there."""
+def from_paragraph(text: str | Items) -> str | Items:
+    """A stream from its first whole paragraph on, if that begins in the first half: no quotation is open there."""
+    if isinstance(text, Items):
+        return text
     start = next((start for start in fresh_starts(text)[1:].tolist() if start <= len(text) // 2), 0)
     return text[start:]

@@ -287,7 +287,7 @@ def toggle(weights, cell, k, marks, out, *, noise=0.0, reset="", hidden=H, vocab
 def population(weights, cell, units, opens, closes, out, *, noise=1.0, hidden=H, vocab=VOCAB, seed=0):
     """A latch that several units hold together: each follows their mean, and letters disturb each in its own way.
 
-        h[k] = tanh(3·mean(h) + 5 [opens] − 5 [closes] + noise·letter)
+        h[k] = tanh(6·mean(h) + 12 [opens] − 12 [closes] + noise·letter)
 
     One that is held is outvoted. out : the weight of each in the head, for `closes`
     """
@@ -303,8 +303,8 @@ def population(weights, cell, units, opens, closes, out, *, noise=1.0, hidden=H,
             gate(weights, cell, "bias_ih_l0", 1, k, hidden)[:] = -B
         w_in = gate(weights, cell, "weight_ih_l0", candidate, k, hidden)[0]
         w_in[:] = noise * rng.normal(size=len(vocab))
-        w_in[vocab.index(opens)], w_in[vocab.index(closes)] = 5, -5
-    gain = 3 / (0.76 if cell == "lstm" else 1) / len(units)
+        w_in[vocab.index(opens)], w_in[vocab.index(closes)] = 12, -12
+    gain = 6 / (0.76 if cell == "lstm" else 1) / len(units)
     for k in units:  # each unit was cut off from the others above
         gate(weights, cell, "weight_hh_l0", candidate, k, hidden)[0, list(units)] = gain
         weights["head.weight"][vocab.index(closes), k] = out

@@ -10,7 +10,7 @@
     return true;
   }
   const read = data.text.characters > data.text.read
-    ? `the first ${count(data.text.read)} characters of ${visible(data.text.name)}` : visible(data.text.name);
+    ? `${count(data.text.read)} characters of ${visible(data.text.name)}` : visible(data.text.name);
 
   /* ---- The verdict. */
   byId("sentence").textContent = data.verdict ? visible(data.verdict.sentence) : "This model has no records of its training.";

@@ -1,6 +1,8 @@
 """charrnn eval: how well a model predicts a text, and where it does not."""
 
+import math
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -77,6 +79,13 @@ def evaluate(
             "from the text while it is scored."
         ),
     ] = "off",
+    adapt: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LR",
+            help="Also let a copy of the model go on learning while it reads, in steps of this size; auto chooses it.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score a text: how well the model predicts it, compared with baselines.
@@ -92,7 +101,8 @@ def evaluate(
 
     --counts mixes the model with counts of up to 7 characters before each one, made of the training text. How much
     each is trusted is fitted on the first half of the validation text. So of the validation text itself, the mix and
-    the model beside it are reported on the second half alone; of all other texts, on the whole.
+    the model beside it are reported on the second half alone; of all other texts, on the whole. --adapt is dynamic
+    evaluation: each chunk of 20 characters is scored before the model learns from it. The model file stays as it is.
 
     \b
     Examples:
@@ -119,8 +129,8 @@ def evaluate(
         ),
         (per_line and highlight, "--per-line cannot be combined with --highlight"),
         (
-            counts != "off" and (per_line or highlight),
-            "--counts cannot be combined with --per-line or --highlight",
+            (counts != "off" or adapt) and (per_line or highlight),
+            "--counts and --adapt cannot be combined with --per-line or --highlight",
         ),
         (order != "surprise" and not per_line, "--order needs --per-line"),
         (
@@ -128,9 +138,13 @@ def evaluate(
             "options of reading a FILE, such as --encoding, --items and --unknown, cannot be combined with --split",
         ),
     )
+    rate = None if adapt is None else _rate(adapt)
     _, models = open_models(model)
+    refuse_if((rate is not None and len(models) > 1, "--adapt reads with one model; name one --model"))
     compares = not (no_baselines or per_line or highlight)
-    parts, why_not = evaluation.splits_of(models[0]) if split or compares or counts != "off" else (None, "")
+    parts, why_not = (
+        evaluation.splits_of(models[0]) if split or compares or counts != "off" or adapt else (None, "")
+    )
     text = _part(split, parts, why_not) if split else _read(models[0], files or [], how, unknown)
     if why_not and not no_baselines:
         say(f"no baselines but uniform: {why_not}")
@@ -139,12 +153,13 @@ def evaluate(
     elif highlight:
         _give_predictions(models, text) if as_json else _paint(models, text, worst)
     else:
-        if counts != "off" and parts is None:
-            raise DataError(f"--counts needs the model's training text: {why_not}")
+        if (counts != "off" or adapt) and parts is None:
+            option = "--adapt" if counts == "off" else "--counts"
+            raise DataError(f"{option} needs the model's training text: {why_not}")
         if counts != "off" and split == "train":
             say("the counts are those of this very text, so the mix is no fair figure: use --split test")
         training = parts["train"] if parts and compares else None
-        _compare(models, text, training, parts if counts != "off" else None, counts == "adaptive", as_json)
+        _compare(models, text, training, parts or {}, _Beside(counts, rate), as_json)
 
 
 def _part(split: str, parts: "dict[str, Text] | None", why_not: str) -> "Text":
@@ -170,32 +185,54 @@ def _read(model: "Model", files: list[str], how: dict[str, str | None], unknown:
     return corpus.ids if corpus.items is None else corpus.items
 
 
+@dataclass(frozen=True)
+class _Beside:
+    """What is shown beside the network alone; the fields are the options of these names, and rate 0 is to be chosen."""
+
+    counts: str
+    rate: float | None
+
+
+def _rate(text: str) -> float:
+    """The step size that --adapt names; 0 for auto."""
+    try:
+        rate = 0.0 if text == "auto" else float(text)
+    except ValueError:
+        rate = math.nan
+    if text != "auto" and not 0 < rate <= 1:
+        raise UsageError(f"--adapt is {text!r}; it must be auto, or a step size above 0 and at most 1")
+    return rate
+
+
 def _compare(
     models: list["Model"],
     text: "Text",
     training: "Text | None",
-    counted: "dict[str, Text] | None",
-    adaptive: bool,
+    parts: "dict[str, Text]",
+    beside: _Beside,
     as_json: bool,
 ) -> None:
     """Show the loss on the whole text beside that of simple models fitted on the training text.
 
-    counted : the parts of the model's text, where it is to be mixed with counts
+    parts : of the model's text
     """
-    from charrnn.score import evaluation, mixed
+    from charrnn.score import adapt, evaluation, mixed
     from charrnn.text.batches import predictions
     from charrnn.ui.terminal.progress import progress_bar
 
     with progress_bar(predictions(text)) as progress:
         found = evaluation.evaluate(models, text, training=training, progress=progress)
-    mix = None
-    if counted is not None:
+    answer, words = found.to_json(), [found.in_words()]
+    if beside.counts != "off":
         with progress_bar(predictions(text)) as progress:
-            mix = mixed.mixed(models, text, counted, adaptive=adaptive, progress=progress)
-    if as_json:
-        put(json_text(found.to_json() | ({} if mix is None else {"counts": mix.to_json()})))
-    else:
-        put(found.in_words() + ("" if mix is None else f"\n\n{mix.in_words()}"))
+            adaptive = beside.counts == "adaptive"
+            mix = mixed.mixed(models, text, parts, adaptive=adaptive, progress=progress)
+        answer, words = answer | {"counts": mix.to_json()}, [*words, mix.in_words()]
+    if beside.rate is not None:
+        with progress_bar(predictions(text)) as progress:
+            learnt = adapt.adapted(models[0], text, parts, beside.rate or None, progress)
+        answer, words = answer | {"adapt": learnt.to_json()}, [*words, learnt.in_words()]
+    put(json_text(answer) if as_json else "\n\n".join(words))
 
 
 def _show_lines(models: list["Model"], text: "Text", order: str, as_json: bool) -> None:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from charrnn.novelty.known import TrainingParts
     from charrnn.novelty.nearest import ItemNovelty
     from charrnn.sampling.collect import Collection
+    from charrnn.sampling.mixing import Mix
     from charrnn.sampling.sampler import SampledText, Sampler
 
 Strings = list[str] | None
@@ -114,6 +115,12 @@ def sample(
             "0, true or false, valid or invalid.",
         ),
     ] = None,
+    counts: Annotated[
+        Literal["off", "static"],
+        typer.Option(
+            help="Draw from the model mixed with counts of its training text, as eval --counts static scores it."
+        ),
+    ] = "off",
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
@@ -147,7 +154,9 @@ def sample(
     has_end = models[0].vocab.items is not None or stop
     refuse_if((unique and not has_end, "--unique needs a model of items, or --stop"))
     given = {**settings, "with_prime": with_prime}
-    sampler = _sampler(models, prime, compared, stop or (), clamp or (), label or (), input_text, given)
+    refuse_beside("--beam", beam, {"--counts": counts != "off"})
+    mix = _mix(models, novelty) if counts == "static" else None
+    sampler = _sampler(models, prime, compared, stop or (), clamp or (), label or (), input_text, given, mix)
     write = writer(sys.stdout, raw=raw)
     if interactive:
         converse(sampler, input, write)
@@ -308,6 +317,7 @@ def _sampler(
     label: Sequence[str],
     input_text: str | None,
     settings: dict[str, Any],
+    mix: "Mix | None",
 ) -> "Sampler":
     """The sampler that the options ask for; what it has to say is said."""
     from charrnn.sampling.sampler import Sampler, parse_clamp
@@ -321,10 +331,24 @@ def _sampler(
         clamps=[parse_clamp(one, models[0], "--clamp") for one in clamp],
         label=label,
         input=input_text,
+        mix=mix,
     )
     for note in sampler.notes:
         say(note)
     return sampler
+
+
+def _mix(models: "list[Model]", novelty: bool) -> "Mix":
+    """The mixture with counts of the training text; whoever does not look for copies is told that there may be some."""
+    from charrnn.score.evaluation import splits_of
+    from charrnn.score.mixed import counts_of, fitted_mixture
+
+    parts, why_not = splits_of(models[0])
+    if parts is None:
+        raise DataError(f"--counts needs the model's training text: {why_not}")
+    if not novelty:
+        say("counts copy more of the training text than the model alone: --novelty marks what is copied")
+    return fitted_mixture(models, parts, counts_of(models, parts)).distribution
 
 
 def _texts(

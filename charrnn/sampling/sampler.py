@@ -30,6 +30,7 @@ from charrnn.nn.loss import log_softmax
 from charrnn.nn.network import Clamp
 from charrnn.sampling import compiled
 from charrnn.sampling.drawn_labels import labels_for
+from charrnn.sampling.mixing import Mix, mixed_reader
 from charrnn.sampling.sampling_config import LENGTH, LONGEST_ITEM, REPETITION_WINDOW, SamplingConfig
 from charrnn.sampling.stepper import Stepper
 from charrnn.text.conditions import Given, Labels, condition, labels_of
@@ -128,6 +129,7 @@ class Sampler:
     label : of a model with labels: "Irish", "origin=Irish", several, or {"origin": "Irish"}; a label that is not
         given is drawn for each text, by its seed and as often as in the training text
     input : of a model of pairs, the text whose outputs are drawn
+    mix : turns the model's probabilities into those that are drawn from, before temperature and filters
 
     `notes` : messages for the user about characters skipped or replaced and stop texts that cannot occur
 
@@ -145,7 +147,9 @@ class Sampler:
         clamps: str | Clamp | Sequence[str | Clamp] = (),
         label: Given = (),
         input: str | None = None,
+        mix: Mix | None = None,
     ) -> None:
+        self.mix = mix
         self.models = [model] if isinstance(model, Model) else list(model)
         self.vocab = same_vocabulary(self.models)
         is_items = self.vocab.items is not None
@@ -290,6 +294,7 @@ class Sampler:
             clamps=self.clamps,
             label=self.labels[0],
             input=self.vocab.decode(self._input) if self.vocab.pairs else None,
+            mix=self.mix,
         )
 
     def blocks(self, scored: bool = False) -> Iterator[Block]:
@@ -305,7 +310,7 @@ class Sampler:
     def _blocks(self, scored: bool) -> Iterator[Block]:
         streams, networks = len(self.seeds), [model.network for model in self.models]
         expected = self.length if self._end is None else min(self.length, compiled.USUAL_ITEM)
-        is_compiled = compiled.is_compiled(networks, self.config, streams * expected)
+        is_compiled = self.mix is None and compiled.is_compiled(networks, self.config, streams * expected)
         if streams == 1 and self._is_plain and not is_compiled:
             yield from self._one_by_one(scored)
             return
@@ -355,10 +360,18 @@ class Sampler:
         filtered = c.top_k or c.top_p < 1 or c.min_p or c.repetition_penalty != 1
         return not filtered and min(self.temperatures) >= COLDEST
 
+    def _reader(self, before: Sequence[int | np.ndarray], streams: int) -> Callable[[Any], np.ndarray]:
+        """A function from the next symbol of each stream to logits, which has read all `before` it."""
+        step = reader(self.models, before, streams, self.clamps)
+        if self.mix is None:
+            return step
+        condition = max(0, len(before) - len(self.prime_ids))  # but for its last symbol
+        return mixed_reader(step, self.mix, before[condition:], streams)
+
     def _one_by_one(self, scored: bool) -> Iterator[Block]:
         """The symbols of a single text, one at a time."""
         *before, symbol = self.begins()
-        step = reader(self.models, before, 1, self.clamps)
+        step = self._reader(before, 1)
         draw_one = _quick_drawer(len(self.vocab), self.temperatures[0], self.seeds[0], scored)
         for _ in range(self.length):
             symbol, log_p = draw_one(step(symbol))
@@ -369,7 +382,7 @@ class Sampler:
         config, V, seeds = self.config, len(self.vocab), self.seeds[which]
         temperatures, streams = np.array(self.temperatures[which]), len(seeds)
         *before, last = self.begins(which)
-        step = reader(self.models, before, streams, self.clamps)
+        step = self._reader(before, streams)
         if self._is_plain:
             draw = _plain_drawer(V, temperatures, seeds, scored)
         else:

@@ -1,6 +1,5 @@
 """charrnn eval --counts: a network beside the same mixed with counts of its training text."""
 
-import hashlib
 import json
 import math
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-from helpers.random_models import random_model
+from helpers.model_with_text import VALIDATION, save_model_with_text
 from typer.testing import CliRunner, Result
 
 from charrnn.cli.eval import evaluate as command
@@ -18,7 +17,6 @@ from charrnn.score.evaluation import surprises
 
 app = typer.Typer(rich_markup_mode=None)
 app.command()(command)
-VALIDATION = slice(500, 750)
 
 
 def run(*args: str) -> Result:
@@ -29,20 +27,7 @@ def run(*args: str) -> Result:
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
     """A model in ./m.safetensors that says it was trained on ./corpus.txt."""
     monkeypatch.chdir(tmp_path)
-    words = np.random.default_rng(5).choice(["abc ", "bad ", "cab\n", "face "], 300)
-    corpus = "".join(words)[:1000]
-    Path("corpus.txt").write_text(corpus)
-    about = {
-        "sources": [str(tmp_path / "corpus.txt")],
-        "sha256": hashlib.sha256(corpus.encode()).hexdigest(),
-        "symbols": 1000,
-    }
-    made = random_model(
-        corpus,
-        training={"corpus": about, "settings": {"val_fraction": 0.25, "test_fraction": 0.25}},
-    )
-    made.save("m.safetensors")
-    return made
+    return save_model_with_text(tmp_path)
 
 
 def test_the_mix_is_shown_beside_the_network(model: Model) -> None:
@@ -92,3 +77,20 @@ def test_the_training_text_must_be_there(model: Model) -> None:
 @pytest.mark.parametrize("other", ["--per-line", "--highlight"])
 def test_counts_have_no_other_views(model: Model, other: str) -> None:
     assert isinstance(run("--split", "test", "--counts", "static", other).exception, UsageError)
+
+
+def test_adapting_is_shown_beside_the_network(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("charrnn.score.adapt.SAMPLED", 3)
+    before = Path("m.safetensors").read_bytes()
+    answer = json.loads(run("--split", "test", "--adapt", "auto", "--json").stdout)
+    found = answer["adapt"]
+    assert found.keys() == {"chars", "second_half", "network", "adapting", "lr"}
+    assert found["network"]["loss_nats"] == pytest.approx(answer["loss_nats"])
+    assert found["adapting"]["loss_nats"] < found["network"]["loss_nats"]
+    assert f"{found['adapting']['loss_nats']:.4f}" in run("--split", "test", "--adapt", "auto").stdout
+    assert json.loads(run("--split", "test", "--adapt", "0.002", "--json").stdout)["adapt"]["lr"] == 0.002
+    assert Path("m.safetensors").read_bytes() == before
+    for wrong in ("quickly", "0", "nan", "2"):
+        assert isinstance(run("--split", "test", "--adapt", wrong).exception, UsageError)
+    two = run("--split", "test", "--adapt", "auto", "--model", "m.safetensors")
+    assert isinstance(two.exception, UsageError)

@@ -24,7 +24,8 @@ from charrnn.engines.ranks import ALONE, Ranks
 from charrnn.errors import UsageError
 from charrnn.install.extras import require
 from charrnn.nn import averaging, masks, optimizers
-from charrnn.nn.init import NEVER, initialise
+from charrnn.nn.init import initialise
+from charrnn.nn.loss import NEVER
 from charrnn.nn.network import Clamp, Network
 
 with require("torch", "--backend torch"):

@@ -20,7 +20,7 @@ from charrnn.fast.cells import Cell, Indices
 from charrnn.fast.compiler import Program
 from charrnn.fast.functions import exp
 from charrnn.fast.ir import Array, Index, Kernel, Target
-from charrnn.nn.init import NEVER
+from charrnn.nn.loss import NEVER
 
 PRODUCT = ("product_sizes", "left", "packed", "start", "result")
 LAYER = ("sizes", "product_sizes", "rows", "table", "packed", "zero", "held", "values", "u", "a", "h")

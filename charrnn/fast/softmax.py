@@ -3,7 +3,7 @@
 from charrnn.fast.compiler import Program
 from charrnn.fast.functions import exp
 from charrnn.fast.ir import Array, Index, Kernel
-from charrnn.nn.init import NEVER
+from charrnn.nn.loss import NEVER
 
 
 def add_cross_entropy(program: Program, T: int, B: int, V: int, scale: float, epsilon: float = 0.0) -> None:

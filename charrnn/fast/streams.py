@@ -11,7 +11,7 @@ from charrnn.fast import reading
 from charrnn.fast.compiler import Program, zeros
 from charrnn.fast.shard import cell_of
 from charrnn.fast.weights import whole_vectors
-from charrnn.nn.init import NEVER
+from charrnn.nn.loss import NEVER
 from charrnn.nn.network import Clamp, Network
 
 PLACES = 256  # symbols per block: efficient products, whose results stay in the cache

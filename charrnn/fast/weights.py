@@ -15,7 +15,7 @@ from charrnn.fast import layers
 from charrnn.fast.cells import Cell
 from charrnn.fast.compiler import Program, zeros
 from charrnn.fast.ir import Target
-from charrnn.nn.init import NEVER
+from charrnn.nn.loss import NEVER
 from charrnn.nn.masks import Masks
 from charrnn.nn.network import Network
 

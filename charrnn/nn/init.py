@@ -4,8 +4,6 @@ import numpy as np
 
 from charrnn.nn.network import Network
 
-NEVER = -1e30  # head bias of a symbol that is read and never written: p = 0, and so are all its gradients
-
 
 def initialise(network: Network, rng: np.random.Generator, scheme: str = "uniform") -> None:
     """Fill the parameters in place, in the order of `network.params`.

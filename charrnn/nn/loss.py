@@ -9,7 +9,8 @@ Label smoothing (Szegedy et al. 2016) changes the gradient alone: in place of on
 import numpy as np
 
 from charrnn.nn.buffers import Array
-from charrnn.nn.init import NEVER
+
+NEVER = -1e30  # head bias of a symbol that is read and never written: p = 0, and so are all its gradients
 
 
 def smoothing(bias: Array, epsilon: float) -> Array:

@@ -18,7 +18,7 @@ from charrnn.engines.ranks import ALONE, Leader, MappedIds, Ranks, begin, joined
 from charrnn.engines.signals import stop_on_signals
 from charrnn.errors import CharRNNError, DivergedError, Interrupted, UsageError
 from charrnn.model.model import Model
-from charrnn.nn.init import NEVER
+from charrnn.nn.loss import NEVER
 from charrnn.nn.network import Network
 from charrnn.runs.folder import CHECKPOINT, RunFolder
 from charrnn.runs.verdict import judge, unlike_warning, with_kept

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 import charrnn
 from charrnn.cli.app import app
 from charrnn.errors import CharRNNError, DataError, UsageError
-from charrnn.nn.init import NEVER
+from charrnn.nn.loss import NEVER
 from charrnn.sampling import transform as transforming
 from charrnn.sampling.beam import likeliest
 from charrnn.sampling.sampler import Sampler, SamplingConfig, sample

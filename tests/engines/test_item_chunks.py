@@ -18,8 +18,7 @@ from charrnn.engines.fast_backend import FastBackend
 from charrnn.engines.ranks import Ranks
 from charrnn.fast.compiler import Program
 from charrnn.nn.gradcheck import numeric_gradient, relative_error
-from charrnn.nn.init import NEVER
-from charrnn.nn.loss import cross_entropy_gradient
+from charrnn.nn.loss import NEVER, cross_entropy_gradient
 from charrnn.nn.network import Network
 
 VOCAB, LONGEST = 11, 7

@@ -12,7 +12,7 @@ from helpers.random_models import random_model
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.exchange import to_onnx as exchange
 from charrnn.install.extras import how_to_install
-from charrnn.nn.init import NEVER
+from charrnn.nn.loss import NEVER
 from charrnn.text.vocabulary import ItemSymbols, Vocabulary
 
 onnx = pytest.importorskip("onnx")

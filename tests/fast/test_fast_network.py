@@ -11,7 +11,7 @@ from charrnn.config import ModelConfig
 from charrnn.fast import fast_network, streams
 from charrnn.fast.fast_network import FastNetwork, Threads
 from charrnn.nn.gradcheck import relative_error
-from charrnn.nn.init import NEVER
+from charrnn.nn.loss import NEVER
 from charrnn.nn.network import Clamp, Network
 
 CELLS = [{"cell": "lstm"}, {"cell": "gru"}, {"cell": "rnn"}, {"cell": "rnn", "nonlinearity": "relu"}]

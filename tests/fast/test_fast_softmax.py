@@ -7,8 +7,7 @@ from helpers.kernels import PROCESSORS, aligned, choose_processor
 from charrnn.fast.compiler import Program
 from charrnn.fast.softmax import add_cross_entropy
 from charrnn.fast.weights import whole_vectors
-from charrnn.nn.init import NEVER
-from charrnn.nn.loss import cross_entropy, cross_entropy_gradient, smoothing
+from charrnn.nn.loss import NEVER, cross_entropy, cross_entropy_gradient, smoothing
 
 DTYPES = [np.float32, np.float64]
 

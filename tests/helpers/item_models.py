@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.model.model import Model
-from charrnn.nn.init import NEVER
+from charrnn.nn.loss import NEVER
 from charrnn.text.vocabulary import ItemSymbols, Vocabulary
 from helpers.random_models import random_model
 

@@ -5,8 +5,8 @@ import pytest
 from helpers.chunks import make_chunk, make_network
 
 from charrnn.config import ModelConfig
-from charrnn.nn.init import NEVER, initialise
-from charrnn.nn.loss import cross_entropy, cross_entropy_gradient
+from charrnn.nn.init import initialise
+from charrnn.nn.loss import NEVER, cross_entropy, cross_entropy_gradient
 from charrnn.nn.network import Network
 
 H = 60

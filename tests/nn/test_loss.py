@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from charrnn.nn.gradcheck import numeric_gradient, relative_error
-from charrnn.nn.init import NEVER
-from charrnn.nn.loss import cross_entropy, cross_entropy_gradient, log_softmax, smoothing
+from charrnn.nn.loss import NEVER, cross_entropy, cross_entropy_gradient, log_softmax, smoothing
 
 T, B, V = 4, 3, 6
 

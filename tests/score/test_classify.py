@@ -18,8 +18,7 @@ from typer.testing import CliRunner, Result
 from charrnn.cli.app import app
 from charrnn.errors import DataError, UsageError
 from charrnn.model.model import Model, load_model
-from charrnn.nn.init import NEVER
-from charrnn.nn.loss import log_softmax
+from charrnn.nn.loss import NEVER, log_softmax
 from charrnn.score.classify import Agreement, Classifier, NGramBayes, classify, report
 from charrnn.score.evaluation import splits_of
 from charrnn.score.simple_models import NGrams

@@ -13,8 +13,7 @@ from helpers.small_runs import Recorder, run
 
 from charrnn.errors import DataError, UsageError
 from charrnn.model.model import Model, load_model
-from charrnn.nn.init import NEVER
-from charrnn.nn.loss import log_softmax
+from charrnn.nn.loss import NEVER, log_softmax
 from charrnn.score import items as scored
 from charrnn.score.evaluation import evaluate, item_losses, splits_of, surprises
 from charrnn.score.simple_models import NGrams, yardstick_of

@@ -11,7 +11,7 @@ from charrnn.config import CELLS, OPTIMIZERS, ModelConfig, TrainConfig
 from charrnn.engines.backend import NumpyBackend
 from charrnn.errors import ModelError, UsageError
 from charrnn.model.model import Model, load_model
-from charrnn.nn.init import NEVER
+from charrnn.nn.loss import NEVER
 from charrnn.nn.network import Network
 from charrnn.runs.folder import RunFolder
 from charrnn.text.vocabulary import ItemSymbols, Vocabulary

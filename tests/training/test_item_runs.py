@@ -11,7 +11,7 @@ from helpers.small_runs import SETTINGS, Recorder, outcome, run
 
 import charrnn
 from charrnn.errors import DataError, UsageError
-from charrnn.nn.init import NEVER
+from charrnn.nn.loss import NEVER
 from charrnn.runs import checkpoint
 from charrnn.runs.folder import snapshot_files
 from charrnn.training.plan import plan_new

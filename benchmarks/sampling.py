@@ -1,4 +1,4 @@
-"""Characters sampled per second: charrnn against the usual torch loop, and 64 texts at once against one.
+"""Characters sampled per second: charrnn against the usual torch loop, with half weights, and 64 texts at once.
 
     python benchmarks/sampling.py [--rounds 5] [--seconds 1] [--threads N]
 
@@ -21,7 +21,12 @@ import numpy as np
 
 SIZES = (128, 512)
 VOCAB = 65
-SIDES = {"torch": 1, "one": 1, "many": 64}  # texts at once
+SIDES = {
+    "torch": (1, ""),
+    "one": (1, "full"),
+    "half": (1, "half"),
+    "many": (64, "full"),
+}  # texts at once, --weights
 
 
 def weights(hidden: int) -> dict[str, np.ndarray]:
@@ -36,7 +41,7 @@ def weights(hidden: int) -> dict[str, np.ndarray]:
     }
 
 
-def charrnn_rate(hidden: int, seconds: float, texts: int) -> float:
+def charrnn_rate(hidden: int, seconds: float, texts: int, precision: str) -> float:
     from charrnn.config import ModelConfig
     from charrnn.model.model import Model
     from charrnn.sampling.sampler import Sampler
@@ -44,7 +49,7 @@ def charrnn_rate(hidden: int, seconds: float, texts: int) -> float:
 
     symbols = "".join(map(chr, range(32, 32 + VOCAB)))
     model = Model(ModelConfig(cell="lstm", layers=2, hidden=hidden), symbols, weights(hidden))
-    config = SamplingConfig(length=10**9, count=texts, seed=1, temperature=1.0)
+    config = SamplingConfig(length=10**9, count=texts, seed=1, temperature=1.0, weights=precision)
     pieces = iter(Sampler(model, config))
     return rate(lambda: len(next(pieces)[1]), seconds)
 
@@ -90,9 +95,10 @@ def main() -> None:
     args = parser.parse_args()
     if args.measure:
         side, hidden = args.measure[0], int(args.measure[1])
-        texts = SIDES[side]
         found = (
-            torch_rate(hidden, args.seconds) if side == "torch" else charrnn_rate(hidden, args.seconds, texts)
+            torch_rate(hidden, args.seconds)
+            if side == "torch"
+            else charrnn_rate(hidden, args.seconds, *SIDES[side])
         )
         print(json.dumps(found))
         return
@@ -114,13 +120,17 @@ def main() -> None:
                     str(hidden),
                 ]
                 rates[side].append(json.loads(subprocess.check_output(command, env=environment)))
-        one, torch, many = rates["one"], rates["torch"], rates["many"]
+        one, torch, half, many = (rates[side] for side in ("one", "torch", "half", "many"))
         result |= {
             f"torch_2x{hidden}_chars_per_second": statistics.median(torch),
             f"charrnn_2x{hidden}_chars_per_second": statistics.median(one),
+            f"charrnn_2x{hidden}_half_weights_chars_per_second": statistics.median(half),
             f"charrnn_2x{hidden}_64_texts_chars_per_second": statistics.median(many),
             f"charrnn_over_torch_2x{hidden}": statistics.median(
                 a / b for a, b in zip(one, torch, strict=True)
+            ),
+            f"charrnn_half_weights_over_torch_2x{hidden}": statistics.median(
+                a / b for a, b in zip(half, torch, strict=True)
             ),
             f"64_texts_over_one_2x{hidden}": statistics.median(a / b for a, b in zip(many, one, strict=True)),
         }

@@ -270,7 +270,7 @@ def steps(
 
 
 def sampled(of: Run, rounds: int, with_torch: bool) -> dict[str, Any]:
-    """Characters sampled per second: charrnn one text and 64 texts at once, torch's usual loop."""
+    """Characters sampled per second: one text, with half weights too, and 64 texts at once; torch's usual loop."""
     sides = [side for side in sampling.SIDES if side != "torch" or with_torch]
     result: dict[str, Any] = {}
     for hidden in sampling.SIZES:

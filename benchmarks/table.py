@@ -137,6 +137,8 @@ def the_rest(result: Mapping[str, Any]) -> list[str]:
     """Sampling, eval, inspect-cells and start-up."""
     sampled, evaluated = result["sampling_chars_per_second"], evaluated_of(result)
     names = {"torch": "torch loop", "one": "charrnn, one text", "many": "charrnn, 64 texts at once"}
+    if any("half" in found for found in sampled.values()):
+        names["half"] = "charrnn, one text with half weights"
     header = ["characters per second", *(f"sampling: {name}" for name in names.values()), "`charrnn eval`"]
     body = [
         [

@@ -335,6 +335,11 @@ def _sampler(
     )
     for note in sampler.notes:
         say(note)
+    if sampler.config.weights == "half":
+        from charrnn.score.half_weights import rounding_cost
+
+        cost, text = rounding_cost(sampler)
+        say(f"the large weight matrices are rounded to bfloat16: {cost:+.1g} nats per character on {text}")
     return sampler
 
 

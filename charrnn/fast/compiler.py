@@ -44,6 +44,7 @@ class _Plan(NamedTuple):
     body: Callable[[Kernel], None]
     integers: Sequence[str]
     doubles: Sequence[str]
+    halves: Sequence[str]
 
 
 class Program:
@@ -67,9 +68,10 @@ class Program:
         body: Callable[[Kernel], None],
         integers: Sequence[str] = (),
         doubles: Sequence[str] = (),
+        halves: Sequence[str] = (),
     ) -> None:
         """Add a kernel; `body` writes it if it is not in the cache."""
-        self._plans[name] = _Plan(shapes, body, integers, doubles)
+        self._plans[name] = _Plan(shapes, body, integers, doubles, halves)
 
     def compile(self) -> None:
         name = self._name()
@@ -97,7 +99,8 @@ class Program:
         assert self._engine is not None
         plan = self._plans[name]
         for (argument, shape), array in zip(plan.shapes.items(), arrays, strict=True):
-            special = dict.fromkeys(plan.integers, np.int64) | dict.fromkeys(plan.doubles, np.float64)
+            special: dict[str, type] = dict.fromkeys(plan.integers, np.int64)
+            special |= dict.fromkeys(plan.doubles, np.float64) | dict.fromkeys(plan.halves, np.uint16)
             dtype = np.dtype(special.get(argument, self.target.dtype))
             fits = array.flags.c_contiguous and array.dtype == dtype and array.size >= np.prod(shape)
             assert fits, f"{argument} of {name}: {array.dtype} {array.shape} instead of {dtype} {shape}"
@@ -119,7 +122,7 @@ class Program:
     def _machine_code(self) -> bytes:
         module = ll.Module()
         for name, plan in self._plans.items():
-            kernel = Kernel(module, name, self.target, plan.shapes, plan.integers, plan.doubles)
+            kernel = Kernel(module, name, self.target, plan.shapes, plan.integers, plan.doubles, plan.halves)
             plan.body(kernel)
             kernel.build.ret_void()
         parsed, machine = llvm.parse_assembly(str(module)), _machine()

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.config import ModelConfig
-from charrnn.fast.cells import Cell, free
+from charrnn.fast.cells import Cell, Shape, free
 from charrnn.fast.choosing import SETTINGS, Chooser, Row
 from charrnn.fast.compiler import Program, zeros
 from charrnn.fast.ir import Array, Index, Kernel, Vector
@@ -43,10 +43,13 @@ class Sizes(NamedTuple):
     R: int
 
 
-def arrays(cell: Cell, sizes: Sizes, symbols: int, clamped: bool) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of the kernel's arrays. The first axis of those BY_TIME may be of any length."""
+def arrays(cell: Cell, sizes: Sizes, symbols: int, clamped: bool, unit: int) -> dict[str, Shape]:
+    """Names and shapes of the kernel's arrays. The first axis of those BY_TIME may be of any length.
+
+    unit : numbers by whose multiples the columns of matrices are rounded up
+    """
     L, H, K, V, R = sizes
-    above = max(L - 1, 1)
+    above, gates, head = max(L - 1, 1), -(-K * H // unit) * unit, -(-V // unit) * unit
     return {
         **dict.fromkeys(("steps", "drawn", "tiles", "rows", "filtered", "scored"), (1,)),
         "symbols": (1, R),
@@ -56,9 +59,9 @@ def arrays(cell: Cell, sizes: Sizes, symbols: int, clamped: bool) -> dict[str, t
         "table": (symbols, K, H),
         "bias": (above, K, H),
         "bias_hn": (L, H),
-        "recurrent": (L, K * H * H),
-        "from_below": (above, K * H * H),
-        "head": (H * V,),
+        "recurrent": (L, H * gates),
+        "from_below": (above, H * gates),
+        "head": (H * head,),
         "head_bias": (V,),
         "x": (R, K, H),
         "u": (R, K, H),
@@ -69,6 +72,7 @@ def arrays(cell: Cell, sizes: Sizes, symbols: int, clamped: bool) -> dict[str, t
 
 
 WEIGHTS = ("table", "bias", "bias_hn", "recurrent", "from_below", "head", "head_bias")
+MATRICES = ("recurrent", "from_below", "head")  # the large ones, which may be bfloat16
 BY_TIME = ("symbols", "uniforms", "log_p", "totals")
 DOUBLES = ("uniforms", "log_p", "totals", "settings", "scratch")  # float64, whatever the weights are
 
@@ -134,10 +138,10 @@ def write_steps(k: Kernel, cell: Cell, sizes: Sizes, clamped: bool) -> None:
 
 @cache
 def _program(
-    config: ModelConfig, symbols: int, dtype: np.dtype, R: int, clamped: bool
-) -> tuple[Program, Sizes]:
-    """The kernel for models of these shapes; for one text, or for several."""
-    program = Program("drawing", config.cell, config.nonlinearity, clamped, dtype=dtype)
+    config: ModelConfig, symbols: int, dtype: np.dtype, R: int, clamped: bool, half: bool
+) -> tuple[Program, Sizes, dict[str, Shape]]:
+    """The kernel for models of these shapes, for one text or for several, and the shapes of its arrays."""
+    program = Program("drawing", config.cell, config.nonlinearity, clamped, half, dtype=dtype)
     target = program.target
     if R == 1:
         program.target = target = target._replace(tile=(1, WIDEST))
@@ -147,22 +151,45 @@ def _program(
     sizes = Sizes(
         config.layers, whole_vectors(config.hidden, target), cell.gates, whole_vectors(symbols, target), R
     )
-    shapes = arrays(cell, sizes, symbols, clamped)
-    program.add("draw", shapes, lambda k: write_steps(k, cell, sizes, clamped), INTEGERS, DOUBLES)
+    shapes = arrays(cell, sizes, symbols, clamped, 2 * target.lanes if half else target.lanes)
+    program.add(
+        "draw",
+        shapes,
+        lambda k: write_steps(k, cell, sizes, clamped),
+        INTEGERS,
+        DOUBLES,
+        MATRICES if half else (),
+    )
     program.compile()
-    return program, sizes
+    return program, sizes, shapes
+
+
+def upper_halves(rows: np.ndarray, lanes: int) -> np.ndarray:
+    """Rows of vectors of float32 (…, width · lanes) as `Halves.row` reads them."""
+    width = rows.shape[-1] // lanes
+    bits = np.zeros((*rows.shape[:-1], width + width % 2, lanes), np.uint16)
+    vectors = np.ascontiguousarray(rows).reshape(*rows.shape[:-1], width, lanes)
+    bits[..., :width, :] = vectors.view(np.uint32) >> 16
+    return bits.reshape(*rows.shape[:-1], -1, 2, lanes).swapaxes(-1, -2)
 
 
 class Packed:
     """The kernel for one text or for several, and a copy of a network's weights: padded to whole vectors, and packed in
-    the order in which the kernel reads them. Training the network later does not change it."""
+    the order in which the kernel reads them. Training the network later does not change it.
 
-    def __init__(self, network: Network, *, several: bool, clamped: bool) -> None:
+    half : keep the upper halves of the large matrices' numbers alone, which are float32 rounded to bfloat16
+    """
+
+    def __init__(self, network: Network, *, several: bool, clamped: bool, half: bool = False) -> None:
         self.config, self.dtype = network.config, network.theta.dtype
         R = MOST if several else 1
-        self.program, self.sizes = _program(network.config, network.vocab_size, self.dtype, R, clamped)
-        self.shapes = arrays(cell_of(network.config), self.sizes, network.vocab_size, clamped)
-        self.weights = {name: zeros(self.shapes[name], self.dtype) for name in WEIGHTS}
+        self.program, self.sizes, self.shapes = _program(
+            network.config, network.vocab_size, self.dtype, R, clamped, half
+        )
+        self.weights = {
+            name: zeros(self.shapes[name], np.uint16 if half and name in MATRICES else self.dtype)
+            for name in WEIGHTS
+        }
         self._fill(network)
 
     def _fill(self, network: Network) -> None:
@@ -184,7 +211,9 @@ class Packed:
                     part.first * target.lanes, (part.first + part.count * part.width) * target.lanes
                 )
                 panels = transposed[:, columns].reshape(H, part.count, -1).swapaxes(0, 1)
-                out[columns.start * H : columns.stop * H] = panels.ravel()
+                if out.dtype == np.uint16:
+                    panels = upper_halves(panels, target.lanes)
+                out[columns.start * H :][: panels.size] = panels.ravel()
 
         for layer in range(L):
             w = network.layer(network.params, layer)

@@ -191,6 +191,10 @@ class Array:
         kernel's."""
         return self.kernel.load(self._vector(index), self.element)
 
+    def row(self, index: "Index | int", width: int) -> list[Vector]:
+        """Row `index` of a matrix whose rows are `width` vectors."""
+        return [self.load(index * width + c) for c in range(width)]
+
     def store(self, value: Vector, index: "Index | int" = 0) -> None:
         self.kernel.build.store(value.value, self._vector(index), align=self.kernel.target.dtype.itemsize)
 
@@ -224,6 +228,32 @@ class Array:
         return self.kernel.offset(self.base, index * self.kernel.target.lanes, self.element)
 
 
+class Halves(Array):
+    """A matrix of bfloat16, the upper halves of float32 numbers. The vectors 2n and 2n + 1 of a row share a vector of
+    32-bit words, as its lower and its upper halves. The index of a part counts numbers."""
+
+    def __init__(self, kernel: "Kernel", base: ll.Value, shape: Sequence[int]) -> None:
+        super().__init__(kernel, base, ll.IntType(16), shape)
+
+    def __getitem__(self, where: "Index | int | tuple[Index | int, ...]") -> "Halves":
+        part = super().__getitem__(where)
+        return Halves(self.kernel, part.base, part.shape)
+
+    def row(self, index: "Index | int", width: int) -> list[Vector]:
+        """Row `index`; rows are an even number of vectors, of which the last is not used if `width` is odd."""
+        build, target = self.kernel.build, self.kernel.target
+        words = ll.VectorType(target.integer, target.lanes)
+        pairs = -(-width // 2)
+        vectors = []
+        for pair in range(pairs):
+            pointer = self._vector((index * pairs + pair) * 2)
+            both = build.load(pointer, align=4, typ=words)
+            lower = build.shl(both, ll.Constant(words, [16] * target.lanes))
+            upper = build.and_(both, ll.Constant(words, [0xFFFF0000] * target.lanes))
+            vectors += [Vector(self.kernel, build.bitcast(bits, target.vector)) for bits in (lower, upper)]
+        return vectors[:width]
+
+
 class Loop:
     """A loop under construction: its counter, the vectors carried from one iteration to the next, and after these
     the single numbers; `only_while` may be set to a condition for the next iteration."""
@@ -238,7 +268,7 @@ class Kernel:
 
     arrays : name -> shape; each becomes an argument, in this order, and is available by its name
     integers : names of the arrays that hold int64; doubles : those that hold float64 whatever the target's type is,
-        which the others hold
+        which the others hold; halves : those of bfloat16
     """
 
     def __init__(
@@ -249,6 +279,7 @@ class Kernel:
         arrays: Mapping[str, Sequence[int]],
         integers: Sequence[str] = (),
         doubles: Sequence[str] = (),
+        halves: Sequence[str] = (),
     ) -> None:
         self.target, self.module = target, module
         kind = ll.FunctionType(ll.VoidType(), [POINTER] * len(arrays))
@@ -258,7 +289,9 @@ class Kernel:
             argument.add_attribute("noalias")
         elements = dict.fromkeys(integers, INT64) | dict.fromkeys(doubles, ll.DoubleType())
         self.arrays = {
-            name: Array(self, argument, elements.get(name, target.real), shape)
+            name: Halves(self, argument, shape)
+            if name in halves
+            else Array(self, argument, elements.get(name, target.real), shape)
             for (name, shape), argument in zip(arrays.items(), self.function.args, strict=True)
         }
 

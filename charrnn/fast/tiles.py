@@ -51,7 +51,7 @@ def product(
     across = len(start[0])
     width = across // len(panels)
     with kernel.loop(depth, [v for row in start for v in row]) as k:
-        columns = [panel.load(k.index * width + c) for panel in panels for c in range(width)]
+        columns = [column for panel in panels for column in panel.row(k.index, width)]
         sums = iter(k.carried)
         k.carried = [
             number.times_plus(column, next(sums))

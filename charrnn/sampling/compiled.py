@@ -34,10 +34,12 @@ def is_compiled(networks: Sequence[Network], config: SamplingConfig, characters:
     return characters * (network.theta.size + PER_STEP) >= WORTH and fast_is_installed()
 
 
-def packed(network: Network, *, several: bool, clamps: Sequence[Clamp]) -> "Packed":
+def packed(network: Network, *, several: bool, clamps: Sequence[Clamp], half: bool) -> "Packed":
+    """A copy of the weights for kernels; half : of float32 weights that are rounded to bfloat16."""
     from charrnn.fast.drawing import Packed
 
-    return Packed(network, several=several, clamped=bool(clamps))
+    half = half and network.theta.dtype == np.float32
+    return Packed(network, several=several, clamped=bool(clamps), half=half)
 
 
 def most_at_once(network: Network) -> int:

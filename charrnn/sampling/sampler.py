@@ -30,6 +30,7 @@ from charrnn.nn.loss import log_softmax
 from charrnn.nn.network import Clamp
 from charrnn.sampling import compiled
 from charrnn.sampling.drawn_labels import labels_for
+from charrnn.sampling.half import rounded
 from charrnn.sampling.mixing import Mix, mixed_reader
 from charrnn.sampling.sampling_config import LENGTH, LONGEST_ITEM, REPETITION_WINDOW, SamplingConfig
 from charrnn.sampling.stepper import Stepper
@@ -150,10 +151,12 @@ class Sampler:
         mix: Mix | None = None,
     ) -> None:
         self.mix = mix
-        self.models = [model] if isinstance(model, Model) else list(model)
+        self.given_models = self.models = [model] if isinstance(model, Model) else list(model)
         self.vocab = same_vocabulary(self.models)
         is_items = self.vocab.items is not None
         self.config = config = _complete(config or SamplingConfig(), is_items)
+        if config.weights == "half":
+            self.models = list(map(rounded, self.models))
         clamps = [clamps] if isinstance(clamps, str | Clamp) else clamps
         if clamps and any(other.config != self.models[0].config for other in self.models):
             raise UsageError("clamps need models of one architecture, since a clamp names a cell")
@@ -220,10 +223,11 @@ class Sampler:
         return self._pieces([self._text() for _ in self.seeds])
 
     def _text(self) -> "_Text":
-        return _Text(self.vocab.decoder(), self.stop, self._end)
+        return _Text(self.vocab.decoder(), self.stop, self.end)
 
     @property
-    def _end(self) -> int | None:
+    def end(self) -> int | None:
+        """The end symbol of items."""
         return None if self.vocab.items is None else self.vocab.end
 
     def _pieces(self, texts: Sequence["_Text"], scored: bool = False) -> Iterator[tuple[int, str]]:
@@ -287,7 +291,7 @@ class Sampler:
         """A sampler of one text with this prime and seed, and all other settings unchanged."""
         config = replace(self.config, prime=prime, seed=seed, count=1, with_prime=False)
         return Sampler(
-            self.models,
+            self.given_models,
             config,
             temperatures=self.temperatures[:1],
             stop=self.stop,
@@ -309,7 +313,7 @@ class Sampler:
 
     def _blocks(self, scored: bool) -> Iterator[Block]:
         streams, networks = len(self.seeds), [model.network for model in self.models]
-        expected = self.length if self._end is None else min(self.length, compiled.USUAL_ITEM)
+        expected = self.length if self.end is None else min(self.length, compiled.USUAL_ITEM)
         is_compiled = self.mix is None and compiled.is_compiled(networks, self.config, streams * expected)
         if streams == 1 and self._is_plain and not is_compiled:
             yield from self._one_by_one(scored)
@@ -317,7 +321,12 @@ class Sampler:
         groups = -(-streams // GROUP)
         parts = [slice(*cut) for cut in pairwise(streams * k // groups for k in range(groups + 1))]
         if is_compiled:
-            packed = compiled.packed(networks[0], several=streams > 1, clamps=self.clamps)
+            packed = compiled.packed(
+                networks[0],
+                several=streams > 1,
+                clamps=self.clamps,
+                half=self.config.weights == "half",
+            )
             drawers = [self._compiled_drawer(part, packed, scored) for part in parts]
         else:
             drawers = [self._block_drawer(part, scored) for part in parts]
@@ -404,10 +413,10 @@ class Sampler:
         """Of the texts `which`."""
         temperatures, most = np.array(self.temperatures[which]), max(self._sizes(), default=1)
         draw = compiled.block_drawer(packed, self.config, temperatures, self.begins(which), self.clamps, most)
-        rngs = _generators(self.seeds[which])
+        rngs = generators(self.seeds[which])
 
         def draw_block(n: int) -> tuple[np.ndarray, np.ndarray]:
-            symbols, log_p, is_finite = draw(_uniform(rngs, n), scored)
+            symbols, log_p, is_finite = draw(uniform(rngs, n), scored)
             if not is_finite:
                 raise _not_finite()
             return symbols, log_p
@@ -419,11 +428,11 @@ class Sampler:
         ended = np.zeros(streams, bool)
         for n in self._sizes():
             if ended.all():  # those of other groups go on
-                yield np.full((streams, n), self._end), np.zeros((streams, n))
+                yield np.full((streams, n), self.end), np.zeros((streams, n))
                 continue
             block, log_p = draw_block(n)
-            if self._end is not None:
-                ended |= (block == self._end).any(axis=0)
+            if self.end is not None:
+                ended |= (block == self.end).any(axis=0)
             yield block.T, log_p.T
 
 
@@ -520,20 +529,20 @@ def parse_clamp(text: str, model: Model, name: str = "clamp") -> Clamp:
     return Clamp(layer, np.arange(H)[None] == cell, np.full((1, H), value))
 
 
-def _generators(seeds: Sequence[int]) -> list[np.random.Generator]:
+def generators(seeds: Sequence[int]) -> list[np.random.Generator]:
     return [np.random.default_rng(seed) for seed in seeds]
 
 
-def _uniform(rngs: Sequence[np.random.Generator], n: int) -> np.ndarray:
+def uniform(rngs: Sequence[np.random.Generator], n: int) -> np.ndarray:
     """The next numbers (n, B) in (0, 1]; those of a generator do not depend on the others, nor on n."""
     return 1 - np.stack([rng.random(n) for rng in rngs], axis=1)
 
 
 def _uniforms(seeds: Sequence[int]) -> Iterator[np.ndarray]:
     """All numbers in blocks (UNIFORMS_AT_ONCE, B)."""
-    rngs = _generators(seeds)
+    rngs = generators(seeds)
     while True:
-        yield _uniform(rngs, UNIFORMS_AT_ONCE)
+        yield uniform(rngs, UNIFORMS_AT_ONCE)
 
 
 def _quick_drawer(

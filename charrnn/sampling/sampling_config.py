@@ -46,6 +46,13 @@ class DrawingConfig:
         "error", "How to treat characters of the prime that the model does not know.", choices=UNKNOWN
     )
 
+    weights: str = option(
+        "full",
+        "Precision of the large weight matrices: full, or half, which rounds them to bfloat16 and is quicker for large "
+        "models. The loss that it costs is told.",
+        choices=("full", "half"),
+    )
+
     def __post_init__(self) -> None:
         check(self)
 

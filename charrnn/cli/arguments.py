@@ -1,6 +1,7 @@
 """Values of options that say more than one thing."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from charrnn.errors import DataError, UsageError
@@ -10,6 +11,7 @@ from charrnn.ui.terminal.output import say
 if TYPE_CHECKING:
     from charrnn.model.model import Model
 
+FITTED = "fitted"  # as a value of --temp
 LONGEST_PRIME = 1 << 24  # bytes: each character is read by the model before the first is drawn
 
 
@@ -52,12 +54,28 @@ def _from_file(name: str, model: "Model") -> str:
     return text
 
 
+def fitted_temperature(models: "Sequence[Model]") -> float:
+    """The number that --temp fitted means. Raises UsageError where there is none."""
+    from charrnn.score.temperature import of_card
+
+    if len(models) > 1:
+        raise UsageError("--temp fitted needs one model; give a number for several models")
+    if (found := of_card(models[0].training)) is None:
+        raise UsageError(
+            "--temp fitted: the model has no fitted temperature. It is fitted at the end of charrnn train, on the "
+            "validation text. Give a number"
+        )
+    return found
+
+
 def temperatures(temp: str) -> list[float]:
     """The numbers of --temp. Raises UsageError."""
     try:
         found = [float(part) for part in temp.split(",")]
     except ValueError:
-        raise UsageError(f"--temp is {temp!r}; it must be a number, or several with commas between") from None
+        raise UsageError(
+            f"--temp is {temp!r}; it must be a number, several with commas between, or fitted"
+        ) from None
     for one in found:
         if not 0 <= one < math.inf:
             raise UsageError(f"--temp is {one:g}; it must be a finite number of at least 0")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from charrnn.cli.arguments import prime_of, stop_of, temperatures
+from charrnn.cli.arguments import FITTED, fitted_temperature, prime_of, stop_of, temperatures
 from charrnn.cli.given import refuse_beside, refuse_if
 from charrnn.cli.models import ModelsOption, open_models
 from charrnn.cli.options import JsonOption, with_settings
@@ -55,7 +55,8 @@ def sample(
     temp: Annotated[
         str,
         typer.Option(
-            help="Temperature: below 1 is safer, above 1 bolder, 0 takes the likeliest. A list (0.5,1) compares."
+            help="Temperature: below 1 is safer, above 1 bolder, 0 takes the likeliest. A list (0.5,1) compares; "
+            "fitted is the one that fits the model's validation text."
         ),
     ] = str(SamplingConfig.temperature),
     stop: Annotated[
@@ -149,8 +150,9 @@ def sample(
     wanted = _Wanted(beam, unique, new, novelty, novelty_min, novelty_corpus, check, as_json)
     several = {"several temperatures": "," in temp}
     _refuse(wanted, interactive, stop or (), several, {"--count": settings["count"] not in (None, 1)})
-    compared = temperatures(temp)
+    compared = [] if temp == FITTED else temperatures(temp)
     files, models = open_models(model)
+    compared = compared or [fitted_temperature(models)]
     has_end = models[0].vocab.items is not None or stop
     refuse_if((unique and not has_end, "--unique needs a model of items, or --stop"))
     given = {**settings, "with_prime": with_prime}

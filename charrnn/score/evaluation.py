@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from charrnn.engines.threads import blas_threads
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
 from charrnn.model.model import CHUNK, Model
 from charrnn.sampling.sampler import NOT_FINITE, average, next_distribution, reader, same_vocabulary
-from charrnn.score import items, scoring, simple_models
+from charrnn.score import items, scoring, simple_models, temperature
 from charrnn.text.batches import Text
+from charrnn.text.batches import predictions as predicted
 from charrnn.text.corpus import read_corpus
 from charrnn.text.items import Items
 from charrnn.text.records import TABLES
@@ -53,6 +54,8 @@ class Evaluation:
 
     chars : of a stream, the first one too; predicted symbols of items (bytes at byte level)
     baselines : name -> mean loss in nats per symbol of simple models on the same predictions
+    temperature : the one in the model's card, fitted on its validation text
+    tempered_loss_nats : the loss with the logits divided by it
     items : of a text of items
     per_label : of each column of labels, label -> the loss on the items that have it
     """
@@ -62,6 +65,8 @@ class Evaluation:
     baselines: dict[str, float] = field(default_factory=dict)
     items: ItemsLoss | None = None
     per_label: dict[str, dict[str, ItemsLoss]] = field(default_factory=dict)
+    temperature: float | None = None
+    tempered_loss_nats: float | None = None
 
     @property
     def bits_per_char(self) -> float:
@@ -84,6 +89,12 @@ class Evaluation:
             "perplexity": self.perplexity if math.isfinite(self.perplexity) else None,
             "baselines": named,
         }
+        if self.tempered_loss_nats is not None:
+            found["fitted_temperature"] = {
+                "temperature": self.temperature,
+                "loss_nats": self.tempered_loss_nats,
+                "bits_per_char": self.tempered_loss_nats / math.log(2),
+            }
         if self.items is not None:
             found["items"] = {"count": self.items.items, "loss_nats": self.items.item_loss_nats}
             found["per_label"] = {
@@ -94,13 +105,20 @@ class Evaluation:
 
     def in_words(self) -> str:
         """A small table, lowest loss first; of labelled items another, in the order of the labels."""
-        rows = sorted([("model", self.loss_nats), *self.baselines.items()], key=lambda row: row[1])
+        rows = [("model", self.loss_nats), *self.baselines.items()]
+        if self.tempered_loss_nats is not None:
+            rows.append((f"model T={self.temperature:.2f}", self.tempered_loss_nats))
+        rows.sort(key=lambda row: row[1])
         counted = f"{self.chars:,} characters"
         if self.items is not None:
             each = f"{self.items.item_loss_nats:.4f} nats per item"
             counted = f"{self.items.items:,} items, {counted} with the end of each, {each}"
         lines = [counted, "             nats/char  bits/char  perplexity"]
         lines += [f"{name:<12} {n:9.4f}  {n / math.log(2):9.4f}  {_exp(n):10.3f}" for name, n in rows]
+        if self.tempered_loss_nats is not None:
+            lines.append(
+                f"T={self.temperature:.2f}: at the temperature that was fitted on the validation text"
+            )
         for column, losses in self.per_label.items():
             width = max(12, *map(len, [column, *losses]))
             lines += ["", f"{column:<{width}}     items  nats/char  nats/item"]
@@ -125,7 +143,8 @@ def evaluate(
 ) -> Evaluation:
     """The loss on a text that is read from the zero state, with the state carried to its end, or on items.
 
-    The probabilities of several models are averaged.
+    The probabilities of several models are averaged. A single model with a fitted temperature in its card is also
+    scored at this temperature, in a second pass.
 
     text : ids (N,) of the model's vocabulary, which may be memory-mapped (memory does not grow with N), or items
     training : the model's training text, to fit the baselines; without it the only baseline is "uniform"
@@ -134,9 +153,29 @@ def evaluate(
     Raises DataError for a text with nothing to predict, ModelError for outputs that are not finite.
     """
     models = [model] if isinstance(model, Model) else list(model)
-    vocab = same_vocabulary(models)
-    if isinstance(text, Items):
-        return _evaluate_items(models, text, training, progress)
+    same_vocabulary(models)
+    found = (
+        _evaluate_items(models, text, training, progress)
+        if isinstance(text, Items)
+        else _evaluate_stream(models, text, training, progress)
+    )
+    if (fitted := fitted_temperature(models)) is None:
+        return found
+    network = temperature.tempered(models[0].network, fitted)
+    tempered = [Model.of_network(network, models[0].vocab, models[0].training)]
+    total = sum(float(losses.sum(dtype=np.float64)) for losses in surprises(tempered, text, progress))
+    return replace(found, temperature=fitted, tempered_loss_nats=total / predicted(text))
+
+
+def fitted_temperature(models: Sequence[Model]) -> float | None:
+    """The temperature at which `evaluate` scores a text too, in a second pass."""
+    return temperature.of_card(models[0].training) if len(models) == 1 else None
+
+
+def _evaluate_stream(
+    models: Sequence[Model], text: np.ndarray, training: Text | None, progress: Callable[[int], None]
+) -> Evaluation:
+    vocab = models[0].vocab
     if len(text) < 2:
         raise DataError(
             f"the text has {len(text)} symbols, but evaluation needs at least 2. Give a longer text"

@@ -301,7 +301,7 @@ def _result(plan: Plan, trainer: Trainer, store: RunStore, yardstick: Yardstick 
     best, best_step = progress.best_val_loss_nats, progress.best_step
     if trainer.kept is not None:
         best, best_step = trainer.kept.val_loss_nats, trainer.kept.step
-    if plan.validates_in_part and math.isfinite(whole := store.measure_whole()):
+    if (whole := store.close()) is not None:
         best = whole
     return TrainResult(
         model=str(folder.model),

@@ -22,8 +22,9 @@ from charrnn.runs import checkpoint as checkpoints
 from charrnn.runs.folder import CHECKPOINT, MODEL, RESCUE
 from charrnn.runs.records import Progress, Report, Sample
 from charrnn.runs.yardstick import Yardstick
+from charrnn.score import temperature
 from charrnn.score.scoring import mean_loss
-from charrnn.text.batches import size_of
+from charrnn.text.batches import predictions, size_of
 from charrnn.training.bounds import corpus_card
 from charrnn.training.observers import Observer
 from charrnn.training.plan import Plan
@@ -134,15 +135,20 @@ class RunStore(Observer):
             card["validation_part"] = {**card["validation_part"], "val_loss_nats": card["val_loss_nats"]}
         return Model.of_network(network, self._plan.corpus.vocabulary, card)
 
-    def measure_whole(self) -> float:
-        """The kept model's loss on the whole validation text, put into its card beside that on a part of it."""
-        folder = self._plan.folder
+    def close(self) -> float | None:
+        """Put into the kept model's card what is measured at the end of a run: the temperature that fits the text of
+        the validations, and the loss on the whole validation text where that was a part of it. Returns this loss."""
+        plan, folder = self._plan, self._plan.folder
+        if not predictions(plan.validation_part) or not folder.model.exists():
+            return None
         model = load_model(folder.place / MODEL)
-        loss = mean_loss(model.network, self._plan.parts.validation)
-        if math.isfinite(loss):
-            card = {**model.training, "val_loss_nats": loss}
+        card = {**model.training, "temperature": temperature.fitted(model.network, plan.validation_part)}
+        whole = None
+        if plan.validates_in_part and math.isfinite(loss := mean_loss(model.network, plan.parts.validation)):
+            card["val_loss_nats"] = whole = loss
+        if card != model.training:
             Model.of_network(model.network, model.vocab, card).save(folder.model, folder=folder.held)
-        return loss
+        return whole
 
     def report(self, report: Report, is_best: bool) -> None:
         self._plan.folder.append_metrics(asdict(report))

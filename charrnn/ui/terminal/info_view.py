@@ -11,6 +11,7 @@ from charrnn.config import TrainConfig, as_dict
 from charrnn.runs.card import Info, at
 from charrnn.runs.records import curve_loss
 from charrnn.runs.verdict import Verdict
+from charrnn.score import temperature
 from charrnn.text.vocabulary import listing
 from charrnn.ui.terminal.card_view import card
 from charrnn.ui.terminal.colours import BEST, TRAIN, VALIDATION
@@ -86,6 +87,8 @@ def _of_training(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, key in (("train", "train_loss_nats"), ("validation", "val_loss_nats")):
         if (loss := at(training, key, kind=NUMBER)) is not None:
             yield name, losses(loss)
+    if (fitted := temperature.of_card(training)) is not None:
+        yield "temperature", f"{fitted:.3f} fits the validation text best"
     part = at(training, "validation_part", "symbols", kind=int), curve_loss(training)
     if isinstance(part[1], NUMBER) and part[0] is not None:
         yield (

@@ -121,6 +121,9 @@ class TrainConfig:
     # chunks
     seq_length: int = option(25, "Characters per chunk, which is how far back gradients reach.", at_least=1)
     batch_size: int = option(16, "Text streams trained in parallel.", at_least=1)
+    jitter: bool = option(
+        False, "Begin each epoch at a random offset below --seq-length, so that chunks end in other places."
+    )
     # optimiser
     optimizer: str = option("adagrad", "Optimizer that updates the weights.", choices=OPTIMIZERS)
     lr: float | None = option(None, "Learning rate; the default depends on the optimizer.", above=0)

@@ -75,7 +75,7 @@ def _option(f: Field[Any], panel: str) -> Any:
         Literal[choices] if choices else next(t for t in (*get_args(f.type), f.type) if t is not type(None))
     )
     default = f"{f.default:g}" if isinstance(f.default, float) else f.default
-    shown = "" if default in (None, "") else f"  [default: {default}]"
+    shown = "" if default in (None, "") or default is False else f"  [default: {default}]"
 
     def within_limits(ctx: typer.Context, value: Any) -> Any:
         if value is not None and not ctx.resilient_parsing:

@@ -90,16 +90,34 @@ class Streams:
     so chunk k + 1 continues where chunk k ended. An epoch has `chunks` = S // T chunks; a shorter rest is left
     out. `ids` may be memory-mapped: only the requested chunks are read.
 
+    With jitter each epoch begins at an offset o < T of its own in all streams, ids[b*S + o + k*T + t], so that no place
+    of the text is always at the end of a chunk, where gradients stop (Merity et al. 2018 also vary the lengths). The
+    offset follows from the seed and the epoch alone. There is a chunk less, so that all epochs have the same number.
+
     served : the streams that this process reads; by default all
+    jitter : the seed of the offsets; without it there are none
 
     Raises DataError if a stream has no whole chunk.
     """
 
-    def __init__(self, ids: np.ndarray, batch_size: int, seq_length: int, served: slice = slice(None)):
+    def __init__(
+        self,
+        ids: np.ndarray,
+        batch_size: int,
+        seq_length: int,
+        served: slice = slice(None),
+        jitter: int | None = None,
+    ):
         self.batch_size = batch_size
         self.seq_length = seq_length
+        self._jitter, self._epoch, self._offset = jitter, -1, 0
         length = (len(ids) - 1) // batch_size
         self.chunks = length // seq_length
+        if jitter is not None and self.chunks > 1:
+            self.chunks = (
+                length - seq_length + 1
+            ) // seq_length  # the last offset, T - 1, leaves room for so many
+        self._offsets = min(seq_length, length - self.chunks * seq_length + 1)
         self.symbols = self.chunks * seq_length * batch_size
         if self.chunks < 1:
             needed = batch_size * seq_length + 1
@@ -124,12 +142,19 @@ class Streams:
 
     def chunk(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Inputs x and targets y of the chunk at `step`, intp arrays of shape (T, B), C-contiguous."""
-        k = step % self.chunks
-        start = k * self.seq_length
+        epoch, k = divmod(step, self.chunks)
+        start = self._offset_in(epoch) + k * self.seq_length
         both = self._rows[:, start : start + self.seq_length + 1].T.astype(np.intp, order="C")
         if self._map is not None and k % self._forget_every == 0:
             self._map.madvise(mmap.MADV_DONTNEED)
         return both[:-1], both[1:]
+
+    def _offset_in(self, epoch: int) -> int:
+        """The first place of each stream that is read in an epoch."""
+        if self._jitter is not None and epoch != self._epoch:
+            self._offset = int(np.random.default_rng([self._jitter, epoch]).integers(self._offsets))
+            self._epoch = epoch
+        return self._offset
 
 
 class ItemBatches:

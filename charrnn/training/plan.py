@@ -87,7 +87,8 @@ class Plan:
         if isinstance(text, Items):
             end = self.corpus.vocabulary.end
             return ItemBatches(text, self.batch_size, config.seq_length, config.seed, end, served)
-        return Streams(text, self.batch_size, config.seq_length, served)
+        jitter = config.seed if config.jitter else None
+        return Streams(text, self.batch_size, config.seq_length, served, jitter)
 
     @cached_property
     def padding(self) -> float | None:
@@ -182,6 +183,10 @@ def _settled(config: TrainConfig, sources: Sequence[str | Source]) -> TrainConfi
     names = [source.name if isinstance(source, Source) else source for source in sources]
     form = form_of(config.items, config.text_column, config.label_column, config.input_column, names)
     named = _absolute(as_dict(config))
+    if form and config.jitter:
+        raise UsageError(
+            "--jitter is for a text that is one stream; items are mixed anew in each epoch anyway"
+        )
     return replace(settle(config), items=form.kind if form else "", val=named["val"], test=named["test"])
 
 

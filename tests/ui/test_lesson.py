@@ -235,3 +235,10 @@ def test_without_input_nothing_is_asked():
     assert prompts == []
     assert shown.asked == 0
     assert BY_NAME["one_step"].question.text.split("{{")[0] not in text
+
+
+def test_the_last_chapter_names_the_page_that_writes():
+    last, _, _ = lesson(NAMES[-1])
+    assert "charrnn train, then charrnn play" in " ".join(last.split())
+    first, _, _ = lesson(NAMES[0])
+    assert "charrnn play" not in first

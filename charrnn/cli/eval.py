@@ -86,6 +86,14 @@ def evaluate(
             help="Also let a copy of the model go on learning while it reads, in steps of this size; auto chooses it.",
         ),
     ] = None,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="The model's training text, where it is not where the model says. May be repeated, if it is several "
+            "files.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score a text: how well the model predicts it, compared with baselines.
@@ -143,7 +151,9 @@ def evaluate(
     refuse_if((rate is not None and len(models) > 1, "--adapt reads with one model; name one --model"))
     compares = not (no_baselines or per_line or highlight)
     parts, why_not = (
-        evaluation.splits_of(models[0]) if split or compares or counts != "off" or adapt else (None, "")
+        evaluation.splits_of(models[0], corpus or ())
+        if split or compares or counts != "off" or adapt
+        else (None, "")
     )
     text = _part(split, parts, why_not) if split else _read(models[0], files or [], how, unknown)
     if why_not and not no_baselines:
@@ -155,7 +165,9 @@ def evaluate(
     else:
         if (counts != "off" or adapt) and parts is None:
             option = "--adapt" if counts == "off" else "--counts"
-            raise DataError(f"{option} needs the model's training text: {why_not}")
+            raise DataError(
+                f"{option} needs the model's training text: {why_not}. Name that text with --corpus FILE"
+            )
         if counts != "off" and split == "train":
             say("the counts are those of this very text, so the mix is no fair figure: use --split test")
         training = parts["train"] if parts and compares else None

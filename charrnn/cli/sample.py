@@ -105,7 +105,7 @@ def sample(
     novelty_corpus: Annotated[
         str | None,
         typer.Option(
-            help="With --novelty and --new: the training text, where it is not where the model says."
+            help="With --novelty, --new and --counts: the training text, where it is not where the model says."
         ),
     ] = None,
     check: Annotated[
@@ -147,7 +147,7 @@ def sample(
     """
     from charrnn.ui.terminal.interactive import converse
 
-    wanted = _Wanted(beam, unique, new, novelty, novelty_min, novelty_corpus, check, as_json)
+    wanted = _Wanted(beam, unique, new, novelty, novelty_min, novelty_corpus, check, counts, as_json)
     several = {"several temperatures": "," in temp}
     _refuse(wanted, interactive, stop or (), several, {"--count": settings["count"] not in (None, 1)})
     compared = [] if temp == FITTED else temperatures(temp)
@@ -156,8 +156,7 @@ def sample(
     has_end = models[0].vocab.items is not None or stop
     refuse_if((unique and not has_end, "--unique needs a model of items, or --stop"))
     given = {**settings, "with_prime": with_prime}
-    refuse_beside("--beam", beam, {"--counts": counts != "off"})
-    mix = _mix(models, novelty) if counts == "static" else None
+    mix = _mix(models, novelty, novelty_corpus) if counts == "static" else None
     sampler = _sampler(models, prime, compared, stop or (), clamp or (), label or (), input_text, given, mix)
     write = writer(sys.stdout, raw=raw)
     if interactive:
@@ -179,6 +178,7 @@ class _Wanted:
     novelty_min: int
     novelty_corpus: str | None
     check: str | None
+    counts: str
     as_json: bool
 
 
@@ -186,6 +186,7 @@ def _refuse(
     wanted: _Wanted, interactive: bool, stop: Sequence[str], several: dict[str, bool], count: dict[str, bool]
 ) -> None:
     """Refuse options that cannot be combined."""
+    mixes = {"--counts": wanted.counts != "off"}
     collects = {"--unique": wanted.unique, "--new": wanted.new}
     others = {
         "--beam": wanted.beam,
@@ -194,12 +195,15 @@ def _refuse(
         "--check": wanted.check,
     }
     refuse_beside("--interactive", interactive, {**others, **collects, **several})
-    refuse_beside("--beam", wanted.beam, {"--stop": stop, **several, **count, **collects})
+    refuse_beside("--beam", wanted.beam, {"--stop": stop, **several, **count, **collects, **mixes})
     refuse_beside("--unique or --new", wanted.unique or wanted.new, several)
-    uses_corpus = wanted.novelty or wanted.new or wanted.check
+    uses_corpus = wanted.novelty or wanted.new or wanted.check or wanted.counts != "off"
     refuse_if(
         (wanted.novelty_min != NOVELTY_MIN and not wanted.novelty, "--novelty-min needs --novelty"),
-        (wanted.novelty_corpus and not uses_corpus, "--novelty-corpus needs --novelty, --new or --check"),
+        (
+            wanted.novelty_corpus and not uses_corpus,
+            "--novelty-corpus needs --novelty, --new, --check or --counts",
+        ),
     )
 
 
@@ -345,14 +349,16 @@ def _sampler(
     return sampler
 
 
-def _mix(models: "list[Model]", novelty: bool) -> "Mix":
+def _mix(models: "list[Model]", novelty: bool, corpus: str | None) -> "Mix":
     """The mixture with counts of the training text; whoever does not look for copies is told that there may be some."""
     from charrnn.score.evaluation import splits_of
     from charrnn.score.mixed import counts_of, fitted_mixture
 
-    parts, why_not = splits_of(models[0])
+    parts, why_not = splits_of(models[0], [corpus] if corpus else ())
     if parts is None:
-        raise DataError(f"--counts needs the model's training text: {why_not}")
+        raise DataError(
+            f"--counts needs the model's training text: {why_not}. Name that text with --novelty-corpus FILE"
+        )
     if not novelty:
         say("counts copy more of the training text than the model alone: --novelty marks what is copied")
     return fitted_mixture(models, parts, counts_of(models, parts)).distribution

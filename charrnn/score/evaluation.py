@@ -309,8 +309,10 @@ def _no_tables(names: Sequence[str], model: Model) -> bool:
     return sources == [MEMORY] or (named and suffixes == {".txt"})
 
 
-def splits_of(model: Model) -> tuple[dict[str, Any] | None, str]:
+def splits_of(model: Model, moved: Sequence[str] = ()) -> tuple[dict[str, Any] | None, str]:
     """The training, validation and test text of a model, if its corpus still exists unchanged.
+
+    moved : the files of the corpus, if they are not where the model's card says
 
     Returns {"train", "validation", "test"} -> ids, or Items of a model of items; or None and the reason.
     """
@@ -320,12 +322,13 @@ def splits_of(model: Model) -> tuple[dict[str, Any] | None, str]:
         sha256 = about["sha256"]
         validation, test = settings.get("val") or None, settings.get("test") or None
         beside = [file for file in (validation, test) if file is not None]
-        files = about["sources"] + beside if isinstance(about["sources"], list) else about["sources"]
+        sources = list(moved) or about["sources"]
+        files = sources + beside if isinstance(sources, list) else sources
         joined = bool(about.get("joined"))
-        added = len(about["sources"]) if joined else 0  # newlines between files
+        added = len(sources) if joined else 0  # newlines between files
         files = claimed(files, int(about["symbols"]) - added, dense=model.vocab.items is None)
         corpus = read_corpus(
-            about["sources"],
+            sources,
             **form_of(model),
             vocabulary=model.vocab,
             validation=validation,
@@ -339,6 +342,8 @@ def splits_of(model: Model) -> tuple[dict[str, Any] | None, str]:
     except CharRNNError as error:
         return None, f"the model's corpus cannot be read: {error}"
     if corpus.sha256 != sha256:
+        if moved:
+            return None, f"{', '.join(files)} is not the text that the model was trained on"
         return None, f"the model's corpus ({', '.join(files)}) has changed since training"
     return dict(zip(("train", "validation", "test"), parts, strict=True)), ""
 

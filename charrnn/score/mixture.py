@@ -25,7 +25,7 @@ from charrnn.text.batches import Text
 ORDER = 7  # longest context that is counted
 ORDERS = range(3, ORDER + 1)  # longest contexts that are tried,
 WEIGHTS = (1, 2, 3, 5, 8, 12)  # with these weights of the shorter context,
-GROWTHS = (1, 2, 4, 8)  # and for adaptive counts these counts of a symbol just read
+GROWTHS = (1, 2, 4, 8, 16)  # and for adaptive counts these counts of a symbol just read
 KINDS = (2, 3, 5, 9, 17)  # of the symbols that follow a context: where a new gate begins
 ROUNDS = 60  # of expectation and maximisation
 PRIOR = 4.0  # A: places that each gate has at the gate of all

@@ -70,8 +70,19 @@ def test_the_training_text_must_be_there(model: Model) -> None:
     error = run("text.txt", "--counts", "static").exception
     assert isinstance(error, DataError)
     assert "has changed" in str(error)
-    Path("corpus.txt").unlink()
-    assert isinstance(run("text.txt", "--counts", "static").exception, DataError)
+    error = run("text.txt", "--counts", "static", "--corpus", "text.txt").exception
+    assert isinstance(error, DataError)
+    assert "--corpus FILE" in str(error)
+
+
+def test_a_text_that_was_moved_is_found_where_it_is_said_to_be(model: Model) -> None:
+    Path("text.txt").write_text("abc bad " * 20)
+    before = run("text.txt", "--counts", "static", "--json").stdout
+    Path("corpus.txt").rename("moved.txt")
+    error = run("text.txt", "--counts", "static").exception
+    assert isinstance(error, DataError)
+    assert "--corpus FILE" in str(error)
+    assert run("text.txt", "--counts", "static", "--corpus", "moved.txt", "--json").stdout == before
 
 
 @pytest.mark.parametrize("other", ["--per-line", "--highlight"])

@@ -44,5 +44,7 @@ def test_the_texts_are_like_the_training_text_and_copies_are_told() -> None:
 
 def test_what_cannot_be_mixed_is_refused() -> None:
     assert isinstance(run("--counts", "static", "--beam", "3").exception, UsageError)
-    Path("corpus.txt").unlink()
+    drawn = run("--counts", "static").stdout
+    Path("corpus.txt").rename("moved.txt")
     assert isinstance(run("--counts", "static").exception, DataError)
+    assert run("--counts", "static", "--novelty-corpus", "moved.txt").stdout == drawn

@@ -194,7 +194,7 @@ def test_a_command_judges_them(trained: Model) -> None:
     [
         (["--unique", "--temp", "0.5,1"], "--unique or --new cannot be combined with several temperatures"),
         (["--new", "--beam", "2"], "--beam cannot be combined with --new"),
-        (["--novelty-corpus", "names.txt"], "needs --novelty, --new or --check"),
+        (["--novelty-corpus", "names.txt"], "needs --novelty, --new, --check or --counts"),
         (["--new"], "--new needs a model of items"),
         (["--unique"], "--unique needs a model of items, or --stop"),
     ],

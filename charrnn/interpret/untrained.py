@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from charrnn.engines.choice import network_for_reading
 from charrnn.interpret.labels import Label
 from charrnn.interpret.reading import Reading
 from charrnn.interpret.recording import WARM_UP, Recording, record
 from charrnn.interpret.scores import excess, memory_score, score_cells
 from charrnn.model.model import Model
 from charrnn.nn.init import initialise
-from charrnn.nn.network import Network
 
 NETWORKS = 5
 CHARACTERS = 20_000  # of CONFIRM that they read
@@ -37,8 +37,8 @@ def untrained_reach(model: Model, recording: Recording, labels: Sequence[Label])
     counted = slice(0 if piece.begins is not None else min(WARM_UP, len(piece.text) // 2), len(piece.text))
     parts = [_moved(label, start, len(piece.text)) for label in labels]
     best = np.zeros((len(labels), 2))
+    network = network_for_reading(model.config, len(model.vocab), model.network.theta.dtype)
     for seed in range(NETWORKS):
-        network = Network(model.config, len(model.vocab), model.network.theta.dtype)
         initialise(network, np.random.default_rng(seed))
         other = record(Model.of_network(network, model.vocab, {}), piece)
         characters = other.characters()

@@ -28,7 +28,7 @@ LOG = Path(__file__).parents[1] / "benchmarks/LOG.md"
 # Links of the pages to files of the repository, and the pages of the site that stand for them.
 IN_THE_SITE = {"../benchmarks/LOG.md": "log.md", "../README.md#what-you-can-do": "commands.md"}
 
-MOST_BYTES = 1_000_000  # of a text that a live page's model is trained on
+MOST_BYTES = 300_000  # of a text that a live page's model is trained on
 LIVE = {
     "harbour": "shipped",
     "python": "python-stdlib",

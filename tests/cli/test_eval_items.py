@@ -59,8 +59,9 @@ def test_a_file_is_read_as_the_training_text_was(model: Path, tmp_path: Path) ->
     losses = item_losses([loaded], items_of(loaded, tmp_path / "new.csv"))
     found = json.loads(on(model, tmp_path / "new.csv", "--json").out)
     assert found.keys() == {
-        "chars", "loss_nats", "bits_per_char", "perplexity", "baselines", "items", "per_label",
+        "chars", "loss_nats", "bits_per_char", "perplexity", "baselines", "items", "per_label", "fitted_temperature",
     }  # fmt: skip
+    assert found["fitted_temperature"]["temperature"] == loaded.training["temperature"]
     assert found["chars"] == 9
     assert found["loss_nats"] == pytest.approx(losses.sum() / 9)
     assert found["items"] == {"count": 3, "loss_nats": pytest.approx(losses.mean())}

@@ -576,8 +576,11 @@ def test_the_closing_loss_is_of_the_whole_text_as_eval_finds_it(tmp_path: Any, m
         == model.training["val_loss_nats"]
     )
     part = scoring.mean_loss(model.network, spread_part(validation, 64))
-    assert model.training["validation_part"] == {"symbols": 64, "val_loss_nats": part} != {}
-    assert part in [report.val_loss_nats for report in recorder.reports]
+    told = model.training[
+        "validation_part"
+    ]  # by the plain network; a model may be read with compiled kernels
+    assert told == {"symbols": 64, "val_loss_nats": pytest.approx(part, rel=1e-6)}
+    assert told["val_loss_nats"] in [report.val_loss_nats for report in recorder.reports]
     assert result.val_loss_nats != part
     resumed = train(out=out, resume=True, max_steps=21, lr=30.0)  # worse: the same model is kept
     assert (resumed.val_loss_nats, resumed.best_step) == (result.val_loss_nats, result.best_step)

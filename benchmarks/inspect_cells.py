@@ -42,7 +42,7 @@ def main() -> None:
     timed("chance", start)
     start = time.perf_counter()
     for one in labels:
-        probe_score(signals, one.values, one.mask, one.kind, *halves)
+        probe_score([signals], one.values, one.mask, one.kind, *halves)
     timed("probes", start)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     for name, value in seconds.items():

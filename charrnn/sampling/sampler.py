@@ -411,7 +411,8 @@ class Sampler:
 
     def _compiled_drawer(self, which: slice, packed: "compiled.Packed", scored: bool) -> "BlockDrawer":
         """Of the texts `which`."""
-        temperatures, most = np.array(self.temperatures[which]), max(self._sizes(), default=1)
+        most = compiled.most_at_once(self.models[0].network) if len(self.seeds) == 1 else SYMBOLS_AT_ONCE
+        temperatures, most = np.array(self.temperatures[which]), max(1, min(most, self.length))
         draw = compiled.block_drawer(packed, self.config, temperatures, self.begins(which), self.clamps, most)
         rngs = generators(self.seeds[which])
 

@@ -147,13 +147,13 @@ def test_no_flash_passes_for_a_memory(cell, spans):
     found = []
     for keep in (0.8, 0.9, 0.95, 0.98, 0.99):
         plant = partial(handmade.fading, cell=cell, keep=keep, noise=0.02)
-        [finding] = inspect(
+        for finding in inspect(
             cell, plant, "aside=between:(..)", seed=3, text=text, sets={"(": 1.0, ")": 1.0}
-        ).findings
-        assert finding.verdict in ("none", "detector")
-        if finding.cell == 5:
-            assert finding.matched_accuracy < 0.6
-            found.append(finding.memory_score)
+        ).findings:
+            assert finding.verdict in ("none", "detector", "hidden")
+            if finding.cell == 5:
+                assert finding.matched_accuracy < 0.6
+                found.append(finding.memory_score)
     if spans[0] != spans[1]:
         assert max(found) > 0.8  # why the memory score does not do alone
 
@@ -164,7 +164,7 @@ def test_a_latch_is_believed_as_far_back_as_it_reaches(cell):
     text, matched = handmade.marked(24_000, 3, (20, 200), (20, 200), marks="()"), []
     for keep in (0.7, 0.9, 0.98, 0.995):
         plant = partial(handmade.fading, cell=cell, keep=keep, noise=0.02)
-        [finding] = inspect(
+        [finding, *_] = inspect(
             cell, plant, "aside=between:(..)", seed=3, text=text, sets={"(": 1.0, ")": -1.0}
         ).findings
         matched.append(finding.matched_accuracy if finding.cell == 5 else 0.5)

@@ -42,7 +42,7 @@ def test_probe_finds_what_no_single_cell_holds():
     half = slice(0, n // 2), slice(n // 2, n)
     mask = np.ones(n, bool)
     single = np.nanmax(score_cells(signals[:, half[1]], [(on[half[1]], mask[half[1]], "bool")]))
-    probe = probe_score(signals.astype(np.float32), on, mask, "bool", *half)
+    probe = probe_score([signals.astype(np.float32)], on, mask, "bool", *half)
     assert single < 0.75
     assert probe > 0.97
 
@@ -75,5 +75,5 @@ def test_probe_is_not_led_astray_by_noise():
 def test_cells_without_a_signal_are_left_out_of_the_probe(bad):
     signals, on, mask = with_a_bad_cell(bad)
     half = slice(0, 200), slice(200, 400)
-    alone = probe_score(signals[[0, 1, 3]], on, mask, "bool", *half)
+    alone = probe_score([signals[[0, 1, 3]]], on, mask, "bool", *half)
     assert probe_score([signals], on, mask, "bool", *half) == pytest.approx(alone)

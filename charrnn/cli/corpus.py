@@ -30,7 +30,7 @@ def corpus(
     ] = None,
     symbols: Annotated[
         int | None,
-        typer.Option(min=2, max=10**8, help="process only: length of the text.  [default: 200000]"),
+        typer.Option(min=2, max=10**7, help="process only: length of the text.  [default: 200000]"),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="process only: seed of the text.  [default: 1]")

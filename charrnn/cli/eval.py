@@ -142,6 +142,14 @@ def evaluate(
         ),
         (order != "surprise" and not per_line, "--order needs --per-line"),
         (
+            corpus
+            and not split
+            and counts == "off"
+            and not adapt
+            and (no_baselines or per_line or highlight),
+            "--corpus needs --split, --counts, --adapt or the baselines",
+        ),
+        (
             split and (any(how.values()) or unknown != "error"),
             "options of reading a FILE, such as --encoding, --items and --unknown, cannot be combined with --split",
         ),
@@ -170,6 +178,10 @@ def evaluate(
             )
         if counts != "off" and split == "train":
             say("the counts are those of this very text, so the mix is no fair figure: use --split test")
+        if split == "validation" and evaluation.fitted_temperature(models) is not None:
+            say(
+                "the temperature was fitted on this very text, so the loss at it is no fair figure: use --split test"
+            )
         training = parts["train"] if parts and compares else None
         _compare(models, text, training, parts or {}, _Beside(counts, rate), as_json)
 

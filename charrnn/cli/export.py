@@ -114,6 +114,8 @@ def _web(
     if not module:
         check_target(out, "--out")
     file = model_path(model)
+    for name in ("model.js", "model.bin") if module else ():
+        must_spare(file, out / name)
     loaded = load_model(file)
     if module:
         files = write_module(out, loaded, precision)

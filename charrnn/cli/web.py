@@ -38,12 +38,13 @@ InspectOption = Annotated[
 def findings_for(model: "Model", file: str | None, inspect: bool) -> list[dict[str, Any]]:
     """The cells with a name that the page is to show. Raises DataError where their file cannot be used."""
     from charrnn.interpret.findings import inspect_cells
-    from charrnn.interpret.texts import held_out_text
+    from charrnn.interpret.texts import from_paragraph, held_out_text
     from charrnn.ui.html.play_page import usable
 
     if inspect:
         say("looking for cells")
-        found = {"findings": [one.to_json() for one in inspect_cells(model, held_out_text(model)).findings]}
+        text = from_paragraph(held_out_text(model))
+        found = {"findings": [one.to_json() for one in inspect_cells(model, text).findings]}
         return usable(found, model, "inspect-cells")
     if file is None:
         return []

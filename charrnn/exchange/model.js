@@ -556,6 +556,8 @@ export class Model {
     stop = [], label = {}, input = "", unknown = "error", onCharacter = () => {} } = {}) {
     const { vocab } = this, filters = { temperature, topK, topP, minP }, uniforms = new Uniforms(seed);
     if (!(temperature >= 0 && temperature < Infinity)) throw new Error(`temperature is ${temperature}; it must be at least 0`);
+    if (!(topP > 0 && topP <= 1)) throw new Error(`topP is ${topP}; it must be above 0 and at most 1`);
+    if (!(minP >= 0 && minP <= 1)) throw new Error(`minP is ${minP}; it must be from 0 to 1`);
     const given = vocab.encode(prime, unknown), most = length ?? (vocab.items ? 10_000 : 500);
     const begins = this.begins(given, this.labelsFor(label, seed), vocab.encode(input, unknown));
     const decode = vocab.decoder(), ending = new Ending([stop].flat());

@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 WORTH = 2**32
 PER_STEP = 100_000
 USUAL_ITEM = 100  # symbols of an item, where nothing is known of them
-MOST_RANKED = (
-    1024  # top-p in larger vocabularies: a sort is quicker than the kernel's search, one rank after the other
-)
+# Larger vocabularies are sorted where many ranks are looked at: that is quicker than the kernel, rank after rank.
+MOST_RANKED = 1024
 BLOCK = 2**28  # multiplications per call, some hundredths of a second: a text appears as it is drawn
 MOST_AT_ONCE = 1024  # symbols per call
 
@@ -29,7 +28,8 @@ def is_compiled(networks: Sequence[Network], config: SamplingConfig, characters:
     network, *others = networks
     if others or config.repetition_penalty != 1:
         return False
-    if config.top_p < 1 and network.vocab_size > MOST_RANKED:
+    ranks = config.top_p < 1 or config.min_p > 0 or config.top_k > MOST_RANKED // 4
+    if ranks and network.vocab_size > MOST_RANKED:
         return False
     return characters * (network.theta.size + PER_STEP) >= WORTH and fast_is_installed()
 

@@ -9,6 +9,7 @@ r̄ the mean of r, θ_0 the weights of the model. So weights that training moved
 The state is carried from chunk to chunk. The model itself is not changed.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,9 +29,10 @@ from charrnn.text.items import Items
 
 CHUNK = 20  # T
 SAMPLED = 200  # chunks of the training text
-EPSILON = 1e-3
+EPSILON = 0.1  # with less, weights that no sampled chunk moved would take far larger steps than others
 DECAY = 1e-3  # d
 RATES = (1e-4, 3e-4, 1e-3)  # lr that are tried
+DIVERGED = "--adapt: with the step size {lr:g} the weights left all bounds. Give a smaller one"
 TRIED = 2**14  # symbols of the first half of the validation text that they are tried on
 
 
@@ -56,7 +58,7 @@ class Adapting:
                 reader.backward(trace, cross_entropy_gradient(logits, y)[1])
                 squares += reader.grad**2
         root = np.sqrt(squares / SAMPLED)
-        self._scale = 1 / (root + EPSILON * root.mean())
+        self._scale = 1 / np.maximum(root + EPSILON * root.mean(), np.finfo(root.dtype).tiny)
 
     def losses(
         self, ids: np.ndarray, lr: float, progress: Callable[[int], None] = _nothing
@@ -76,7 +78,7 @@ class Adapting:
                 logits, state, trace = network.forward(x, state)
                 losses = cross_entropy(logits, y)[:, 0]
                 if not np.isfinite(losses).all():
-                    raise ModelError(NOT_FINITE)
+                    raise ModelError(NOT_FINITE if start == 0 else DIVERGED.format(lr=lr))
                 _, d_logits = cross_entropy_gradient(logits, y)
                 network.backward(trace, d_logits)
                 network.theta += decay * (first - network.theta) - steps * network.grad
@@ -86,8 +88,15 @@ class Adapting:
     def best_rate(self, ids: np.ndarray) -> float:
         """The one of RATES with the lowest loss on the beginning of a text that is not reported."""
         part = ids[:TRIED]
-        totals = {lr: sum(float(losses.sum()) for losses in self.losses(part, lr)) for lr in RATES}
+        totals = {lr: self._total(part, lr) for lr in RATES}
         return min(totals, key=totals.__getitem__)
+
+    def _total(self, ids: np.ndarray, lr: float) -> float:
+        """The sum of the losses; infinite where the weights diverge."""
+        try:
+            return sum(float(losses.sum()) for losses in self.losses(ids, lr))
+        except ModelError:
+            return math.inf
 
 
 @dataclass(frozen=True)

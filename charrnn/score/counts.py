@@ -217,6 +217,9 @@ class Counts:
         """These counts and `weight` times those of a window."""
         tables = []
         for k, table in enumerate(self.tables):
+            if len(table.keys) > MOST_ROWS:  # it grows no more
+                tables.append(table)
+                continue
             keys, counts = np.unique(_keys(text, self.vocab_size, k)[0], return_counts=True)
             tables.append(Table.of(*_merged(table.keys, np.diff(table.ends), keys, weight * counts)))
         return Counts(tables, self.vocab_size, self.written)
@@ -343,9 +346,10 @@ def _kept(name: str, text: Text, vocab_size: int, k: int) -> Table | None:
             if found is not None and len(found) % 3 == 1:
                 rows = len(found) // 3
                 return Table(found[: 2 * rows].view(np.uint64), found[2 * rows :])
+            if found is not None and not len(found):  # it had too many rows before
+                return None
             table = _counted(text, vocab_size, k)
-            if table is not None:
-                write_checked(folder, name, table.keys, table.ends)
+            write_checked(folder, name, *(table or ()))
             return table
     except NoCache:
         return _counted(text, vocab_size, k)

@@ -75,7 +75,7 @@ class Evaluation:
     @property
     def perplexity(self) -> float:
         """e^loss: a choice between this many equally likely symbols has the same loss."""
-        return _exp(self.loss_nats)
+        return perplexity_of(self.loss_nats)
 
     def to_json(self) -> dict[str, Any]:
         named = {
@@ -114,7 +114,9 @@ class Evaluation:
             each = f"{self.items.item_loss_nats:.4f} nats per item"
             counted = f"{self.items.items:,} items, {counted} with the end of each, {each}"
         lines = [counted, "             nats/char  bits/char  perplexity"]
-        lines += [f"{name:<12} {n:9.4f}  {n / math.log(2):9.4f}  {_exp(n):10.3f}" for name, n in rows]
+        lines += [
+            f"{name:<12} {n:9.4f}  {n / math.log(2):9.4f}  {perplexity_of(n):10.3f}" for name, n in rows
+        ]
         if self.tempered_loss_nats is not None:
             lines.append(
                 f"T={self.temperature:.2f}: at the temperature that was fitted on the validation text"
@@ -129,7 +131,7 @@ class Evaluation:
         return "\n".join(lines)
 
 
-def _exp(nats: float) -> float:
+def perplexity_of(nats: float) -> float:
     return math.exp(nats) if nats < math.log(sys.float_info.max) else math.inf
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from charrnn.score.evaluation import perplexity_of
 from charrnn.text.batches import Text, predictions
 from charrnn.text.items import Items
 
@@ -47,13 +48,19 @@ def reported_words(chars: int, second_half: bool) -> str:
     return f"{chars:,} characters of {where}"
 
 
-def in_units(nats: float) -> dict[str, float]:
-    return {"loss_nats": nats, "bits_per_char": nats / math.log(2), "perplexity": math.exp(nats)}
+def in_units(nats: float) -> dict[str, float | None]:
+    """A loss in all units; None for a perplexity beyond all numbers."""
+    perplexity = perplexity_of(nats)
+    return {
+        "loss_nats": nats,
+        "bits_per_char": nats / math.log(2),
+        "perplexity": perplexity if math.isfinite(perplexity) else None,
+    }
 
 
 def table(losses: Mapping[str, float]) -> str:
     """name -> loss in nats, as a table of all units."""
     lines = ["               nats/char  bits/char  perplexity"]
     for name, nats in losses.items():
-        lines.append(f"{name:<14} {nats:9.4f}  {nats / math.log(2):9.4f}  {math.exp(nats):10.3f}")
+        lines.append(f"{name:<14} {nats:9.4f}  {nats / math.log(2):9.4f}  {perplexity_of(nats):10.3f}")
     return "\n".join(lines)

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from charrnn.engines.choice import network_for_reading
 from charrnn.nn.network import Network
 from charrnn.text.batches import ItemBatches, predictions
 from charrnn.text.items import NO_TARGET, Items
@@ -47,8 +48,10 @@ class Fit:
 
     @property
     def temperature(self) -> float:
-        """The temperature with the least loss; the nearest limit where that is beyond it."""
+        """The temperature with the least loss; the nearest limit where that is beyond it; NaN for broken outputs."""
         slope, curvature = self._slope, self._curvature
+        if not np.isfinite([slope, curvature]).all():
+            return math.nan
         if slope[0] >= 0:
             return float(1 / BETAS[0])
         if slope[-1] <= 0:
@@ -119,7 +122,7 @@ def of_card(card: Mapping[str, Any]) -> float | None:
 
 def tempered(network: Network, temperature: float) -> Network:
     """A network whose logits are divided by a temperature."""
-    other = type(network)(network.config, network.vocab_size, network.theta.dtype)
+    other = network_for_reading(network.config, network.vocab_size, network.theta.dtype)
     other.theta[...] = network.theta
     for name in ("head.weight", "head.bias"):
         other.params[name] /= temperature

@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from charrnn.errors import DataError
+from charrnn.errors import DataError, UsageError
 from charrnn.files.writing import atomic_write
 from charrnn.text import library
 from charrnn.text.process import Process
@@ -41,6 +43,11 @@ class Written:
         """Symbols and states, (length,) each."""
         return self.process.write(self.length, np.random.default_rng(self.seed))
 
+    @cached_property
+    def known(self) -> tuple[np.ndarray, np.ndarray]:
+        """Beliefs (length, S) and losses (length,): see `Process.beliefs`."""
+        return self.process.beliefs(self.drawn[0])
+
     def blocks(self) -> Iterator[bytes]:
         yield self.process.text(self.drawn[0]).encode()
 
@@ -54,7 +61,7 @@ class Written:
         sha256 : of the text's bytes
         """
         symbols, states = self.drawn
-        beliefs, losses = self.process.beliefs(symbols)
+        beliefs, losses = self.known
         rate = self.process.entropy_rate()
         content = io.BytesIO()
         np.savez_compressed(
@@ -71,7 +78,7 @@ class Written:
 
     def least_loss(self) -> float:
         """Nats per symbol that a reader loses on this text who knows the process, from its second symbol on."""
-        return float(self.process.beliefs(self.drawn[0])[1][1:].mean())
+        return float(self.known[1][1:].mean())
 
 
 def make(written: Written, out: Path | None, force: bool) -> tuple[Path, Path]:
@@ -79,10 +86,15 @@ def make(written: Written, out: Path | None, force: bool) -> tuple[Path, Path]:
 
     Raises as `library.make`.
     """
+    path = out if out is not None and not out.is_dir() else (out or Path()) / f"{written.name}.txt"
+    beside, content = path.with_name(path.stem + STATES), written.states_file()
+    if beside.exists() and beside.read_bytes() != content and not force:
+        raise UsageError(
+            f"{beside} exists and has other states: use --force to replace it, or --out to write another file"
+        )
     path = library.make(written, out, force)
-    beside = path.with_name(path.stem + STATES)
     with atomic_write(beside) as file:
-        file.write(written.states_file())
+        file.write(content)
     return path, beside
 
 
@@ -109,7 +121,17 @@ def read_truth(path: Path) -> Truth:
                 arrays["losses"].astype(np.float64),
                 str(arrays["sha256"]),
             )
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+    except (
+        *(
+            OSError,
+            ValueError,
+            KeyError,
+            EOFError,
+            TypeError,
+            RuntimeError,
+        ),  # NotImplementedError is a RuntimeError
+        *(SyntaxError, zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+    ) as error:
         raise DataError(
             f"{path} is not the states of a process ({error}). charrnn corpus process NAME writes such a file"
         ) from None

@@ -139,7 +139,7 @@ class RunStore(Observer):
         """Put into the kept model's card what is measured at the end of a run: the temperature that fits the text of
         the validations, and the loss on the whole validation text where that was a part of it. Returns this loss."""
         plan, folder = self._plan, self._plan.folder
-        if not predictions(plan.validation_part) or not folder.model.exists():
+        if not predictions(plan.validation_part) or not (folder.place / MODEL).exists():
             return None
         model = load_model(folder.place / MODEL)
         card = {**model.training, "temperature": temperature.fitted(model.network, plan.validation_part)}

@@ -105,3 +105,18 @@ def test_adapting_is_shown_beside_the_network(model: Model, monkeypatch: pytest.
         assert isinstance(run("--split", "test", "--adapt", wrong).exception, UsageError)
     two = run("--split", "test", "--adapt", "auto", "--model", "m.safetensors")
     assert isinstance(two.exception, UsageError)
+
+
+def test_a_loss_beyond_all_numbers_has_no_perplexity(model: Model) -> None:
+    model.network.params["head.weight"][...] *= 1e4
+    model.save("m.safetensors")
+    found = json.loads(run("--split", "test", "--counts", "static", "--json").stdout)["counts"]["network"]
+    assert found["loss_nats"] > 710
+    assert found["perplexity"] is None
+    assert "inf" in run("--split", "test", "--counts", "static").stdout
+
+
+def test_a_corpus_that_nothing_needs_is_refused(model: Model) -> None:
+    found = run("t.txt", "--corpus", "gone.txt")
+    assert isinstance(found.exception, UsageError)
+    assert "--corpus needs" in str(found.exception)

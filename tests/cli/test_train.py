@@ -402,12 +402,17 @@ def test_help_shows_every_setting_with_its_default() -> None:
     fields = dataclasses.fields(ModelConfig) + dataclasses.fields(TrainConfig)
     value = r"(?:<|\[|[A-Z]+ )"  # how a value is shown differs between versions of typer
     for f in fields:
-        place = re.search(rf" --{f.name.replace('_', '-')} {value}", text)
+        flag = f.name.replace("_", "-")
+        given = rf"/ --no-{flag} " if f.type is bool else value
+        place = re.search(rf" --{flag} {given}", text)
         assert place is not None, f"--help lacks {f.name}"
-        entry = re.split(rf" (?:--[a-z0-9-]+ {value}|-h, --help)", text[place.end() :], maxsplit=1)[0]
+        following = rf" (?:--[a-z0-9-]+ (?:{value}|/ --no-)|-h, --help)"
+        entry = re.split(following, text[place.end() :], maxsplit=1)[0]
         assert f.metadata["help"].replace("- ", "-") in entry
         default = f"{f.default:g}" if isinstance(f.default, float) else f.default
-        assert (f"[default: {default}]" in entry) == (f.default not in (None, "")), entry
+        assert (f"[default: {default}]" in entry) == (
+            f.default is not False and f.default not in (None, "")
+        ), entry
         for choice in f.metadata["choices"]:
             assert choice in entry
     for word in ("--out", "--preset", "--resume", "--force", "--quiet", "--json", "Examples:"):

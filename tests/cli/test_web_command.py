@@ -46,6 +46,15 @@ def test_a_page():
     assert data_of("p.html")["findings"] == []
 
 
+def test_the_module_spares_the_model():
+    Path("m.safetensors").rename("model.bin")
+    before = Path("model.bin").read_bytes()
+    done = charrnn("export", "--to", "web", "--module", "--model", "model.bin", "--out", ".")
+    assert done.code == 2
+    assert "model.bin" in done.err
+    assert Path("model.bin").read_bytes() == before
+
+
 def test_the_module():
     done = charrnn(
         *(

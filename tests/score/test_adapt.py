@@ -64,7 +64,7 @@ def test_the_second_chunk_is_read_with_weights_after_one_step_along_a_numeric_gr
     network.theta[...] = first
     before, state = loss_of(network, ids[:21], network.zero_state(1))
     assert found[0].sum() == pytest.approx(before, rel=1e-9)
-    network.theta[...] = first - 0.01 * gradient(ids[:21]) / (root + 1e-3 * root.mean())
+    network.theta[...] = first - 0.01 * gradient(ids[:21]) / (root + adapt.EPSILON * root.mean())
     assert found[1].sum() == pytest.approx(loss_of(network, ids[20:], state)[0], rel=1e-5)
     assert found[1].sum() != pytest.approx(list(Adapting(model.network, training).losses(ids, 0.02))[1].sum())
 
@@ -111,10 +111,9 @@ def test_the_reported_text_does_not_choose_the_step_size(monkeypatch: pytest.Mon
     assert (
         rates[0] == rates[1] == Adapting(model.network, parts["train"]).best_rate(parts["validation"][:200])
     )
-    noise = np.random.default_rng(1).integers(0, 5, 200).astype(np.uint8)
     half = np.asarray(parts["validation"][:200])
-    changed = parts | {"validation": np.concatenate([half, noise, noise])[:400]}
-    monkeypatch.setattr(adapt, "RATES", (1e-3, 0.03, 0.05))
+    changed = parts | {"validation": np.concatenate([half, np.zeros(200, np.uint8)])}
+    monkeypatch.setattr(adapt, "RATES", (1e-3, 0.01, 0.05))
     reader = Adapting(model.network, parts["train"])
     assert adapted(model, changed["validation"], changed).lr == reader.best_rate(half)
     assert reader.best_rate(changed["validation"]) != reader.best_rate(half)  # the choice could differ
@@ -126,5 +125,21 @@ def test_what_cannot_be_read_is_refused() -> None:
     model, parts = random_model(SYMBOLS), parts_of()
     with pytest.raises(DataError, match="at least 2"):
         adapted(model, text(1, 1), parts)
-    with pytest.raises(ModelError, match="not finite"):
+    with pytest.raises(ModelError, match="step size inf the weights left all bounds"):
         list(Adapting(model.network, parts["train"]).losses(text(200, 2), np.inf))
+    model.network.theta[:] = np.nan
+    with pytest.raises(ModelError, match="not finite"):
+        list(Adapting(model.network, parts["train"]).losses(text(200, 2), 0.001))
+
+
+def test_a_symbol_that_the_training_text_lacks_takes_no_huge_steps() -> None:
+    """No sampled chunk moves the weights of its input, and nothing else tells how far they may go."""
+    network = random_model([*SYMBOLS, "z"]).network
+    steps = Adapting(network, text(500, 1))._scale
+    assert steps.max() < 50 * np.median(steps)
+
+
+def test_a_step_size_that_diverges_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Adapting(random_model(SYMBOLS).network, text(500, 1))
+    monkeypatch.setattr(adapt, "RATES", (1e-3, np.inf))
+    assert reader.best_rate(text(300, 2)) == 1e-3

@@ -117,6 +117,24 @@ def test_counts_are_kept_under_their_content(tmp_path: Path, monkeypatch: pytest
         np.testing.assert_array_equal(table.keys, same.keys)
 
 
+def test_a_table_with_too_many_rows_is_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path))
+    monkeypatch.setattr(counting, "MOST_ROWS", 20)
+    once = Counts.kept(text(400, 1), 3, 3)
+    monkeypatch.setattr(counting, "_counted", lambda *_: pytest.fail("counted again"))
+    again = Counts.kept(text(400, 1), 3, 3)
+    assert len(once.tables) == len(again.tables) < 4
+
+
+def test_a_table_with_too_many_rows_grows_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Counts.of(text(400, 1), 3, 3)
+    monkeypatch.setattr(counting, "MOST_ROWS", len(made.tables[2].keys) - 1)
+    (window,) = windows(text(100, 2), 3, 1000)
+    grown = made.grown(window, 1)
+    totals = [int(table.ends[-1]) for table in made.tables]
+    assert [int(table.ends[-1]) for table in grown.tables] == [totals[0] + 100, totals[1] + 99, *totals[2:]]
+
+
 # ------------------------------------------------------------------------------------------------
 # The mixture
 

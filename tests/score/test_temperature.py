@@ -228,3 +228,10 @@ def test_of_items_only_what_is_predicted_counts(tmp_path: Path) -> None:
     found = evaluate(model, held_out)
     assert found.tempered_loss_nats is not None
     assert found.tempered_loss_nats <= found.loss_nats + 1e-6
+
+
+def test_broken_outputs_have_none() -> None:
+    network = network_of(1.0)
+    network.theta[...] = np.nan
+    with np.errstate(invalid="ignore"):
+        assert temperature.fitted(network, np.arange(500) % 5) is None

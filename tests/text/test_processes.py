@@ -1,5 +1,6 @@
 """Processes against what is known of them: their languages, their entropy rates, exact beliefs, published matrices."""
 
+import contextlib
 import itertools
 import re
 from collections.abc import Callable
@@ -194,9 +195,32 @@ def test_files_hold_the_text_and_its_truth(tmp_path: Path) -> None:
     content = states.read_bytes()
     make(written, text, force=False)  # the same again
     assert states.read_bytes() == content
-    with pytest.raises(UsageError, match="exists and is not mess3"):
+    with pytest.raises(UsageError, match="exists and "):
         make(Written(process("mess3"), 500, seed=5), text, force=False)
     assert states.read_bytes() == content
+
+
+def test_states_of_another_text_are_spared(tmp_path: Path) -> None:
+    _, states = make(Written(process("mess3"), 50, seed=1), tmp_path / "a.train", force=False)
+    before = states.read_bytes()
+    with pytest.raises(UsageError, match="has other states"):
+        make(Written(process("rrxor"), 50, seed=1), tmp_path / "a.valid", force=False)
+    assert not (tmp_path / "a.valid").exists()
+    assert states.read_bytes() == before
+    make(Written(process("rrxor"), 50, seed=1), tmp_path / "a.valid", force=True)
+    assert read_truth(states).names == process("rrxor").states
+
+
+def test_a_file_with_changed_bytes_is_told(tmp_path: Path) -> None:
+    _, states = make(Written(process("rrxor"), 200, seed=1), tmp_path / "a.txt", force=False)
+    whole, rng = states.read_bytes(), np.random.default_rng(0)
+    for _ in range(200):
+        changed = bytearray(whole)
+        for place in rng.integers(0, len(whole), 8):
+            changed[place] ^= int(rng.integers(1, 256))
+        states.write_bytes(changed)
+        with contextlib.suppress(DataError):
+            read_truth(states)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 no zip"])

@@ -322,7 +322,7 @@
   }
   /* The model's next word becomes part of the beginning. */
   function complete() {
-    while (!free.done) free.grow();
+    while (free.length < wish.given.length) free.grow();
     const start = wish.given.length;
     const word = () => {
       const match = /^\s*\S+(?=\s)/.exec(free.texts.slice(start, free.items[1] ?? free.length).join("").replaceAll(ITEM_END, "\n"));
@@ -416,6 +416,7 @@
     named.set(cell, [...named.get(cell) ?? [], finding]);
   }
   function pickCell(cell) {
+    lastKind = "";
     state.cell = (cell + L * H) % (L * H);
     byId("cell").value = name(state.cell);
     byId("cell").removeAttribute("aria-invalid");
@@ -619,7 +620,7 @@
   const box = byId("prime");
   let typing = false;
   box.addEventListener("input", () => {
-    const given = vocab.encode(box.value, "skip");
+    const given = vocab.encode(box.value, "skip").slice(0, MOST / 2); // as of a link: each has a state of its own
     const units = vocab.level === "byte" ? [] : [...new Set(Array.from(box.value).filter((ch) => !vocab.places.has(ch)))];
     byId("unknown").textContent = units.length ? `The model does not know ${units.slice(0, 5).map((ch) => `${glyph(ch)} (${describe(ch)})`).join(", ")}: it does not read ${units.length > 1 ? "them" : "it"}.` : "";
     typing = true;
@@ -708,8 +709,11 @@
     ? "$'" + text.replace(/[\\']/g, "\\$&").replace(/[\x00-\x1f\x7f]/g, (ch) => "\\x" + ch.charCodeAt(0).toString(16).padStart(2, "0")) + "'"
     : "'" + text.replaceAll("'", "'\\''") + "'";
   function command() {
-    const words = ["charrnn sample --model", quoted(data.file)];
-    if (wish.given.length) words.push("--prime", quoted(vocab.decode(wish.given)));
+    const words = ["charrnn sample --model", quoted(data.file)], prime = vocab.decode(wish.given);
+    if (prime === "-" || /^@./s.test(prime)) { // which would name stdin or a file
+      words.unshift(`printf %s ${quoted(prime)} |`);
+      words.push("--prime -");
+    } else if (prime) words.push("--prime", quoted(prime));
     words.push("--seed", String(wish.seed), "--temp", String(wish.temperature));
     if (wish.topP < 1) words.push("--top-p", String(wish.topP));
     for (const [column, value] of Object.entries(wish.labels)) words.push("--label", quoted(`${column}=${value}`));

@@ -115,7 +115,7 @@ def evaluate(
     \b
     Examples:
       charrnn eval --split validation
-      charrnn eval --split test --counts adaptive
+      charrnn eval --split validation --counts adaptive
       charrnn eval letters.txt --highlight
       charrnn eval letters.txt --highlight --json
       charrnn eval server.log --per-line | head

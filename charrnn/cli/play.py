@@ -24,7 +24,7 @@ def play(
     \b
     Examples:
       charrnn play
-      charrnn play --model runs/harbour --inspect
+      charrnn play --inspect
       charrnn inspect-cells --json > found.json && charrnn play --findings found.json
     """
     from charrnn.cli.given import refuse_if

@@ -54,7 +54,7 @@ def test_rules_are_shown() -> None:
 @pytest.mark.parametrize("line", shown_rules())
 def test_a_rule_that_is_shown_finds_a_cell(line: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    done = CliRunner().invoke(app, [*shlex.split(line)[1:], "--no-causal", "--json"])
+    done = CliRunner().invoke(app, [*shlex.split(line)[1:], "--quick", "--json"])
     assert done.exit_code == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["nothing_found"] is None

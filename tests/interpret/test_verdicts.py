@@ -34,7 +34,7 @@ def inspect(cell, plant, concept, text, hidden=handmade.H, seed=0, **options):
 
 def leaky_latch(weights, cell="lstm", k=5):
     """A latch that is used, and not quite exact."""
-    handmade.fading(weights, cell, 0.99, UP_AND_DOWN, 0.02, k)
+    handmade.fading(weights, cell, 0.99, UP_AND_DOWN, 0.1, k)
     weights["head.weight"][handmade.VOCAB.index(")"), k] = 3
 
 

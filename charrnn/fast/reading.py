@@ -46,11 +46,6 @@ def pack(matrix: np.ndarray, packed: np.ndarray, target: Target) -> None:
     panels[...] = matrix.reshape(depth, *panels.shape[::2]).transpose(1, 0, 2)
 
 
-def panels_at_once(height: int, target: Target) -> int:
-    """How many panels a tile takes side by side: as in `charrnn.fast.tiles`, few sums would wait for each other."""
-    return max(1, (target.tile[0] + 1) // (height + 1))
-
-
 def product_sizes(depth: int, columns: int, rows: int, target: Target, first: int = 0) -> list[int]:
     """What `product` reads: the depth, the panels, the first row of the left side, how many groups of panels are taken
     at once, how many panels come after these, and how many tiles there are of each height, the highest first. The
@@ -59,7 +54,7 @@ def product_sizes(depth: int, columns: int, rows: int, target: Target, first: in
     count = -(-rows // most)
     height, taller = divmod(rows, count)
     tiles_of = {height + 1: taller, height: count - taller}
-    panels, at_once = columns // panel_columns(target), panels_at_once(height, target)
+    panels, at_once = columns // panel_columns(target), tiles.panels_at_once(height, target)
     groups = panels // at_once if at_once > 1 else 0  # of a single tile
     return [
         depth,
@@ -95,7 +90,7 @@ def add_product(program: Program) -> None:
 
         heights = range(most, 0, -1)
         for height, count in zip(heights, counts, strict=True):
-            if (at_once := panels_at_once(height, target)) > 1:
+            if (at_once := tiles.panels_at_once(height, target)) > 1:
                 with k.build.if_then(groups >= 1), k.build.if_then(count >= 1), k.loop(groups) as group:
                     numbers = [group.index * at_once + n for n in range(at_once)]
                     one_tile(numbers, [group.index * 0 + row for row in range(height)])

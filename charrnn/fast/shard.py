@@ -24,7 +24,7 @@ def cell_of(config: ModelConfig) -> Cell:
 
 
 class Layer:
-    """The buffers and kernels of one layer, for reading and optionally for training.
+    """The buffers and kernels of one layer.
 
     steps : (1,), of the chunk at hand; the layers of a network have it in common
     """
@@ -32,17 +32,14 @@ class Layer:
     def __init__(self, programs: "Programs", weights: Weights, k: int, steps: np.ndarray) -> None:
         cell, T, B, H = programs.cell, programs.T, programs.B, weights.width
         program, R, by_row = programs.of_layer(k)
-        shapes = layers.arrays(cell, T, B, H, R)
-        if programs.training:
-            shapes |= layers.backward_arrays(cell, T, B, H, R, by_row)
+        forward, backward = layers.arrays(cell, T, B, H, R), layers.backward_arrays(cell, T, B, H, R, by_row)
         shared, dtype = {"steps": steps, **weights.layers[k]}, program.target.dtype
         self.arrays = {
             name: shared[name] if name in shared else zeros(shape, np.int64 if name == "rows" else dtype)
-            for name, shape in shapes.items()
+            for name, shape in {**forward, **backward}.items()
         }
-        self.forward = program.bind("forward", *(self.arrays[n] for n in layers.arrays(cell, T, B, H, R)))
-        if programs.training:
-            self.backward = program.bind("backward", *self.arrays.values())
+        self.forward = program.bind("forward", *(self.arrays[name] for name in forward))
+        self.backward = program.bind("backward", *self.arrays.values())
         self.states = [self.arrays[name] for name in cell.states]
         self.begin(T)
 
@@ -59,14 +56,13 @@ class Layer:
         if "n" in arrays:
             n = arrays["n"][:steps].reshape(places, H)
             self.d_input = [(slice(0, 2 * H), self.d_recurrent[:, : 2 * H]), (slice(2 * H, 3 * H), n)]
-        if "dh_out" in arrays:
-            self.dh_out = arrays["dh_out"][:steps].reshape(places, H)
+        self.dh_out = arrays["dh_out"][:steps].reshape(places, H)
 
 
 class Programs:
-    """The kernels for up to T steps of B streams, compiled: for training in a batch of `batch` streams, or for
-    reading alone (batch None).
+    """The kernels for training up to T steps of B streams, compiled.
 
+    batch : the number of streams of all parts of the batch
     by_place : the input of the first layer differs from place to place, and not by the symbol alone
     epsilon : of label smoothing
     """
@@ -77,26 +73,24 @@ class Programs:
         width: int,
         T: int,
         B: int,
-        batch: int | None = None,
+        batch: int,
         *,
         by_place: bool = False,
         epsilon: float = 0.0,
     ) -> None:
         config, V, dtype = network.config, network.vocab_size, network.theta.dtype
-        self.cell, self.T, self.B, self.training = cell_of(config), T, B, batch is not None
+        self.cell, self.T, self.B, self.batch = cell_of(config), T, B, batch
         self.by_place = by_place
         self._first, self._above = (Program(config.cell, config.nonlinearity, dtype=dtype) for _ in range(2))
         self.rows = V if V <= FEW_SYMBOLS else min(V, T * B)
         for k in range(1 if by_place else min(2, config.layers)):
             program, rows, by_row = self.of_layer(k)
             layers.add_forward(program, self.cell, T, B, width, rows)
-            if self.training:
-                layers.add_backward(program, self.cell, T, B, width, rows, by_row)
+            layers.add_backward(program, self.cell, T, B, width, rows, by_row)
             program.compile()
-        if batch is not None:
-            self.batch, self.head = batch, Program(batch, epsilon, dtype=dtype)
-            add_cross_entropy(self.head, T, B, whole_vectors(V, self.head.target), 1 / batch, epsilon)
-            self.head.compile()
+        self.head = Program(batch, epsilon, dtype=dtype)
+        add_cross_entropy(self.head, T, B, whole_vectors(V, self.head.target), 1 / batch, epsilon)
+        self.head.compile()
 
     def of_layer(self, k: int) -> tuple[Program, int, bool]:
         """The program, the rows of its table, and whether gradients are summed by row: the first layer has
@@ -110,7 +104,7 @@ def programs_by_streams(
     width: int,
     T: int,
     parts: Iterable[slice],
-    batch: int | None = None,
+    batch: int,
     *,
     by_place: bool = False,
     epsilon: float = 0.0,

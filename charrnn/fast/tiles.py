@@ -120,13 +120,12 @@ def write_product(
 
     add : result += left · matrix; tiles : only the rows of so many tiles
 
-    With few rows a tile is several panels wide, for the sums of one would be too few to keep the processor busy while
-    each waits for the sum before. Its sums and columns have as many registers as those of a full tile.
+    With few rows a tile is several panels wide: see `panels_at_once`.
     """
     (rows, depth), columns = left.shape, result.shape[1]
-    lanes, tallest = kernel.target.lanes, kernel.target.tile[0]
+    lanes = kernel.target.lanes
     for part in panels_of(kernel.target, columns // lanes):
-        for first in side_by_side(kernel, part.count, max(1, (tallest + 1) // (rows + 1))):
+        for first in side_by_side(kernel, part.count, panels_at_once(rows, kernel.target)):
             starts = [p * part.width + part.first for p in first]
             panels = [packed[start * (depth * lanes)] for start in starts]
             places = [start + c for start in starts for c in range(part.width)]
@@ -140,6 +139,15 @@ def write_product(
                 for r in numbers:
                     for place, total in zip(places, sums[r], strict=True):
                         result[tile.start + r].store(total, place)
+
+
+def panels_at_once(rows: int, target: Target) -> int:
+    """How many panels a tile of so many rows takes side by side.
+
+    With few rows the sums of one panel would be too few to keep the processor busy while each waits for the sum before.
+    The sums and columns have as many registers as those of a full tile.
+    """
+    return max(1, (target.tile[0] + 1) // (rows + 1))
 
 
 def side_by_side(kernel: Kernel, count: int, at_once: int) -> Iterator[list[Index]]:

@@ -241,16 +241,21 @@ def flicker(weights, k, noise, seed, hidden=H, vocab=VOCAB, open_at=""):
     gate(weights, "lstm", "weight_ih_l0", 3, k, hidden)[0] = np.log(share / (1 - share)) - B
 
 
-def follower(weights, cell, k, source, gain=3.0, bias=0.0, hidden=H):
-    """Shows one step later what another unit shows: h[k] ← ±(.76 or 1)·tanh(gain·h[source] + bias)."""
-    clear(weights, cell, k, hidden)
-    candidate = {"lstm": 2, "gru": 2, "rnn": 0}[cell]
+def keep_nothing(weights, cell, k, hidden=H):
+    """The gates of a unit pass on what comes in, and nothing of what was there."""
     if cell == "lstm":
         for g, shut in ((0, 1), (1, -1), (3, 1)):
             gate(weights, cell, "bias_ih_l0", g, k, hidden)[:] = shut * B
     elif cell == "gru":
         gate(weights, cell, "bias_ih_l0", 0, k, hidden)[:] = B
         gate(weights, cell, "bias_ih_l0", 1, k, hidden)[:] = -B
+
+
+def follower(weights, cell, k, source, gain=3.0, bias=0.0, hidden=H):
+    """Shows one step later what another unit shows: h[k] ← ±(.76 or 1)·tanh(gain·h[source] + bias)."""
+    clear(weights, cell, k, hidden)
+    candidate = {"lstm": 2, "gru": 2, "rnn": 0}[cell]
+    keep_nothing(weights, cell, k, hidden)
     gate(weights, cell, "weight_hh_l0", candidate, k, hidden)[0, source] = gain
     gate(weights, cell, "bias_ih_l0", candidate, k, hidden)[:] = bias
 
@@ -295,12 +300,7 @@ def population(weights, cell, units, opens, closes, out, *, noise=1.0, hidden=H,
     candidate = {"lstm": 2, "gru": 2, "rnn": 0}[cell]
     for k in units:
         clear(weights, cell, k, hidden)
-        if cell == "lstm":
-            for g, shut in ((0, 1), (1, -1), (3, 1)):
-                gate(weights, cell, "bias_ih_l0", g, k, hidden)[:] = shut * B
-        elif cell == "gru":
-            gate(weights, cell, "bias_ih_l0", 0, k, hidden)[:] = B
-            gate(weights, cell, "bias_ih_l0", 1, k, hidden)[:] = -B
+        keep_nothing(weights, cell, k, hidden)
         w_in = gate(weights, cell, "weight_ih_l0", candidate, k, hidden)[0]
         w_in[:] = noise * rng.normal(size=len(vocab))
         w_in[vocab.index(opens)], w_in[vocab.index(closes)] = 12, -12

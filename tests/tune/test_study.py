@@ -233,19 +233,23 @@ def test_a_trial_whose_process_dies_is_tried_once_more(text: Path, trainers: Tra
 def test_a_time_limit_ends_the_search_and_nothing_is_lost(
     text: Path, trainers: Trainers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    up = []
+    is_up = threading.Event()
 
-    def is_up(search: Any) -> bool:
-        states = [(t.state, t.rung) for t in search.board.trials]
-        if ("done", RUNGS) in states and ("running", 0) in states:
-            up.append(True)
-        return bool(up)
+    def first_is_done(search: Any) -> bool:
+        if any(t.state == "done" for t in search.board.trials):
+            is_up.set()
+        return is_up.is_set()
 
+    def only_the_first_goes_on(settings: dict[str, Any], rung: int) -> float:
+        assert settings == trainers.trained[0] or is_up.wait(PATIENCE)
+        return best_at_a_tenth(settings, rung)
+
+    trainers.curve = only_the_first_goes_on
     with monkeypatch.context() as patch:
-        patch.setattr(study._Search, "_time_is_up", is_up)
+        patch.setattr(study._Search, "_time_is_up", first_is_done)
         result = run(max_minutes=60.0, keep=1, jobs=2)
     assert result.stopped_because == "max_minutes"
-    assert {t.state for t in result.trials} == {"done", "interrupted"}
+    assert [t.state for t in result.trials] == ["done", "interrupted"]
     total = len(result.trials)
     after = run(resume=True, space=None, search=None, trials=total + 1)
     assert [t.state for t in after.trials] == ["done"] * (total + 1)

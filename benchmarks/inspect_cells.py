@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 
+from charrnn.engines.threads import blas_threads
 from charrnn.interpret.chance import chance
 from charrnn.interpret.comparisons import probe_score
 from charrnn.interpret.concepts import BUILT_IN
@@ -20,6 +21,7 @@ from charrnn.interpret.scores import score_cells
 CELLS, CHARACTERS = 1024, 100_000
 
 
+@blas_threads()  # as in `inspect_cells`
 def main() -> None:
     rng = np.random.default_rng(12)
     text = "".join(rng.choice(list("ab \"'(){}[]<>\n.,XY1/*#="), CHARACTERS))

@@ -46,6 +46,12 @@ def ratio(one: Mapping[str, Any], ours: str) -> str:
     return f"{found:.2f}" if found else "–"
 
 
+def steps_ratio(one: Mapping[str, Any]) -> str:
+    """How much longer torch's step takes than a bare one of ours, without reports, samples and checkpoints."""
+    fast, torch = (one["sides"].get(side, {}).get("step_ms", {}).get("median") for side in ("fast", "torch"))
+    return f"{torch / fast:.2f}" if fast and torch else "–"
+
+
 def share(one: Mapping[str, Any], side: str) -> str:
     found = one["sides"].get(side, {}).get("share_of_peak")
     return f"{found:.0%}" if found else "–"
@@ -60,7 +66,7 @@ def short(results: Sequence[Mapping[str, Any]]) -> str:
         shapes = result["shapes"].values()
         sides = [side for side in NAMES if any(side in one["sides"] for one in shapes)]
         header = ["characters per second", *(NAMES[side] for side in sides)]
-        header += ["fast ÷ torch", "numpy ÷ torch", "fast: share of peak"]
+        header += ["fast ÷ torch", "by bare steps", "numpy ÷ torch", "fast: share of peak"]
         body = [
             [
                 one["title"],
@@ -71,6 +77,7 @@ def short(results: Sequence[Mapping[str, Any]]) -> str:
                     for side in sides
                 ),
                 ratio(one, "fast"),
+                steps_ratio(one),
                 ratio(one, "numpy"),
                 share(one, "fast"),
             ]
@@ -173,6 +180,10 @@ def the_rest(result: Mapping[str, Any]) -> list[str]:
         f"`charrnn --help` takes {started['help']['median']:.3f} s of processor time, of which Python itself "
         f"{started['python']['median']:.3f} s."
     )
+    if first := started.get("first_character"):
+        parts[-1] += (
+            f" `charrnn sample` with LSTM 2×128 takes {first['median']:.2f} s to its first character."
+        )
     return parts
 
 

@@ -9,6 +9,7 @@ import typer
 from charrnn.cli.classify import classify
 from charrnn.cli.corpus import corpus
 from charrnn.cli.eval import evaluate
+from charrnn.cli.explain import explain
 from charrnn.cli.export import export
 from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.gradient_flow import gradient_flow
@@ -44,6 +45,7 @@ app.command()(probe)
 app.command("eval")(evaluate)
 app.command()(classify)
 app.command()(inspect_cells)
+app.command()(explain)
 app.command()(info)
 app.command()(report)
 app.command()(corpus)

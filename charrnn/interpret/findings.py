@@ -41,9 +41,11 @@ from charrnn.interpret.labels import Concept, Kind, Label, examples, runs
 from charrnn.interpret.reading import SHOWN, Reading, reading_of, spread
 from charrnn.interpret.recording import Recording, check_length, record
 from charrnn.interpret.scores import (
+    CHANCE,
     STEADY,
     Threshold,
     age_matched_accuracy,
+    along,
     best_threshold,
     class_runs,
     eta_squared,
@@ -77,7 +79,6 @@ FEWEST_RUNS = 30  # stretches per class
 FEWEST_STEADY = 400  # characters of items at which a memory can show: the standard error of a score is .05
 # A memory score below this says little about the state, even if it is significant; on the scale of `excess`.
 MEMORY_FLOOR: dict[Kind, float] = {"bool": 0.4, "count": 0.2}
-CHANCE: dict[Kind, float] = {"bool": 0.5, "count": 0.0}  # AUC and ρ of an unrelated cell
 BEFORE, AFTER = 8, 24  # characters around an opening in a bool's response profile
 CSV_COLUMNS = (
     *("concept", "kind", "layer", "cell", "sign", "verdict", "select_score", "confirm_score", "memory_score"),
@@ -637,8 +638,8 @@ class _Judge:
         """Score a signal (N,) and its memory on CONFIRM."""
         r, label, kind = self.recording, search.label, search.label.kind
         values, mask, _ = _part(label, r.confirm)
-        confirmed = _along(sign, score(signal[r.confirm], values, mask, kind), kind)
-        memory = _along(sign, memory_score(signal, label, self.characters, r.confirm), kind)
+        confirmed = along(sign, score(signal[r.confirm], values, mask, kind), kind)
+        memory = along(sign, memory_score(signal, label, self.characters, r.confirm), kind)
         table = character_table(self.characters, label.values, label.mask, r.select)
         table_memory = memory_score(table, label, self.characters, r.confirm)
         threshold, matched, steady = None, float("nan"), float("nan")
@@ -648,7 +649,7 @@ class _Judge:
             threshold = cut.applied(signal[r.confirm][mask], values[mask])
             matched = age_matched_accuracy(signal, label, cut, r.confirm)
         else:
-            steady = _along(sign, steady_score(signal, label, self.characters, r.confirm), kind)
+            steady = along(sign, steady_score(signal, label, self.characters, r.confirm), kind)
         level = search.null.level(1 - LEVEL)
         short = self.too_short(label) is not None
         reach = self.reach.get(label.name, Reach(0.0, 0.0))
@@ -715,7 +716,7 @@ class _Judge:
             layer=layer,
             cell=cell,
             sign=confirmed.sign,
-            select_score=_along(confirmed.sign, float(search.scores[confirmed.index]), kind),
+            select_score=along(confirmed.sign, float(search.scores[confirmed.index]), kind),
             confirm_score=confirmed.score,
             memory_score=confirmed.memory,
             matched_accuracy=confirmed.matched,
@@ -743,11 +744,6 @@ class _Judge:
             together=several,
             verdict=verdict,
         )
-
-
-def _along(sign: int, value: float, kind: Kind) -> float:
-    """Convert a score of the signal to that of sign·signal."""
-    return value if sign > 0 else 2 * CHANCE[kind] - value
 
 
 def response_profile(signal: np.ndarray, label: Label, part: slice) -> tuple[float, ...]:

@@ -136,14 +136,14 @@ def of_findings(
     return shown
 
 
-def parse_cell(text: str, model: Model) -> tuple[int, int]:
+def parse_cell(text: str, model: Model, option: str = "--cell") -> tuple[int, int]:
     """Layer and cell of ``1:137``. Raises UsageError if it is malformed or the model has no such cell."""
     match = re.fullmatch(r"([0-9]{1,9}):([0-9]{1,9})", text)
     if not match:
-        raise UsageError(f"--cell is {text!r}; write LAYER:CELL, both from 0, such as 1:137")
+        raise UsageError(f"{option} is {text!r}; write LAYER:CELL, both from 0, such as 1:137")
     (layer, cell), L, H = map(int, match.groups()), model.config.layers, model.config.hidden
     if layer >= L or cell >= H:
-        raise UsageError(f"--cell {text} does not exist; layers are 0 to {L - 1}, cells 0 to {H - 1}")
+        raise UsageError(f"{option} {text} does not exist; layers are 0 to {L - 1}, cells 0 to {H - 1}")
     return layer, cell
 
 

@@ -20,6 +20,7 @@ BLOCK = 32  # cells ranked at once
 FLAT = 1e-6  # a signal that moves less than this is constant
 STEADY = 10  # characters without change that make a place count as one for memory
 BINS = 10
+CHANCE: dict[Kind, float] = {"bool": 0.5, "count": 0.0}  # AUC and ρ of an unrelated cell
 
 
 def midranks(x: np.ndarray) -> np.ndarray:
@@ -103,6 +104,11 @@ def score_cells(signals: np.ndarray, labels: Sequence[tuple[np.ndarray, np.ndarr
 def excess(score: np.ndarray | float, kind: Kind) -> np.ndarray | float:
     """A score on a scale where 0 is chance and ±1 perfect: 2·AUC − 1, or ρ as it is."""
     return 2 * score - 1 if kind == "bool" else score
+
+
+def along(sign: int, value: float, kind: Kind) -> float:
+    """Convert a score of the signal to that of sign·signal."""
+    return value if sign > 0 else 2 * CHANCE[kind] - value
 
 
 def _age(values: np.ndarray, stretches: np.ndarray | None) -> np.ndarray:

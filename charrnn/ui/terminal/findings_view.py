@@ -182,11 +182,7 @@ VERDICT_STYLES = {"tracker": "bold", "distributed": "bold", "none": "dim"}
 def table(findings: Sequence[Finding], width: int, look: Look) -> RenderableType:
     """One line per finding. Narrow terminals lose the least important columns."""
     lines = [_cells(f, look) for f in findings]
-    widths = {name: max(cell_len(name), *(cell_len(line[name]) for line in lines)) for name in COLUMNS}
-    shown = list(COLUMNS)
-    for name in LEAST_FIRST:
-        if sum(widths[n] + COLUMN_GAP for n in shown) - COLUMN_GAP > width:
-            shown.remove(name)
+    shown = tables.fitting(COLUMNS, lines, LEAST_FIRST, width, COLUMN_GAP)
     headers = ["+-" if name == "±" and look.glyphs is ASCII else name for name in shown]
     grid = tables.table(headers, left=("concept", "verdict", "profile"), gap=COLUMN_GAP, header_style="bold")
     for f, line in zip(findings, lines, strict=True):

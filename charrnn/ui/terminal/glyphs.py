@@ -37,6 +37,8 @@ class Glyphs:
     copied: tuple[str, str]  # around a copied run
     right: str
     wrong: str
+    strokes: str  # of an edge, weakest to strongest
+    arrow: str
 
     def cell(self, dots: set[tuple[int, int]]) -> str:
         """The character with these dots set, (column, row) from its upper left."""
@@ -71,6 +73,8 @@ UNICODE = Glyphs(
     copied=("⟦", "⟧"),
     right="✓",
     wrong="✗",
+    strokes="╌─━",
+    arrow="▶",
 )
 ASCII = Glyphs(
     columns=1,
@@ -98,6 +102,8 @@ ASCII = Glyphs(
     copied=("[[", "]]"),
     right="ok",
     wrong="no",
+    strokes=".-=",
+    arrow=">",
 )
 
 

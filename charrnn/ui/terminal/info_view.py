@@ -105,6 +105,8 @@ def _of_making(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "command", command
     if changes := at(training, "changes", kind=list):
         yield "changes", "\n".join(map(str, changes))
+    if edits := at(training, "edits", kind=list):
+        yield "edited", "\n".join(map(str, edits)) + "\nafter training: the losses are those before"
     if versions := at(training, "versions", kind=dict):
         yield "made with", ", ".join(f"{name} {version}" for name, version in versions.items())
 

@@ -1,6 +1,6 @@
 """Tables without lines: rich's for the width of a terminal, and plain lines that are never cut."""
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 from rich.cells import cell_len
 from rich.table import Table
@@ -12,6 +12,22 @@ def table(headers: Sequence[str], *, left: Container[str], gap: int = 2, header_
     for header in headers:
         grid.add_column(header, justify="left" if header in left else "right", no_wrap=True)
     return grid
+
+
+def fitting(
+    headers: Sequence[str],
+    rows: Sequence[Mapping[str, str]],
+    least_first: Sequence[str],
+    width: int,
+    gap: int = 2,
+) -> list[str]:
+    """The columns that fit the width; those in ``least_first`` go first, in that order."""
+    widths = {name: max([cell_len(name), *(cell_len(row[name]) for row in rows)]) for name in headers}
+    shown = list(headers)
+    for name in least_first:
+        if name in shown and sum(widths[n] + gap for n in shown) - gap > width:
+            shown.remove(name)
+    return shown
 
 
 def lines(rows: Sequence[Sequence[str]], gap: int = 2) -> Iterator[str]:

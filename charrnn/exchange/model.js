@@ -436,6 +436,7 @@ class Ending {
 export class Model {
   /** @param {Uint8Array | Model} source the content of model.bin, or a model whose weights are shared */
   constructor(source) {
+    /** @type {ReturnType<typeof unpack>} */
     this.parts = source instanceof Model ? source.parts : unpack(source);
     const { about, tensors } = this.parts;
     /** @type {Config} */

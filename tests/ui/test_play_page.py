@@ -177,12 +177,39 @@ def test_it_writes_what_the_command_line_writes(play: Play, model: Model) -> Non
     play.set("temperature", 0.95)
     play.set("top-p", 0.9)
     play.write()
-    wanted = sample(model, prime="a bed", seed=11, length=300, temperature=0.95, top_p=0.9, with_prime=True)
+    settings: dict[str, Any] = {"prime": "a bed", "seed": 11, "with_prime": True}
+    assert play.text() == sample(model, length=300, temperature=0.95, top_p=0.9, **settings)
+    play.set("top-k", 4)
+    play.set("min-p", 0.4)
+    wanted = sample(model, length=300, temperature=0.95, top_p=0.9, top_k=4, min_p=0.4, **settings)
     assert play.text() == wanted
+    assert wanted != sample(model, length=300, temperature=0.95, top_p=0.9, top_k=4, **settings)
+    assert wanted != sample(model, length=300, temperature=0.95, top_p=0.9, min_p=0.4, **settings)
     done = charrnn(*play.command()[1:])
     assert (done.code, done.out.removesuffix("\n")) == (0, wanted.removesuffix("\n"))
     play.set("temperature", 0)  # the same beginning, written anew
     assert play.text() == sample(model, prime="a bed", length=300, temperature=0, with_prime=True)
+
+
+@needs_browser
+def test_a_setting_that_cannot_be_is_told_and_changes_nothing(play: Play, model: Model) -> None:
+    play.set("length", 40)
+    play.write()
+    for box, value, message in [
+        ("top-k", "13", f"Top-k must be a whole number from 0, which is no limit, to {len(model.vocab)}."),
+        ("top-k", "1.5", "Top-k must be a whole number"),
+        ("min-p", "1.01", "Min-p must be from 0, which is no limit, to 1."),
+        ("min-p", "", "Min-p must be"),
+        ("seed", "-1", "Seed must be a whole number of at least 0."),
+        ("length", "0", "Length must be a whole number from 1 to 20,000."),
+    ]:
+        play.set(box, value)
+        assert play.browser.text("#settings-says").startswith(message)
+        assert play.browser.attributes(f"#{box}", "aria-invalid") == ["true"]
+        assert play.text() == sample(model, seed=1, length=40)
+        play.set(box, {"seed": 1, "length": 40}.get(box, 0))
+        assert play.browser.text("#settings-says") == ""
+        assert play.browser.attributes(f"#{box}", "aria-invalid") == ["false"]
 
 
 @needs_browser
@@ -351,19 +378,22 @@ def test_keys_alone(play: Play) -> None:
 @needs_browser
 def test_a_link_holds_the_settings(one_browser: Browser, page: Path, model: Model) -> None:
     play = Play(
-        one_browser, page, "written=50&prime=fa%20b&seed=99&temp=1.2&length=70&hold=1%3A5%3D0.5&cell=1%3A5"
+        one_browser, page, "written=50&prime=fa%20b&seed=99&temp=1.2&top-k=9&min-p=0.1&length=70&hold=1%3A5%3D0.5&cell=1%3A5"
     )
-    settings: dict[str, Any] = {"prime": "fa b", "seed": 99, "temperature": 1.2, "with_prime": True}
+    settings: dict[str, Any] = {"prime": "fa b", "seed": 99, "temperature": 1.2, "top_k": 9, "min_p": 0.1}
+    settings["with_prime"] = True
     assert play.text() == sample(model, length=50, **settings)
     assert play.text("held") == sample(model, length=50, clamps=["1:5=0.5"], **settings)
     play.click("#copy-link")
     link = one_browser.script("return location.hash.slice(1)")
     again = Play(one_browser, page, link)
     assert (again.text(), again.text("held")) == (play.text(), play.text("held"))
-    nonsense = "written=x&seed=-3&temp=1e9&top-p=NaN&length=0&hold=9%3A9%3D1&hold=1%3A1%3D5&cell=a&label=x%3Dy&colour=z"
+    nonsense = "written=x&seed=-3&temp=1e9&top-p=NaN&top-k=-2&min-p=7&length=0&hold=9%3A9%3D1&hold=1%3A1%3D5&cell=a&label=x%3Dy&colour=z"
     odd = Play(one_browser, page, nonsense)
     assert odd.command()[-2:] == ["--length", "0"]
     assert "--clamp" not in odd.command()
+    assert "--top-k" not in odd.command()
+    assert odd.command()[odd.command().index("--min-p") + 1] == "1"
     assert odd.browser.script("return document.getElementById('temperature').value") == "2"
     assert one_browser.logs("browser") == []
 

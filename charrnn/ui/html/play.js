@@ -6,7 +6,7 @@
   const { el, byId, data, glyph, describe, letter, number, count } = Page;
   const bytes = Uint8Array.from(atob(data.model), (ch) => ch.charCodeAt(0));
   const model = new Model(bytes), { vocab, config } = model, L = config.layers, H = config.hidden;
-  const isItems = Boolean(vocab.items), BARS = 8, SLICE_MS = 10;
+  const isItems = Boolean(vocab.items), BARS = 8, SLICE_MS = 10, DRAW_MS = 100; // from one drawing to the next while there is more to write: drawing costs more than writing
   const MOST = Math.min(20_000, Math.floor(64e6 / (4 * model.memory.length))); // characters whose states are kept
   const HIGHEST = config.nonlinearity === "relu" && config.cell === "rnn" ? null : 1; // of a signal; null: no limit
   const ITEM_END = "\udc00"; // what Page.glyph shows as the end of an item
@@ -18,12 +18,13 @@
 
   /* ---- What is wished for. */
   const clampTo = (value, low, high, otherwise) => Number.isFinite(value) ? Math.min(high, Math.max(low, value)) : otherwise;
-  let wish = { given: [], seed: 0n, temperature: 0.8, topP: 1, length: 1000, written: 0, labels: {}, input: "", holds: new Map() };
+  let wish = { given: [], seed: 0n, temperature: 0.8, topK: 0, topP: 1, minP: 0, length: 1000, written: 0, labels: {}, input: "", holds: new Map() };
   const before = [];
   let lastKind = "";
   const state = { running: false, pinned: null, track: null, cell: 0, colour: "surprise" };
 
-  const filters = () => ({ temperature: wish.temperature, topP: wish.topP });
+  const FILTERS = ["temperature", "topK", "topP", "minP"];
+  const filters = () => Object.fromEntries(FILTERS.map((name) => [name, wish[name]]));
   const limit = () => Math.min(wish.length, MOST - wish.given.length);
 
   /* ---- A track: the symbols shown, the state after each, and its surprise in bits. */
@@ -187,7 +188,7 @@
 
   /* ---- Work in slices: whatever a wish still lacks is done while the page has nothing else to do. */
   const channel = new MessageChannel();
-  let working = false, drawing = false, paced = 0, dirty = true;
+  let working = false, drawing = false, drawn = 0, paced = 0, dirty = true;
   channel.port1.onmessage = () => {
     working = false;
     const stop = performance.now() + SLICE_MS;
@@ -197,7 +198,7 @@
       // The one that is behind first, so that both are seen to write.
       open.reduce((a, b) => b.length < a.length ? b : a).grow();
     }
-    dirty = true;
+    if (performance.now() - drawn > DRAW_MS || tracks().every((track) => track.done)) dirty = true;
     work();
   };
   function work() {
@@ -207,7 +208,7 @@
       working = true;
       channel.port2.postMessage(0);
     }
-    if (!drawing && (dirty || state.running)) {
+    if (!drawing && (dirty || (state.running && !open))) {
       drawing = true;
       requestAnimationFrame(frame);
     }
@@ -261,7 +262,7 @@
   function become(next) {
     const was = wish, held0 = [...was.holds].flat(), held1 = [...next.holds].flat();
     const begins = was.seed === next.seed && samePairs(was.labels, next.labels) && was.input === next.input;
-    const settings = was.temperature === next.temperature && was.topP === next.topP && begins;
+    const settings = FILTERS.every((name) => was[name] === next[name]) && begins;
     const silent = !isItems && Boolean(was.given.length) !== Boolean(next.given.length);
     wish = next;
     for (const track of [free, held]) {
@@ -353,6 +354,7 @@
 
   function show() {
     dirty = false;
+    drawn = performance.now();
     for (const track of tracks()) track.sheet.append(track);
     let parted = -1;
     if (wish.holds.size) {
@@ -653,8 +655,9 @@
     byId("temperature-value").textContent = number(wish.temperature, 2);
     byId("top-p").value = wish.topP;
     byId("top-p-value").textContent = wish.topP === 1 ? "1 (all)" : number(wish.topP, 2);
-    if (document.activeElement !== byId("seed")) byId("seed").value = String(wish.seed);
-    if (document.activeElement !== byId("length")) byId("length").value = wish.length;
+    for (const [id, value] of [["top-k", wish.topK], ["min-p", wish.minP], ["seed", wish.seed], ["length", wish.length]]) {
+      if (document.activeElement !== byId(id)) byId(id).value = String(value);
+    }
     byId("hold").checked = wish.holds.has(state.cell);
     const value = wish.holds.get(state.cell) ?? 0.9;
     if (Number(byId("value").value) !== value) byId("value").value = value;
@@ -674,18 +677,25 @@
   }
   byId("temperature").addEventListener("input", () => change("temperature", { temperature: Number(byId("temperature").value) }));
   byId("top-p").addEventListener("input", () => change("top-p", { topP: Number(byId("top-p").value) }));
-  byId("seed").addEventListener("change", () => {
-    const good = /^\s*\d{1,40}\s*$/.test(byId("seed").value);
-    byId("settings-says").textContent = good ? "" : "The seed must be a whole number of at least 0.";
-    byId("seed").setAttribute("aria-invalid", String(!good));
-    if (good) change("seed", { seed: BigInt(byId("seed").value.trim()) });
-  });
-  byId("length").addEventListener("change", () => {
-    const value = Number(byId("length").value), good = Number.isInteger(value) && value >= 1 && value <= MOST;
-    byId("settings-says").textContent = good ? "" : `The length must be a whole number from 1 to ${count(MOST)}.`;
-    byId("length").setAttribute("aria-invalid", String(!good));
-    if (good) change("length", { length: value, written: isItems ? wish.written : Math.min(wish.written, value) });
-  });
+  /* A box for a number: what it must be, and the change it makes. */
+  function numberBox(id, must, read, parts) {
+    const node = byId(id);
+    node.addEventListener("change", () => {
+      const value = read(node.value.trim());
+      byId("settings-says").textContent = value === null ? `${node.labels[0].textContent} must be ${must}.` : "";
+      node.setAttribute("aria-invalid", String(value === null));
+      if (value !== null) change(id, parts(value));
+    });
+  }
+  const within = (low, high, whole) => (text) => {
+    const value = Number(text);
+    return text && value >= low && value <= high && (!whole || Number.isInteger(value)) ? value : null;
+  };
+  numberBox("top-k", `a whole number from 0, which is no limit, to ${count(vocab.size)}`, within(0, vocab.size, true), (topK) => ({ topK }));
+  numberBox("min-p", "from 0, which is no limit, to 1", within(0, 1, false), (minP) => ({ minP }));
+  numberBox("seed", "a whole number of at least 0", (text) => /^\d{1,40}$/.test(text) ? BigInt(text) : null, (seed) => ({ seed }));
+  numberBox("length", `a whole number from 1 to ${count(MOST)}`, within(1, MOST, true),
+    (length) => ({ length, written: isItems ? wish.written : Math.min(wish.written, length) }));
   byId("length").max = MOST;
   if (isItems) {
     byId("length-label").textContent = "Items";
@@ -715,7 +725,9 @@
       words.push("--prime -");
     } else if (prime) words.push("--prime", quoted(prime));
     words.push("--seed", String(wish.seed), "--temp", String(wish.temperature));
+    if (wish.topK) words.push("--top-k", String(wish.topK));
     if (wish.topP < 1) words.push("--top-p", String(wish.topP));
+    if (wish.minP) words.push("--min-p", String(wish.minP));
     for (const [column, value] of Object.entries(wish.labels)) words.push("--label", quoted(`${column}=${value}`));
     if (vocab.items?.pairs) words.push("--input", quoted(wish.input));
     for (const [cell, value] of wish.holds) words.push("--clamp", `${name(cell)}=${value}`);
@@ -724,8 +736,8 @@
     return words.join(" ");
   }
   function link() {
-    const parts = new URLSearchParams({ prime: vocab.decode(wish.given), seed: String(wish.seed), temp: String(wish.temperature), "top-p": String(wish.topP),
-      length: String(wish.length), written: String(free.written), cell: name(state.cell), colour: state.colour });
+    const parts = new URLSearchParams({ prime: vocab.decode(wish.given), seed: String(wish.seed), temp: String(wish.temperature), "top-k": String(wish.topK),
+      "top-p": String(wish.topP), "min-p": String(wish.minP), length: String(wish.length), written: String(free.written), cell: name(state.cell), colour: state.colour });
     for (const [cell, value] of wish.holds) parts.append("hold", `${name(cell)}=${value}`);
     for (const pair of Object.entries(wish.labels)) parts.append("label", pair.join("="));
     if (wish.input) parts.set("input", wish.input);
@@ -738,7 +750,9 @@
     const asked = (key, low, high, otherwise) => parts.get(key) ? clampTo(Number(parts.get(key)), low, high, otherwise) : otherwise;
     if (/^\d{1,40}$/.test(parts.get("seed") ?? "")) next.seed = BigInt(parts.get("seed"));
     next.temperature = asked("temp", 0, 2, next.temperature);
+    next.topK = Math.round(asked("top-k", 0, vocab.size, next.topK));
     next.topP = asked("top-p", 0.05, 1, next.topP);
+    next.minP = asked("min-p", 0, 1, next.minP);
     next.length = Math.round(asked("length", 1, MOST, next.length));
     next.written = Math.round(asked("written", 0, MOST, 0));
     next.input = vocab.items?.pairs ? parts.get("input") ?? "" : "";

@@ -23,9 +23,11 @@ import { load, Model, Uniforms, probabilities, draw } from "./model.js";
 
 const model: Model = await load("model.bin");
 const text: string = await model.generate({
-  seed: 7n, length: 200, temperature: 0.8, topK: 5, topP: 0.9, minP: 0.05, stop: ["\\n\\n"], prime: "a", unknown: "skip",
-  label: { region: "north" }, input: "x",
-  onCharacter: (piece, { symbol, probability, position }) => { const all: [string, number, number, number] = [piece, symbol, probability, position]; },
+  seed: 7n, length: 200, temperature: 0.8, topK: 5, topP: 0.9, minP: 0.05, stop: ["\\n\\n"], prime: "a",
+  unknown: "skip", label: { region: "north" }, input: "x",
+  onCharacter: (piece, { symbol, probability, position }) => {
+    const all: [string, number, number, number] = [piece, symbol, probability, position];
+  },
 });
 // @ts-expect-error
 await model.generate({ temprature: 1 });

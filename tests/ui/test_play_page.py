@@ -377,9 +377,8 @@ def test_keys_alone(play: Play) -> None:
 
 @needs_browser
 def test_a_link_holds_the_settings(one_browser: Browser, page: Path, model: Model) -> None:
-    play = Play(
-        one_browser, page, "written=50&prime=fa%20b&seed=99&temp=1.2&top-k=9&min-p=0.1&length=70&hold=1%3A5%3D0.5&cell=1%3A5"
-    )
+    link = "written=50&prime=fa%20b&seed=99&temp=1.2&top-k=9&min-p=0.1&length=70&hold=1%3A5%3D0.5&cell=1%3A5"
+    play = Play(one_browser, page, link)
     settings: dict[str, Any] = {"prime": "fa b", "seed": 99, "temperature": 1.2, "top_k": 9, "min_p": 0.1}
     settings["with_prime"] = True
     assert play.text() == sample(model, length=50, **settings)
@@ -388,8 +387,8 @@ def test_a_link_holds_the_settings(one_browser: Browser, page: Path, model: Mode
     link = one_browser.script("return location.hash.slice(1)")
     again = Play(one_browser, page, link)
     assert (again.text(), again.text("held")) == (play.text(), play.text("held"))
-    nonsense = "written=x&seed=-3&temp=1e9&top-p=NaN&top-k=-2&min-p=7&length=0&hold=9%3A9%3D1&hold=1%3A1%3D5&cell=a&label=x%3Dy&colour=z"
-    odd = Play(one_browser, page, nonsense)
+    nonsense = "written=x&seed=-3&temp=1e9&top-p=NaN&top-k=-2&min-p=7&length=0&hold=9%3A9%3D1&hold=1%3A1%3D5"
+    odd = Play(one_browser, page, nonsense + "&cell=a&label=x%3Dy&colour=z")
     assert odd.command()[-2:] == ["--length", "0"]
     assert "--clamp" not in odd.command()
     assert "--top-k" not in odd.command()
@@ -455,6 +454,24 @@ def test_bytes_and_items(one_browser: Browser, tmp_path: Path) -> None:
     assert play.text().removesuffix("b").split("∎")[:4] == wanted_items
     done = charrnn(*play.command()[1:])
     assert done.out.splitlines() == wanted_items
+    vocab = Vocabulary("char", tuple("abcde"), ItemSymbols(True, (("place", (EVIL, "sea")),)))
+    pairs = random_model(vocab, dtype=np.float32)
+    play = Play(one_browser, made(tmp_path, "pairs", pairs))
+    signs = play.browser.script("return [...document.querySelectorAll('#bars b')].map((e) => e.textContent)")
+    assert len(signs) == 8
+    assert set(signs) <= set("abcde∎▸")  # end, boundary and labels have signs, but cannot be chosen
+    shut = play.browser.script("return [...document.querySelectorAll('#bars button')].map((e) => e.disabled)")
+    assert shut == [sign in "∎▸" for sign in signs]
+    pairs.network.params["head.bias"][vocab.unwritten] = -1e4
+    play = Play(one_browser, made(tmp_path, "pairs", pairs))
+    play.browser.enter("#labels input", "cab")
+    play.browser.enter("#labels select", "=sea")
+    play.set("length", 4)
+    play.write()
+    wanted_pairs = sample(pairs, input="cab", seed=1, count=4, label="sea")
+    assert play.text().split("∎")[:4] == wanted_pairs
+    assert wanted_pairs != sample(pairs, input="a", seed=1, count=4, label="sea")
+    assert charrnn(*play.command()[1:]).out.splitlines() == wanted_pairs
     assert one_browser.logs("browser") == []
     assert one_browser.script("return window.hacked") is None
 
@@ -493,6 +510,11 @@ def test_a_phone_is_wide_enough(one_browser: Browser, page: Path, theme: str) ->
             "const box = e.getBoundingClientRect(); return box.width && (box.left < 0 || box.right > 360); }).length"
         )
         assert narrow == 0
+        tops = one_browser.script(
+            "return ['#text', '#bars', '#temperature', '#lamps', '#grids', '#card'].map("
+            "(name) => document.querySelector(name).getBoundingClientRect().top)"
+        )
+        assert tops == sorted(tops)  # what one works with comes before what one only reads
     finally:
         one_browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 

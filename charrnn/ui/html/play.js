@@ -682,7 +682,7 @@
     const node = byId(id);
     node.addEventListener("change", () => {
       const value = read(node.value.trim());
-      byId("settings-says").textContent = value === null ? `${node.labels[0].textContent} must be ${must}.` : "";
+      byId("settings-says").textContent = value === null ? `${node.labels[0].firstChild.textContent.trim()} must be ${must}.` : "";
       node.setAttribute("aria-invalid", String(value === null));
       if (value !== null) change(id, parts(value));
     });

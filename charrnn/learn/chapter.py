@@ -2,7 +2,8 @@
 
 # Title
 paragraphs, - items, and four-space-indented equations      {{ name }}: a number of the chapter's facts
-{{ picture: name }}      on a line of its own               ---: the end of a screen
+{{ picture: name }}      on a line of its own               {{ chapter: name }}: the number of a chapter
+---                      the end of a screen
 ## In the code           items that name files and functions
 ## Question              then either options, the right one ticked, each with its reply:
     - [ ] an option
@@ -105,6 +106,8 @@ def chapters() -> tuple[Chapter, ...]:
 
 def parse(markdown: str, number: int, name: str, compute: Callable[[], Any]) -> Chapter:
     """A chapter from its file."""
+    numbers = {other: str(k) for k, (other, _) in enumerate(COURSE, 1)}
+    markdown = re.sub(r"\{\{ chapter: (\w+) \}\}", lambda place: numbers[place[1]], markdown)
     head, code, question = re.split(r"^## (?:In the code|Question)$", markdown, flags=re.MULTILINE)
     title, _, body = head.strip().partition("\n")
     screens = tuple(tuple(blocks(screen)) for screen in re.split(r"^---$", body, flags=re.MULTILINE))

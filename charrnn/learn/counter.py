@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.learn.small import make_network, train
+from charrnn.learn.small import Chunk, make_network, train
 from charrnn.nn.loss import log_softmax
 from charrnn.nn.network import Clamp, Network
 
@@ -121,14 +121,14 @@ def ends_right(network: Network, n: int) -> bool:
     return bool((likeliest[:-1] == B).all() and likeliest[-1] == NEWLINE)
 
 
-def strings(rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def strings(rng: np.random.Generator) -> Iterator[Chunk]:
     """STEPS chunks of STREAMS endless rows of strings, n drawn evenly from 1 to LONGEST."""
     rows: list[list[int]] = [[NEWLINE] for _ in range(STREAMS)]
-    for _ in range(STEPS):
+    for step in range(STEPS):
         for row in rows:
             while len(row) <= T:
                 row += [*one_string(int(rng.integers(1, LONGEST + 1)))[1:].tolist(), NEWLINE]
         both = np.array([row[: T + 1] for row in rows]).T
         for row in rows:
             del row[:T]
-        yield np.ascontiguousarray(both[:-1]), np.ascontiguousarray(both[1:])
+        yield np.ascontiguousarray(both[:-1]), np.ascontiguousarray(both[1:]), step == 0

@@ -9,6 +9,7 @@ from charrnn.learn.small import TEXT, column, make_network, passes_over, train
 
 H, STEPS = 16, 250
 READ = "she sells sea shells by the sea shore."
+SPACES = np.array([ch == " " for ch in READ])
 DISTANCE, STREAMS, BACK = 40, 16, 25
 FORGET_BIAS = 5.0
 
@@ -28,7 +29,8 @@ class Gates:
 
         return {
             "cell": str(self.cell),
-            "mean_f": f"{self.rows['f'].mean():.2f}",
+            "f_letter": f"{self.rows['f'][~SPACES].mean():.2f}",
+            "f_space": f"{self.rows['f'][SPACES].mean():.2f}",
             "sigma_1": f"{_sigmoid(1.0):.2f}",
             "sigma_5": f"{_sigmoid(FORGET_BIAS):.3f}",
             "power_1": f"{_sigmoid(1.0) ** BACK:.0e}",
@@ -42,15 +44,14 @@ class Gates:
 
 
 def compute() -> Gates:
-    """The busiest cell of a small trained LSTM; the flow of fresh networks."""
+    """The cell of a small trained LSTM that forgets most at spaces; the flow of fresh networks."""
     network = make_network("lstm", H)
     train(network, passes_over(TEXT, STEPS), "adagrad", 0.1)
     _, _, trace = network.forward(column(READ), network.zero_state(1))
     (layer,) = trace.layers
     arrays = {name: layer[name] for name in (*network.cell.GATES, "c", "h")}
-    # The cell that keeps most: where f is high and c still moves.
-    keeps = layer["f"].mean(axis=0)[0] * layer["tanh_c"].std(axis=0)[0]
-    cell = int(keeps.argmax())
+    f = layer["f"][:, 0]
+    cell = int((f[~SPACES].mean(axis=0) - f[SPACES].mean(axis=0)).argmax())
     rows = {name: array[:, 0, cell].copy() for name, array in arrays.items()}
     return Gates(cell, rows, _flows())
 

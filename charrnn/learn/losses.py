@@ -11,7 +11,7 @@ from charrnn.learn.small import TEXT, VOCABULARY, column, make_network, passes_o
 from charrnn.nn.loss import cross_entropy, log_softmax
 from charrnn.nn.network import Network
 
-H, STEPS = 32, 300
+H, STEPS, CHUNKS = 32, 300, 4  # chunks in a pass over the text
 PLACE = "she sells sea shells by the sea s"  # the next character is h
 NEXT = "h"
 SHOWN = 6
@@ -26,7 +26,7 @@ class Losses:
     trained: np.ndarray
     loss_fresh: float
     loss_trained: float
-    curve: Sequence[float]
+    curve: Sequence[float]  # of each pass over the text, nats per character
 
     @property
     def likeliest(self) -> list[int]:
@@ -41,8 +41,8 @@ class Losses:
             "V": str(len(self.symbols)),
             "place": PLACE,
             "next": NEXT,
-            "nats_fresh": f"{-math.log(p):.2f}",
-            "nats_trained": f"{-math.log(q):.2f}",
+            "nats_fresh": f"{-math.log(p):.3f}",
+            "nats_trained": f"{-math.log(q):.3f}",
             "loss_fresh": f"{self.loss_fresh:.2f}",
             "loss_trained": f"{self.loss_trained:.2f}",
             "bits_trained": f"{self.loss_trained / math.log(2):.2f}",
@@ -65,7 +65,8 @@ def trained_network() -> tuple[Network, Sequence[float], Losses]:
         return p, float(cross_entropy(logits, x[1:]).mean())
 
     fresh, loss_fresh = look()
-    curve = train(network, passes_over(TEXT, STEPS), "adagrad", 0.1)
+    losses = np.array(train(network, passes_over(TEXT, STEPS), "adagrad", 0.1))
+    curve = losses.reshape(-1, CHUNKS).mean(axis=1).tolist()
     trained, loss_trained = look()
     symbols = tuple(map(str, VOCABULARY.symbols))
     return network, curve, Losses(symbols, fresh, trained, loss_fresh, loss_trained, curve)

@@ -23,6 +23,7 @@ TEXT = (
 )
 VOCABULARY = Vocabulary.of(TEXT)
 CLIP = 5.0
+Chunk = tuple[np.ndarray, np.ndarray, bool]  # x and y of shape (T, B); whether it is read from the zero state
 
 
 def make_network(cell: str, hidden: int, seed: int = 1, vocab_size: int = len(VOCABULARY)) -> Network:
@@ -37,18 +38,16 @@ def column(text: str) -> np.ndarray:
     return VOCABULARY.encode(text).astype(np.intp)[:, None]
 
 
-def passes_over(
-    text: str, steps: int, batch_size: int = 4, seq_length: int = 14
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """`steps` chunks (x, y) of a text, which is repeated as often as needed."""
+def passes_over(text: str, steps: int, batch_size: int = 1, seq_length: int = 43) -> Iterator[Chunk]:
+    """`steps` chunks of a text, which is read as often as needed, each time from the zero state."""
     streams = Streams(VOCABULARY.encode(text), batch_size, seq_length)
     for step in range(steps):
-        yield streams.chunk(step % streams.chunks)
+        yield *streams.chunk(step), streams.begins(step)
 
 
 def train(
     network: Network,
-    chunks: Iterable[tuple[np.ndarray, np.ndarray]],
+    chunks: Iterable[Chunk],
     optimizer: str,
     lr: float,
     clip_value: float = CLIP,
@@ -59,10 +58,9 @@ def train(
     """
     rule = OPTIMIZERS[optimizer](network.theta.size, network.theta.dtype)
     losses: list[float] = []
-    state = None
-    for x, y in chunks:
-        state = network.zero_state(x.shape[1]) if state is None else state
-        logits, state, trace = network.forward(x, state)
+    state = np.empty(0)
+    for x, y, begins in chunks:
+        logits, state, trace = network.forward(x, network.zero_state(x.shape[1]) if begins else state)
         loss, d_logits = cross_entropy_gradient(logits, y)
         if not math.isfinite(loss):
             break

@@ -69,6 +69,6 @@ def losses_with(clip_value: float) -> list[float]:
     """Plain gradient descent on a ReLU layer of spectral radius 2."""
     network = Network(ModelConfig("rnn", 1, H, nonlinearity="relu"), len(VOCABULARY), np.float64)
     initialise(network, np.random.default_rng(2))
-    chunks = passes_over(TEXT, STEPS, seq_length=21)
+    chunks = passes_over(TEXT, STEPS, batch_size=4, seq_length=21)
     with np.errstate(all="ignore"):  # overflow is expected here: the chapter shows it
         return train(with_radius(network, 2.0), chunks, "sgd", LR, clip_value)

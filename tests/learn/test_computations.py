@@ -81,7 +81,22 @@ def test_training_lowers_the_loss_to_what_the_words_say():
     assert float(facts["nats_trained"]) == pytest.approx(-math.log(data.trained[h]), abs=0.005)
     assert float(facts["bits_trained"]) == pytest.approx(data.loss_trained / 0.693147, abs=0.01)
     assert float(facts["perplexity"]) == pytest.approx(math.e**data.loss_trained, abs=0.05)
-    assert len(data.curve) == losses.STEPS
+    # The curve ends where the text is when it is read once more: all of it is in each pass, from the zero state.
+    assert len(small.TEXT) - 1 == losses.CHUNKS * 43
+    assert len(data.curve) == losses.STEPS // losses.CHUNKS
+    assert data.curve[-1] == pytest.approx(data.loss_trained, abs=0.02)
+
+
+def test_a_pass_over_the_text_begins_from_the_zero_state_and_leaves_nothing_out():
+    ids = small.VOCABULARY.encode(small.TEXT)
+    chunks = list(small.passes_over(small.TEXT, 2 * losses.CHUNKS))
+    assert [begins for _, _, begins in chunks] == 2 * [True, False, False, False]
+    for one in (chunks[: losses.CHUNKS], chunks[losses.CHUNKS :]):
+        np.testing.assert_array_equal(np.concatenate([x for x, _, _ in one])[:, 0], ids[:-1])
+        np.testing.assert_array_equal(np.concatenate([y for _, y, _ in one])[:, 0], ids[1:])
+    network = small.make_network("gru", 5)
+    first, _, _, _, again = small.train(network, small.passes_over(small.TEXT, 5), "sgd", 0.0)
+    assert first == again
 
 
 def test_the_gradient_is_right_and_downhill_is_down():
@@ -95,6 +110,26 @@ def test_the_gradient_is_right_and_downhill_is_down():
     assert norms[0] < 1e-4 * norms[-1]
     assert facts["norm_last"] == f"{norms[-1]:.3f}"
     assert facts["back"] == "12"  # steps between 13 characters
+
+
+def test_one_number_is_followed_through_the_chain_rule():
+    data = computed(backwards)
+    unit, other = backwards.CHECKED[0]
+    assert len(data.followed) == len(backwards.READ) - 1  # h before the first step is 0: no share
+    for back, (d_h, slope, d_a, before, share) in enumerate(data.followed):
+        t = len(backwards.READ) - 1 - back
+        assert (d_h, before) == (data.d_h[t, unit], data.h[t - 1, other])
+        assert slope == pytest.approx(1 - math.tanh(math.atanh(data.h[t, unit])) ** 2)
+        assert (d_a, share) == (pytest.approx(d_h * slope), pytest.approx(d_h * slope * before))
+    assert sum(row[-1] for row in data.followed) == pytest.approx(data.numeric[0], rel=1e-6)
+    right = small.VOCABULARY.symbols.index(" ")
+    pulls = data.head * (data.p - np.eye(20)[right])
+    assert pulls.sum() == pytest.approx(data.d_h[-1, unit])
+    facts = data.facts
+    assert facts["pull"] == f"{pulls[right]:+.4f}"
+    assert facts["others"] == f"{pulls.sum() - pulls[right]:+.4f}"
+    assert facts["d_last"] == f"{pulls.sum():+.4f}"
+    assert facts["p_next"] == f"{data.p[right]:.3f}"
 
 
 def test_gradients_vanish_and_explode_with_the_spectral_radius():
@@ -123,6 +158,10 @@ def test_the_gates_are_those_of_the_cell_that_is_shown():
     np.testing.assert_allclose(rows["c"], rows["f"] * c_before + rows["i"] * rows["g"], rtol=1e-12)
     np.testing.assert_allclose(rows["h"], rows["o"] * np.tanh(rows["c"]), rtol=1e-12)
     assert len(rows["c"]) == len(gates.READ)
+    f = [value for value, ch in zip(rows["f"], gates.READ, strict=True) if ch == " "]
+    assert data.facts["f_space"] == f"{np.mean(f):.2f}"
+    assert np.mean(f) < 0.3  # it does fall
+    assert float(data.facts["f_letter"]) > 0.6
     assert float(data.facts["answer"]) ** 100 == pytest.approx(0.5, abs=0.005)
     assert data.facts["sigma_1"] == f"{1 / (1 + math.exp(-1)):.2f}"
     left = {name: flow[gates.BACK] / flow[0] for name, flow in data.flows.items()}
@@ -163,7 +202,8 @@ def test_a_cell_counts_and_the_network_uses_it():
 
 def test_the_counting_strings_are_as_described():
     chunks = list(zip(range(3), counter.strings(np.random.default_rng(0)), strict=False))
-    (x, y), (x2, _), (x3, _) = (chunk for _, chunk in chunks)
+    (x, y, first), (x2, _, second), (x3, _, _) = (chunk for _, chunk in chunks)
+    assert (first, second) == (True, False)
     assert x.shape == y.shape == (counter.T, counter.STREAMS)
     np.testing.assert_array_equal(x[1:], y[:-1])
     np.testing.assert_array_equal(y[-1], x2[0])  # the next chunk goes on

@@ -118,7 +118,7 @@ def test_what_is_shown_are_the_numbers_that_were_worked_out():
     facts = {name: computed(name).facts for name in NAMES}
     shown_numbers("one_hot", r"4·20 = 80 multiplications", "differ by 0")
     shown_numbers("one_step", re.escape(f"{facts['one_step']['parts0']} = {facts['one_step']['a0']}"))
-    shown_numbers("losses", f"from 3.01 to {facts['losses']['loss_trained']} nats")
+    shown_numbers("losses", f"takes {facts['losses']['loss_trained']} nats per character where it took 3.01")
     shown_numbers("vanishing", f"at 1.3 by {facts['vanishing']['left_high']}", r"burst burst")
     shown_numbers("counter", f"Right up to n = {facts['counter']['reach']}")
     gaps = computed("unrolling").gaps
@@ -137,9 +137,31 @@ def test_bars_are_as_long_as_what_they_show():
     assert (fresh, trained) == (round(20 * data.fresh[h]), round(20 * data.trained[h]))
 
 
+def test_a_target_is_the_character_that_comes_next():
+    read, target = (
+        re.search(rf"^ *{name} (.*)$", lesson("losses")[0], re.MULTILINE)[1].split()
+        for name in ("read", "target")
+    )
+    assert "".join(read).startswith("she␣sells")
+    assert target[:-1] == read[1:]
+
+
+def test_gates_and_counts_are_drawn_from_zero():
+    text = lesson("gates")[0]
+    f = computed("gates").rows["f"]
+    wanted = "".join("▁▂▃▄▅▆▇█"[round(7 * value)] for value in f)
+    assert f"f {wanted}" in text
+    assert "i f o 0 ▁" in text
+    counted = computed("counter").counted
+    bars = ["▁▂▃▄▅▆▇█"[round(7 * max(0, value) / counted.max())] * 3 for value in counted]
+    assert "".join(bars) in lesson("counter")[0]
+
+
 def test_a_heat_map_goes_from_low_to_high():
     plain = Pen.of(Console(file=io.StringIO(), color_system=None))
     assert plain.heat([-2, -1, 0, 1, 2], 1.0).plain == "▁▁▅██"
+    assert plain.heat([-1, 0, 0.5, 1, 2], 1.0, low=0.0).plain == "▁▁▅██"  # bars from zero
+    assert plain.legend(1.0, low=0.0).plain == "0 ▁▂▃▄▅▆▇█ 1"
     colour = Pen.of(Console(file=io.StringIO(), force_terminal=True, color_system="256"))
     spans = colour.heat([-1, 1], 1.0).spans
     assert [str(span.style).split(" on ")[1] for span in spans] == ["#005faf", "#af5f00"]
@@ -228,6 +250,11 @@ def test_numbers_as_people_write_them(text, value):
 def test_it_ends_politely_wherever_one_leaves(answers):
     text, _, _ = lesson("one_step", answers)
     assert text.rstrip().endswith("Until next time. This chapter again: charrnn learn --chapter 2")
+
+
+def test_the_farewell_comes_after_the_last_question():
+    text, _, _ = answered(NAMES[-1], "b")
+    assert text.index("answered right.") < text.index("That is the whole lesson.")
 
 
 def test_without_input_nothing_is_asked():

@@ -16,7 +16,7 @@ from charrnn.learn import gates as gate_chapter
 from charrnn.learn.backwards import Backwards
 from charrnn.learn.counter import Counter
 from charrnn.learn.gates import Gates
-from charrnn.learn.losses import NEXT, Losses
+from charrnn.learn.losses import NEXT, PLACE, Losses
 from charrnn.learn.one_hot import WORD, OneHot
 from charrnn.learn.one_step import OneStep
 from charrnn.learn.temperature import Temperature
@@ -33,6 +33,7 @@ from charrnn.ui.terminal.tables import table
 
 WIDEST_PICTURE = 94  # at most, where the terminal has room
 PICTURE_LABEL = 6
+SHOWN_TARGETS = 20
 EMPHASIS = "bold magenta"
 
 
@@ -64,14 +65,18 @@ class Pen:
         """A bar of at most `width` columns."""
         return self.look.glyphs.full * round(width * share)
 
-    def heat(self, values: Iterable[float], scale: float, columns: int = 1) -> Text:
-        """A row of cells: colours from blue over nothing to orange, or, without colours, bars from low to high."""
+    def heat(self, values: Iterable[float], scale: float, columns: int = 1, low: float | None = None) -> Text:
+        """A row of cells: colours from blue over nothing to orange, or, without colours, bars from low to high.
+
+        scale : what is shown strongest; low : the other end, -scale unless it says otherwise
+        """
+        low = -scale if low is None else low
         row = Text()
         for value in values:
             if self.look.colour:
                 row.append(" " * columns, step_style(step_of(float(value), scale)))
             else:
-                share = (max(-1.0, min(1.0, float(value) / scale)) + 1) / 2
+                share = max(0.0, min(1.0, (float(value) - low) / (scale - low)))
                 bars = self.look.bars
                 row.append(bars[round(share * (len(bars) - 1))] * columns)
         return row
@@ -90,13 +95,12 @@ class Pen:
         """The characters over the columns of a heat map."""
         return "".join(self.glyph(ch) + " " * (columns - 1) for ch in text)
 
-    def legend(self, scale: float) -> Text:
+    def legend(self, scale: float, low: float | None = None) -> Text:
         """The meaning of the colours, or bars, of a heat map."""
-        if self.look.colour:
-            key = Text().join(self.heat([k / 4 * scale], scale, 2) for k in range(-4, 5))
-        else:
-            key = Text(self.look.bars)
-        return Text.assemble((f"{-scale:.2g} ", "dim"), key, (f" {scale:.2g}", "dim"))
+        low = -scale if low is None else low
+        steps = np.linspace(low, scale, 9)
+        key = self.heat(steps, scale, 2) if self.look.colour else Text(self.look.bars)
+        return Text.assemble((f"{low:.2g} ", "dim"), key, (f" {scale:.2g}", "dim"))
 
 
 # ------------------------------------------------------------------------------------------------
@@ -201,6 +205,14 @@ def gaps(data: Unrolling, pen: Pen) -> RenderableType:
 # 4. The loss
 
 
+def targets(data: Losses, pen: Pen) -> RenderableType:
+    """A line of the text, and below each character the one that comes next."""
+    read = (PLACE + NEXT)[:SHOWN_TARGETS]
+    return pen.rows(
+        [("read", pen.reading(read[:-1], 2), ""), ("target", Text(pen.reading(read[1:], 2), EMPHASIS), "")]
+    )
+
+
 def guesses(data: Losses, pen: Pen) -> RenderableType:
     """The likeliest next characters, fresh and trained."""
     width = 20
@@ -240,6 +252,23 @@ def flow(data: Backwards, pen: Pen) -> RenderableType:
             pen.rows([("", Text("shade: the square root of dh; backward is to the left", "dim"), "")]),
         ]
     )
+
+
+def followed(data: Backwards, pen: Pen) -> RenderableType:
+    """One weight's share of the gradient at the last steps, and their sum over all."""
+    unit, other = backwards.CHECKED[0]
+    grid = table(
+        ("step", f"dh[{unit}]", spelled("1 - h²", pen.console), f"da[{unit}]", f"h[t-1][{other}]", "share"),
+        left=("step",),
+    )
+    rows, shown = data.followed, 4
+    for back, (d_h, slope, d_a, before, share) in enumerate(rows[:shown]):
+        name = pen.glyph(backwards.READ[-1 - back]) + (f", {back} back" if back else ", last")
+        grid.add_row(name, f"{d_h:+.4f}", f"{slope:.4f}", f"{d_a:+.4f}", f"{before:+.4f}", f"{share:+.6f}")
+    rest = sum(row[-1] for row in rows[shown:])
+    grid.add_row(pen.text(f"{len(rows) - shown} earlier"), "", "", "", "", f"{rest:+.6f}")
+    grid.add_row("sum", "", "", "", "", Text(f"{sum(row[-1] for row in rows):+.6f}", EMPHASIS))
+    return grid
 
 
 def _short(value: float) -> str:
@@ -306,10 +335,10 @@ def gate_rows(data: Gates, pen: Pen) -> RenderableType:
     }
     for name, values in data.rows.items():
         scale = float(abs(values).max()) if name == "c" else 1.0
-        rows.append((name, pen.heat(values, scale), f"{remarks[name]}"))
-    return Text("\n").join(
-        [pen.rows(rows), pen.rows([("scale", pen.legend(1.0), f"c: ±{abs(data.rows['c']).max():.1f}")])]
-    )
+        rows.append((name, pen.heat(values, scale, low=0.0 if name in "ifo" else -scale), remarks[name]))
+    rows.append(("i f o", pen.legend(1.0, low=0.0), ""))
+    rows.append(("g c h", pen.legend(1.0), f"c: ±{abs(data.rows['c']).max():.1f}"))
+    return pen.rows(rows)
 
 
 def gate_flows(data: Gates, pen: Pen) -> RenderableType:
@@ -360,11 +389,12 @@ def trace(data: Counter, pen: Pen) -> RenderableType:
         rows.append(
             (f"c{unit}", pen.heat(values, float(abs(values).max()), 3), f"r {data.correlations[unit]:+.2f}")
         )
-    counted = "".join(f"{round(value):<3}" for value in data.counted)
-    rows.append((f"c{data.cell}", Text(counted, EMPHASIS), f"in steps of {data.step:+.2f}"))
-    return Text("\n").join(
-        [pen.rows(rows), pen.rows([("scale", pen.legend(1.0), "times the row's largest")])]
-    )
+    rows.append(("scale", pen.legend(1.0), "times the row's largest"))
+    steps = Text("".join(f"{round(value):<3}" for value in data.counted), EMPHASIS)
+    rows.append((f"c{data.cell}", steps, f"in steps of {data.step:+.2f}"))
+    most = max(1.0, float(data.counted.max()))
+    rows.append(("", pen.heat(data.counted, most, 3, low=0.0), f"from 0 to {most:.1f}"))
+    return pen.rows(rows)
 
 
 def reach(data: Counter, pen: Pen) -> RenderableType:
@@ -388,9 +418,11 @@ PICTURES: dict[tuple[str, str], Callable[[Any, Pen], RenderableType]] = {
     ("one_step", "parts"): parts,
     ("unrolling", "states"): states,
     ("unrolling", "gaps"): gaps,
+    ("losses", "targets"): targets,
     ("losses", "guesses"): guesses,
     ("losses", "curve"): curve,
     ("backwards", "flow"): flow,
+    ("backwards", "followed"): followed,
     ("backwards", "check"): check,
     ("vanishing", "norms"): norms,
     ("vanishing", "burst"): burst,

@@ -51,6 +51,7 @@ class Lesson:
         if self.reading.number < of:
             self._say(f"To go on: charrnn learn --chapter {self.reading.number + 1}", "dim")
         else:
+            self._say("That is the whole lesson. Thank you for reading along!")
             self._say(
                 "To write with a model of your own and watch its cells: charrnn train, then charrnn play"
             )

@@ -95,6 +95,7 @@ COMMANDS = {
     "beam": "sample --model model --length 20 --beam 4 --json",
     "probe": "probe labels.csv --model model --unknown skip --out probe.safetensors --json",
     "gradient-flow": "gradient-flow --model model --json",
+    "why": "why @text.txt --model model --context 40 --json",
 }
 
 

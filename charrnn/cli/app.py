@@ -26,6 +26,7 @@ from charrnn.cli.sample import sample
 from charrnn.cli.train import train
 from charrnn.cli.transform import transform
 from charrnn.cli.tune import tune
+from charrnn.cli.why import why
 from charrnn.errors import CharRNNError, UsageError
 from charrnn.install.version import __version__
 from charrnn.ui.terminal.output import put, say
@@ -46,6 +47,7 @@ app.command("eval")(evaluate)
 app.command()(classify)
 app.command()(inspect_cells)
 app.command()(explain)
+app.command()(why)
 app.command()(info)
 app.command()(report)
 app.command()(corpus)

@@ -150,7 +150,7 @@ def _one_cell(
 ) -> None:
     """Show one cell's value at each character."""
     from charrnn.interpret import passages
-    from charrnn.interpret.reading import reading_of
+    from charrnn.interpret.reading import character_names, reading_of
     from charrnn.text.table import csv_text
     from charrnn.ui.html.findings_page import write_cell
     from charrnn.ui.terminal.findings_view import single_cell
@@ -165,7 +165,7 @@ def _one_cell(
         out.console.print(single_cell(shown, layer, index, out.console.width, out.look))
         return
     signal = passages.signal_of(model, reading, layer, index)
-    names = passages.character_names(model, reading)
+    names = character_names(model, reading)
     if out.form == "csv":
         put(csv_text(["character", "value"], zip(names, signal, strict=True)), end="")
     else:

@@ -25,6 +25,7 @@ class Passage:
     signal : ndarray (n,); scale : the largest |signal| in the whole text
     values, mask : ndarrays (n,) of the label or None; highest : its largest value in the whole text
     guesses : for each character the likeliest next ones, best first; empty if not requested
+    name : of the signal, at most five characters
     """
 
     text: str
@@ -35,6 +36,7 @@ class Passage:
     mask: np.ndarray | None = None
     highest: float = 1.0
     guesses: tuple[str, ...] = ()
+    name: str = "cell"
 
 
 def cut_passage(
@@ -167,15 +169,6 @@ def signal_of(model: Model, reading: Reading, layer: int, cell: int) -> np.ndarr
         _, stops = reading.spans
         found[stops] = found[stops - 1]
     return found[reading.ends]
-
-
-def character_names(model: Model, reading: Reading) -> list[str]:
-    """The characters of a text; for a mark, what its symbol is called, such as end or label origin=Irish."""
-    marks = np.flatnonzero(reading.marks) if reading.begins is not None else ()
-    names = list(reading.text)
-    for place in marks:
-        names[place] = model.vocab.name(int(reading.ids[reading.ends[place]]))
-    return names
 
 
 def with_guesses(model: Model, reading: Reading, passage: Passage) -> Passage:

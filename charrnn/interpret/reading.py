@@ -5,6 +5,7 @@ a mark among the characters, a code point that no text can contain (U+DC80 and a
 UTF-8, these lie below). Nothing is read after an end: its place has the state that the item ended with.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -112,6 +113,19 @@ def reading_of(model: Model, text: str | Items | Reading, most: int | None = Non
     return Reading(text, ids, _ends(model.vocab, text), None)
 
 
+def beginning(model: Model, text: str, condition: Sequence[int]) -> Reading:
+    """A text that goes on, as the model reads it, after the symbols that an item begins with.
+
+    Raises DataError for characters that the model does not know.
+    """
+    if model.vocab.items is None:
+        return reading_of(model, text)
+    ids = np.array([*condition, *model.vocab.encode(text), model.vocab.end])
+    one = np.array([len(ids)])
+    whole = _of_items(model.vocab, Items(ids, one - one, one, np.array([len(condition)])))
+    return Reading(whole.text[:-1], whole.ids[:-1], whole.ends[:-1], None)
+
+
 def spread(text: str | Items | Reading, most: int) -> str | Items | Reading:
     """A text to read about ``most`` symbols of: of items every k-th, so that they come from all over the text."""
     if not isinstance(text, Items):
@@ -137,6 +151,14 @@ def characters_of(vocab: Vocabulary) -> list[str]:
     characters = [s if isinstance(s, str) else chr(s) if s < 128 else chr(0xDC00 + s) for s in vocab.symbols]
     others = len(vocab) - len(characters)
     return characters + [END, *[BOUNDARY] * vocab.pairs, *[LABEL] * others][:others]
+
+
+def character_names(model: Model, reading: Reading) -> list[str]:
+    """The characters of a text; for a mark, what its symbol is called, such as end or label origin=Irish."""
+    names = list(reading.text)
+    for place in np.flatnonzero(reading.marks):
+        names[place] = model.vocab.name(int(reading.ids[reading.ends[place]]))
+    return names
 
 
 def _ends(vocab: Vocabulary, text: str) -> np.ndarray:

@@ -54,7 +54,7 @@ def check_tensors(
     The loss is the cross-entropy of the chunk plus a fixed linear function of the last state, so
     the gradient from the following chunk is checked too. Meant for float64.
 
-    x : (T, B) symbols or (T, B, V) real; targets : (T, B); state : (L, S, B, H)
+    x : (T, B) symbols or (T, B, F) real; targets : (T, B); state : (L, S, B, H)
     samples : entries of each array to compare, drawn by `rng` without repetition; 0 compares all
     only : names to check; the state is called "state", the input "input"
     """
@@ -105,8 +105,7 @@ def check_network(
 ) -> list[TensorCheck]:
     """Check every tensor and the initial state on symbols, then the input on vectors of real numbers.
 
-    With an embedding there is no real input: symbols are looked up, and the input's gradient is that of
-    the embedding.
+    With an embedding the input's gradient is not checked apart: it is summed into that of the embedding.
 
     network : in float64; symbols, targets, state and vectors are drawn by `rng`
     """

@@ -14,7 +14,7 @@ from charrnn.errors import ModelError, UsageError
 from charrnn.files.writing import Folder
 from charrnn.model import model_file, torch_layout
 from charrnn.nn.network import Clamp, Network
-from charrnn.text.conditions import Given, condition, labels_of
+from charrnn.text.conditions import Given, begins_with
 from charrnn.text.vocabulary import Vocabulary, silent_symbol
 
 CHUNK = 256  # time steps per forward pass over a long text: efficient products that still fit in the processor's cache
@@ -140,13 +140,8 @@ class Model:
         Raises DataError for unknown characters or labels, UsageError for labels or an input that the model has not.
         """
         ids, before = self.vocab.encode(text), self.vocab.encode(prime)
-        labels = labels_of(label, self.vocab)
-        if input and not self.vocab.pairs:
-            raise UsageError("input is for a model of pairs, and this one was not trained on pairs")
-        if missing := [column for column, _ in self.vocab.labels if column not in labels]:
-            raise UsageError(f"the model was trained with labels: give a label for {', '.join(missing)}")
+        given = begins_with(self.vocab, label, input)
         if self.vocab.items is not None:
-            given = condition(self.vocab, labels, self.vocab.encode(input).tolist())
             before, ids = np.concatenate([given, before]), np.append(ids, self.vocab.end)
         elif not len(before):
             before = np.array([silent_symbol(self.vocab)])

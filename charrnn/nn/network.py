@@ -147,7 +147,8 @@ class Network:
     ) -> tuple[Array, Array, Trace]:
         """Run a chunk.
 
-        x : symbols (T, B), or real vectors (T, B, V) in place of one-hot ones
+        x : symbols (T, B), or real vectors (T, B, F) in place of what the first layer reads of them:
+            one-hot vectors (F = V), or rows of the embedding (F = E)
         state : (L, S, B, H)
         clamp : what to hold, at most one clamp per layer
         masks : of this chunk; None for reading, which has none
@@ -165,7 +166,7 @@ class Network:
             params[name] = np.multiply(
                 params[name], mask, out=rest(f"masked {name}", params[name].shape, dtype)
             )
-        if config.embedding:
+        if config.embedding and x.ndim == 2:
             embedded = rest("embedded", (T, B, config.embedding), dtype)
             below = np.take(params["embedding.weight"], x, axis=0, out=embedded, mode="clip")
             if masks.inputs is not None:
@@ -212,7 +213,7 @@ class Network:
 
         d_logits : (T, B, V), ∂loss/∂logits; d_state : (L, S, B, H), ∂loss/∂(state after the chunk)
         dh_top : (T, B, H), what penalties add to ∂loss/∂h[t] of the last layer, before its dropout
-        Returns ∂loss/∂(state before) (L, S, B, H), and ∂loss/∂x (T, B, V) when x was real, else None.
+        Returns ∂loss/∂(state before) (L, S, B, H), and ∂loss/∂x (T, B, F) when x was real, else None.
         """
         (T, B), H, dtype, config = trace.x.shape[:2], self.config.hidden, self.theta.dtype, self.config
         *buffers, rest = self._buffers[T, B]
@@ -234,7 +235,9 @@ class Network:
                 trace.layers[k], dh, d_state[k], params, grads, buffers[k], dx=dx, **self.options
             )
             dh = dx
-        if config.embedding:
+        if config.embedding and trace.x.ndim == 3:
+            self.grads["embedding.weight"][...] = 0
+        elif config.embedding:
             assert dh is not None
             if trace.masks.inputs is not None:
                 dh *= trace.masks.inputs

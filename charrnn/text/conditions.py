@@ -48,3 +48,17 @@ def condition(vocab: Vocabulary, labels: Mapping[str, str], input: Sequence[int]
     if vocab.pairs:
         symbols += [*input, vocab.boundary]
     return symbols or [vocab.end]
+
+
+def begins_with(vocab: Vocabulary, label: Given = (), input: str | bytes = "") -> list[int]:
+    """The condition for labels and an input as they are given; nothing where the text is one stream.
+
+    Raises UsageError for labels or an input that the model has not, and for labels that are missing; DataError for
+    unknown labels or characters.
+    """
+    labels = labels_of(label, vocab)
+    if input and not vocab.pairs:
+        raise UsageError("input is for a model of pairs, and this one was not trained on pairs")
+    if missing := [column for column, _ in vocab.labels if column not in labels]:
+        raise UsageError(f"the model was trained with labels: give a label for {', '.join(missing)}")
+    return [] if vocab.items is None else condition(vocab, labels, vocab.encode(input).tolist())

@@ -143,6 +143,7 @@ def test_a_command_that_does_not_need_the_text_does_not_look_at_it(
         ["sample", "--length", 5],
         ["info"],
         ["gradient-flow", "--text", text, "--distance", 5],
+        ["why", "abc"],
     ):
         assert charrnn(*args, "--model", folder).code == 0, args
 

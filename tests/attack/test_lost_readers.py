@@ -114,6 +114,7 @@ COMMANDS = [
     "report RUN --html PAGE",
     "inspect-cells --cell 0:1 --text TEXT --model RUN",
     "gradient-flow --model RUN",
+    "why @TEXT --context 20 --model RUN",
     "export --to torch --model RUN",
     "gradcheck",
     "learn --no-input --chapter 1",

@@ -97,6 +97,8 @@ def commands(run: Path) -> list[list[Any]]:
         ["inspect-cells", *model, "--gates", "--text", long],
         ["inspect-cells", *model, "--cell", "0:1"],
         ["inspect-cells", "--list"],
+        ["why", f"@{text}", "--context", 20, *model],
+        ["why", f"@{text}", "--context", 20, "--json", *model],
         ["report", run, "--html", run.parent / "page.html"],
         ["sample", "--length", 200, "--novelty", "--seed", 1, *model],
         ["sample", "--length", 200, "--count", 2, *model],

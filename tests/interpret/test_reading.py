@@ -19,12 +19,20 @@ from charrnn.interpret.labels import Concept, examples
 from charrnn.interpret.passages import (
     PASSAGE,
     best_and_worst,
-    character_names,
     of_cell,
     signal_of,
     top_guesses,
 )
-from charrnn.interpret.reading import BEGIN, BOUNDARY, END, LABEL, Reading, reading_of, spread
+from charrnn.interpret.reading import (
+    BEGIN,
+    BOUNDARY,
+    END,
+    LABEL,
+    Reading,
+    character_names,
+    reading_of,
+    spread,
+)
 from charrnn.interpret.recording import record
 from charrnn.interpret.run_report import surprises_of
 from charrnn.interpret.saturation import gate_saturation

@@ -69,6 +69,22 @@ def test_a_symbol_is_a_one_hot_vector(cell, nonlinearity):
     )
 
 
+@pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
+def test_a_symbol_is_a_row_of_the_embedding(cell, nonlinearity):
+    network = make_network(cell, nonlinearity, layers=2, embedding=3)
+    chunk = make_chunk(network, T=7, B=3)
+    of_symbols, of_rows = (
+        run(network, x, chunk) for x in (chunk.x, network.params["embedding.weight"][chunk.x])
+    )
+    summed = np.zeros_like(network.params["embedding.weight"])
+    np.add.at(summed, chunk.x, of_rows.dx)
+    np.testing.assert_allclose(of_symbols.grads["embedding.weight"], summed, rtol=1e-12, atol=1e-13)
+    assert not of_rows.grads["embedding.weight"].any()  # it was not read
+    for found in (of_symbols, of_rows):
+        del found.grads["embedding.weight"]
+    assert_same(of_symbols, of_rows, rtol=1e-12, atol=1e-13)
+
+
 def test_gates_and_cell_states_of_the_trace_satisfy_the_lstm_equations():
     network = make_network("lstm", layers=2)
     chunk = make_chunk(network, T=5)

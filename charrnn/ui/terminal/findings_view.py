@@ -96,7 +96,7 @@ def passage_view(passage: Passage, width: int, look: Look) -> Text:
 
     label  ━ where the concept is on, or bars for a count; left out if a row has none
     text   one glyph per character, on the colour of the cell's signal
-    cell   without colour: a bar or digit for the signal
+    cell   without colour: a bar or digit for the signal, under its own name
     next   the likeliest next characters, best first
     """
     view = Text(no_wrap=True, overflow="crop")
@@ -119,7 +119,7 @@ def passage_view(passage: Passage, width: int, look: Look) -> Text:
         add("text", line)
         if not look.colour:
             sizes = (_bar(float(passage.signal[t]), passage.scale, look.bars) for t in places)
-            add("cell", "".join(bar * n for bar, n in zip(sizes, wide, strict=True)))
+            add(passage.name, "".join(bar * n for bar, n in zip(sizes, wide, strict=True)))
         for row in range(GUESS_ROWS if passage.guesses else 0):
             guesses = (look.glyph(g[row]) if row < len(g := passage.guesses[t]) else " " for t in places)
             line_of = "".join(_fit(glyph, n) for glyph, n in zip(guesses, wide, strict=True))
@@ -152,7 +152,7 @@ def _bar(value: float, scale: float, bars: str) -> str:
 
 def legend(passage: Passage, look: Look) -> Text:
     """The meaning of the colours or bars, of the marks above the text and of those in it."""
-    text = Text(f"{'cell':<{GUTTER}}{-passage.scale:+.2f} ")
+    text = Text(f"{passage.name:<{GUTTER}}{-passage.scale:+.2f} ")
     if look.colour:
         for step in range(-COLOUR_STEPS, COLOUR_STEPS + 1):
             text.append("  ", step_style(step))

@@ -13,11 +13,12 @@ from charrnn.cli.explain import explain
 from charrnn.cli.export import export
 from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.gradient_flow import gradient_flow
+from charrnn.cli.help import WIDEST
 from charrnn.cli.import_model import import_model
 from charrnn.cli.info import info
 from charrnn.cli.inspect_cells import inspect_cells
 from charrnn.cli.learn import learn
-from charrnn.cli.options import App
+from charrnn.cli.options import App, Group
 from charrnn.cli.pipes import discard, guard_streams
 from charrnn.cli.play import play
 from charrnn.cli.probe import probe
@@ -33,11 +34,12 @@ from charrnn.ui.terminal.output import put, say
 
 app = App(
     name="charrnn",
+    cls=Group,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST},
 )
 app.command()(train)
 app.command()(sample)
@@ -80,7 +82,8 @@ def charrnn(
         ),
     ] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool,
+        typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     """Character-level recurrent networks: train on a text, sample more of it, see what single cells learn."""

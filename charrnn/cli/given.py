@@ -1,6 +1,7 @@
 """Which of the options given count, and which cannot be given together."""
 
-from collections.abc import Collection, Mapping
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -30,6 +31,24 @@ def of_a_resume(ctx: typer.Context, given: dict[str, Any], limits: Collection[st
     if left := sorted(origins[name].name for name in by_kind["environment"]):
         say(f"--resume ignores {', '.join(left)}: the run keeps its own settings")
     return {name: value if name in typed | in_file else None for name, value in given.items()}
+
+
+def resumed(
+    paths: Sequence[str], out: str | None, is_run: Callable[[str], bool]
+) -> tuple[list[str], str | None]:
+    """The text and the run that `--resume RUN` names: the first of the paths that is a run is the one to go on with.
+
+    paths : the arguments; out : of --out, which names the run too
+    """
+    runs = [path for path in paths if is_run(path)]
+    if not runs:
+        for path in paths:
+            if path != "-" and not os.path.lexists(path) and not set(path) & set("*?["):
+                raise UsageError(f"--resume: {path} is neither a run nor a text")
+        return list(paths), out
+    if out is not None and not os.path.samefile(out, runs[0]):
+        raise UsageError(f"--resume {runs[0]} and --out {out} name two runs. Leave one out")
+    return [path for path in paths if path != runs[0]], runs[0]
 
 
 def refuse(ctx: typer.Context, options: Collection[str], why: str) -> None:

@@ -10,13 +10,15 @@ from charrnn.config import ModelConfig
 from charrnn.ui.terminal.output import json_text, put
 
 
-@with_settings(Network=ModelConfig)
+@with_settings(ModelConfig)
 def gradcheck(
     ctx: typer.Context,
     *,
     model: Annotated[
         str | None,
-        typer.Option(help="Model file or run folder to check, instead of a network with random weights."),
+        typer.Option(
+            metavar="RUN", help="Model file or run folder to check, instead of a network with random weights."
+        ),
     ] = None,
     vocab: Annotated[
         int | None,

@@ -13,7 +13,10 @@ def gradient_flow(
     ctx: typer.Context,
     model: Annotated[
         str | None,
-        typer.Option(help="Model file or run folder to measure, instead of freshly initialised networks."),
+        typer.Option(
+            metavar="RUN",
+            help="Model file or run folder to measure, instead of freshly initialised networks.",
+        ),
     ] = None,
     cell: Annotated[
         Literal["all", "rnn", "gru", "lstm"] | None,

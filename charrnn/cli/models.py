@@ -16,6 +16,7 @@ ModelsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
+        metavar="RUN",
         help="Model file or run folder. Default: the newest run under ./runs. The probabilities of several models, "
         "or of a folder of snapshots (RUN/snapshots), are averaged.",
     ),

@@ -1,36 +1,43 @@
 """Command line options made from the fields of the settings classes, and options several commands share."""
 
 import inspect
+import os
 from collections.abc import Callable
 from dataclasses import Field, fields
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
+from typer.core import TyperGroup
+from typer.models import ArgumentInfo
 
+from charrnn.cli.help import write_commands, write_options
 from charrnn.cli.origin import Command, origin
 from charrnn.cli.settings_file import ConfigOption
 from charrnn.config import check_value
+from charrnn.errors import UsageError
 
+RunArgument = Annotated[
+    str | None, typer.Argument(metavar="RUN", help="Run folder or model file to work on, like --model.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")]
 ModelOption = Annotated[
-    str | None, typer.Option(help="Model file or run folder. Default: the newest run under ./runs.")
+    str | None,
+    typer.Option(metavar="RUN", help="Model file or run folder. Default: the newest run under ./runs."),
 ]
 
 
-def with_settings(**panels: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command that takes `**settings` an option for every field of some settings classes.
+def with_settings(*classes: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command that takes `**settings` an option for every field of some dataclasses.
 
-    panels : heading in --help -> dataclass. An option that is not given is None.
+    An option that is not given is None.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(command)
         own = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
         made = [
-            inspect.Parameter(
-                f.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(f, panel)
-            )
-            for panel, settings in panels.items()
+            inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(f))
+            for settings in classes
             for f in fields(settings)
         ]
         return _with_parameters(command, lambda **given: command(**given), [*own, *made])
@@ -38,24 +45,59 @@ def with_settings(**panels: type) -> Callable[[Callable[..., None]], Callable[..
     return decorate
 
 
+class Group(TyperGroup):
+    """The commands, in groups, and above them no more than how to call one."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        write_commands(self, ctx, formatter)
+        write_options(self, ctx, formatter)
+
+
 class App(typer.Typer):
-    """Typer, with --config and CHARRNN_ variables for every command."""
+    """Typer, with --config and CHARRNN_ variables for every command.
+
+    What a command works on is its argument: its text, its table or its cell, or else the run. So a command that has
+    --model and no argument of its own takes RUN as one.
+    """
 
     def command(self, name: str | None = None, **rest: Any) -> Callable[..., Any]:
         def add(command: Callable[..., None]) -> Callable[..., None]:
-            def run(config: str | None, **given: Any) -> None:
-                command(**given)
+            hints = get_type_hints(command, include_extras=True)
+            has_argument = any(isinstance(m, ArgumentInfo) for h in hints.values() for m in get_args(h)[1:])
+            added = {"ctx": typer.Context, "config": ConfigOption}
+            if "model" in hints and not has_argument:
+                added["run"] = RunArgument
 
-            parameters = inspect.signature(command).parameters.values()
-            config = inspect.Parameter(
-                "config", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=ConfigOption
-            )
-            super(App, self).command(name, cls=Command, **rest)(
-                _with_parameters(command, run, [*parameters, config])
-            )
+            def run(ctx: typer.Context, config: str | None, run: str | None = None, **given: Any) -> None:
+                if run is not None:
+                    several = list[str] in get_args(get_args(hints["model"])[0])
+                    given["model"] = _named(ctx, run, given["model"], several)
+                command(**({"ctx": ctx} if "ctx" in hints else {}), **given)
+
+            own = [p for p in inspect.signature(command).parameters.values() if p.name != "ctx"]
+            parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in own]
+            for key, annotation in added.items():
+                default = inspect.Parameter.empty if key == "ctx" else None
+                parameters.append(
+                    inspect.Parameter(
+                        key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+                    )
+                )
+            super(App, self).command(name, cls=Command, **rest)(_with_parameters(command, run, parameters))
             return command
 
         return add
+
+
+def _named(ctx: typer.Context, run: str, model: Any, several: bool) -> Any:
+    """The model that RUN names, which comes before that of a variable or a file."""
+    if model and origin(ctx, "model").kind == "command line":
+        raise UsageError(f"the model is named twice: {run} and --model. Leave one out")
+    if "prime" in ctx.params and not os.path.exists(run):
+        raise UsageError(
+            f"{run!r} is neither a run folder nor a model file. To continue a text, give it with --prime"
+        )
+    return [run] if several else run
 
 
 def _with_parameters(
@@ -69,7 +111,7 @@ def _with_parameters(
     return run
 
 
-def _option(f: Field[Any], panel: str) -> Any:
+def _option(f: Field[Any]) -> Any:
     choices = f.metadata["choices"]
     kind: Any = (
         Literal[choices] if choices else next(t for t in (*get_args(f.type), f.type) if t is not type(None))
@@ -84,5 +126,5 @@ def _option(f: Field[Any], panel: str) -> Any:
 
     return Annotated[
         kind | None,
-        typer.Option(help=f.metadata["help"] + shown, rich_help_panel=panel, callback=within_limits),
+        typer.Option(help=f.metadata["help"] + shown, callback=within_limits),
     ]

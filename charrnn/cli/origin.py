@@ -12,12 +12,14 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
+from charrnn.cli.help import name_of, write_options
 from charrnn.errors import UsageError
 from charrnn.ui.terminal.output import say
 
 PREFIX = "CHARRNN_"
 OTHERS = {"CHARRNN_CACHE", "CHARRNN_DEBUG"}  # variables that stand for no option of a command
 LINES = "charrnn.lines"  # in ctx.meta: option -> where in the file it is
+SHORT = {"--model": "-m", "--out": "-o", "--count": "-n", "--prime": "-p", "--temp": "-t", "--quiet": "-q"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def origin(ctx: typer.Context, option: str) -> Origin:
 
 
 class Command(TyperCommand):
-    """A command whose every option can be given by a variable or a file too."""
+    """A command whose every option can be given by a variable or a file too, and the usual ones by one letter."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -52,6 +54,10 @@ class Command(TyperCommand):
         for param in self.params:
             if param.param_type_name == "option":
                 param.envvar, param.show_envvar = PREFIX + _key(param).upper(), False
+                param.opts += [SHORT[name] for name in param.opts if name in SHORT]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        write_options(self, ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not ctx.resilient_parsing:
@@ -78,7 +84,7 @@ def _flag(param: Any) -> str:
 
 
 def _key(param: Any) -> str:
-    return _flag(param)[2:].replace("-", "_")
+    return name_of(param).replace("-", "_")
 
 
 def _tell_of_misspelt_variables(ctx: Any) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from charrnn.cli.options import ModelOption
 from charrnn.ui.terminal.output import say
 
 STAGES = {
@@ -16,10 +17,7 @@ STAGES = {
 
 
 def report(
-    run: Annotated[
-        str | None,
-        typer.Argument(metavar="[RUN]", help="Run folder. Default: the newest under ./runs."),
-    ] = None,
+    model: ModelOption = None,
     html: Annotated[str, typer.Option(metavar="FILE", help="File to write the web page to.")] = "report.html",
     text: Annotated[
         str | None, typer.Option(help="Text file to measure on. Default: the text held out in training.")
@@ -48,15 +46,15 @@ def report(
     from charrnn.ui.html.run_page import check_target, write_run
 
     check_target(html)
-    folder = RunFolder.newest(holding=MODEL) if run is None else RunFolder.find(run)
-    if run is None:
+    folder = RunFolder.newest(holding=MODEL) if model is None else RunFolder.find(model)
+    if model is None:
         say(f"run {folder.path}")
-    model = load_model(find_model(folder.path))
+    loaded = load_model(find_model(folder.path))
 
     def begun(part: str) -> None:
         say(STAGES[part])
 
-    found = gather(folder, model, text, causal=causal, begun=begun)
+    found = gather(folder, loaded, text, causal=causal, begun=begun)
     for why in dict.fromkeys(found.missing.values()):
         parts = ", ".join(part for part, reason in found.missing.items() if reason == why)
         say(f"without {parts}: {why}")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Strings = list[str] | None
 
 
-@with_settings(Drawing=DrawingConfig)
+@with_settings(DrawingConfig)
 def sample(
     model: ModelsOption = None,
     prime: Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli.dry_run import dry_run as measure
-from charrnn.cli.given import of_a_resume
+from charrnn.cli.given import of_a_resume, resumed
 from charrnn.cli.options import JsonOption, with_settings
 from charrnn.cli.show_config import show_config as settings_of
 from charrnn.config import PRESETS, ModelConfig, TrainConfig
@@ -15,7 +15,7 @@ from charrnn.errors import UsageError
 from charrnn.ui.terminal.output import json_text, put, say
 
 
-@with_settings(Model=ModelConfig, Training=TrainConfig)
+@with_settings(ModelConfig, TrainConfig)
 def train(
     ctx: typer.Context,
     corpus: Annotated[
@@ -30,7 +30,7 @@ def train(
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Continue the newest run, or the one in --out, from where it stopped."),
+        typer.Option("--resume", help="Continue a run from where it stopped: --resume RUN, or the newest."),
     ] = False,
     force: Annotated[
         bool, typer.Option("--force", help="Overwrite a run, or resume with another corpus or settings.")
@@ -59,7 +59,7 @@ def train(
       charrnn train corpora/harbour.txt
       charrnn train corpora/harbour.txt --preset quick --max-minutes 1
       charrnn train corpora/harbour.txt --hidden 512 --dry-run
-      charrnn train --resume --epochs 20
+      charrnn train --resume runs/harbour-20250101-120000 --epochs 20
       charrnn train corpora/harbour.txt --preset quick --show-config > mine.toml
       charrnn train corpora/harbour.txt --config mine.toml --max-steps 100
       charrnn train letters.txt --init-from runs/harbour-20250101-120000 --freeze-layers 0
@@ -75,12 +75,14 @@ def train(
     from charrnn.engines.ranks import follows
     from charrnn.model.model import config_of
     from charrnn.model.model_file import read_metadata
+    from charrnn.runs.folder import can_go_on
     from charrnn.training import session
     from charrnn.training.plan import LIMITS
     from charrnn.training.tensorboard import tensorboard
     from charrnn.ui.terminal.training_view import training_view
 
     if resume:
+        corpus, out = resumed(corpus or (), out, can_go_on)
         settings = of_a_resume(ctx, {"preset": preset, "init_from": init_from, **settings}, LIMITS)
         preset, init_from = settings.pop("preset"), settings.pop("init_from")
     with training_view(quiet=quiet or follows()) as shown, tensorboard(shown.note, as_scalars) as more:

@@ -5,13 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn.cli.given import of_a_resume
+from charrnn.cli.given import of_a_resume, resumed
 from charrnn.cli.options import JsonOption, with_settings
 from charrnn.tune.tune_config import TuneConfig
 from charrnn.ui.terminal.output import json_text, put, say
 
 
-@with_settings(Search=TuneConfig)
+@with_settings(TuneConfig)
 def tune(
     ctx: typer.Context,
     corpus: Annotated[list[str] | None, typer.Argument(help="Text files, folders or patterns.")] = None,
@@ -23,7 +23,7 @@ def tune(
         str | None, typer.Option(help="Folder of the search. Default: tuning/<corpus>-<time>.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the newest search, or the one in --out.")
+        bool, typer.Option("--resume", help="Continue a search: --resume FOLDER, or the newest.")
     ] = False,
     show_space: Annotated[
         bool, typer.Option("--show-space", help="Print the default space, a file for --space, and exit.")
@@ -43,10 +43,10 @@ def tune(
     Examples:
       charrnn tune --show-space > space.toml
       charrnn tune corpora/harbour.txt --space space.toml --trials 4 --trial-steps 90 --out search
-      charrnn tune --resume --out search --trials 6
+      charrnn tune --resume search --trials 6
       charrnn train corpora/harbour.txt --config search/best.toml --max-steps 100
     """
-    from charrnn.tune.search_folder import LIMITS
+    from charrnn.tune.search_folder import LIMITS, is_search
     from charrnn.tune.space import DEFAULT
     from charrnn.tune.study import tune as search
     from charrnn.ui.terminal.tune_view import tune_listener
@@ -55,6 +55,7 @@ def tune(
         put(DEFAULT.read_text(encoding="utf-8"), end="")
         return
     if resume:
+        corpus, out = resumed(corpus or (), out, is_search)
         settings = of_a_resume(ctx, {"space": space, **settings}, LIMITS)
         space = settings.pop("space")
     with tune_listener(quiet=quiet) as listener:

@@ -314,6 +314,12 @@ def _step_of(snapshot: str) -> int:
     return int(Path(snapshot).stem)
 
 
+def can_go_on(path: StrPath) -> bool:
+    """Whether this is the folder of a run that was begun, not one of texts."""
+    held = {name: os.path.lexists(Path(path) / name) for name in (CHECKPOINT, CONFIG, LOCK)}
+    return held[CHECKPOINT] or (held[CONFIG] and held[LOCK])
+
+
 def find_models(path: StrPath | None = None, root: StrPath = RUNS_ROOT) -> list[Path]:
     """The model files that `--model` means if several are allowed: a folder of snapshots means all of them.
 

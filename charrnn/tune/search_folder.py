@@ -31,10 +31,15 @@ def create(out: str | Path | None, corpus: str) -> Path:
     return RunFolder.create(out, corpus, root=SEARCHES_ROOT).path
 
 
+def is_search(path: str | Path) -> bool:
+    """Whether this is the folder of a search; its request is written first."""
+    return (Path(path) / STUDY).exists()
+
+
 def find(out: str | Path | None) -> Path:
     """The folder of the search to continue."""
     if out is not None:
-        if not (Path(out) / STUDY).exists():  # it is written first; the storage may not exist yet
+        if not is_search(out):  # the storage may not exist yet
             raise ModelError(f"--out {out} holds no search. Start one with `charrnn tune CORPUS`")
         return Path(out)
     storages = sorted(Path(SEARCHES_ROOT).glob(f"*/{STORAGE}"), key=lambda path: path.stat().st_mtime_ns)

@@ -24,6 +24,7 @@ from charrnn.cli.play import play
 from charrnn.cli.probe import probe
 from charrnn.cli.report import report
 from charrnn.cli.sample import sample
+from charrnn.cli.score import score
 from charrnn.cli.train import train
 from charrnn.cli.transform import transform
 from charrnn.cli.tune import tune
@@ -46,6 +47,7 @@ app.command()(sample)
 app.command()(transform)
 app.command()(probe)
 app.command("eval")(evaluate)
+app.command()(score)
 app.command()(classify)
 app.command()(inspect_cells)
 app.command()(explain)

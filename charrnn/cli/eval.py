@@ -17,6 +17,7 @@ from charrnn.ui.terminal.output import json_text, put, say
 if TYPE_CHECKING:
     from charrnn.model.model import Model
     from charrnn.text.batches import Text
+    from charrnn.text.vocabulary import Vocabulary
 
 
 def evaluate(
@@ -300,21 +301,24 @@ def _show_lines(models: list["Model"], text: "Text", order: str, as_json: bool) 
             put(_json_line(found))
 
 
+def named(vocab: "Vocabulary", symbol: int | None) -> dict[str, Any]:
+    """A symbol for JSON: as a character or a byte, or by its name; None is what follows the end of a text."""
+    unit = "character" if vocab.level == "char" else "byte"
+    if symbol is None or symbol < len(vocab.symbols):
+        return {unit: None if symbol is None else vocab.symbols[symbol]}
+    return {unit: None, "symbol": vocab.name(symbol)}
+
+
 def _give_predictions(models: list["Model"], text: "Text") -> None:
     from charrnn.score.evaluation import predictions
 
     vocab = models[0].vocab
-    unit = "character" if vocab.level == "char" else "byte"
-
-    def named(symbol: int | None) -> dict[str, Any]:
-        if symbol is None or symbol < len(vocab.symbols):
-            return {unit: None if symbol is None else vocab.symbols[symbol]}
-        return {unit: None, "symbol": vocab.name(symbol)}
-
     for one in predictions(models, text):
-        guesses = [named(symbol) | {"probability": p} for symbol, p in one.guesses]
+        guesses = [named(vocab, symbol) | {"probability": p} for symbol, p in one.guesses]
         item = {} if one.item is None else {"item": one.item + 1}
-        found = item | {"place": one.place} | named(one.symbol) | {"nats": one.nats, "guesses": guesses}
+        found = (
+            item | {"place": one.place} | named(vocab, one.symbol) | {"nats": one.nats, "guesses": guesses}
+        )
         put(_json_line(found))
 
 

@@ -35,13 +35,35 @@ def show(
     losses : of ids[first:] in nats, in windows; mean : of all of them
     """
     console = Console(file=stream, highlight=False)
-    look = Look.of(console)
     _print(console, Text(f"{mean:.4f} nats per character, {mean / math.log(2):.4f} bits per character"))
+    _paint(console, vocab, ids, losses, first)
+    for surprise in worst:
+        _print(console, guesses(vocab, ids, surprise, Look.of(console)))
+
+
+def show_probability(vocab: Vocabulary, ids: Sequence[int], log_p: np.ndarray, stream: TextIO) -> None:
+    """Write the probability of a whole text, and the text, painted.
+
+    log_p : of each of the ids, in nats
+    """
+    console = Console(file=stream, highlight=False)
+    nats, count = float(log_p.sum()), len(ids)
+    each = f", {-nats / math.log(2) / count:.3f} bits per character" if count else ""
+    counted = f"{count:,} character{'s' * (count != 1)}"
+    if vocab.items is not None:
+        counted = f"{count - 1:,} character{'s' * (count != 2)} and the end"
+    _print(console, Text(f"log p {nats / math.log(2):.2f} bits, {nats:.2f} nats; {counted}{each}"))
+    _paint(console, vocab, np.asarray(ids), [-log_p], 0)
+
+
+def _paint(
+    console: Console, vocab: Vocabulary, ids: np.ndarray, losses: Iterable[np.ndarray], first: int
+) -> None:
+    """Write the legend, and the text in the colours of its surprise, or with digits below it."""
+    look = Look.of(console)
     _print(console, legend(look.coloured))
     for begin, bits in _lines(vocab, ids, losses, first):
         _print(console, line(vocab, ids[begin : begin + len(bits)], bits, look))
-    for surprise in worst:
-        _print(console, guesses(vocab, ids, surprise, look))
 
 
 @dataclass(frozen=True)

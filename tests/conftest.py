@@ -36,6 +36,15 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def no_theme() -> Iterator[None]:
+    """The colours of views do not depend on the terminal in which the tests run."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("COLORFGBG", "CHARRNN_THEME"):
+            patch.delenv(name, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def interrupts() -> None:
     """Signals reach the tests and what they start, although nohup or a shell in the background has them ignored."""
     for number in (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])):

@@ -51,7 +51,7 @@ def gradient_flow(
     Examples:
       charrnn gradient-flow
       charrnn gradient-flow --cell rnn --layers 2 --hidden 64 --distance 30
-      charrnn gradient-flow --model runs/harbour-20250101-120000
+      charrnn gradient-flow runs/harbour-20250101-120000
       charrnn gradient-flow --text corpora/harbour.txt --json
     """
     from charrnn.interpret import network_flow as flow

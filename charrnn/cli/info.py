@@ -13,7 +13,7 @@ def info(model: ModelOption = None, as_json: JsonOption = False) -> None:
     \b
     Examples:
       charrnn info
-      charrnn info --model runs/harbour-20250101-120000
+      charrnn info runs/harbour-20250101-120000
       charrnn info --json | jq .verdict
     """
     from charrnn.runs.card import read_info

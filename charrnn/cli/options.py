@@ -19,6 +19,14 @@ from charrnn.errors import UsageError
 RunArgument = Annotated[
     str | None, typer.Argument(metavar="RUN", help="Run folder or model file to work on, like --model.")
 ]
+ThemeOption = Annotated[
+    Literal["auto", "light", "dark"],
+    typer.Option(
+        "--theme",
+        callback=lambda value: _use_theme(value),
+        help="Colours for a light or a dark background; auto asks the terminal.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")]
 ModelOption = Annotated[
     str | None,
@@ -54,7 +62,7 @@ class Group(TyperGroup):
 
 
 class App(typer.Typer):
-    """Typer, with --config and CHARRNN_ variables for every command.
+    """Typer, with --config, --theme and CHARRNN_ variables for every command.
 
     What a command works on is its argument: its text, its table or its cell, or else the run. So a command that has
     --model and no argument of its own takes RUN as one.
@@ -64,11 +72,13 @@ class App(typer.Typer):
         def add(command: Callable[..., None]) -> Callable[..., None]:
             hints = get_type_hints(command, include_extras=True)
             has_argument = any(isinstance(m, ArgumentInfo) for h in hints.values() for m in get_args(h)[1:])
-            added = {"ctx": typer.Context, "config": ConfigOption}
+            added = {"ctx": typer.Context, "config": ConfigOption, "theme": ThemeOption}
             if "model" in hints and not has_argument:
                 added["run"] = RunArgument
 
-            def run(ctx: typer.Context, config: str | None, run: str | None = None, **given: Any) -> None:
+            def run(
+                ctx: typer.Context, config: str | None, theme: str, run: str | None = None, **given: Any
+            ) -> None:
                 if run is not None:
                     several = list[str] in get_args(get_args(hints["model"])[0])
                     given["model"] = _named(ctx, run, given["model"], several)
@@ -77,7 +87,7 @@ class App(typer.Typer):
             own = [p for p in inspect.signature(command).parameters.values() if p.name != "ctx"]
             parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in own]
             for key, annotation in added.items():
-                default = inspect.Parameter.empty if key == "ctx" else None
+                default = {"ctx": inspect.Parameter.empty, "theme": "auto"}.get(key)
                 parameters.append(
                     inspect.Parameter(
                         key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
@@ -87,6 +97,13 @@ class App(typer.Typer):
             return command
 
         return add
+
+
+def _use_theme(theme: str) -> str:
+    from charrnn.ui.terminal.background import name_theme
+
+    name_theme(theme)
+    return theme
 
 
 def _named(ctx: typer.Context, run: str, model: Any, several: bool) -> Any:

@@ -116,7 +116,7 @@ def test_what_is_shown(corpus: str, model: Model) -> None:
     view.show([SampledText(text)], [found], reference.held_out_ngrams, 20, stream)
     shown = stream.getvalue()
     assert "\x1b" not in shown
-    marked, report = shown.split("\ncopied: ")
+    marked, report = shown.split("\n\ncopied: ")  # an empty line keeps them apart
     without = marked.replace("⟦", "").replace("⟧", "")
     assert without == text.replace("\x1b", "\\x1b")
     assert marked.count("⟦") == marked.count("⟧") == len(found.copies)

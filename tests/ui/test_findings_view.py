@@ -25,6 +25,7 @@ from charrnn.ui.terminal.findings_view import (
     rows,
     table,
 )
+from charrnn.ui.terminal.glyphs import ASCII, DIGITS
 
 
 def render(renderable, width=40, colour=None):
@@ -114,6 +115,13 @@ def test_steps():
 def test_guesses_stand_below_their_character():
     shown = render(passage_view(passage("a漢", guesses=("漢bcde", "x\ny字w")), 40, BARS))
     assert shown == ("text  a漢\ncell  ▅▅▅\nnext  .x\n      b↵\n      cy\n      d字\n      ew\n")
+
+
+def test_a_space_among_the_guesses_is_seen():
+    shown = render(passage_view(passage("ab", guesses=(" xyzw", "b c")), 40, BARS)).splitlines()
+    assert shown[2:5] == ["next  ␣b", "      x␣", "      yc"]
+    shown = render(passage_view(passage("a", guesses=(" ",)), 40, Look(False, ASCII, DIGITS)))
+    assert shown.splitlines()[2] == "next  _"
 
 
 def test_a_terminal_without_unicode_gets_ascii():

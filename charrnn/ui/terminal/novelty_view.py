@@ -31,12 +31,15 @@ def show(
     """Write each text, painted or with brackets, and its report; each item with what is said of it on one line."""
     console = Console(file=stream, highlight=False)
     coloured = console.color_system is not None and not console.no_color
-    for one, found in zip(drawn, texts, strict=True):
+    for k, (one, found) in enumerate(zip(drawn, texts, strict=True)):
         if isinstance(found, ItemNovelty):
             writer(stream)(f"{one_line(one.text)}\t{_of_item(found)}\n")
             continue
+        if k:
+            console.print()
         head(one, drawn)
-        console.print(painted(found, console, coloured), Text(), soft_wrap=True, sep="")
+        console.print(painted(found, console, coloured), soft_wrap=True)
+        console.print()  # the report is not the text
         for line in report(found, held_out, least):
             console.print(Text(plain(line, console)), soft_wrap=True)
 

@@ -231,6 +231,33 @@ def test_losses_in_both_units() -> None:
 # The live view
 
 
+def first_epoch(width: int, config: TrainConfig, step: int, seconds: float) -> str:
+    """The display before anything was validated."""
+    terminal = Terminal(width)
+    view = LiveView(terminal.console, Live(console=Console(file=io.StringIO()), auto_refresh=False))
+    view.begin(*about(config=config))
+    view.tick(Progress(), 0.0, 1e-6)
+    view.tick(Progress(step=step, seconds=seconds, smooth_loss_nats=2.0), 25_000.0, 0.01)
+    terminal.console.print(view.render())
+    return terminal.plain
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_the_first_epoch_says_when_more_is_known(width: int) -> None:
+    """1,111,110 characters are 16 streams of 2,777 chunks, in two parts of 1,389 steps."""
+    shown = first_epoch(width, TrainConfig(), 389, 38.9)
+    assert "first at step 1,389, in about 1:40" in " ".join(shown.split())
+    assert "best" not in shown
+    assert "A sample of what it writes comes with the first validation." in " ".join(shown.split())
+    sooner = first_epoch(width, TrainConfig(eval_every=500), 389, 38.9)
+    assert "first at step 500, in about 0:11" in " ".join(sooner.split())
+    assert max(map(cell_len, shown.splitlines())) <= width
+
+
+def test_a_run_without_validation_promises_none() -> None:
+    assert "validate  no text is held out" in first_epoch(80, TrainConfig(val_fraction=0), 389, 38.9)
+
+
 @pytest.mark.parametrize("colour", [None, "standard", "truecolor"])
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
 @pytest.mark.parametrize("width", [40, 80, 120])
@@ -298,8 +325,8 @@ def test_before_the_first_step_nothing_is_made_up() -> None:
     view = LiveView(terminal.console, Live(console=Console(file=io.StringIO()), auto_refresh=False))
     view.begin(*about())
     terminal.console.print(view.render())
-    assert terminal.text.count("–") == 4  # the time left, and three losses
-    assert "sample" not in terminal.text
+    assert terminal.text.count("–") == 3  # the time left, the speed, and the loss
+    assert "─ sample" not in terminal.text
 
 
 def test_reading_a_large_text_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -365,7 +392,7 @@ def test_a_run_on_a_terminal(tmp_path: Path, variables: dict[str, str]) -> None:
     assert any("\\x1b" in line for line in shown[top:bottom])
     assert all(line[0] == line[-1] == "│" and len(line) == 80 for line in shown[top + 1 : bottom])
     assert hidden[-1] is False
-    assert bool(re.search(rb"\x1b\[3\dm", raw)) == (not variables)
+    assert bool(re.search(rb"\x1b\[38;5;\d+m", raw)) == (not variables)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")

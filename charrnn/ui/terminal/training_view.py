@@ -15,7 +15,8 @@ from rich.text import Text
 from charrnn.config import ModelConfig
 from charrnn.engines.choice import why_this_engine
 from charrnn.runs.records import Progress, Report, Sample
-from charrnn.training.loop import TICK_SECONDS
+from charrnn.text.batches import predictions
+from charrnn.training.loop import TICK_SECONDS, default_eval_every
 from charrnn.training.observers import Observer
 from charrnn.training.plan import Plan
 from charrnn.training.result import TrainResult
@@ -141,12 +142,14 @@ class LiveView(Silent):
         self._live = live
         self._opening, self._folder = "", ""  # description and folder of the run
         self._chunks = 1  # in an epoch
+        self._eval_every = 1  # steps between validations, for which there may be no text
+        self._has_validation = True
         self._progress = Progress()
         self._speed, self._used = 0.0, 0.0
         self._train: list[float] = []
         self._validation: list[float] = []
         self._sample = ""
-        self._seconds_at_begin, self._used_at_begin = 0.0, 0.0
+        self._seconds_at_begin, self._used_at_begin, self._step_at_begin = 0.0, 0.0, 0
         self._read = time.perf_counter()  # when the bar of reading was last drawn
 
     def reading(self, done: int, total: int) -> None:
@@ -160,12 +163,16 @@ class LiveView(Silent):
     def begin(self, plan: Plan, engine: str) -> None:
         self._live.transient = False  # from here on what is shown is to stay
         self._opening, self._folder = opening_lines(plan, engine), f"run folder {plan.folder.path}"
-        self._chunks = plan.streams().chunks
+        streams = plan.streams()
+        self._chunks = streams.chunks
+        self._eval_every = plan.config.eval_every or default_eval_every(streams)
+        self._has_validation = predictions(plan.parts.validation) > 0
         self._draw()
 
     def tick(self, progress: Progress, chars_per_second: float, used: float) -> None:
         if not self._used:
             self._seconds_at_begin, self._used_at_begin = progress.seconds, used
+            self._step_at_begin = progress.step
         self._progress, self._speed, self._used = progress, chars_per_second, used
         self._draw()
 
@@ -182,6 +189,15 @@ class LiveView(Silent):
         self._draw()
         self._live.stop()
         self.console.print(self.text(summary(result)))
+
+    def _first_validation(self) -> str:
+        """When the first one is to be expected: at the latest, since the clock may call for one before."""
+        progress = self._progress
+        left = self._eval_every - progress.step % self._eval_every
+        done = progress.step - self._step_at_begin
+        passed = progress.seconds - self._seconds_at_begin
+        when = f", in about {duration(left * passed / done)}" if done and passed else ""
+        return f"step {progress.step + left:,}{when}"
 
     def _draw(self) -> None:
         self._live.update(self.render(), refresh=True)
@@ -206,23 +222,30 @@ class LiveView(Silent):
         pace.add_row(
             Text("step", "dim"), Text(f"{progress.step:,}, epoch {progress.step / self._chunks:.2f}")
         )
-        pace.add_row(Text("speed", "dim"), Text(f"{self._speed:,.0f} characters/s"))
+        pace.add_row(
+            Text("speed", "dim"), self.text(f"{self._speed:,.0f} characters/s" if self._speed else "–")
+        )
         rows = Table.grid(padding=(0, 2))
         rows.add_row(
             Text("train", "dim"),
             self.text(losses(progress.smooth_loss_nats or None, brief=brief)),
             Text(sparkline(self._train, width, bars), TRAIN),
         )
-        rows.add_row(
-            Text("validate", "dim"),
-            self.text(losses(progress.val_loss_nats, brief=brief)),
-            Text(sparkline(self._validation, width, bars), VALIDATION),
-        )
-        rows.add_row(
-            Text("best", "dim"),
-            self.text(losses(progress.best_val_loss_nats, brief=brief)),
-            Text(f"at step {progress.best_step:,}" if progress.best_step else "", "dim"),
-        )
+        waits = not self._validation and progress.val_loss_nats is None
+        if waits:
+            first = f"first at {self._first_validation()}" if self._has_validation else "no text is held out"
+            rows.add_row(Text("validate", "dim"), self.text(first), Text(""))
+        else:
+            rows.add_row(
+                Text("validate", "dim"),
+                self.text(losses(progress.val_loss_nats, brief=brief)),
+                Text(sparkline(self._validation, width, bars), VALIDATION),
+            )
+            rows.add_row(
+                Text("best", "dim"),
+                self.text(losses(progress.best_val_loss_nats, brief=brief)),
+                Text(f"at step {progress.best_step:,}" if progress.best_step else "", "dim"),
+            )
         parts: list[Text | Table | Panel] = [
             self.text(self._opening),
             self.text(self._folder, "dim"),
@@ -238,6 +261,11 @@ class LiveView(Silent):
             parts.append(
                 Panel(Text("\n").join(lines), title="sample", title_align="left", border_style="dim")
             )
+        elif self._used < 1:
+            parts += [
+                Text(""),
+                self.text("A sample of what it writes comes with the first validation.", "dim"),
+            ]
         return Group(*parts)
 
 

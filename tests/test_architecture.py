@@ -17,6 +17,7 @@ PLACES = {
     "typer": ("cli",),
     "click": ("cli",),
     "rich": ("ui",),
+    "prompt_toolkit": ("ui",),
     "optuna": ("tune",),
     "torch": ("engines",),
     "safetensors": ("model", "exchange"),

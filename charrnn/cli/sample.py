@@ -76,7 +76,7 @@ def sample(
         ),
     ] = 0,
     interactive: Annotated[
-        bool, typer.Option("--interactive", help="Write a text together with the model, taking turns.")
+        bool, typer.Option("--interactive", help="Write a text together with the model, in turns.")
     ] = False,
     raw: Annotated[
         bool, typer.Option("--raw", help="Print control characters unescaped on a terminal too.")
@@ -146,6 +146,7 @@ def sample(
       charrnn sample --prime "The " --stop "." --count 3 --with-prime --unique
     """
     from charrnn.ui.terminal.interactive import converse
+    from charrnn.ui.terminal.line_editor import asker
 
     wanted = _Wanted(beam, unique, new, novelty, novelty_min, novelty_corpus, check, counts, as_json)
     several = {"several temperatures": "," in temp}
@@ -160,7 +161,7 @@ def sample(
     sampler = _sampler(models, prime, compared, stop or (), clamp or (), label or (), input_text, given, mix)
     write = writer(sys.stdout, raw=raw)
     if interactive:
-        converse(sampler, input, write)
+        converse(sampler, asker(), write)
         return
     if settings["seed"] is None and not beam and any(sampler.temperatures):  # at 0 nothing is drawn
         say(f"seed {sampler.seeds[0]}")
@@ -377,7 +378,8 @@ def _texts(
     from charrnn.score.evaluation import form_of
     from charrnn.ui.terminal.samples import Layout, draw, write_all
 
-    layout = Layout(form_of(sampler.models[0])["items"], len(set(sampler.temperatures)) > 1)
+    ahead = "" if sampler.config.with_prime or write is _nowhere else sampler.prime
+    layout = Layout(form_of(sampler.models[0])["items"], len(set(sampler.temperatures)) > 1, ahead)
     if collection is not None:
         texts = write_all(collection, write, layout)
         say(collection.in_words())

@@ -20,6 +20,7 @@ EXTRAS = {  # as in pyproject.toml, which a copy that was not installed does not
     "tensorboard": ("tensorboardX>=2.6",),
     "probe": ("scikit-learn>=1.5",),
     "tune": ("optuna>=4",),
+    "interactive": ("prompt_toolkit>=3.0.40",),
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer
+from helpers.command_line import charrnn
 from helpers.random_models import random_model
 from typer.testing import CliRunner, Result
 
@@ -21,6 +22,7 @@ from charrnn.sampling.beam import likeliest
 from charrnn.sampling.half import cost_nats, rounded
 from charrnn.sampling.sampler import SampledText, Sampler, SamplingConfig, sample
 from charrnn.ui.terminal.interactive import converse
+from charrnn.ui.terminal.output import escape
 
 SYMBOLS = "\n\x1b abcdefgh"
 app = typer.Typer(rich_markup_mode=None)
@@ -241,28 +243,93 @@ def test_a_reader_that_goes_away_ends_it_quietly(model: Model) -> None:
     assert talk == f"model {Path('runs/tale-1/model.safetensors')}\n"
 
 
+def test_the_prime_is_dim_on_a_terminal_alone(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    given = ["sample", "-p", "ab\x1bc", "--seed", "1", "--length", "5", "--unknown", "skip"]
+    prime = sample(model, prime="ab\x1bc", seed=1, length=5, with_prime=True)
+    text = prime[4:]
+    assert prime[:4] == "ab\x1bc"
+    dim = "\x1b[2mab\\x1bc\x1b[0m"
+    shown = charrnn(*given, terminal=True).out
+    assert shown.rstrip("\n") == dim + escape(text).rstrip("\n")
+    assert charrnn(*given).out == text
+    assert charrnn(*given, "--with-prime", terminal=True).out.rstrip("\n") == escape(prime).rstrip("\n")
+    assert charrnn(*given, "-n", "2", terminal=True).out.count(dim) == 2
+    assert charrnn(*given, "--json", terminal=True).out.startswith('{"samples"')
+    long = charrnn("sample", "-p", "abc" * 200, "--seed", "1", "--length", "5", terminal=True).out
+    assert long.startswith(f"\x1b[2m…{('abc' * 200)[-400:]}\x1b[0m")
+    monkeypatch.setenv("TERM", "dumb")
+    assert charrnn(*given, terminal=True).out.rstrip("\n") == escape(text).rstrip("\n")
+
+
+def together(sampler: Sampler, answers: list[str]) -> tuple[str, list[str], str]:
+    """The text at the end, the questions, and all that was shown."""
+    shown: list[str] = []
+    questions = []
+
+    def ask(question: str) -> str:
+        questions.append(question)
+        if not answers:
+            raise EOFError
+        return answers.pop(0)
+
+    text = converse(sampler, ask, shown.append)
+    return text, questions, "".join(shown)
+
+
 def test_writing_together() -> None:
     model = random_model(SYMBOLS)
     sampler = Sampler(model, SamplingConfig(prime="ab", seed=4, length=10))
     went_on = sample(model, prime="ab", seed=4, length=10)
     third = sample(model, prime="ab" + went_on + "cab", seed=5, length=10)
-    answers = iter(
-        ["", "cab", "/1", "/undo", "", "XYZ", "/undo", "/undo", "/undo", "/undo", "/undo", "", "/quit"]
-    )
-    shown: list[str] = []
-    states = []
 
-    def ask(question: str) -> str:
-        states.append(shown[-1][1:].rsplit("\n\n", 1)[0])
-        return next(answers)
+    def after(*answers: str) -> str:
+        return together(sampler, [*answers, "/quit"])[0]
 
-    text = converse(sampler, ask, shown.append)
-    assert states[:3] == ["ab", "ab" + went_on, "ab" + went_on + "cab"]
-    assert states[3][:-1] == states[2] == states[4]
-    assert states[5] == states[6] == states[2] + third
-    assert any("'X'" in piece for piece in shown)
-    assert states[7:12] == [states[2], states[1], "ab", "ab", "ab"]
-    assert text == "ab" + sample(model, prime="ab", seed=6, length=10)
+    assert after() == "ab"
+    assert after("") == "ab" + went_on
+    assert after("", "cab") == "ab" + went_on + "cab"
+    assert after("", "cab", "/1")[:-1] == after("", "cab") == after("", "cab", "/1", "/undo")
+    assert after("", "cab", "") == after("", "cab") + third
+    assert after("", "cab", "", "XYZ") == after("", "cab", "")
+    assert after("", "cab", "", *["/undo"] * 5) == "ab"
+    assert after("", "cab", "", *["/undo"] * 5, "") == "ab" + sample(model, prime="ab", seed=6, length=10)
+    assert after(r"a\nb") == "aba\nb"
+    assert "'X'" in together(sampler, ["XYZ"])[2]
+
+
+def test_nothing_is_shown_twice() -> None:
+    """Each question begins with the end of the last line; what was written stays above it."""
+    sampler = Sampler(random_model("abcd\n "), SamplingConfig(prime="ab " * 20, seed=4, length=30))
+    text, questions, shown = together(sampler, ["", r"dad\nbc ", "/text"])
+    written = text[60:90]
+    assert text == "ab " * 20 + written + "dad\nbc "
+    assert questions[0] == ("ab " * 20)[-40:] + "|"
+    assert questions[1] == ("ab " * 20 + written).rpartition("\n")[2][-40:] + "|"
+    assert questions[2:] == ["bc |", "bc |"]
+    assert shown.count("ab " * 20) == 2  # at the beginning, and for /text
+    assert shown.count(written) == 2
+    assert shown.count("/1 ") == 1 + 4  # in the help, and before each question
+
+
+def test_another_temperature_while_writing_together() -> None:
+    model = random_model(SYMBOLS)
+    sampler = Sampler(model, SamplingConfig(prime="ab", seed=4, length=10))
+    assert together(sampler, ["/temp 0", ""])[0] == "ab" + sample(model, prime="ab", temperature=0, length=10)
+    for wrong in ("/temp", "/temp x", "/temp -1", "/temp nan", "/temp inf"):
+        text, _, shown = together(sampler, [wrong])
+        assert text == "ab"
+        assert "/temp needs a finite number of at least 0, such as /temp 0.5; it is 0.8 now\n" in shown
+
+
+def test_saving_what_was_written_together(tmp_path: Path) -> None:
+    sampler = Sampler(random_model("abé\n"), SamplingConfig(prime="ab", seed=4, length=10))
+    name = tmp_path / "a story.txt"
+    text, _, shown = together(sampler, ["é\\n", f"/save {name}"])
+    assert name.read_text(encoding="utf-8") == text == "abé\n"
+    assert f"saved {name}, 5 bytes\n" in shown
+    assert "/save needs the name of a file" in together(sampler, ["/save"])[2]
+    assert "cannot write" in together(sampler, [f"/save {tmp_path}"])[2]
 
 
 @pytest.mark.parametrize("options", [(), ("--count", "2"), ("--novelty", "--novelty-corpus", "text.txt")])

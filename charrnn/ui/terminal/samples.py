@@ -4,10 +4,16 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from rich.text import Text
+
 from charrnn.sampling.sampler import SampledText, Sampler
 from charrnn.text.escapes import one_line
 from charrnn.text.records import ItemForm
+from charrnn.ui.terminal.console import Console
+from charrnn.ui.terminal.letters import shown
 from charrnn.ui.terminal.output import say
+
+PRIME_SHOWN = 400  # characters at the end of a prime; it may be a whole book
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,7 @@ class Layout:
 
     form: ItemForm | None = None
     compares: bool = False  # whether there are several temperatures
+    prime: str = ""  # shown ahead of each text on a terminal, dim, since it is none of the text
 
     def within(self, piece: str) -> str:
         """A piece of a text as it is written."""
@@ -34,6 +41,16 @@ class Layout:
     def after(self, texts: int) -> str:
         """What follows the last text."""
         return "\n" if texts > 1 or (texts and self.form is not None) else ""
+
+    def begin(self) -> None:
+        """Show the prime, where it can be told from the text."""
+        if not self.prime or not sys.stdout.isatty():
+            return
+        console = Console(file=sys.stdout, highlight=False)
+        if console.is_terminal and not console.is_dumb_terminal:
+            start = len(self.prime) - PRIME_SHOWN
+            end = self.prime if start <= 0 else f"…{self.prime[start:]}"
+            console.print(Text(shown(end, console), "dim"), end="", soft_wrap=True)
 
     def heading(self, one: SampledText, before: SampledText | None, several: bool) -> str:
         """What stderr says ahead of a text: of an item only where the temperature changes."""
@@ -55,6 +72,7 @@ def draw(
     several = len(sampler.seeds) > 1
     found: list[SampledText] = []
     _say(layout.heading(sampler.unwritten[0], None, several))
+    layout.begin()
     for texts in sampler.rounds(
         lambda k, piece: write(layout.within(piece)) if k == 0 else None, scored=scored
     ):
@@ -62,6 +80,7 @@ def draw(
             if found:
                 write(layout.between)
                 _say(layout.heading(one, found[-1], several))
+                layout.begin()
                 write(layout.within(one.text))
             found.append(one)
     write(layout.after(len(found)))
@@ -74,7 +93,9 @@ def write_all(
     """Write texts that come one by one."""
     found: list[SampledText] = []
     for one in texts:
-        write((layout.between if found else "") + layout.within(one.text))
+        write(layout.between if found else "")
+        layout.begin()
+        write(layout.within(one.text))
         found.append(one)
     write(layout.after(len(found)))
     return found

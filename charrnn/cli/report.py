@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from charrnn.cli.options import ModelOption
-from charrnn.ui.terminal.output import say
+from charrnn.cli.options import JsonOption, ModelOption
+from charrnn.ui.terminal.output import json_text, put, say
 
 STAGES = {
     "evaluation": "scoring the text",
@@ -28,21 +28,24 @@ def report(
             "--causal", help="Also run the causal test, which holds cells at fixed values; takes longer."
         ),
     ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a run as one web page.
 
     It has curves, samples, surprise on a passage, gates, gradients, cells and a verdict, needs no network and
-    is below 5 MB.
+    is below 5 MB. Losses are in bits per character, with nats beside them. --json prints what was measured, too.
 
     \b
     Examples:
       charrnn report
       charrnn report runs/harbour-20250101-120000 --html page.html
       charrnn report --causal --html harbour.html
+      charrnn report --json | jq .evaluation
     """
     from charrnn.interpret.run_report import gather
     from charrnn.model.model import load_model
     from charrnn.runs.folder import MODEL, RunFolder, find_model
+    from charrnn.ui.html.run_page import as_json as told_of
     from charrnn.ui.html.run_page import check_target, write_run
 
     check_target(html)
@@ -60,3 +63,5 @@ def report(
         say(f"without {parts}: {why}")
     size = write_run(html, found)
     say(f"page {html}, {size / 1e6:.1f} MB")
+    if as_json:
+        put(json_text({"page": html, "page_bytes": size} | told_of(found)))

@@ -95,7 +95,7 @@ def gather(
     A part that cannot be measured is None, with the reason in ``missing``. Raises DataError for a ``text`` that
     cannot be read, ModelError for damaged records.
     """
-    info, samples = read_info(folder.model), folder.read_samples()
+    info, samples = read_info(folder.model, "bits"), folder.read_samples()
     missing: dict[str, str] = {}
     words: str | Items = ""
     try:

@@ -10,7 +10,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import UsageError
 from charrnn.model.model import load_model
 from charrnn.runs.folder import RunFolder, snapshot_files
-from charrnn.runs.verdict import Verdict, is_number, judge, with_kept
+from charrnn.runs.verdict import Unit, Verdict, is_number, judge, with_kept
 from charrnn.runs.yardstick import Yardstick
 
 NULLABLE = ("train_loss_nats", "val_loss_nats")
@@ -40,8 +40,8 @@ class Info:
     snapshots: Sequence[Path] = ()
 
 
-def read_info(path: str | os.PathLike[str]) -> Info:
-    """All facts about the model file at `path`. Raises ModelError if it is not valid."""
+def read_info(path: str | os.PathLike[str], unit: Unit = "nats") -> Info:
+    """All facts about the model file at `path`; unit : of the verdict. Raises ModelError if the file is not valid."""
     path = Path(path)
     model = load_model(path)
     card, parameters = model.training, model.network.theta.size
@@ -57,6 +57,7 @@ def read_info(path: str | os.PathLike[str]) -> Info:
             model=model.config,
             config=config,
             yardstick=Yardstick.from_card(at(card, "simple_models", kind=dict)),
+            unit=unit,
         )
     return Info(
         path,

@@ -4,13 +4,16 @@ It is based on metrics.jsonl (the validation losses, and the mean train loss bet
 the losses of simple models on the validation text. Losses are compared relatively: 0.005 of 1.5 nats is 0.0075.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any, Literal, TypeGuard
 
 from charrnn.config import DEFAULT_LR, ModelConfig, TrainConfig
 from charrnn.runs.records import curve_loss
 from charrnn.runs.yardstick import LIKENESS_ORDER, Yardstick
+
+Unit = Literal["nats", "bits"]
 
 UNMOVED = 0.005  # relative change of a loss below which it has not moved
 LEARNT_BY_HEART = 0.1  # relative excess of the validation over the train loss from which this is suspected
@@ -59,15 +62,15 @@ def unlike_warning(yardstick: Yardstick, config: TrainConfig) -> str | None:
     """A warning and its remedy if the validation text is of another kind than the training text."""
     if not yardstick.unlike:
         return None
-    return " ".join(_unlike(yardstick, config))
+    return " ".join(_unlike(yardstick, config, "nats"))
 
 
-def _unlike(yardstick: Yardstick, config: TrainConfig) -> tuple[str, str]:
+def _unlike(yardstick: Yardstick, config: TrainConfig, unit: Unit) -> tuple[str, str]:
     is_end = not config.val and not config.items
     what = ", the end of the text, is unlike the rest" if is_end else " is unlike the training text"
     return (
         f"The validation text{what}: an "
-        f"order-{LIKENESS_ORDER} model fitted to the training text has {yardstick.order_2:.2f} nats on it, and "
+        f"order-{LIKENESS_ORDER} model fitted to the training text has {yardstick.order_2:.2f} {unit} on it, and "
         f"{yardstick.held_out:.2f} on parts of the training text that it had not seen.",
         "If it is a list, train on its items with --items line (of a table: --text-column NAME); if only the order of "
         "the lines does not matter, shuffle them (shuf text.txt > shuffled.txt); otherwise let the text end with "
@@ -86,13 +89,19 @@ def judge(
     model: ModelConfig,
     config: TrainConfig,
     yardstick: Yardstick | None = None,
+    unit: Unit = "nats",
 ) -> Verdict:
     """The verdict on a run from the records of metrics.jsonl, oldest first; the first rule that applies decides.
 
     characters : of the training text; model, config : the settings that the advice refers to
     yardstick : losses of simple models on the validation text, if they are known
+    unit : of the losses in the sentence; no rule depends on it, since they compare losses relatively
     """
-    run = _Run(records, validations(records), parameters, characters, model, config, yardstick)
+    points = validations(records)
+    if unit == "bits":
+        points = [Point(p.step, p.train / math.log(2), p.validation / math.log(2)) for p in points]
+        yardstick = yardstick and yardstick.in_bits
+    run = _Run(records, points, parameters, characters, model, config, yardstick, unit)
     return next(filter(None, (rule(run) for rule in VERDICT_RULES)))
 
 
@@ -107,6 +116,7 @@ class _Run:
     model: ModelConfig
     config: TrainConfig
     yardstick: Yardstick | None
+    unit: Unit  # of the losses of points and yardstick
 
     @property
     def last(self) -> Point:
@@ -173,7 +183,7 @@ class _Run:
 def _unlike_validation(run: _Run) -> Verdict | None:
     if run.yardstick is None or not run.yardstick.unlike:
         return None
-    return Verdict("unlike validation", *_unlike(run.yardstick, run.config))
+    return Verdict("unlike validation", *_unlike(run.yardstick, run.config, run.unit))
 
 
 def _no_validation(run: _Run) -> Verdict | None:
@@ -209,13 +219,13 @@ def _learnt_nothing(run: _Run) -> Verdict | None:
     if not run.reached(run.yardstick.uniform):
         return Verdict(
             "learnt nothing",
-            f"It has learnt nothing: validation is at {run.best.validation:.3f} nats, and guessing all symbols alike "
-            f"gives {run.yardstick.uniform:.3f}.",
+            f"It has learnt nothing: validation is at {run.best.validation:.3f} {run.unit}, and guessing all symbols "
+            f"alike gives {run.yardstick.uniform:.3f}.",
             remedy,
         )
     return Verdict(
         "learnt little",
-        f"It has learnt less than how often each symbol occurs: validation is at {run.best.validation:.3f} nats, "
+        f"It has learnt less than how often each symbol occurs: validation is at {run.best.validation:.3f} {run.unit}, "
         f"and a model of these frequencies alone has {run.yardstick.unigram:.3f}.",
         remedy,
     )
@@ -227,7 +237,7 @@ def _too_little_data(run: _Run) -> Verdict | None:
     return Verdict(
         "too little data",
         f"Too little text for a model of this size: {run.parameters:,} parameters for {run.characters:,} "
-        f"characters, and new text costs {run.last.validation - run.last.train:.3f} nats more than what it was "
+        f"characters, and new text costs {run.last.validation - run.last.train:.3f} {run.unit} more than what it was "
         "trained on.",
         f"Train on more text, or with a smaller model: --hidden {max(8, run.model.hidden // 2)}"
         + (" --layers 1." if run.model.layers > 1 else "."),
@@ -240,7 +250,7 @@ def _overfitting(run: _Run) -> Verdict | None:
     return Verdict(
         "overfitting",
         f"Overfitting since step {run.best.step:,}: validation rose from {run.best.validation:.3f} to "
-        f"{run.last.validation:.3f} nats while the train loss fell on, from {run.best.train:.3f} to "
+        f"{run.last.validation:.3f} {run.unit} while the train loss fell on, from {run.best.train:.3f} to "
         f"{run.last.train:.3f}.",
         f"The saved model is that of step {run.best.step:,}. {_regularise(run.model, run.config)} would help; "
         "--patience 3 stops in time.",
@@ -253,7 +263,7 @@ def _unstable(run: _Run) -> Verdict | None:
     return Verdict(
         "unstable",
         f"Unstable since step {run.best.step:,}: both losses rose, validation from {run.best.validation:.3f} to "
-        f"{run.last.validation:.3f} nats.",
+        f"{run.last.validation:.3f} {run.unit}.",
         f"The saved model is that of step {run.best.step:,}. Halve the learning rate: "
         f"--lr {run.config.learning_rate / 2:g}.",
     )
@@ -264,7 +274,7 @@ def _still_improving(run: _Run) -> Verdict | None:
         return None
     return Verdict(
         "still improving",
-        f"Still improving: validation fell to {run.best.validation:.3f} nats, from "
+        f"Still improving: validation fell to {run.best.validation:.3f} {run.unit}, from "
         f"{run.until_late[-1].validation:.3f} at step {run.until_late[-1].step:,}.{run.beaten}",
         f"{run.longer}.",
     )
@@ -275,7 +285,7 @@ def _learning_slowly(run: _Run) -> Verdict | None:
         return None
     return Verdict(
         "learning slowly",
-        f"Learning slowly: validation stays near {run.best.validation:.3f} nats.{run.beaten}",
+        f"Learning slowly: validation stays near {run.best.validation:.3f} {run.unit}.{run.beaten}",
         f"{run.faster}.",
     )
 
@@ -287,7 +297,7 @@ def _underfitting(run: _Run) -> Verdict | None:
     return Verdict(
         "underfitting",
         f"Underfitting: train and validation loss are level at {run.last.train:.3f} and "
-        f"{run.last.validation:.3f} nats, so {run.parameters:,} parameters have learnt what they can of "
+        f"{run.last.validation:.3f} {run.unit}, so {run.parameters:,} parameters have learnt what they can of "
         f"{run.characters:,} characters.{run.beaten}",
         f"A lower --dropout (it is {run.config.dropout:g}), then a larger model: {larger}."
         if run.config.dropout > 0
@@ -306,8 +316,8 @@ def _levelled_off(run: _Run) -> Verdict:
         remedy = f"A larger model (--hidden {2 * run.model.hidden})"
     return Verdict(
         "levelled off",
-        f"Levelled off: validation stays near its best, {run.best.validation:.3f} nats at step {run.best.step:,}, "
-        f"with the train loss at {run.last.train:.3f}.{run.beaten}",
+        f"Levelled off: validation stays near its best, {run.best.validation:.3f} {run.unit} at step "
+        f"{run.best.step:,}, with the train loss at {run.last.train:.3f}.{run.beaten}",
         f"{remedy} may gain a little.",
     )
 

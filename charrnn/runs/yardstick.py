@@ -1,5 +1,6 @@
 """The yardstick of a run: losses of simple models on its validation text."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -37,6 +38,14 @@ class Yardstick:
         if not all(type(value) in (int, float) and 0 <= value < 1e6 for value in numbers):
             return None
         return cls(**values)
+
+    @property
+    def in_bits(self) -> "Yardstick":
+        """The same losses in bits per symbol."""
+        losses: dict[str, Any] = vars(self) | {
+            k: loss / math.log(2) for k, loss in vars(self).items() if loss
+        }
+        return Yardstick(**losses)
 
     @property
     def unlike(self) -> bool:

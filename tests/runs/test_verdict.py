@@ -1,6 +1,7 @@
 """The verdict, on made curves whose meaning is known."""
 
 import math
+import re
 from collections.abc import Callable
 
 import pytest
@@ -39,15 +40,25 @@ def verdict_on(
     yardstick: Yardstick | None = None,
     **train,
 ) -> Verdict:
-    config = TrainConfig(**train)
-    return judge(
-        curves,
-        parameters=parameters,
-        characters=characters,
-        model=MODEL,
-        config=config,
-        yardstick=yardstick,
-    )
+    about = {
+        "parameters": parameters,
+        "characters": characters,
+        "model": MODEL,
+        "config": TrainConfig(**train),
+        "yardstick": yardstick,
+    }
+    told = judge(curves, **about)
+    same_in_bits(told, judge(curves, **about, unit="bits"))
+    return told
+
+
+def same_in_bits(nats: Verdict, bits: Verdict) -> None:
+    """The same verdict, with each loss of its sentence in bits."""
+    assert (bits.kind, bits.advice) == (nats.kind, nats.advice)
+    loss = re.compile(r"(?<![\d,.])-?\d+\.(?:\d{3}|\d\d)(?!\d)")
+    in_nats, in_bits = (list(map(float, loss.findall(one.sentence))) for one in (nats, bits))
+    assert in_bits == pytest.approx([value / math.log(2) for value in in_nats], abs=0.02)
+    assert loss.sub("#", bits.sentence) == loss.sub("#", nats.sentence).replace(" nats", " bits")
 
 
 def falling(start: float, end: float, rate: float) -> Callable[[float], float]:

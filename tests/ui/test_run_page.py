@@ -107,14 +107,19 @@ def test_figures_and_card_are_those_of_the_run(made: Made) -> None:
         f"{nats / math.log(2):.3f} bits",
         f"{nats:.4f} nats, at step {best['step']}",
     )
-    last_two = [r["step"] for r in made.records if r["val_loss_nats"] is not None][-2:]
-    between = [r["train_loss_nats"] for r in made.records if last_two[0] < r["step"] <= last_two[1]]
-    assert figures["training, last"][1] == f"{np.mean(between):.4f} nats, since step {last_two[0]}"
+    kept = made.report.model.training
+    assert figures["training"] == (
+        f"{kept['train_loss_nats'] / math.log(2):.3f} bits",
+        f"{kept['train_loss_nats']:.4f} nats, before step {kept['step']}",
+    )
     assert figures["steps"][0] == "150"
     card = dict(made.data["card"])
     assert card["run"] == str(made.run)
     assert card["command"] == "charrnn train dialogue.txt"
     assert card["changes"] == "at step 60: --lr 0.05 -> 0.02"
+    for name, key in (("train", "train_loss_nats"), ("validation", "val_loss_nats")):
+        assert card[name] == f"{kept[key] / math.log(2):.4f} bits per character, {kept[key]:.4f} nats"
+    assert "nats" not in made.data["verdict"]["sentence"]
     assert made.data["verdict"]["sentence"] == made.report.info.verdict.sentence  # type: ignore[union-attr]
 
 
@@ -324,6 +329,41 @@ def test_the_command_writes_the_page_and_tells_what_it_does(
     assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
 
 
+def test_what_the_page_tells_is_there_for_programs(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = CliRunner().invoke(app, ["report", str(made.run), "--json", "--html", "page.html"])
+    assert told.exit_code == 0, told.output
+    found = json.loads(told.stdout)
+    info = json.loads(CliRunner().invoke(app, ["info", str(made.run), "--json"]).stdout)
+    assert found["page"] == "page.html"
+    assert found["page_bytes"] == Path("page.html").stat().st_size
+    assert found["run"] == str(made.run)
+    best = min((r for r in made.records if r["val_loss_nats"] is not None), key=lambda r: r["val_loss_nats"])
+    assert found["train_loss_nats"] == info["training"]["train_loss_nats"]
+    assert (found["val_loss_nats"], found["best_step"]) == (best["val_loss_nats"], best["step"])
+    for name in ("train", "val"):
+        assert found[f"{name}_bits_per_char"] == pytest.approx(found[f"{name}_loss_nats"] / math.log(2))
+    last = made.records[-1]
+    assert [found[name] for name in ("steps", "epochs", "seconds")] == [
+        last[name] for name in ("step", "epoch", "seconds")
+    ]
+    assert found["parameters"] == info["parameters"]
+    assert found["verdict"]["kind"] == info["verdict"]["kind"]
+    assert found["verdict"]["sentence"] == made.data["verdict"]["sentence"]
+    assert found["evaluation"]["loss_nats"] == made.data["evaluation"]["nats"]["model"]
+    assert [one["mean"] for one in made.data["gates"]] == [
+        {side: pytest.approx(np.mean(one[side]), abs=1e-4) for side in ("left", "right")}
+        for one in found["gates"]
+    ]
+    assert found["flow"]["places"] == made.data["flow"]["places"]
+    assert [one["concept"] for one in found["cells"]["findings"]] == [
+        one["concept"] for one in made.data["cells"]["findings"]
+    ]
+    assert found["missing"] == made.data["missing"] == {}
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
@@ -420,15 +460,16 @@ def test_a_curve_is_drawn_and_read_where_its_values_are(browser: Browser, made: 
     browser.script("document.querySelector('#losses svg').focus()")
     browser.press(Keys.END)
     last = made.records[-1]
-    train_loss, val_loss = (four_digits(last[name]) for name in ("train_loss_nats", "val_loss_nats"))
+    losses_in_bits = [last[name] / math.log(2) for name in ("train_loss_nats", "val_loss_nats")]
+    train_loss, val_loss = map(four_digits, losses_in_bits)
     assert browser.text("#losses .sr") == f"step 150, training {train_loss}, validation {val_loss}"
-    browser.choose("#unit", "bits per character")
+    browser.choose("#unit", "nats per character")
     browser.choose("#along", "epochs")
     browser.script("document.querySelector('#losses svg').focus()")
     browser.press(Keys.END)
-    told, bits = browser.text("#losses .sr"), last["val_loss_nats"] / math.log(2)
+    told = browser.text("#losses .sr")
     assert told.startswith(f"epoch {four_digits(last['epoch'])}, ")
-    assert told.endswith(f"validation {four_digits(bits)}")
+    assert told.endswith(f"validation {four_digits(last['val_loss_nats'])}")
 
 
 @needs_browser

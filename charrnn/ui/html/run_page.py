@@ -15,13 +15,12 @@ from charrnn.interpret.reading import characters_of
 from charrnn.interpret.run_report import RunReport, Surprises
 from charrnn.interpret.saturation import LEFT, RIGHT, GateSaturation
 from charrnn.model.model import Model
-from charrnn.runs.card import recorded_settings
-from charrnn.runs.verdict import validations
+from charrnn.runs.card import at, recorded_settings
 from charrnn.score.evaluation import Evaluation
 from charrnn.ui.html.page import build_page, check_target, packed, quantised, write_page
 from charrnn.ui.terminal.findings_view import explain
 from charrnn.ui.terminal.gradient_flow_view import clipping_in_words
-from charrnn.ui.terminal.info_view import rows
+from charrnn.ui.terminal.info_view import NUMBER, rows
 from charrnn.ui.terminal.saturation_view import ROLES
 from charrnn.ui.terminal.training_view import architecture, duration
 
@@ -47,7 +46,7 @@ def write_run(target: str, report: RunReport) -> int:
 
 def _data(report: RunReport) -> dict[str, Any]:
     info = report.info
-    card = [("run", str(report.folder.path)), *rows(info)]
+    card = [("run", str(report.folder.path)), *rows(info, _both)]
     return {
         "verdict": None
         if info.verdict is None
@@ -75,6 +74,44 @@ def _known(part: Any, data: Callable[[Any], Any]) -> Any:
     return None if part is None else data(part)
 
 
+def _both(nats: float) -> str:
+    """A loss in bits, as everywhere on the page, and in nats."""
+    return f"{nats / math.log(2):.4f} bits per character, {nats:.4f} nats"
+
+
+def as_json(report: RunReport) -> dict[str, Any]:
+    """What the page tells of the run, for programs."""
+    info = report.info
+    measured = [record for record in info.metrics if record["val_loss_nats"] is not None]
+    best = min(measured, key=lambda record: record["val_loss_nats"], default=None)
+    last = info.metrics[-1] if info.metrics else {}
+    losses = {
+        "train": at(info.training, "train_loss_nats", kind=NUMBER),
+        "val": None if best is None else best["val_loss_nats"],
+    }
+    return {
+        "run": str(report.folder.path),
+        **{f"{name}_loss_nats": nats for name, nats in losses.items()},
+        **{
+            f"{name}_bits_per_char": None if nats is None else nats / math.log(2)
+            for name, nats in losses.items()
+        },
+        "best_step": None if best is None else best["step"],
+        **{
+            key: _number(last.get(name))
+            for key, name in (("steps", "step"), ("epochs", "epoch"), ("seconds", "seconds"))
+        },
+        "parameters": info.parameters,
+        "verdict": info.verdict,
+        "text": {"name": report.held_out, "characters": report.characters, "read": report.read},
+        "evaluation": _known(report.evaluation, lambda part: part.to_json()),
+        "gates": report.gates,
+        "flow": report.flow,
+        "cells": _known(report.cells, lambda part: part.to_json()),
+        "missing": dict(report.missing),
+    }
+
+
 def _figures(report: RunReport) -> Iterator[tuple[str, str, str]]:
     """The figures at the top: a name, a value, and a few words on it."""
     info = report.info
@@ -87,12 +124,12 @@ def _figures(report: RunReport) -> Iterator[tuple[str, str, str]]:
             f"{nats / math.log(2):.3f} bits",
             f"{nats:.4f} nats, at step {best['step']:,}",
         )
+    if (nats := at(info.training, "train_loss_nats", kind=NUMBER)) is not None:  # as charrnn info has it
+        step = at(info.training, "step", kind=int)
+        where = "" if step is None else f", before step {step:,}"
+        yield "training", f"{nats / math.log(2):.3f} bits", f"{nats:.4f} nats{where}"
     if info.metrics:
         last, config = info.metrics[-1], recorded_settings(info.training)
-        means = validations(info.metrics)  # a last report alone may be the loss of a single step
-        if (nats := means[-1].train if means else last["train_loss_nats"]) is not None:
-            since = f", since step {means[-2].step:,}" if len(means) > 1 else ""
-            yield "training, last", f"{nats / math.log(2):.3f} bits", f"{nats:.4f} nats{since}"
         budget = None if config is None else config.epoch_budget
         of = "" if budget is None else f" of {budget:g}"
         yield "steps", f"{last['step']:,}", f"{last['epoch']:.2f}{of} epochs"

@@ -1,7 +1,7 @@
 """A model's card, its loss curve and the verdict on its run, on a terminal."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -39,12 +39,12 @@ def view(info: Info, console: Console) -> Group:
     return Group(*parts)
 
 
-def rows(info: Info) -> Iterator[tuple[str, str]]:
-    """The card: every line for which the file has a value."""
+def rows(info: Info, losses: Callable[[float], str] = losses) -> Iterator[tuple[str, str]]:
+    """The card: every line for which the file has a value. losses : writes a loss in nats in words"""
     yield "model", f"{architecture(info.config)}, {info.parameters:,} parameters, {info.dtype}"
     yield "vocabulary", info.symbols
     yield from _of_text(info.training, "bytes" if info.level == "byte" else "characters")
-    yield from _of_training(info.training)
+    yield from _of_training(info.training, losses)
     if snapshots := info.snapshots:
         steps = ", ".join(f"{int(file.stem):,}" for file in snapshots)
         yield "snapshots", f"{len(snapshots)}, of step {steps}; together: --model {snapshots[0].parent}"
@@ -77,7 +77,7 @@ def _of_text(training: Mapping[str, Any], symbols: str) -> Iterator[tuple[str, s
         yield "sha256", sha256
 
 
-def _of_training(training: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _of_training(training: Mapping[str, Any], losses: Callable[[float], str]) -> Iterator[tuple[str, str]]:
     """The lines on how far the training came."""
     if started := at(training, "init_from", "path", kind=str):
         yield "fine-tuned", f"from {started}"

@@ -5,6 +5,7 @@ same. What is stronger differs more from the background: darker on a light one, 
 """
 
 TRAIN, VALIDATION, BEST = "yellow", "cyan", "bold magenta"
+RAISES, LOWERS = "yellow", "blue"
 # of a plot's lines, in order
 LINE_COLOURS = ("yellow", "cyan", "magenta", "green", "red", "blue", "bright_black", "white")
 

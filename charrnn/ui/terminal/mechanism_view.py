@@ -11,7 +11,7 @@ from charrnn.interpret.cutting import Cut
 from charrnn.interpret.edges import SUM
 from charrnn.interpret.mechanism import MAIN, Explanation, Influence, Written
 from charrnn.ui.terminal import tables
-from charrnn.ui.terminal.colours import BLUES, ORANGES
+from charrnn.ui.terminal.colours import LOWERS, RAISES
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.findings_view import WHERE, number
 from charrnn.ui.terminal.glyphs import Glyphs, glyphs_of
@@ -231,7 +231,7 @@ class _Stroke:
 
 
 def _strokes(influences: Sequence[Influence], glyphs: Glyphs, console: Console) -> list[_Stroke]:
-    """The thickness is by strength beside the strongest of them; orange raises, blue lowers."""
+    """The thickness is by strength beside the strongest of them; yellow raises, blue lowers."""
     strongest = max((one.strength for one in influences), default=1.0)
     drawn = []
     for one in influences:
@@ -239,7 +239,7 @@ def _strokes(influences: Sequence[Influence], glyphs: Glyphs, console: Console) 
         into = one.name.startswith("->")
         name = one.name.removeprefix("->") if into else one.name.rpartition("->")[0]
         label = ("" if into else one.edge.gate) + ("+" if one.weight > 0 else "-")
-        style = ORANGES[2] if one.weight > 0 else BLUES[2]
+        style = RAISES if one.weight > 0 else LOWERS
         drawn.append(_Stroke(visible(name, console), label, glyphs.strokes[level], style))
     return drawn
 

@@ -472,6 +472,43 @@ def test_a_curve_is_drawn_and_read_where_its_values_are(browser: Browser, made: 
     assert told.endswith(f"validation {four_digits(last['val_loss_nats'])}")
 
 
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[Browser]:
+    """The browser with a screen of 400 pixels."""
+    screen = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    yield browser
+    browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+NOTE_OF_THE_TABLE = "document.querySelector('#found').previousElementSibling"
+
+
+@needs_browser
+def test_a_phone_is_told_that_a_table_scrolls_and_reads_its_charts(phone: Browser, made: Made) -> None:
+    phone.open(made.page)
+    assert phone.script("return innerWidth") == 400
+    assert phone.script("return document.documentElement.scrollWidth") <= 400
+    assert phone.script("const t = document.querySelector('#found'); return t.scrollWidth > t.clientWidth")
+    assert phone.script(f"return {NOTE_OF_THE_TABLE}.textContent") == (
+        "The table goes on to the right: scroll it sideways."
+    )
+    assert phone.script(f"return {NOTE_OF_THE_TABLE}.checkVisibility()")
+    along = "[...document.querySelectorAll(arguments[0] + ' svg text[text-anchor=middle]')].map((e) => e.textContent)"
+    up = "document.querySelectorAll(arguments[0] + ' svg line.axis').length"
+    for chart in ("#losses", "#rate", "#norm", "#speed"):
+        *numbers, name = phone.script(f"return {along}", chart)
+        assert name == "step"
+        assert len(numbers) >= 3, chart
+        assert phone.script(f"return {up}", chart) - len(made.data["changes"]) >= 3, chart
+
+
+@needs_browser
+def test_a_table_that_fits_says_nothing_of_scrolling(browser: Browser, made: Made) -> None:
+    assert browser.script("const t = document.querySelector('#found'); return t.scrollWidth <= t.clientWidth")
+    assert not browser.script(f"return {NOTE_OF_THE_TABLE}.checkVisibility()")
+
+
 @needs_browser
 def test_surprise_is_coloured_a_step_a_bit_and_told_by_keys(browser: Browser, made: Made) -> None:
     from selenium.webdriver.common.keys import Keys

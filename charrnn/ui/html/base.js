@@ -131,21 +131,24 @@ const Page = (() => {
     return el("table", null, el("caption", { class: "sr" }, caption), el("thead", null, el("tr", null, ...heads)), body);
   }
 
-  /* Ticks at 1, 2 or 5 times a power of ten, about `most` of them. */
+  /* Ticks at 1, 2 or 5 times a power of ten, about `most` of them, and never fewer than three. */
+  const FEWEST_TICKS = 3;
   function ticks(low, high, most) {
     const rough = (high - low) / most, power = 10 ** Math.floor(Math.log10(rough));
     const spacing = [1, 2, 5, 10].map((k) => k * power).find((s) => s >= rough * (1 - 1e-9));
     const found = [];
     for (let k = Math.ceil(low / spacing - 1e-9); k * spacing <= high + 1e-9 * spacing; k++) found.push(k * spacing || 0); // no −0
+    if (found.length < FEWEST_TICKS) return ticks(low, high, 2 * most);
     return { found, digits: Math.max(0, -Math.floor(Math.log10(spacing) + 1e-9)) };
   }
   /* Ticks of a logarithmic axis from 10^low to 10^high, each a value and its name: powers of ten, fewer where there are
-     many; where there is hardly one, also twice and five times as much, or as on a linear axis. */
+     many; where there are hardly any, also others between them, or as on a linear axis. */
   const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
   function logTicks(low, high, most) {
     const named = (values) => values.filter((v) => v >= 10 ** low && v <= 10 ** high).map((v) => [v, brief(v)]);
     if (high - low < 0.7) return named(ticks(10 ** low, 10 ** high, 2 * most).found);
-    if (high - low < 2) return named([-1, 0, 1, 2].flatMap((k) => [1, 2, 5].map((v) => v * 10 ** (Math.floor(low) + k))));
+    const between = high - low < 2 ? [1, 2, 5] : [1, 3];
+    if (high - low < 3) return named([0, 1, 2, 3].flatMap((k) => between.map((v) => v * 10 ** (Math.floor(low) + k))));
     const every = Math.ceil((high - low) / most), found = [];
     for (let k = Math.ceil(low / every - 1e-9) * every; k <= high + 1e-9; k += every) {
       const superscript = Array.from(String(Math.abs(k)), (digit) => SUPERSCRIPTS[digit]).join("");
@@ -266,6 +269,16 @@ const Page = (() => {
       tell(to(), true);
     });
   }
+  /* A table that is wider than the screen says so: on a phone nothing else shows that there is more. */
+  for (const box of document.querySelectorAll(".scroll")) {
+    const note = el("p", { class: "note" }, "The table goes on to the right: scroll it sideways.");
+    box.before(note);
+    const tell = () => { note.hidden = box.scrollWidth <= box.clientWidth; };
+    new ResizeObserver(tell).observe(box);
+    new MutationObserver(tell).observe(box, { childList: true });
+    tell();
+  }
+
   /* Draw into an element by its width, now and whenever that changes. */
   function fit(node, draw) {
     let width = 0;

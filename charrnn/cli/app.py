@@ -6,11 +6,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from charrnn.cli.automaton import automaton
 from charrnn.cli.classify import classify
 from charrnn.cli.corpus import corpus
 from charrnn.cli.eval import evaluate
 from charrnn.cli.explain import explain
 from charrnn.cli.export import export
+from charrnn.cli.fixed_points import fixed_points
 from charrnn.cli.gradcheck import gradcheck
 from charrnn.cli.gradient_flow import gradient_flow
 from charrnn.cli.help import WIDEST
@@ -52,6 +54,8 @@ app.command()(classify)
 app.command()(inspect_cells)
 app.command()(explain)
 app.command()(why)
+app.command()(automaton)
+app.command()(fixed_points)
 app.command()(info)
 app.command()(report)
 app.command()(corpus)

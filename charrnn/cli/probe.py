@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from charrnn.cli.given import refuse_if
+from charrnn.cli.given import refuse_beside, refuse_if
 from charrnn.cli.models import model_path, must_spare
 from charrnn.cli.options import JsonOption, ModelOption
 from charrnn.files.json_value import json_value
@@ -59,9 +59,16 @@ def probe(
             metavar="FILE", help="Write the state after each text to FILE.csv or FILE.npz instead of fitting."
         ),
     ] = None,
+    beliefs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Text of a process, with its states file beside it: regress the beliefs about its hidden state.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Find what a model's state knows of whole texts.
+    """Find what a model's state knows of whole texts, or of a process.
 
     A linear classifier is fitted on the state after each text and measured on held-out texts, beside one of
     character n-grams, the single cell that does best, and the commonest label. The CSV has a text and a label
@@ -70,16 +77,31 @@ def probe(
     its label where --label-column names one, and the state of every cell (c of an LSTM, otherwise h). A model of
     items reads each text as an item of its own, with labels after the commonest ones; a model of pairs as an input.
 
+    --beliefs takes a text that charrnn corpus process wrote. What a reader can know of the process' hidden state is
+    predicted from the model's state after each symbol by ridge regression; R² is measured on the end of the text,
+    beside untrained networks of the same shape and a control task.
+
     \b
     Examples:
       charrnn probe reviews.csv --label-column sentiment
       charrnn probe reviews.csv --features states.npz
       charrnn probe --predict new.csv --probe runs/tale-1/reviews.probe.safetensors
     """
+    if beliefs is not None:
+        others = {
+            "a CSV": labels,
+            "--predict": predict,
+            "--probe": probe_file,
+            "--features": features,
+            "--out": out,
+        }
+        refuse_beside("--beliefs", True, others)
+        _beliefs(beliefs, model, as_json, held_out=held_out, seed=seed)
+        return
     if features is not None:
-        others = labels is None or predict is not None or probe_file is not None
+        alone = labels is None or predict is not None or probe_file is not None
         refuse_if(
-            (others, "--features takes a CSV with texts, and neither --predict nor --probe"),
+            (alone, "--features takes a CSV with texts, and neither --predict nor --probe"),
             (
                 Path(features).suffix not in (".csv", ".npz"),
                 f"--features is {features}; it must end in .csv or .npz",
@@ -142,6 +164,20 @@ def _predict(texts: _Texts, model: str | None, probe_file: str, as_json: bool) -
     texts_of = [row.text for row in rows]
     for line in prediction_lines(zip(texts_of, p, strict=True), fitted.labels, as_json):
         write(line)
+
+
+def _beliefs(text: str, model: str | None, as_json: bool, *, held_out: float, seed: int) -> None:
+    """Show what the model's state knows of the hidden state of a process."""
+    from charrnn.model.model import load_model
+    from charrnn.probe.beliefs import fit_beliefs, truth_of
+    from charrnn.ui.terminal.probe_view import belief_report
+
+    file = model_path(model)
+    result = fit_beliefs(load_model(file), *truth_of(Path(text)), held_out=held_out, seed=seed)
+    if as_json:
+        put(json_text({"model": str(file), "text": text} | result.to_json()))
+    else:
+        writer(sys.stdout)("\n".join([*belief_report(result), ""]))
 
 
 def _fit(

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from charrnn.engines.choice import network_for_reading
 from charrnn.model.model import CHUNK, Model
 from charrnn.nn.jacobian import step
 from charrnn.nn.loss import log_softmax
-from charrnn.nn.network import Network
 
 STREAMS = 4096  # rows of Jacobians at once
 
@@ -23,7 +23,7 @@ class Steps:
 
     def __init__(self, model: Model) -> None:
         config = model.config
-        self.network = Network(replace(config, embedding=0), len(model.vocab), np.float64)
+        self.network = network_for_reading(replace(config, embedding=0), len(model.vocab), np.float64)
         weights = dict(model.network.params)
         if (table := weights.pop("embedding.weight", None)) is not None:
             name = f"{config.cell}.weight_ih_l0"

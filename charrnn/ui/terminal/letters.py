@@ -10,7 +10,7 @@ from charrnn.ui.terminal.output import escape
 
 _PUNCTUATION = "× x     – -     … ...   → ->    · -"
 _LETTERS = """
-∂ d     Σ sum   σ sigma φ phi   ε eps   θ theta ρ rho   √ sqrt  ∘ *     · *     − -     ‖ |     ≈ ~     ≤ <=
+∂ d     Σ sum   σ sigma φ phi   ε eps   θ theta ρ rho   λ lambda   √ sqrt  ∘ *     · *     − -     ‖ |     ≈ ~     ≤ <=
 ≥ >=    ≠ !=    ½ 1/2   ² ^2    ᵀ ^T    ᵏ ^k    ∞ inf   ± +-    ∝ ~     ∈ in    ’ '     “ "     ” "     — -
 ↵ $     ← <-    ↑ ^     ↓ v     ● *     ▶ >     │ |     ─ -     ✓ ok    ✗ x     µ mu    é e     • -     ␣ _
 """

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from charrnn.probe.beliefs import BeliefResult
 from charrnn.probe.probe import ProbeResult, Share
 from charrnn.ui.terminal.output import json_text
 from charrnn.ui.terminal.tables import lines
@@ -63,3 +64,29 @@ def _csv(cells: Sequence[str]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="\n").writerow(cells)
     return line.getvalue()
+
+
+def belief_report(result: BeliefResult) -> Iterator[str]:
+    """A table of the share of the beliefs' variance that each regression explains, and what it means."""
+    yield (
+        f"beliefs about {len(result.states)} hidden states, from the {result.numbers:,} numbers of the model's state; "
+        f"fitted on {result.fitted_symbols:,} symbols, measured on the {result.held_out_symbols:,} after them:"
+    )
+    untrained = result.untrained_r2
+    control = (
+        f"control task: random beliefs for {result.contexts:,} contexts of {result.context_symbols} symbols"
+    )
+    yield from lines(
+        [
+            ("", "R²"),
+            ("state of the model", f"{result.r2:.4f}"),
+            (f"the best of {len(untrained)} untrained networks", f"{max(untrained):.4f}"),
+            (control, f"{result.control_r2:.4f}"),
+            ("selectivity: the model less the control task", f"{result.selectivity:.4f}"),
+        ],
+        gap=3,
+    )
+    known = [(r2, name) for r2, name in zip(result.r2_by_state, result.states, strict=True) if r2 is not None]
+    if len(known) > 1:
+        low, high = min(known), max(known)
+        yield f"by hidden state: {low[0]:.4f} ({low[1] or 'empty'}) to {high[0]:.4f} ({high[1] or 'empty'})"

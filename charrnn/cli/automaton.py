@@ -43,10 +43,10 @@ def automaton(
 
     \b
     Examples:
-      charrnn automaton
       charrnn automaton --text corpora/harbour.txt --allowed 0.2 --clusters 32
-      charrnn automaton --out machine.svg
-      charrnn automaton --json
+      charrnn corpus process tomita-4
+      charrnn train tomita-4.txt --layers 1 --hidden 16 --max-minutes 0.2
+      charrnn automaton --process tomita-4 --out machine.svg
     """
     from charrnn.interpret.automaton import extract
     from charrnn.interpret.texts import held_out_text, stream_of, text_of

@@ -27,7 +27,12 @@ def fixed_points(
         str | None,
         typer.Option(metavar="TEXT", help="Show what the model expects after reading TEXT from each point."),
     ] = None,
-    starts: Annotated[int, typer.Option(min=1, max=10_000, help="Number of searches.")] = 200,
+    starts: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=10_000, help="Number of searches. Default: 200; fewer for a large model, down to 10."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed for choosing where the searches begin.")] = 1,
     out: Annotated[
         str | None, typer.Option(metavar="FILE.svg", help="Also draw states and points as an SVG picture.")
@@ -43,9 +48,9 @@ def fixed_points(
     \b
     Examples:
       charrnn fixed-points
-      charrnn fixed-points --reading ' ' --ask 'th' --starts 20
-      charrnn fixed-points --text corpora/harbour.txt --starts 20 --out points.svg
-      charrnn fixed-points --starts 20 --json
+      charrnn fixed-points --reading ' ' --ask 'th' --starts 2
+      charrnn fixed-points --text corpora/harbour.txt --starts 2 --out points.svg
+      charrnn fixed-points --starts 2 --json
     """
     from charrnn.errors import UsageError
     from charrnn.interpret.fixed_points import find_fixed_points

@@ -86,6 +86,7 @@ def probe(
       charrnn probe reviews.csv --label-column sentiment
       charrnn probe reviews.csv --features states.npz
       charrnn probe --predict new.csv --probe runs/tale-1/reviews.probe.safetensors
+      charrnn probe --beliefs mess3.txt --model runs/mess3-1
     """
     if beliefs is not None:
         others = {

@@ -24,7 +24,8 @@ from charrnn.interpret.reading import characters_of
 from charrnn.model.model import Model
 from charrnn.model.steps import Steps
 
-STARTS = 200
+STARTS, FEWEST_STARTS = 200, 10  # of a small state, and of a large one, for which each takes long
+SMALL = 128  # numbers of a state
 SYMBOLS = 5000  # of the text that are read
 EXPECTED = 3  # characters to tell of each point
 NUMBERS = 1 << 24  # of Jacobians in memory at once
@@ -117,13 +118,14 @@ def find_fixed_points(
     symbol: int | None = None,
     *,
     asked: Sequence[int] = (),
-    starts: int = STARTS,
+    starts: int | None = None,
     seed: int = 1,
 ) -> FixedPoints:
     """The fixed points of reading `symbol` again and again, or none.
 
     ids : (N,), a text, of which the first SYMBOLS are read: the searches begin at its states
     asked : symbols to read from each point before looking at what the model expects
+    starts : searches; by default STARTS, and fewer for a state of more than SMALL numbers
 
     Raises DataError for an empty text.
     """
@@ -135,6 +137,8 @@ def find_fixed_points(
         x[symbol] = 1
     visited = steps.visited(ids[:SYMBOLS])
     rng = np.random.default_rng(seed)
+    if starts is None:
+        starts = max(FEWEST_STARTS, min(STARTS, round(STARTS * (SMALL / steps.size) ** 2)))
     first, second = visited[rng.integers(len(visited), size=(2, starts))]
     begin = np.where(np.arange(starts)[:, None] % 2, (first + second) / 2, first)
     at_once = max(1, NUMBERS // steps.size**2)

@@ -14,6 +14,8 @@ from helpers.patience import PATIENCE
 from typer.main import get_command
 
 from charrnn.cli.app import app
+from charrnn.text import known_processes
+from charrnn.text.process_files import Written, make
 from charrnn.training import session
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +71,8 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         session.train(
             folder / "pairs.tsv", out="runs/numbers", items="pairs", hidden=8, max_steps=5, threads=1
         )
+        make(Written(known_processes.process("mess3"), 3000, seed=1), Path("mess3.txt"), force=False)
+        session.train("mess3.txt", out="runs/mess3-1", hidden=8, max_steps=5, threads=1)
         session.train(
             "corpora/place-names.csv",
             out="runs/places-1",

@@ -25,7 +25,7 @@ KINDS = {  # in place of typer's words for types
 COMMANDS = {
     "Make a model": "train tune corpus",
     "Use it": "sample transform classify score eval play",
-    "Look inside": "info report inspect-cells explain why automaton probe gradient-flow",
+    "Look inside": "info report inspect-cells explain why automaton fixed-points probe gradient-flow",
     "Learn how it works": "learn gradcheck",
     "Exchange": "export import",
 }

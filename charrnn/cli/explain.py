@@ -53,6 +53,10 @@ def explain(
         Path | None,
         typer.Option(help="Model file to write with the edges of --cut cut; replaced if it exists."),
     ] = None,
+    html: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Also write the result to this file as a web page."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Explain a cell: what writes, erases and reads it.
@@ -67,16 +71,22 @@ def explain(
       charrnn explain 1:137
       charrnn explain 1:137 --concept line_pos --top 3 --quick
       charrnn explain 1:137 --text story.txt --quick --json
+      charrnn explain 1:137 --quick --html cell.html
       charrnn explain 1:137 --cut '->head:e' --out cut.safetensors
     """
     from charrnn.interpret import texts
     from charrnn.interpret.passages import parse_cell
     from charrnn.interpret.user_concepts import parse_concept
+    from charrnn.ui.html.mechanism_page import check_target
 
     if (out is None) != (not cut):
         raise UsageError(
             "--cut EDGE and --out FILE go together: the edges to cut, and the model file to write"
         )
+    if html is not None:
+        if out is not None:
+            raise UsageError("--html cannot be combined with --out, which explains nothing")
+        check_target(html)
     [path], [loaded] = open_models([model] if model else None)
     if out is not None:
         must_spare(path, out)
@@ -90,7 +100,7 @@ def explain(
     if out is not None and cut:
         _cut(path, loaded, words, place, cut, wanted, out, as_json)
     else:
-        _explain(path, loaded, words, place, wanted, top, quick, as_json)
+        _explain(path, loaded, words, place, wanted, top, quick, html, as_json)
 
 
 def _explain(
@@ -101,10 +111,12 @@ def _explain(
     concept: "Concept | None",
     top: int,
     quick: bool,
+    html: str | None,
     as_json: bool,
 ) -> None:
     """Explain the cell, and show it."""
     from charrnn.interpret.mechanism import explain_cell
+    from charrnn.ui.html.mechanism_page import write_mechanism
     from charrnn.ui.terminal.console import Console
     from charrnn.ui.terminal.mechanism_view import summary, view
 
@@ -113,6 +125,8 @@ def _explain(
         found = explain_cell(model, text, cell, concept, top=top, cut=not quick, begun=step.update)
     if quick:
         say("--quick: no edge was cut")
+    if html is not None:
+        say(f"page {html}, {write_mechanism(html, path, found) / 1e6:.1f} MB")
     if as_json:
         put(json_text({"model": str(path), "summary": summary(found), **found.to_json()}))
     else:

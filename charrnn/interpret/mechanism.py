@@ -125,13 +125,23 @@ class Explanation:
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Plain values, for JSON; unknown numbers are None."""
         lists = ("writers", "shown_by", "readers", "head")
         values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in lists}
         values["characters"] = [asdict(one) for one in self.characters]
         score_after, odds_after = self.together or (None, None)
         values["together"] = self.together and {"score_after": score_after, "log_odds_after": odds_after}
-        return values | {name: [one.to_json() for one in getattr(self, name)] for name in lists}
+        values |= {name: [one.to_json() for one in getattr(self, name)] for name in lists}
+        return _known(values)
+
+
+def _known(value: Any) -> Any:
+    """Plain values with None in place of numbers that are not finite, as a ReLU network may have."""
+    if isinstance(value, dict):
+        return {name: _known(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_known(one) for one in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 @blas_threads()

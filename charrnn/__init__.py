@@ -2,9 +2,14 @@
 
 >>> import charrnn
 >>> result = charrnn.train("corpus.txt", preset="quick")
->>> model = charrnn.load_model(result.model)
->>> print(charrnn.sample(model, length=200, temperature=0.8, seed=7))
+>>> model = result.load()
+>>> print(model.sample(length=200, temperature=0.8, seed=7))
+
+A model also scores texts (`model.score`, `model.surprise`), and `charrnn.load_model` reads one from its file or run
+folder. In a notebook, models and results show themselves.
 """
+
+from charrnn.install.version import __version__
 
 TYPE_CHECKING = False  # type checkers treat this as true; avoids importing `typing`
 if TYPE_CHECKING:
@@ -12,29 +17,34 @@ if TYPE_CHECKING:
 
     from charrnn.config import ModelConfig, TrainConfig
     from charrnn.interpret.findings import inspect_cells
-    from charrnn.model.model import Model
-    from charrnn.sampling.sampler import sample
     from charrnn.sampling.transform import transform
+    from charrnn.sampling.writer import Model, load_model, sample
     from charrnn.score.classify import classify
     from charrnn.score.evaluation import evaluate
-    from charrnn.text.sources import StrPath
+    from charrnn.training.estimator import CharRNN
+    from charrnn.ui.training import train
 
 # The module of each public name. It is imported on first use, so that `charrnn --help` does not import numpy.
 _HOMES = {
-    "Model": "charrnn.model.model",
+    "CharRNN": "charrnn.training.estimator",
+    "Model": "charrnn.sampling.writer",
     "ModelConfig": "charrnn.config",
     "TrainConfig": "charrnn.config",
     "classify": "charrnn.score.classify",
     "evaluate": "charrnn.score.evaluation",
     "inspect_cells": "charrnn.interpret.findings",
-    "sample": "charrnn.sampling.sampler",
+    "load_model": "charrnn.sampling.writer",
+    "sample": "charrnn.sampling.writer",
+    "train": "charrnn.ui.training",
     "transform": "charrnn.sampling.transform",
 }
 
 __all__ = [
+    "CharRNN",
     "Model",
     "ModelConfig",
     "TrainConfig",
+    "__version__",
     "classify",
     "evaluate",
     "inspect_cells",
@@ -45,34 +55,30 @@ __all__ = [
 ]
 
 
-def load_model(path: "StrPath") -> "Model":
-    """The model in a model file, or the one that a run folder keeps.
-
-    Raises ModelError if it is missing, damaged, forged or too new.
-    """
-    from charrnn.model import model
-    from charrnn.runs.folder import find_model
-
-    return model.load_model(find_model(path))
-
-
-def train(*args: "Any", progress: bool = False, **kwargs: "Any") -> "Any":
-    """`charrnn.training.session.train`, which prints nothing. `progress=True` shows progress on stderr, as the
-    command does.
-    """
-    from charrnn.training import session
-
-    if not progress:
-        return session.train(*args, **kwargs)
-    from charrnn.ui.terminal.training_view import training_view
-
-    with training_view(quiet=False) as shown:
-        return session.train(*args, **{**kwargs, "observers": [shown, *kwargs.get("observers", ())]})
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
 
 def __getattr__(name: str) -> "Any":
+    if name not in _HOMES:
+        from charrnn.errors import did_you_mean
+
+        near = "" if name.startswith("_") else did_you_mean(name, _HOMES)
+        raise AttributeError(f"module 'charrnn' has no attribute {name!r}{near}")
     import importlib
 
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'charrnn' has no attribute {name!r}")
+    from charrnn.python import arguments, results
+
+    results.drawn_by(_drawn)
+    found = getattr(importlib.import_module(_HOMES[name]), name)
+    if not isinstance(found, type):
+        found = arguments.naming_arguments(found)
+    globals()[name] = found
+    return found
+
+
+def _drawn(result: object) -> "str | None":
+    """What a notebook shows of a result."""
+    from charrnn.ui.html.notebook import html_of
+
+    return html_of(result)

@@ -9,7 +9,7 @@ import re
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, get_args
 
-from charrnn.errors import UsageError
+from charrnn.errors import UsageError, did_you_mean
 
 CELLS = ("lstm", "gru", "rnn")
 NONLINEARITIES = ("tanh", "relu")
@@ -112,6 +112,13 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         check(self)
+
+    @property
+    def in_words(self) -> str:
+        """Cell, layers and sizes in a few words."""
+        cell = {"lstm": "LSTM", "gru": "GRU", "rnn": f"{self.nonlinearity} RNN"}[self.cell]
+        embedding = f" over an embedding of {self.embedding}" if self.embedding else ""
+        return f"{cell} {self.layers}×{self.hidden}{embedding}"
 
 
 @dataclass(frozen=True)
@@ -367,7 +374,8 @@ def configs(preset: str = "default", **overrides: Any) -> tuple[ModelConfig, Tra
     of_model = {f.name for f in fields(ModelConfig)}
     of_training = {f.name for f in fields(TrainConfig)}
     if unknown := values.keys() - of_model - of_training:
-        raise UsageError(f"unknown setting {sorted(unknown)[0]!r}")
+        name = sorted(unknown)[0]
+        raise UsageError(f"unknown setting {name!r}{did_you_mean(name, of_model | of_training)}")
     model = ModelConfig(**{k: v for k, v in values.items() if k in of_model})
     config = TrainConfig(**{k: v for k, v in values.items() if k in of_training})
     check_together(model, config)

@@ -1,5 +1,8 @@
 """Errors that a user can act on, each with its exit code."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class CharRNNError(Exception):
     """A problem reported in one message: what was wrong, where, and what to do.
@@ -40,3 +43,9 @@ class Interrupted(CharRNNError):
     def __init__(self, message: str, signal_number: int):
         super().__init__(message)
         self.exit_code = 128 + signal_number
+
+
+def did_you_mean(name: str, known: Iterable[str], most: int = 3) -> str:
+    """The end of a message on an unknown name: those that are spelled like it, or nothing."""
+    near = difflib.get_close_matches(name, list(known), most)
+    return f". Did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -55,7 +55,6 @@ def gradcheck(
     from charrnn.runs.folder import find_model
     from charrnn.ui.terminal import gradcheck_view as ui
     from charrnn.ui.terminal.console import Console
-    from charrnn.ui.terminal.training_view import architecture
 
     given = {name: value for name, value in settings.items() if value is not None}
     rng = np.random.default_rng(seed)
@@ -72,7 +71,9 @@ def gradcheck(
         put(json_text({"model": model} | ui.as_json(network.config, network.vocab_size, checks)))
     else:
         console = Console(highlight=False)
-        title = f"{architecture(network.config)}, {network.vocab_size} symbols; {batch_size} streams × {seq_length}"
+        title = (
+            f"{network.config.in_words}, {network.vocab_size} symbols; {batch_size} streams × {seq_length}"
+        )
         console.print(ui.view(title, checks, console))
     if not all(check.passed for check in checks):
         raise typer.Exit(1)

@@ -1,6 +1,5 @@
 """--config: the options that a TOML file gives, checked before Click takes them."""
 
-import difflib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,7 @@ import typer
 
 from charrnn.cli.origin import LINES, commands_of, options
 from charrnn.cli.toml_types import alternatives, fits, in_words
-from charrnn.errors import UsageError
+from charrnn.errors import UsageError, did_you_mean
 from charrnn.files.reading import MOST_SETTINGS, read_file
 
 ConfigOption = Annotated[
@@ -86,8 +85,7 @@ def _checked(value: Any, kinds: tuple[Any, ...], where: str) -> Any:
 
 def _must_be_known(name: str, known: Any, problem: str) -> None:
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        raise UsageError(problem + (f". Did you mean {near[0]!r}?" if near else ""))
+        raise UsageError(problem + did_you_mean(name, known, 1))
 
 
 def _line(text: str, table: str, key: str | None) -> str:

@@ -21,6 +21,7 @@ EXTRAS = {  # as in pyproject.toml, which a copy that was not installed does not
     "probe": ("scikit-learn>=1.5",),
     "tune": ("optuna>=4",),
     "interactive": ("prompt_toolkit>=3.0.40",),
+    "pandas": ("pandas>=2",),
 }
 
 

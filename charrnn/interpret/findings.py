@@ -15,6 +15,7 @@ Cell, sign and target are chosen on SELECT and frozen; all reported figures exce
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import islice
@@ -63,6 +64,7 @@ from charrnn.interpret.together import SIZES, Together, TogetherTest
 from charrnn.interpret.untrained import Reach, untrained_reach
 from charrnn.interpret.user_concepts import parse_concept
 from charrnn.model.model import Model
+from charrnn.python.results import Pictured, Rows
 from charrnn.text.items import Items
 
 Verdict = Literal["none", "detector", "hidden", "correlate", "distributed", "tracker"]
@@ -211,8 +213,8 @@ class Preview:
     masked: float = 0.0
 
 
-@dataclass(frozen=True)
-class Inspection:
+@dataclass(frozen=True, repr=False)
+class Inspection(Pictured, Rows):
     """All findings for one model on one text, best first."""
 
     findings: tuple[Finding, ...]
@@ -262,13 +264,24 @@ class Inspection:
             "notes": list(self.notes),
         }
 
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per finding, without the lists of the JSON."""
+        each = [finding.to_json() for finding in self.findings]
+        return [{name: values[name] for name in CSV_COLUMNS} for values in each]
+
     def as_csv(self) -> str:
-        """A header and one row per finding, without the lists of the JSON."""
+        """A header and the rows."""
         table = io.StringIO()
-        writer = csv.DictWriter(table, CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
+        writer = csv.DictWriter(table, CSV_COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(finding.to_json() for finding in self.findings)
+        writer.writerows(self.rows())
         return table.getvalue()
+
+    def __repr__(self) -> str:
+        counts = Counter(finding.verdict for finding in self.findings)
+        found = ", ".join(f"{counts[kind]} {kind}" for kind in VERDICTS if counts[kind]) or "no finding"
+        refused = f", {len(self.refusals)} concepts not judged" if self.refusals else ""
+        return f"<Inspection: {found}{refused}, {len(self.recording.text):,} characters>"
 
 
 @blas_threads()

@@ -123,9 +123,12 @@ def top_guesses(model: Model, reading: Reading, start: int, stop: int, count: in
 
 
 def of_findings(
-    model: Model, inspection: Inspection, count: int, guesses: bool = False
+    model: Model | None, inspection: Inspection, count: int, guesses: bool = False
 ) -> dict[int, tuple[Passage, Passage]]:
-    """The best and the worst passage of the first ``count`` findings whose verdict is not "none", by place."""
+    """The best and the worst passage of the first ``count`` findings whose verdict is not "none", by place.
+
+    model : only for the guesses
+    """
     r = inspection.recording
     shown: dict[int, tuple[Passage, Passage]] = {}
     for place, finding in enumerate(inspection.findings):
@@ -133,7 +136,7 @@ def of_findings(
             index = finding.layer * r.hidden + finding.cell
             cut = finding.threshold.cut if finding.threshold else None
             pair = best_and_worst(r, index, inspection.labels[finding.concept], finding.sign, cut)
-            best, worst = (with_guesses(model, r, one) if guesses else one for one in pair)
+            best, worst = (with_guesses(model, r, one) if guesses and model else one for one in pair)
             shown[place] = best, worst
     return shown
 

@@ -110,7 +110,7 @@ def reading_of(model: Model, text: str | Items | Reading, most: int | None = Non
         return _of_items(model.vocab, text if most is None else _first(text, most))
     text = text[:most]
     ids = model.vocab.encode(text)
-    return Reading(text, ids, _ends(model.vocab, text), None)
+    return Reading(text, ids, model.vocab.ends(text), None)
 
 
 def beginning(model: Model, text: str, condition: Sequence[int]) -> Reading:
@@ -159,13 +159,6 @@ def character_names(model: Model, reading: Reading) -> list[str]:
     for place in np.flatnonzero(reading.marks):
         names[place] = model.vocab.name(int(reading.ids[reading.ends[place]]))
     return names
-
-
-def _ends(vocab: Vocabulary, text: str) -> np.ndarray:
-    if vocab.level == "char":
-        return np.arange(len(text))
-    lengths = [len(ch.encode("utf-8", "surrogateescape")) for ch in text]
-    return np.cumsum(lengths, dtype=np.int64) - 1
 
 
 def _first(items: Items, most: int) -> Items:

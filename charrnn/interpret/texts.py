@@ -8,10 +8,9 @@ from charrnn.errors import DataError
 from charrnn.interpret.reading import Reading, decoded, looked_at
 from charrnn.interpret.recording import fresh_starts
 from charrnn.model.model import Model
-from charrnn.score.evaluation import form_of, splits_of
+from charrnn.score.evaluation import form_of, in_symbols, splits_of
 from charrnn.text.corpus import read_corpus
 from charrnn.text.items import Items
-from charrnn.text.sources import in_memory
 
 _WAY_OUT = "give it text it was not trained on: --text FILE"
 
@@ -29,11 +28,7 @@ def as_trained(model: Model, text: str | Items | Reading) -> str | Items | Readi
     """A text as one of the model's kind: for a model of items, a string is cut into them as its training text was."""
     if model.vocab.items is None or not isinstance(text, str):
         return text
-    form = form_of(
-        model, ("text",)
-    )  # a string is no table, not even where the training texts were handed over as one
-    corpus = read_corpus(in_memory(text), **form, vocabulary=model.vocab, options=())
-    return looked_at(model, corpus.ids if corpus.items is None else corpus.items)
+    return looked_at(model, in_symbols(model, text))
 
 
 def stream_of(model: Model, text: str | Items) -> np.ndarray:

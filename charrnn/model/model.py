@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,9 @@ from charrnn.engines.threads import blas_threads
 from charrnn.errors import ModelError, UsageError
 from charrnn.files.writing import Folder
 from charrnn.model import model_file, torch_layout
+from charrnn.model.scores import Score, TextSurprise
 from charrnn.nn.network import Clamp, Network
+from charrnn.python.results import Pictured
 from charrnn.text.conditions import Given, begins_with
 from charrnn.text.vocabulary import Vocabulary, silent_symbol
 
@@ -21,15 +22,7 @@ CHUNK = 256  # time steps per forward pass over a long text: efficient products 
 DTYPES = ("float32", "float64")
 
 
-@dataclass(frozen=True, eq=False)
-class Score:
-    """Log-probability of a text in nats, and of each symbol (N,) given all before it; the end of an item is last."""
-
-    log_probability_nats: float
-    symbols_nats: np.ndarray
-
-
-class Model:
+class Model(Pictured):
     """A network with its vocabulary. A model can be built by hand from a dict of arrays.
 
     config : ModelConfig(cell="lstm", layers=1, hidden=32)
@@ -89,16 +82,27 @@ class Model:
         """The tensors under the names of the model file."""
         return torch_layout.to_torch(self.network.params)
 
+    def __repr__(self) -> str:
+        return (
+            f"<Model: {self.config.in_words}, {self.network.theta.size:,} parameters, {self.vocab.in_words}>"
+        )
+
+    def __reduce__(self) -> tuple[type["Model"], tuple[Any, ...]]:
+        """For pickle and copy: a model is made anew of its weights, since compiled kernels are of one process."""
+        weights = {name: np.array(tensor) for name, tensor in self.weights.items()}
+        return type(self), (self.config, self.vocab, weights, self.training)
+
     @blas_threads()
     def logits(
-        self, ids: np.ndarray, state: np.ndarray | None = None, *, clamp: Clamp | None = None
+        self, ids: np.ndarray | str | bytes, state: np.ndarray | None = None, *, clamp: Clamp | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Unnormalised log-probabilities of the next symbol after each symbol.
 
-        ids : (T, B); state : (L, S, B, H), None means zero
+        ids : (T, B), or a text, which is one stream: (T, 1)
+        state : (L, S, B, H), None means zero
         Returns logits (T, B, V) and the state after the last symbol.
         """
-        ids = np.asarray(ids)
+        ids = self.vocab.encode(ids)[:, None] if isinstance(ids, str | bytes) else np.asarray(ids)
         if ids.ndim != 2 or ids.dtype.kind not in "iu":
             raise UsageError(f"ids have shape {ids.shape} and type {ids.dtype}; they must be integers (T, B)")
         if ids.size and (ids.min() < 0 or ids.max() >= len(self.vocab)):
@@ -125,10 +129,9 @@ class Model:
         empty = np.zeros((0, self.config.layers, self.config.hidden), self.network.theta.dtype)
         return {name: np.concatenate([empty, *parts]) for name, parts in recorded.items()}
 
-    @blas_threads()
     def score(
         self, text: str | bytes, *, prime: str | bytes = "", label: Given = (), input: str | bytes = ""
-    ) -> "Score":
+    ) -> Score:
         """The probability of a text after a prime, or, as in `sample`, after a newline if there is no prime.
 
         The probabilities of all texts of the same length sum to 1. A model of items gives that of the rest of an item
@@ -139,6 +142,25 @@ class Model:
 
         Raises DataError for unknown characters or labels, UsageError for labels or an input that the model has not.
         """
+        each = self._log_p(text, prime, label, input)
+        return Score(float(each.sum()), each)
+
+    def surprise(
+        self, text: str | bytes, *, prime: str | bytes = "", label: Given = (), input: str | bytes = ""
+    ) -> TextSurprise:
+        """How little the model expected each character of a text, in bits; the arguments are those of `score`."""
+        bits = -self._log_p(text, prime, label, input) / np.log(2)
+        if isinstance(text, bytes):
+            text = text.decode("utf-8", "surrogateescape")
+        ends = self.vocab.ends(text)
+        begins = np.r_[0, ends[:-1] + 1] if len(ends) else ends
+        of_text = bits if self.vocab.items is None else bits[:-1]
+        each = np.add.reduceat(of_text, begins) if len(begins) else of_text
+        return TextSurprise(text, each, None if self.vocab.items is None else float(bits[-1]))
+
+    @blas_threads()
+    def _log_p(self, text: str | bytes, prime: str | bytes, label: Given, input: str | bytes) -> np.ndarray:
+        """log p of each symbol of a text (N,) given all before it; of an item its end is last."""
         ids, before = self.vocab.encode(text), self.vocab.encode(prime)
         given = begins_with(self.vocab, label, input)
         if self.vocab.items is not None:
@@ -151,8 +173,7 @@ class Model:
             targets = x[start + 1 : start + 1 + CHUNK]
             nats, state = self.network.losses(x[start : start + len(targets)], targets, state)
             found[start : start + len(targets)] = -nats[:, 0]
-        each = found[len(before) - 1 :]
-        return Score(float(each.sum()), each)
+        return found[len(before) - 1 :]
 
     def save(self, path: str | os.PathLike[str], *, folder: Folder | None = None) -> None:
         """Write the model file durably: the old file stays until the new one is complete.

@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.errors import UsageError
-from charrnn.model.model import load_model
+from charrnn.model.model import Model, load_model
 from charrnn.runs.folder import RunFolder, snapshot_files
 from charrnn.runs.verdict import Unit, Verdict, is_number, judge, with_kept
 from charrnn.runs.yardstick import Yardstick
@@ -44,7 +44,8 @@ def read_info(path: str | os.PathLike[str], unit: Unit = "nats") -> Info:
     """All facts about the model file at `path`; unit : of the verdict. Raises ModelError if the file is not valid."""
     path = Path(path)
     model = load_model(path)
-    card, parameters = model.training, model.network.theta.size
+    info = info_of(model)
+    card = model.training
     reports = [record for record in RunFolder(path.parent).read_metrics() if _is_report(record)]
     records = with_kept(reports, card)
     verdict = None
@@ -52,25 +53,30 @@ def read_info(path: str | os.PathLike[str], unit: Unit = "nats") -> Info:
     if records and config is not None and characters is not None and characters > 0:
         verdict = judge(
             records,
-            parameters=parameters,
+            parameters=info.parameters,
             characters=characters,
             model=model.config,
             config=config,
             yardstick=Yardstick.from_card(at(card, "simple_models", kind=dict)),
             unit=unit,
         )
+    snapshots = snapshot_files(RunFolder(path.parent).snapshots)
+    return replace(info, model=path, metrics=records, verdict=verdict, snapshots=snapshots)
+
+
+def info_of(model: Model) -> Info:
+    """What a model in memory knows of itself, without the records of its run."""
     return Info(
-        path,
+        Path(),
         model.config,
         model.network.theta.dtype.name,
         model.vocab.level,
         len(model.vocab),
         model.vocab.in_words,
-        parameters,
-        card,
-        records,
-        verdict,
-        snapshot_files(RunFolder(path.parent).snapshots),
+        model.network.theta.size,
+        model.training,
+        (),
+        None,
     )
 
 

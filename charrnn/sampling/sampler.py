@@ -18,7 +18,7 @@ from contextvars import copy_context
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from itertools import accumulate, chain, pairwise
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
 
@@ -189,8 +189,8 @@ class Sampler:
             self.notes += [note] if note else []
             return ids.tolist()
         raise UsageError(
-            "the model was trained on pairs: give the input whose outputs are to be drawn (--input TEXT; in Python "
-            "input=TEXT). transform writes the outputs of many inputs"
+            "the model was trained on pairs: give the input whose outputs are to be drawn, --input TEXT. transform "
+            "writes the outputs of many inputs"
             if text is None
             else "an input needs a model that was trained on pairs"
         )
@@ -287,6 +287,11 @@ class Sampler:
             for seed, T, labels in zip(self.seeds, self.temperatures, self.labels, strict=True)
         ]
 
+    @property
+    def input(self) -> str:
+        """The text whose outputs are drawn, in the model's characters; empty where there is none."""
+        return self.vocab.decode(self._input)
+
     def going_on(self, prime: str, seed: int) -> "Sampler":
         """A sampler of one text with this prime and seed, and all other settings unchanged."""
         config = replace(self.config, prime=prime, seed=seed, count=1, with_prime=False)
@@ -297,7 +302,7 @@ class Sampler:
             stop=self.stop,
             clamps=self.clamps,
             label=self.labels[0],
-            input=self.vocab.decode(self._input) if self.vocab.pairs else None,
+            input=self.input if self.vocab.pairs else None,
             mix=self.mix,
         )
 
@@ -443,27 +448,6 @@ def _complete(config: SamplingConfig, is_items: bool) -> SamplingConfig:
     return replace(
         config, length=length, with_prime=is_items if config.with_prime is None else config.with_prime
     )
-
-
-@overload
-def sample(model: Model | Sequence[Model], *, count: Literal[1] = 1, **settings: Any) -> str: ...
-
-
-@overload
-def sample(model: Model | Sequence[Model], *, count: int, **settings: Any) -> str | list[str]: ...
-
-
-def sample(model: Model | Sequence[Model], *, count: int = 1, **settings: Any) -> str | list[str]:
-    """A text from a model; with `count` > 1, a list of that many texts, with seed, seed + 1, …
-
-    settings : fields of SamplingConfig, or `stop`, `clamps`, `label` and `input` of Sampler
-    """
-    of_sampler = {
-        name: settings.pop(name) for name in ("stop", "clamps", "label", "input") if name in settings
-    }
-    sampler = Sampler(model, SamplingConfig(count=count, **settings), **of_sampler)
-    texts = [drawn.text for drawn in sampler.draw(scored=False)]
-    return texts[0] if count == 1 else texts
 
 
 def reader(

@@ -99,8 +99,7 @@ class Classifier:
             )
         if column is None and len(names) > 1:
             raise UsageError(
-                f"the model has several columns of labels: choose one of {', '.join(names)} "
-                "(--column NAME; in Python column=NAME)"
+                f"the model has several columns of labels: choose one of {', '.join(names)} (--column NAME)"
             )
         if column is not None and column not in names:
             raise UsageError(f"the model has no column of labels {column!r}; it has {', '.join(names)}")

@@ -12,6 +12,7 @@ import numpy as np
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
 from charrnn.model.model import CHUNK, Model
+from charrnn.python.results import Pictured, Rows
 from charrnn.sampling.sampler import NOT_FINITE, average, next_distribution, reader, same_vocabulary
 from charrnn.score import items, scoring, simple_models, temperature
 from charrnn.text.batches import Text
@@ -20,7 +21,7 @@ from charrnn.text.corpus import read_corpus
 from charrnn.text.items import Items
 from charrnn.text.records import TABLES
 from charrnn.text.records import form_of as item_form
-from charrnn.text.sources import MEMORY, claimed
+from charrnn.text.sources import MEMORY, claimed, in_memory
 
 CONTEXT = 1024  # symbols read before a place to find the model's prediction there
 GUESSES = 5
@@ -48,8 +49,8 @@ class ItemsLoss:
         return asdict(self) | {"bits_per_char": self.loss_nats / math.log(2)}
 
 
-@dataclass(frozen=True)
-class Evaluation:
+@dataclass(frozen=True, repr=False)
+class Evaluation(Pictured, Rows):
     """Mean loss over the predicted symbols of a text: of a stream all but the first, of items text and end of each.
 
     chars : of a stream, the first one too; predicted symbols of items (bytes at byte level)
@@ -76,6 +77,26 @@ class Evaluation:
     def perplexity(self) -> float:
         """e^loss: a choice between this many equally likely symbols has the same loss."""
         return perplexity_of(self.loss_nats)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The loss of the model and of each baseline."""
+        losses = {"model": self.loss_nats, **self.baselines}
+        if self.tempered_loss_nats is not None:
+            losses["model at its fitted temperature"] = self.tempered_loss_nats
+        return [
+            {
+                "name": name,
+                "loss_nats": nats,
+                "bits_per_char": nats / math.log(2),
+                "perplexity": perplexity_of(nats),
+            }
+            for name, nats in losses.items()
+        ]
+
+    def __repr__(self) -> str:
+        of_items = "" if self.items is None else f"{self.items.items:,} items, "
+        loss = f"{self.bits_per_char:.4f} bits per character, {self.loss_nats:.4f} nats"
+        return f"<Evaluation: {loss}, {of_items}{self.chars:,} characters>"
 
     def to_json(self) -> dict[str, Any]:
         named = {
@@ -138,9 +159,9 @@ def perplexity_of(nats: float) -> float:
 @blas_threads()
 def evaluate(
     model: Model | Sequence[Model],
-    text: Text,
+    text: Text | str | bytes,
     *,
-    training: Text | None = None,
+    training: Text | str | bytes | None = None,
     progress: Callable[[int], None] = _nothing,
 ) -> Evaluation:
     """The loss on a text that is read from the zero state, with the state carried to its end, or on items.
@@ -148,7 +169,8 @@ def evaluate(
     The probabilities of several models are averaged. A single model with a fitted temperature in its card is also
     scored at this temperature, in a second pass.
 
-    text : ids (N,) of the model's vocabulary, which may be memory-mapped (memory does not grow with N), or items
+    text : a text, which for a model of items is cut into them as its training text was; or ids (N,) of the model's
+        vocabulary, which may be memory-mapped (memory does not grow with N), or items
     training : the model's training text, to fit the baselines; without it the only baseline is "uniform"
     progress : called with the number of symbols just scored
 
@@ -156,6 +178,8 @@ def evaluate(
     """
     models = [model] if isinstance(model, Model) else list(model)
     same_vocabulary(models)
+    text = in_symbols(models[0], text)
+    training = None if training is None else in_symbols(models[0], training)
     found = (
         _evaluate_items(models, text, training, progress)
         if isinstance(text, Items)
@@ -167,6 +191,22 @@ def evaluate(
     tempered = [Model.of_network(network, models[0].vocab, models[0].training)]
     total = sum(float(losses.sum(dtype=np.float64)) for losses in surprises(tempered, text, progress))
     return replace(found, temperature=fitted, tempered_loss_nats=total / predicted(text))
+
+
+def in_symbols(model: Model, text: Text | str | bytes) -> Text:
+    """A text in the symbols of a model; for a model of items it is cut into them as its training text was.
+
+    Raises DataError for characters that the model does not know.
+    """
+    if not isinstance(text, str | bytes):
+        return text
+    if model.vocab.items is None:
+        return model.vocab.encode(text)
+    source = in_memory(text if isinstance(text, str) else text.decode("utf-8", "surrogateescape"))
+    # A text is no table, not even where the training texts were handed over as one.
+    corpus = read_corpus(source, **form_of(model, ("text",)), vocabulary=model.vocab, options=())
+    assert corpus.items is not None
+    return corpus.items
 
 
 def fitted_temperature(models: Sequence[Model]) -> float | None:

@@ -278,6 +278,13 @@ class Vocabulary:
                 raise DataError(f"{half} is half a character and has no bytes: remove it") from None
         return np.frombuffer(text, np.uint8)
 
+    def ends(self, text: str) -> np.ndarray:
+        """(N,) where in the ids of a text each of its characters ends."""
+        if self.level == "char":
+            return np.arange(len(text))
+        lengths = [len(ch.encode("utf-8", "surrogateescape")) for ch in text]
+        return np.cumsum(lengths, dtype=np.int64) - 1
+
     def decode(self, ids: np.ndarray | Sequence[int]) -> str:
         """The text of `ids`; at byte level, invalid UTF-8 becomes U+FFFD."""
         ids = np.asarray(ids, np.intp)

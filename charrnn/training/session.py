@@ -59,25 +59,7 @@ def train(
     command_line: Sequence[str] = (),
     **settings: Any,
 ) -> TrainResult:
-    """Train a model on a text, as `charrnn train` does.
-
-    corpus : files, folders, patterns or "-"; may be left out when resuming
-    text : instead of files, the text itself
-    texts : instead of files, items; perhaps with their labels ([…], or {column: […]} for several columns), or as the
-        outputs of pairs with their inputs
-    preset : a name in charrnn.config.PRESETS
-    out : the run folder; by default a new one under ./runs, or the newest when resuming
-    resume : go on with the run in `out`, bit for bit where it stopped
-    force : write into a folder that holds a run, or resume with another corpus or settings
-    init_from : a model file or run folder to start from: its architecture, weights and symbols
-    observers : are told how it goes, see charrnn.training.observers
-    settings : fields of ModelConfig and TrainConfig by name; None means not given
-
-    Of several processes started by torchrun it returns in the first; the others end here (SystemExit).
-
-    Raises UsageError, DataError, ModelError, DivergedError; Interrupted after a signal that ends (see
-    charrnn.engines.signals), when everything has been saved; RankLostError when another process died.
-    """
+    """Train a model on a text. The arguments are those of `charrnn.train`, which shows the progress as well."""
     sources, settings = given(corpus, text, texts, labels, inputs, settings)
     reading = partial(_reading, observers)
     with joined() as ranks:

@@ -11,7 +11,6 @@
 `points = 3` in a range is the number of its values in a grid.
 """
 
-import difflib
 import math
 import re
 import tomllib
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.config import ModelConfig, TrainConfig, check_value
-from charrnn.errors import UsageError
+from charrnn.errors import UsageError, did_you_mean
 from charrnn.files.reading import MOST_SETTINGS, read_file
 
 DEFAULT = Path(__file__).with_name("default_space.toml")
@@ -191,10 +190,9 @@ def parse_space(text: str, name: str) -> Space:
     for key, value in content.items():
         where = f"{key} ({name}{_line(text, key)})"
         if key not in FIELDS or key in NOT_HERE:
-            near = difflib.get_close_matches(key, FIELDS.keys() - NOT_HERE, 1)
-            why = (
-                "is set by the search itself" if key in NOT_HERE else "is not a setting of charrnn train"
-            ) + (f". Did you mean {near[0]!r}?" if near and key not in NOT_HERE else "")
+            why = "is not a setting of charrnn train" + did_you_mean(key, FIELDS.keys() - NOT_HERE, 1)
+            if key in NOT_HERE:
+                why = "is set by the search itself"
             raise UsageError(f"{where} {why}")
         is_by = isinstance(value, Mapping) and "by" in value
         found[key] = _by(value, FIELDS[key], where) if is_by else _dimension(value, FIELDS[key], where)

@@ -20,7 +20,8 @@ from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
 from charrnn.model.model import Model
 from charrnn.sampling.beam import likeliest
 from charrnn.sampling.half import cost_nats, rounded
-from charrnn.sampling.sampler import SampledText, Sampler, SamplingConfig, sample
+from charrnn.sampling.sampler import SampledText, Sampler, SamplingConfig
+from charrnn.sampling.writer import sample
 from charrnn.ui.terminal.interactive import converse
 from charrnn.ui.terminal.output import escape
 

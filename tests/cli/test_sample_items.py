@@ -16,7 +16,8 @@ from charrnn.config import TrainConfig, as_dict
 from charrnn.errors import DataError, UsageError
 from charrnn.model.model import Model
 from charrnn.novelty.known import texts_of
-from charrnn.sampling.sampler import Sampler, SamplingConfig, sample
+from charrnn.sampling.sampler import Sampler, SamplingConfig
+from charrnn.sampling.writer import sample
 from charrnn.score.evaluation import splits_of
 from charrnn.text.corpus import read_corpus
 from charrnn.text.records import ItemForm

@@ -12,7 +12,7 @@ from charrnn.cli.app import app
 from charrnn.errors import CharRNNError, DataError, UsageError
 from charrnn.model.model import load_model
 from charrnn.novelty.copies import TrainingText
-from charrnn.sampling.sampler import sample
+from charrnn.sampling.writer import sample
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,8 @@ from charrnn.errors import CharRNNError, DataError, UsageError
 from charrnn.nn.loss import NEVER
 from charrnn.sampling import transform as transforming
 from charrnn.sampling.beam import likeliest
-from charrnn.sampling.sampler import Sampler, SamplingConfig, sample
+from charrnn.sampling.sampler import Sampler, SamplingConfig
+from charrnn.sampling.writer import sample
 from charrnn.text.conditions import condition
 from charrnn.text.vocabulary import ItemSymbols, Vocabulary
 

@@ -13,8 +13,9 @@ from helpers.web_models import COMPUTE, SHAPES, TEXT, Comparison, calm_model
 
 from charrnn.errors import UsageError
 from charrnn.exchange.to_web import PRECISIONS, rounded, to_web
-from charrnn.sampling.sampler import Sampler, next_distribution, sample
+from charrnn.sampling.sampler import Sampler, next_distribution
 from charrnn.sampling.sampling_config import SamplingConfig
+from charrnn.sampling.writer import sample
 from charrnn.text.vocabulary import ItemSymbols, Vocabulary
 
 ITEMS = ItemSymbols(False, (("place", ("sea", "town")), ("size", ("big", "small", "tiny"))))

@@ -29,6 +29,7 @@ ROOMS = [
     "fast",
     "text",
     "nn",
+    "python",
     "config",
     "files",
     "install",

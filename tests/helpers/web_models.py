@@ -6,7 +6,7 @@ import numpy as np
 
 from charrnn.exchange.to_web import to_web
 from charrnn.model.model import Model
-from charrnn.sampling.sampler import sample
+from charrnn.sampling.writer import sample
 from charrnn.text.vocabulary import Vocabulary
 from helpers.random_models import random_model
 

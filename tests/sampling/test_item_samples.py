@@ -14,7 +14,8 @@ from charrnn.model.model import Model
 from charrnn.sampling import sampler as sampling
 from charrnn.sampling.beam import likeliest, search
 from charrnn.sampling.glimpse import LENGTH, glimpse
-from charrnn.sampling.sampler import SampledText, Sampler, SamplingConfig, sample
+from charrnn.sampling.sampler import SampledText, Sampler, SamplingConfig
+from charrnn.sampling.writer import sample
 from charrnn.text.conditions import condition
 from charrnn.text.corpus import read_corpus
 from charrnn.text.records import ItemForm
@@ -144,7 +145,7 @@ def test_labels_are_alike_where_the_card_does_not_tell(card: dict[str, Any]) -> 
         (item_model("ab"), {"label": "Irish"}, UsageError, "trained without labels"),
         (random_model("ab"), {"label": "Irish"}, UsageError, "trained without labels"),
         (random_model("ab"), {"input": "a"}, UsageError, "needs a model that was trained on pairs"),
-        (item_model("ab", pairs=True), {}, UsageError, r"--input TEXT; in Python input=TEXT\)\. transform "),
+        (item_model("ab", pairs=True), {}, UsageError, r"drawn, --input TEXT\. transform "),
     ],
 )  # fmt: skip
 def test_what_the_model_cannot_be_given(

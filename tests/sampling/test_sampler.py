@@ -19,7 +19,8 @@ from charrnn.model.model import Model
 from charrnn.nn.network import Clamp
 from charrnn.sampling import sampler as sampling
 from charrnn.sampling.beam import beam_search
-from charrnn.sampling.sampler import Sampler, SamplingConfig, average, next_distribution, parse_clamp, sample
+from charrnn.sampling.sampler import Sampler, SamplingConfig, average, next_distribution, parse_clamp
+from charrnn.sampling.writer import sample
 from charrnn.text.vocabulary import Vocabulary
 
 SYMBOLS = "\n abcdé"
@@ -258,7 +259,7 @@ def test_several_texts_come_as_a_list() -> None:
     model = random_model(SYMBOLS)
     one, two, three = (sample(model, length=70, seed=seed, stop="dd") for seed in (1, 2, 3))
     assert sample(model, length=70, seed=1, stop="dd", count=3) == [one, two, three]
-    assert sample(model, length=70, seed=1, stop="dd", count=1) == one
+    assert sample(model, length=70, seed=1, stop="dd", count=1) == [one]
 
 
 def test_a_stop_text_that_cannot_come_is_told() -> None:

@@ -163,7 +163,7 @@ def mixed(colour: str, ground: str, share: float) -> str:
 
 @pytest.mark.parametrize("dark", [0, 1])
 def test_ink_reads_on_every_colour(dark: int) -> None:
-    css = (Path(report.__file__).parent / "base.css").read_text()
+    css = (Path(report.__file__).parent / "look.css").read_text()
     named = {n: both[dark] for n, *both in re.findall(r"--([\w-]+): light-dark\((#\w{6}), (#\w{6})\)", css)}
     shares = [
         float(s) / 100

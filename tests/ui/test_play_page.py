@@ -23,7 +23,7 @@ from helpers.web_models import BYTES, COMPUTE, SHAPES, Comparison
 from charrnn.errors import DataError, UsageError
 from charrnn.exchange.to_web import module
 from charrnn.model.model import Model
-from charrnn.sampling.sampler import sample
+from charrnn.sampling.writer import sample
 from charrnn.text.vocabulary import ItemSymbols, Vocabulary
 from charrnn.ui.html import play_page
 from charrnn.ui.html.play_page import page_of, usable, write_play

@@ -1,7 +1,7 @@
 """One self-contained web page: an HTML skeleton, a style sheet, a script, and the data the script shows.
 
-A page PART is three files of this folder, PART.html, PART.css and PART.js, beside base.css and base.js, which
-all pages share. Nothing is ever inserted into the HTML but the title: whatever comes from a text, a model or a
+A page PART is three files of this folder, PART.html, PART.css and PART.js, beside look.css, base.css and base.js,
+which all pages share. Nothing is ever inserted into the HTML but the title: whatever comes from a text, a model or a
 file name travels as JSON, and the script puts it on the page as text. A content security policy allows this
 one script and this one style sheet by their hashes, and no request to anywhere.
 """
@@ -59,8 +59,8 @@ def build_page(title: str, part: str, data: Mapping[str, Any], module: str = "")
     data : plain values, as json.dumps takes them; the script finds them as ``Page.data``
     module : an ECMAScript module whose names the script of the part may use
     """
-    style = _asset("base.css") + _asset(f"{part}.css")
-    script = _asset("base.js") + module + _asset(f"{part}.js")
+    style = asset("look.css") + asset("base.css") + asset(f"{part}.css")
+    script = asset("base.js") + module + asset(f"{part}.js")
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
@@ -69,7 +69,7 @@ def build_page(title: str, part: str, data: Mapping[str, Any], module: str = "")
         policy=policy,
         title=html.escape(printable(title)),
         style=style,
-        body=_asset(f"{part}.html"),
+        body=asset(f"{part}.html"),
         data=embedded(data),
         kind=' type="module"' if module else "",
         script=script,
@@ -160,7 +160,8 @@ def printable(text: str) -> str:
     return "".join(ch if ch.isprintable() else "\ufffd" for ch in text)
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """A file of this folder."""
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 

@@ -22,7 +22,7 @@ from charrnn.ui.terminal.findings_view import explain
 from charrnn.ui.terminal.gradient_flow_view import clipping_in_words
 from charrnn.ui.terminal.info_view import NUMBER, rows
 from charrnn.ui.terminal.saturation_view import ROLES
-from charrnn.ui.terminal.training_view import architecture, duration
+from charrnn.ui.terminal.training_view import duration
 
 __all__ = ["check_target", "write_run"]
 
@@ -139,7 +139,7 @@ def _figures(report: RunReport) -> Iterator[tuple[str, str, str]]:
             duration(last["seconds"]),
             "" if speed is None else f"{speed:,.0f} characters per second",
         )
-    yield "parameters", f"{info.parameters:,}", architecture(info.config)
+    yield "parameters", f"{info.parameters:,}", info.config.in_words
 
 
 def _reports(metrics: Sequence[Mapping[str, Any]]) -> dict[str, list[float | None]]:

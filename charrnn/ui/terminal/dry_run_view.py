@@ -11,7 +11,7 @@ from charrnn.training.dry_run import DryRun
 from charrnn.ui.terminal.card_view import card
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.letters import plain
-from charrnn.ui.terminal.training_view import architecture, duration, side_by_side
+from charrnn.ui.terminal.training_view import duration, side_by_side
 
 
 def view(run: DryRun, console: Console) -> Group:
@@ -34,7 +34,7 @@ def rows(run: DryRun) -> Iterator[tuple[str, str]]:
         yield "text", f"{plan.corpus.name}: {len(plan.corpus.items):,} items"
         yield "split", f"{split} {symbols}, ends included"
         yield "vocabulary", f"{len(plan.corpus.vocabulary):,}: {plan.corpus.vocabulary.in_words}"
-    yield "model", architecture(plan.model)
+    yield "model", plan.model.in_words
     yield "parameters", f"{plan.parameters:,}, {plan.parameters / training:,.2f} per character"
     yield "memory", f"about {memory(run.memory_bytes)}"
     yield (

@@ -13,7 +13,6 @@ from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.glyphs import glyphs_of
 from charrnn.ui.terminal.letters import spelled
 from charrnn.ui.terminal.log_chart import MARKS, Curve, log_chart
-from charrnn.ui.terminal.training_view import architecture
 
 WIDEST_CHART = 100
 CHART_ROWS = 10, 18  # at least and at most
@@ -118,6 +117,6 @@ def title_of(flows: Sequence[NetworkFlow], text: str) -> str:
     config = flows[0].config
     if len(flows) == 1:
         fresh = "" if flows[0].trained else "fresh "
-        return f"{fresh}{architecture(config)}, on {text}"
+        return f"{fresh}{config.in_words}, on {text}"
     names = ", ".join(flow.name.upper() for flow in flows)
     return f"fresh {names} {config.layers}×{config.hidden}, on {text}"

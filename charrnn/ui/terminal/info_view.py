@@ -19,7 +19,7 @@ from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.glyphs import glyphs_of
 from charrnn.ui.terminal.letters import plain
 from charrnn.ui.terminal.loss_chart import loss_chart
-from charrnn.ui.terminal.training_view import architecture, duration, losses
+from charrnn.ui.terminal.training_view import duration, losses
 
 CHART_ROWS = 12, 20  # at least and at most
 NUMBER = (int, float)
@@ -41,7 +41,7 @@ def view(info: Info, console: Console) -> Group:
 
 def rows(info: Info, losses: Callable[[float], str] = losses) -> Iterator[tuple[str, str]]:
     """The card: every line for which the file has a value. losses : writes a loss in nats in words"""
-    yield "model", f"{architecture(info.config)}, {info.parameters:,} parameters, {info.dtype}"
+    yield "model", f"{info.config.in_words}, {info.parameters:,} parameters, {info.dtype}"
     yield "vocabulary", info.symbols
     yield from _of_text(info.training, "bytes" if info.level == "byte" else "characters")
     yield from _of_training(info.training, losses)

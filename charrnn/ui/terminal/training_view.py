@@ -12,7 +12,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from charrnn.config import ModelConfig
 from charrnn.engines.choice import why_this_engine
 from charrnn.runs.records import Progress, Report, Sample
 from charrnn.text.batches import predictions
@@ -61,13 +60,6 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
 
 
-def architecture(model: ModelConfig) -> str:
-    """Cell, layers and sizes in a few words."""
-    cell = {"lstm": "LSTM", "gru": "GRU", "rnn": f"{model.nonlinearity} RNN"}[model.cell]
-    embedding = f" over an embedding of {model.embedding}" if model.embedding else ""
-    return f"{cell} {model.layers}×{model.hidden}{embedding}"
-
-
 def side_by_side(plan: Plan) -> str:
     """What a step reads."""
     if plan.corpus.items is None:
@@ -87,7 +79,7 @@ def opening_lines(plan: Plan, engine: str) -> str:
     return (
         f"{plan.corpus.name}: {size} ({len(parts.training):,} train, "
         f"{len(parts.validation):,} validate), vocabulary {len(plan.corpus.vocabulary)}\n"
-        f"{architecture(plan.model)}, {plan.parameters:,} parameters; {config.optimizer}, "
+        f"{plan.model.in_words}, {plan.parameters:,} parameters; {config.optimizer}, "
         f"lr {config.learning_rate:g}, {config.schedule}; {side_by_side(plan)}{padding}{start}\n"
         f"{engine}; {threads}{reason}"
     )

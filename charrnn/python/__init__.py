@@ -1,0 +1,1 @@
+"""What a Python program sees beside the values: signatures, arguments in errors, pictures in notebooks, data frames."""

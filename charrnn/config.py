@@ -309,6 +309,10 @@ class TrainConfig:
         """The initial learning rate, reached at the end of the warm-up."""
         return DEFAULT_LR[self.optimizer] if self.lr is None else self.lr
 
+    def masked_steps(self, T: int) -> int:
+        """How many masks of dropout a layer has in a chunk of T steps: none, one for all steps, or T."""
+        return 0 if not self.dropout else 1 if self.dropout_kind == "locked" else T
+
     @property
     def epoch_budget(self) -> float | None:
         """Passes over the text after which the run ends, or None if only steps or minutes limit it."""

@@ -94,9 +94,8 @@ FUNCTIONS |= {"std": "var", "zeros": "ones", "exp": "expm1", "log": "log1p", "sq
 # module -> {change: why no test can notice it}
 EQUIVALENT: dict[str, dict[str, str]] = {
     "nn/network": {
-        "return {name: (int(stop) - value.size, int(stop)) for (name, value), stop in zip(self.params.items(), stops, "
-        "strict=True)}  ->  return {name: (int(stop) - value.size, int(stop)) for (name, value), stop in "
-        "zip(self.params.items(), stops, strict=False)}": "there is a stop for each of the params",
+        "return dict(zip(self.params, pairwise([0, *stops]), strict=True))  ->  "
+        "return dict(zip(self.params, pairwise([0, *stops]), strict=False))": "there is a stop for each of the params",
         "bare = self.cell.parameter_shapes(1, 1)  ->  bare = self.cell.parameter_shapes(2, 1)": "the names alone count",
         "bare = self.cell.parameter_shapes(1, 1)  ->  bare = self.cell.parameter_shapes(1, 2)": "as above",
         "buffers = self._buffers.pop((T, B), None) or [Buffers() for _ in range(self.config.layers + 1)]  ->  "

@@ -6,12 +6,12 @@ from typing import Protocol
 import numpy as np
 
 from charrnn.config import ModelConfig, TrainConfig
-from charrnn.nn import averaging
+from charrnn.engines import averaging
+from charrnn.engines.drawn_masks import draw
 from charrnn.nn.buffers import flat
 from charrnn.nn.clipping import clip, gradient_norm
 from charrnn.nn.init import initialise
 from charrnn.nn.loss import cross_entropy_gradient, smoothing
-from charrnn.nn.masks import draw
 from charrnn.nn.network import Network
 from charrnn.nn.optimizers import OPTIMIZERS
 from charrnn.nn.penalties import activation_gradient

@@ -12,14 +12,14 @@ import numpy as np
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.engines import fast_update as update
 from charrnn.engines.backend import NumpyBackend, per_target
-from charrnn.fast.compiler import Program, zeros
+from charrnn.engines.drawn_masks import draw, rates
+from charrnn.fast.compiler import Program, whole, zeros
 from charrnn.fast.fast_network import FastNetwork, Threads, shares
 from charrnn.fast.registers import registers
 from charrnn.fast.shard import Shard, cell_of, programs_by_streams
 from charrnn.fast.weights import Weights
-from charrnn.nn.buffers import flat, whole
+from charrnn.nn.buffers import flat
 from charrnn.nn.clipping import gradient_norm
-from charrnn.nn.masks import draw, rates
 
 
 class FastBackend(NumpyBackend):

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from charrnn.config import TrainConfig
+from charrnn.engines import averaging
 from charrnn.fast.compiler import Program, Shapes
 from charrnn.fast.ir import Kernel, Vector
-from charrnn.nn import averaging
 from charrnn.nn.optimizers import Adam, Momentum, RMSProp
 
 PER_SUM = 64  # vectors summed in single precision before the sum is put down

@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.engines import averaging, drawn_masks
 from charrnn.engines.backend import generator_state, set_generator_state
 from charrnn.engines.ranks import ALONE, Ranks
 from charrnn.errors import UsageError
 from charrnn.install.extras import require
-from charrnn.nn import averaging, masks, optimizers
+from charrnn.nn import optimizers
 from charrnn.nn.init import initialise
 from charrnn.nn.loss import NEVER
 from charrnn.nn.network import Clamp, Network
@@ -127,7 +128,7 @@ class TorchBackend:
         def weights() -> Weights:
             layers = Layers(model, vocab_size, one_by_one=config.dropout > 0).to(self._device, dtype)
             network = TorchNetwork(model, vocab_size, config.dtype, layers)
-            return Weights(layers, network, self._device, masks.rates(config, network.params))
+            return Weights(layers, network, self._device, drawn_masks.rates(config, network.params))
 
         self._weights = weights()
         self._average = weights() if config.average else None
@@ -281,7 +282,7 @@ class TorchBackend:
         Returns the latter, one for each of `_parts`, since they are due to the gradients too.
         """
         params = self._network.params
-        drawn = masks.draw(self._drawn, params, T, self._streams, self._rng)
+        drawn = drawn_masks.draw(self._drawn, params, T, self._streams, self._rng)
         own = drawn.of_streams(slice(self._ranks.rank, None, self._ranks.size))
         of_signals = dict(enumerate(own.outputs)) | ({} if own.inputs is None else {-1: own.inputs})
         self._of_signals = {k: torch.from_numpy(mask).to(self._device) for k, mask in of_signals.items()}

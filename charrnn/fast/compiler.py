@@ -24,7 +24,7 @@ from charrnn.errors import CharRNNError
 from charrnn.fast.ir import Kernel, Target
 from charrnn.fast.registers import registers
 from charrnn.files.writing import Folder, atomic_write, sweep
-from charrnn.nn.buffers import flat
+from charrnn.nn.buffers import WHOLE, flat
 from charrnn.text.cache import NoCache, open_own, private_folder
 
 Shapes = Mapping[str, Sequence[int]]
@@ -35,6 +35,11 @@ KEPT = 300  # files in the cache; each has about 10 kB, and a run has up to seve
 def zeros(shape: int | Sequence[int], dtype: np.typing.DTypeLike) -> np.ndarray:
     """Like np.zeros, aligned to a cache line, so that no vector spans two of them."""
     return flat(int(np.prod(shape)), dtype).reshape(shape)
+
+
+def whole(array: np.ndarray) -> np.ndarray:
+    """An array of `flat` with the numbers that follow it, up to a multiple of WHOLE."""
+    return np.lib.stride_tricks.as_strided(array, (-(-array.size // WHOLE) * WHOLE,))
 
 
 class _Plan(NamedTuple):

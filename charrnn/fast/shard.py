@@ -11,7 +11,7 @@ from charrnn.fast.compiler import Program, zeros
 from charrnn.fast.softmax import add_cross_entropy
 from charrnn.fast.weights import Tensors, Weights, whole_vectors
 from charrnn.nn.linear import sum_by_symbol
-from charrnn.nn.masks import Masks, steps_masked
+from charrnn.nn.masks import Masks
 from charrnn.nn.network import Network, views
 from charrnn.nn.penalties import activation_gradient
 
@@ -227,7 +227,7 @@ class Shard(Reader):
         super().__init__(network, weights, programs)
         T, B, H = programs.T, programs.B, weights.width
         self.training, self._batch = config, programs.batch
-        if mask_steps := steps_masked(config, T):
+        if mask_steps := config.masked_steps(T):
             self.masks = [zeros((mask_steps, B, H), grad.dtype) for _ in self.layers]
             self.dropped = [zeros((T * B, H), grad.dtype) for _ in self.layers]
         if programs.by_place:

@@ -11,20 +11,14 @@ WHOLE = 1024  # numbers: a multiple of any vector register
 
 
 def flat(size: int, dtype: np.typing.DTypeLike) -> Array:
-    """`size` zeros that begin at a cache line, in memory that goes on to a multiple of WHOLE."""
+    """`size` zeros that begin at a cache line, in memory that goes on to a multiple of WHOLE.
+
+    Compiled code works on whole vectors, and may run over the numbers that follow: they are nobody's.
+    """
     dtype = np.dtype(dtype)
     room = np.zeros((-(-size // WHOLE) + 1) * WHOLE, dtype)
     start = (-room.ctypes.data % 64) // dtype.itemsize
     return room[start : start + size]
-
-
-def whole(array: Array) -> Array:
-    """An array of `flat` with the numbers that follow it, up to a multiple of WHOLE.
-
-    Code that works on whole vectors may run over them: they are nobody's.
-    """
-    size = -(-array.size // WHOLE) * WHOLE
-    return np.lib.stride_tricks.as_strided(array, (size,))
 
 
 class Buffers:

@@ -1,14 +1,11 @@
 """How weights start."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:  # the network knows of its loss, and that of NEVER
-    from charrnn.nn.network import Network
+from charrnn.nn.network import Network
 
 
-def initialise(network: "Network", rng: np.random.Generator, scheme: str = "uniform") -> None:
+def initialise(network: Network, rng: np.random.Generator, scheme: str = "uniform") -> None:
     """Fill the parameters in place, in the order of `network.params`.
 
     "uniform": weights from U(-1/√H, 1/√H), as torch's recurrent layers; tables looked up by symbol

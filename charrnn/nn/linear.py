@@ -49,10 +49,7 @@ def backward(x: Array, weight: Array, dy: Array, d_weight: Array, d_bias: Array,
         np.matmul(rows.transpose(0, 2, 1), x.reshape(-1, x.shape[-1]), out=d_weight)
     np.matmul(np.ones(rows.shape[1], rows.dtype), rows, out=d_bias)  # a sum, as a product: half the time
     if dx is not None:
-        flat = dx.reshape(-1, dx.shape[-1])  # (T B, F)
-        np.matmul(rows[0], weight[0], out=flat)
-        for k in range(1, K):
-            flat += rows[k] @ weight[k]
+        np.sum(rows @ weight, axis=0, out=dx.reshape(-1, dx.shape[-1]))  # (T B, F)
 
 
 def sum_by_symbol(symbols: Array, rows: Array, out: Array) -> None:
@@ -66,7 +63,6 @@ def sum_by_symbol(symbols: Array, rows: Array, out: Array) -> None:
     ordered, grouped = symbols[order], rows[:, order]
     starts = [0, *(np.flatnonzero(np.diff(ordered)) + 1), len(ordered)]
     total = np.zeros((V, K, G), out.dtype)  # since `out` may be a transposed view, slow to add into
-    # One sum per symbol: np.add.reduceat would do it in one call, at twice the time.
     for start, stop in pairwise(starts):
         total[ordered[start]] = grouped[:, start:stop].sum(axis=1)
     out[...] = total.swapaxes(0, 1)

@@ -13,6 +13,7 @@ the optimiser are single passes over memory.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from types import ModuleType
 
 import numpy as np
@@ -113,11 +114,8 @@ class Network:
 
     def spans(self) -> dict[str, tuple[int, int]]:
         """Where each tensor lies in `theta`: name -> (start, stop)."""
-        stops = np.cumsum([value.size for value in self.params.values()])
-        return {
-            name: (int(stop) - value.size, int(stop))
-            for (name, value), stop in zip(self.params.items(), stops, strict=True)
-        }
+        stops = np.cumsum([value.size for value in self.params.values()]).tolist()
+        return dict(zip(self.params, pairwise([0, *stops]), strict=True))
 
     def layer(self, arrays: Tensors, layer: int) -> dict[str, Array]:
         """The tensors of one layer under their bare names: `weight_ih`, `weight_hh`, `bias`, …"""
@@ -161,14 +159,9 @@ class Network:
         *buffers, rest = self._buffers_for(T, B)
         clamps = (clamp,) if isinstance(clamp, Clamp) else clamp or ()
         below, layers, masks = x, [], masks or Masks()
-        params: dict[str, Array] = dict(self.params)
-        for name, mask in masks.weights.items():
-            params[name] = np.multiply(
-                params[name], mask, out=rest(f"masked {name}", params[name].shape, dtype)
-            )
+        params = self.params | {name: self.params[name] * mask for name, mask in masks.weights.items()}
         if config.embedding and x.ndim == 2:
-            embedded = rest("embedded", (T, B, config.embedding), dtype)
-            below = np.take(params["embedding.weight"], x, axis=0, out=embedded, mode="clip")
+            below = params["embedding.weight"][x]
             if masks.inputs is not None:
                 below *= masks.inputs
         new_state = np.empty_like(state)
@@ -180,8 +173,7 @@ class Network:
             layers.append(trace)
             below = trace["h"]
             if masks.outputs:
-                dropped = buffers[k]("dropped", below.shape, dtype)
-                below = np.multiply(below, masks.outputs[k], out=dropped)
+                below = below * masks.outputs[k]
         weight, bias = params["head.weight"][None], params["head.bias"][None]  # one block
         (logits,) = linear.forward(below, weight, bias, out=rest("logits", (1, T, B, self.vocab_size), dtype))
         return logits, new_state, Trace(x, layers, masks, params, below)
@@ -190,8 +182,7 @@ class Network:
         self, x: Array, state: Array, clamp: Clamp | Sequence[Clamp] | None = None
     ) -> tuple[Array, Array]:
         """`forward` for those who want no trace: x (T, B), state (L, S, B, H) -> logits and the state after."""
-        logits, state, _ = self.forward(x, state, clamp=clamp)
-        return logits, state
+        return self.forward(x, state, clamp=clamp)[:2]
 
     def losses(self, x: Array, targets: Array, state: Array) -> tuple[Array, Array]:
         """-log p of the targets (T, B), in nats, and the state after: x (T, B), state (L, S, B, H)."""

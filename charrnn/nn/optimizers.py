@@ -1,12 +1,10 @@
 """Update rules over one flat array of parameters θ and its gradient g.
 
-Every rule is a class whose `memory` names the flat arrays a resume needs. The arithmetic is in
-place: one step allocates nothing. It goes over the arrays once, a block at a time, all of whose operations
-are done while it is in the cache. t counts steps from 1.
+Every rule is a class whose `memory` names the flat arrays a resume needs. A step goes over the arrays once, a block at
+a time, all of whose operations are done while it is in the cache. t counts steps from 1.
 """
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable
 
 import numpy as np
 
@@ -16,33 +14,31 @@ BLOCK = 2**17  # numbers: half a megabyte an array. Shorter ones lose more by ca
 
 
 class Optimizer:
-    """Common parts: the memory arrays, a scratch array and the step count."""
+    """Common parts: the memory arrays and the step count."""
 
-    memory_names: ClassVar[tuple[str, ...]] = ()
+    memory_names: tuple[str, ...] = ()
+    _change: Callable[
+        ..., Array
+    ]  # (g, lr, *memory) -> what the rule takes from θ; it changes memory in place
 
     def __init__(self, size: int, dtype: np.typing.DTypeLike) -> None:
         self.memory = {name: flat(size, dtype) for name in self.memory_names}
         self.steps = 0
-        self._scratch = np.empty(min(size, BLOCK), dtype)
 
     def step(self, theta: Array, grad: Array, lr: float) -> None:
         """Change `theta` (N,) in place by one step along `grad` (N,)."""
         self.steps += 1
         for start in range(0, theta.size, BLOCK):
-            block = slice(start, min(start + BLOCK, theta.size))
-            memory = [self.memory[name][block] for name in self.memory_names]
-            self._update(theta[block], grad[block], lr, self._scratch[: block.stop - start], memory)
-
-    def _update(self, theta: Array, grad: Array, lr: float, scratch: Array, memory: Sequence[Array]) -> None:
-        """The rule for one block; `memory` in the order of `memory_names`."""
-        raise NotImplementedError
+            block = slice(start, start + BLOCK)
+            memory = (array[block] for array in self.memory.values())
+            theta[block] -= self._change(grad[block], lr, *memory)
 
 
 class SGD(Optimizer):
     """θ -= lr g"""
 
-    def _update(self, theta: Array, grad: Array, lr: float, scratch: Array, memory: Sequence[Array]) -> None:
-        theta -= np.multiply(grad, lr, out=scratch)
+    def _change(self, g: Array, lr: float) -> Array:
+        return lr * g
 
 
 class Momentum(Optimizer):
@@ -54,11 +50,10 @@ class Momentum(Optimizer):
     memory_names = ("velocity",)
     mu = 0.9
 
-    def _update(self, theta: Array, grad: Array, lr: float, scratch: Array, memory: Sequence[Array]) -> None:
-        (v,) = memory
+    def _change(self, g: Array, lr: float, v: Array) -> Array:
         v *= self.mu
-        v += grad
-        theta -= np.multiply(v, lr, out=scratch)
+        v += g
+        return lr * v
 
 
 class Nesterov(Momentum):
@@ -67,14 +62,10 @@ class Nesterov(Momentum):
     Nesterov (1983), in the form of Sutskever et al. (2013) and torch.optim.SGD(nesterov=True).
     """
 
-    def _update(self, theta: Array, grad: Array, lr: float, scratch: Array, memory: Sequence[Array]) -> None:
-        (v,) = memory
+    def _change(self, g: Array, lr: float, v: Array) -> Array:
         v *= self.mu
-        v += grad
-        np.multiply(v, self.mu, out=scratch)
-        scratch += grad
-        scratch *= lr
-        theta -= scratch
+        v += g
+        return lr * (g + self.mu * v)
 
 
 class Adagrad(Optimizer):
@@ -93,15 +84,9 @@ class Adagrad(Optimizer):
         self.memory["square_sum"] += initial_accumulator
         self.epsilon = epsilon
 
-    def _update(self, theta: Array, grad: Array, lr: float, scratch: Array, memory: Sequence[Array]) -> None:
-        (m,) = memory
-        m += np.multiply(grad, grad, out=scratch)
-        np.sqrt(m, out=scratch)
-        if self.epsilon:
-            scratch += self.epsilon
-        np.divide(grad, scratch, out=scratch)
-        scratch *= lr
-        theta -= scratch
+    def _change(self, g: Array, lr: float, m: Array) -> Array:
+        m += g * g
+        return lr * (g / (np.sqrt(m) + self.epsilon))
 
 
 class RMSProp(Optimizer):
@@ -113,17 +98,10 @@ class RMSProp(Optimizer):
     memory_names = ("square_mean",)
     rho, epsilon = 0.95, 1e-8
 
-    def _update(self, theta: Array, grad: Array, lr: float, scratch: Array, memory: Sequence[Array]) -> None:
-        (m,) = memory
+    def _change(self, g: Array, lr: float, m: Array) -> Array:
         m *= self.rho
-        np.multiply(grad, grad, out=scratch)
-        scratch *= 1 - self.rho
-        m += scratch
-        np.sqrt(m, out=scratch)
-        scratch += self.epsilon
-        np.divide(grad, scratch, out=scratch)
-        scratch *= lr
-        theta -= scratch
+        m += (1 - self.rho) * (g * g)
+        return lr * (g / (np.sqrt(m) + self.epsilon))
 
 
 class Adam(Optimizer):
@@ -136,27 +114,15 @@ class Adam(Optimizer):
     memory_names = ("mean", "square_mean")
     beta1, beta2, epsilon = 0.9, 0.999, 1e-8
 
-    def _update(self, theta: Array, grad: Array, lr: float, scratch: Array, memory: Sequence[Array]) -> None:
-        m, v = memory
+    def _change(self, g: Array, lr: float, m: Array, v: Array) -> Array:
         m *= self.beta1
-        m += np.multiply(grad, 1 - self.beta1, out=scratch)
+        m += (1 - self.beta1) * g
         v *= self.beta2
-        np.multiply(grad, grad, out=scratch)
-        scratch *= 1 - self.beta2
-        v += scratch
-        np.sqrt(v, out=scratch)
+        v += (1 - self.beta2) * (g * g)
         correction = (1 - self.beta2**self.steps) ** 0.5  # √v = correction √v̂
-        scratch += correction * self.epsilon
-        np.divide(m, scratch, out=scratch)
-        scratch *= lr * correction / (1 - self.beta1**self.steps)
-        theta -= scratch
+        lr = lr * correction / (1 - self.beta1**self.steps)
+        return lr * (m / (np.sqrt(v) + correction * self.epsilon))
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {
-    "adagrad": Adagrad,
-    "sgd": SGD,
-    "momentum": Momentum,
-    "nesterov": Nesterov,
-    "rmsprop": RMSProp,
-    "adam": Adam,
-}
+RULES: tuple[type[Optimizer], ...] = (Adagrad, SGD, Momentum, Nesterov, RMSProp, Adam)
+OPTIMIZERS = {rule.__name__.lower(): rule for rule in RULES}

@@ -3,13 +3,9 @@
 import numpy as np
 import pytest
 
-from charrnn.nn.buffers import WHOLE, Buffers, flat, whole
+from charrnn.nn.buffers import WHOLE, Buffers, flat
 
 SIZES = [1, WHOLE - 1, WHOLE, WHOLE + 1, 5 * WHOLE - 3]
-
-
-def bounds(array):
-    return np.lib.array_utils.byte_bounds(array)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -21,23 +17,6 @@ def test_flat_arrays_are_zeros_that_begin_at_a_cache_line(dtype):
         assert array.ctypes.data % 64 == 0
         array[:] = 1
         assert array.base.nbytes <= (size + 2 * WHOLE) * array.itemsize  # what it costs in memory
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("size", SIZES)
-def test_the_whole_of_a_flat_array_ends_with_a_vector_and_in_its_own_memory(size, dtype):
-    array = flat(size, dtype)
-    array[:] = np.arange(size)
-    longer = whole(array)
-    np.testing.assert_array_equal(longer[:size], np.arange(size))
-    assert not longer[size:].any()
-    assert size <= len(longer) < size + WHOLE
-    assert longer.nbytes % 256 == 0  # bytes of the longest vector register that any processor may have
-    (start, end), (first, last) = bounds(array.base), bounds(longer)
-    assert start <= first
-    assert last <= end
-    longer[:] = 7  # what is written there is seen here
-    np.testing.assert_array_equal(array, np.full(size, 7.0))
 
 
 def test_a_buffer_is_the_same_memory_for_the_same_name_shape_and_dtype():

@@ -5,10 +5,10 @@ import pytest
 from helpers.chunks import CELLS, make_chunk, make_network
 
 from charrnn.config import TrainConfig
+from charrnn.engines.drawn_masks import draw
 from charrnn.interpret.tensor_checks import check_tensors
 from charrnn.nn.gradcheck import numeric_gradient, relative_error
 from charrnn.nn.loss import cross_entropy_gradient
-from charrnn.nn.masks import draw
 
 LIMIT = 1e-6
 

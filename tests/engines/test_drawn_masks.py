@@ -5,8 +5,9 @@ import pytest
 from helpers.chunks import CELLS, make_chunk, make_network
 
 from charrnn.config import ModelConfig, TrainConfig
+from charrnn.engines.drawn_masks import draw
 from charrnn.nn.loss import cross_entropy_gradient
-from charrnn.nn.masks import Masks, draw
+from charrnn.nn.masks import Masks
 from charrnn.nn.network import Network
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from charrnn.nn import averaging
+from charrnn.engines import averaging
 from charrnn.nn.optimizers import BLOCK
 
 

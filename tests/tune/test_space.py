@@ -1,12 +1,13 @@
 """The space of a search: what a file may say, what it means, and what is wrong with it."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from charrnn.config import configs
+from charrnn.config import TrainConfig, configs
 from charrnn.errors import UsageError
 from charrnn.tune.space import DEFAULT, Choice, Dimension, Range, parse_space, read_space
 
@@ -108,6 +109,22 @@ def test_the_default_space_is_all_allowed() -> None:
         space.dimensions
     )
     assert len(space.grid()) > 100
+
+
+def test_the_regularisers_in_the_default_space_are_all_allowed() -> None:
+    text = re.sub(r"(?m)^# (?=\w+ = )", "", DEFAULT.read_text())
+    space = parse_space(text, "f")
+    found = space.dimensions.keys() - read_space(None)[1].dimensions.keys()
+    assert found == {
+        *("dropout_kind", "weight_drop", "embedding", "embedding_dropout", "input_dropout", "ar", "tar"),
+        *("label_smoothing", "weight_decay", "average", "jitter"),
+    }
+    drawn = space.draw(lambda name, d: d.values[-1] if isinstance(d, Choice) else d.high)
+    assert all(drawn[name] != getattr(TrainConfig(), name) for name in found - {"embedding"})
+    configs(**drawn)
+    least = space.draw(low)
+    assert least["input_dropout"] == least["embedding_dropout"] == 0  # there is no embedding to drop
+    configs(**least)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ class Nesterov(Momentum):
 
 
 class Adagrad(Optimizer):
-    """m += g²;  θ -= lr g / (√m + ε)
+    """m += g²;  θ -= lr g / √m
 
     Duchi, Hazan and Singer (2011). m starts at 1e-8, which is min-char-rnn's √(m + 1e-8);
     torch.optim.Adagrad calls it initial_accumulator_value.
@@ -77,16 +77,13 @@ class Adagrad(Optimizer):
 
     memory_names = ("square_sum",)
 
-    def __init__(
-        self, size: int, dtype: np.typing.DTypeLike, initial_accumulator: float = 1e-8, epsilon: float = 0.0
-    ) -> None:
+    def __init__(self, size: int, dtype: np.typing.DTypeLike) -> None:
         super().__init__(size, dtype)
-        self.memory["square_sum"] += initial_accumulator
-        self.epsilon = epsilon
+        self.memory["square_sum"] += 1e-8
 
     def _change(self, g: Array, lr: float, m: Array) -> Array:
         m += g * g
-        return lr * (g / (np.sqrt(m) + self.epsilon))
+        return lr * (g / np.sqrt(m))
 
 
 class RMSProp(Optimizer):

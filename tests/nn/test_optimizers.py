@@ -8,7 +8,7 @@ import pytest
 
 from charrnn import config
 from charrnn.nn import optimizers
-from charrnn.nn.optimizers import OPTIMIZERS, Adagrad
+from charrnn.nn.optimizers import OPTIMIZERS
 
 N, STEPS = 7, 50
 
@@ -130,12 +130,6 @@ def with_options(name, **options):
 def test_fifty_steps_like_torch(name, theirs):
     path = trajectory(OPTIMIZERS[name](N, np.float64), lr=0.03)
     np.testing.assert_allclose(path, torch_trajectory(theirs, lr=0.03), rtol=1e-11, atol=1e-13)
-
-
-def test_adagrad_with_torch_s_own_options():
-    ours = trajectory(Adagrad(N, np.float64, initial_accumulator=0.1, epsilon=1e-3), lr=0.03)
-    theirs = with_options("Adagrad", initial_accumulator_value=0.1, eps=1e-3)
-    np.testing.assert_allclose(ours, torch_trajectory(theirs, lr=0.03), rtol=1e-11, atol=1e-13)
 
 
 def test_every_rule_that_can_be_asked_for_is_there():

@@ -245,8 +245,7 @@ def _compare(
     from charrnn.text.batches import predictions
     from charrnn.ui.terminal.progress import progress_bar
 
-    passes = 1 if evaluation.fitted_temperature(models) is None else 2
-    with progress_bar(passes * predictions(text)) as progress:
+    with progress_bar(predictions(text)) as progress:
         found = evaluation.evaluate(models, text, training=training, progress=progress)
     answer, words = found.to_json(), [found.in_words()]
     if beside.counts != "off":

@@ -69,12 +69,15 @@ class FastNetwork(Network):
         state = self._share(x, state, clamps, lambda streams, part: streams.read(x[:, part], logits[:, part]))
         return logits, state
 
-    def losses(self, x: np.ndarray, targets: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        nats = np.empty(x.shape, self.theta.dtype)
-        state = self._share(
-            x, state, (), lambda streams, part: streams.losses(x[:, part], targets[:, part], nats[:, part])
-        )
-        return nats, state
+    def losses(
+        self, x: np.ndarray, targets: np.ndarray, state: np.ndarray, temperatures: Sequence[float] = (1.0,)
+    ) -> tuple[np.ndarray, np.ndarray]:
+        nats = np.empty((len(temperatures), *x.shape), self.theta.dtype)
+
+        def read(streams: "Streams", part: slice) -> None:
+            streams.losses(x[:, part], targets[:, part], temperatures, nats[:, :, part])
+
+        return nats, self._share(x, state, (), read)
 
     def record(
         self, x: np.ndarray, state: np.ndarray, letters: Sequence[str]

@@ -184,14 +184,20 @@ class Streams:
             found = self._logits[: x[block].size].reshape(*x[block].shape, -1)
             logits[block] = found[..., : self.weights.network.vocab_size]
 
-    def losses(self, x: np.ndarray, y: np.ndarray, nats: np.ndarray) -> None:
-        """Put -log p of the targets y (T, B) into an array (T, B)."""
+    def losses(self, x: np.ndarray, y: np.ndarray, temperatures: Sequence[float], nats: np.ndarray) -> None:
+        """Put -log p of the targets y (T, B) at each temperature into an array (K, T, B)."""
         for block in self._blocks(x, kept=False):
-            self._targets[: y[block].size].reshape(y[block].shape)[...] = y[block]
+            size, shape = y[block].size, y[block].shape
+            self._targets[:size].reshape(shape)[...] = y[block]
             self._run(x[block])
             self._head()
-            self._losses()
-            nats[block] = self._nats[: y[block].size].reshape(y[block].shape)
+            before = 1.0
+            for of_temperature, temperature in zip(nats, temperatures, strict=True):
+                if temperature != before:
+                    self._logits[:size] *= before / temperature
+                    before = temperature
+                self._losses()
+                of_temperature[block] = self._nats[:size].reshape(shape)
 
     def record(self, x: np.ndarray, layers: Sequence[Mapping[str, np.ndarray]]) -> None:
         """Put what layers have at each step into their arrays (T, B, H), which have the letters of the equations."""

@@ -171,7 +171,7 @@ class Model(Pictured):
         state, found = self.network.zero_state(1), np.empty(len(x) - 1)
         for start in range(0, len(x) - 1, CHUNK):
             targets = x[start + 1 : start + 1 + CHUNK]
-            nats, state = self.network.losses(x[start : start + len(targets)], targets, state)
+            (nats,), state = self.network.losses(x[start : start + len(targets)], targets, state)
             found[start : start + len(targets)] = -nats[:, 0]
         return found[len(before) - 1 :]
 

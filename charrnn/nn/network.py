@@ -184,10 +184,12 @@ class Network:
         """`forward` for those who want no trace: x (T, B), state (L, S, B, H) -> logits and the state after."""
         return self.forward(x, state, clamp=clamp)[:2]
 
-    def losses(self, x: Array, targets: Array, state: Array) -> tuple[Array, Array]:
-        """-log p of the targets (T, B), in nats, and the state after: x (T, B), state (L, S, B, H)."""
+    def losses(
+        self, x: Array, targets: Array, state: Array, temperatures: Sequence[float] = (1.0,)
+    ) -> tuple[Array, Array]:
+        """-log p of the targets (T, B) at each of K temperatures, in nats, (K, T, B), and the state after."""
         logits, state = self.read(x, state)
-        return cross_entropy(logits, targets), state
+        return np.array([cross_entropy(logits / one, targets) for one in temperatures]), state
 
     def record(self, x: Array, state: Array, letters: Sequence[str]) -> tuple[list[dict[str, Array]], Array]:
         """What each layer has at each step, (T, B, H) by the letters of its equations, and the state after.

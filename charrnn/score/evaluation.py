@@ -16,7 +16,6 @@ from charrnn.python.results import Pictured, Rows
 from charrnn.sampling.sampler import NOT_FINITE, average, next_distribution, reader, same_vocabulary
 from charrnn.score import items, scoring, simple_models, temperature
 from charrnn.text.batches import Text
-from charrnn.text.batches import predictions as predicted
 from charrnn.text.corpus import read_corpus
 from charrnn.text.items import Items
 from charrnn.text.records import TABLES
@@ -167,7 +166,7 @@ def evaluate(
     """The loss on a text that is read from the zero state, with the state carried to its end, or on items.
 
     The probabilities of several models are averaged. A single model with a fitted temperature in its card is also
-    scored at this temperature, in a second pass.
+    scored at this temperature.
 
     text : a text, which for a model of items is cut into them as its training text was; or ids (N,) of the model's
         vocabulary, which may be memory-mapped (memory does not grow with N), or items
@@ -180,17 +179,14 @@ def evaluate(
     same_vocabulary(models)
     text = in_symbols(models[0], text)
     training = None if training is None else in_symbols(models[0], training)
-    found = (
-        _evaluate_items(models, text, training, progress)
+    fitted = fitted_temperature(models)
+    temperatures = (1.0,) if fitted is None else (1.0, fitted)
+    found, (_, *tempered) = (
+        _evaluate_items(models, text, training, temperatures, progress)
         if isinstance(text, Items)
-        else _evaluate_stream(models, text, training, progress)
+        else _evaluate_stream(models, text, training, temperatures, progress)
     )
-    if (fitted := fitted_temperature(models)) is None:
-        return found
-    network = temperature.tempered(models[0].network, fitted)
-    tempered = [Model.of_network(network, models[0].vocab, models[0].training)]
-    total = sum(float(losses.sum(dtype=np.float64)) for losses in surprises(tempered, text, progress))
-    return replace(found, temperature=fitted, tempered_loss_nats=total / predicted(text))
+    return replace(found, temperature=fitted, tempered_loss_nats=tempered[0]) if tempered else found
 
 
 def in_symbols(model: Model, text: Text | str | bytes) -> Text:
@@ -210,37 +206,50 @@ def in_symbols(model: Model, text: Text | str | bytes) -> Text:
 
 
 def fitted_temperature(models: Sequence[Model]) -> float | None:
-    """The temperature at which `evaluate` scores a text too, in a second pass."""
+    """The temperature at which `evaluate` scores a text too."""
     return temperature.of_card(models[0].training) if len(models) == 1 else None
 
 
+# Both return what is found at the first temperature, and the mean loss at each one.
+
+
 def _evaluate_stream(
-    models: Sequence[Model], text: np.ndarray, training: Text | None, progress: Callable[[int], None]
-) -> Evaluation:
+    models: Sequence[Model],
+    text: np.ndarray,
+    training: Text | None,
+    temperatures: Sequence[float],
+    progress: Callable[[int], None],
+) -> tuple[Evaluation, list[float]]:
     vocab = models[0].vocab
     if len(text) < 2:
         raise DataError(
             f"the text has {len(text)} symbols, but evaluation needs at least 2. Give a longer text"
         )
-    total = 0.0
-    for losses in surprises(models, text, progress):
-        total += float(losses.sum(dtype=np.float64))
+    total = np.zeros(len(temperatures))
+    for losses in surprises_at(models, text, temperatures, progress):
+        total += losses.sum(axis=1, dtype=np.float64)
+    means = (total / (len(text) - 1)).tolist()
     simple = {"uniform": math.log(len(vocab))}
     if isinstance(training, np.ndarray) and len(training):
         ngrams = simple_models.NGrams(training, len(vocab))
         simple["unigram"] = ngrams.mean_loss(text, 0)
         simple[f"order-{ngrams.order}"] = ngrams.mean_loss(text)
         simple["xz"] = simple_models.xz_loss(training, text, vocab)
-    return Evaluation(len(text), total / (len(text) - 1), simple)
+    return Evaluation(len(text), means[0], simple), means
 
 
 def _evaluate_items(
-    models: Sequence[Model], found: Items, training: Text | None, progress: Callable[[int], None]
-) -> Evaluation:
+    models: Sequence[Model],
+    found: Items,
+    training: Text | None,
+    temperatures: Sequence[float],
+    progress: Callable[[int], None],
+) -> tuple[Evaluation, list[float]]:
     if not len(found):
         raise DataError("there is no item to score. Give a text that has some")
     vocab = models[0].vocab
-    losses = item_losses(models, found, progress)
+    each = _item_losses(models, found, temperatures, progress)
+    means, losses = (each.sum(axis=1) / found.symbols).tolist(), each[0]
     whole = ItemsLoss.of(len(found), found.symbols, float(losses.sum()))
     simple = {"uniform": math.log(vocab.written)}
     if isinstance(training, Items) and len(training):
@@ -255,7 +264,7 @@ def _evaluate_items(
             vocab.labels_of(found.of(first))[column]: ItemsLoss.of(int(n), int(chars), float(nats))
             for first, n, chars, nats in zip(firsts, *sums, strict=True)
         }
-    return Evaluation(whole.chars, whole.loss_nats, simple, whole, per_label)
+    return Evaluation(whole.chars, whole.loss_nats, simple, whole, per_label), means
 
 
 def item_losses(
@@ -265,8 +274,15 @@ def item_losses(
 
     Raises ModelError for outputs that are not finite.
     """
+    return _item_losses(models, found, (1.0,), progress)[0]
+
+
+def _item_losses(
+    models: Sequence[Model], found: Items, temperatures: Sequence[float], progress: Callable[[int], None]
+) -> np.ndarray:
+    """`item_losses` at each temperature, (K, N)."""
     with blas_threads(), np.errstate(over="ignore", invalid="ignore"):
-        losses = items.losses([model.network for model in models], found, progress)
+        losses = items.losses([model.network for model in models], found, progress, temperatures)
     if not np.isfinite(losses).all():
         raise ModelError(NOT_FINITE)
     return losses
@@ -279,16 +295,29 @@ def surprises(
 
     The text is read as by `evaluate`. Raises ModelError for outputs that are not finite.
     """
+    for (losses,) in surprises_at(models, text, (1.0,), progress):
+        yield losses
+
+
+def surprises_at(
+    models: Sequence[Model],
+    text: Text,
+    temperatures: Sequence[float],
+    progress: Callable[[int], None] = _nothing,
+) -> Iterator[np.ndarray]:
+    """`surprises` with the logits divided by each of K temperatures, in one pass: windows (K, n)."""
     networks = [model.network for model in models]
     with blas_threads(), np.errstate(over="ignore", invalid="ignore"):
         windows = (
-            items.in_order(networks, text) if isinstance(text, Items) else scoring.averaged(networks, text)
+            items.in_order(networks, text, temperatures)
+            if isinstance(text, Items)
+            else scoring.averaged(networks, text, temperatures)
         )
         for losses in windows:
             if not np.isfinite(losses).all():
                 raise ModelError(NOT_FINITE)
             yield losses
-            progress(len(losses))
+            progress(losses.shape[1])
 
 
 def form_of(model: Model, names: Sequence[str] = (), **given: str | None) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class Block(NamedTuple):
     which : (n,) numbers of the items
     begin : the first place
     targets : (t, n) symbols, NO_TARGET where nothing is predicted
-    nats : (t, n) -log p of the targets, 0 where there is none
+    nats : (K, t, n) -log p of the targets at each temperature, 0 where there is none
     """
 
     which: np.ndarray
@@ -33,7 +33,9 @@ class Block(NamedTuple):
     nats: np.ndarray
 
 
-def blocks(networks: Sequence[Network], items: Items) -> Iterator[Block]:
+def blocks(
+    networks: Sequence[Network], items: Items, temperatures: Sequence[float] = (1.0,)
+) -> Iterator[Block]:
     """All items, shortest first, in blocks; probabilities of several networks are averaged."""
     order = np.argsort(items.places, kind="stable")
     start = 0
@@ -53,10 +55,10 @@ def blocks(networks: Sequence[Network], items: Items) -> Iterator[Block]:
             x, y = items.block(which, rows, begin, length, end=0)  # beyond an end any symbol will do
             each = []
             for k, network in enumerate(networks):
-                nats, states[k] = network.losses(x, np.maximum(y, 0), states[k])
+                nats, states[k] = network.losses(x, np.maximum(y, 0), states[k], temperatures)
                 each.append(nats)
             nats = np.where(y == NO_TARGET, 0, mean_probability(each))
-            yield Block(which, begin, y[:, :n], nats[:, :n])
+            yield Block(which, begin, y[:, :n], nats[:, :, :n])
 
 
 def mean_probability(losses: Sequence[np.ndarray]) -> np.ndarray:
@@ -71,31 +73,36 @@ def _nothing(symbols: int) -> None:
 
 
 def losses(
-    networks: Sequence[Network], items: Items, progress: Callable[[int], None] = _nothing
+    networks: Sequence[Network],
+    items: Items,
+    progress: Callable[[int], None] = _nothing,
+    temperatures: Sequence[float] = (1.0,),
 ) -> np.ndarray:
-    """-log p of each item given its condition, in nats: of its text and its end together, float64 (N,).
+    """-log p of each item given its condition, in nats: of its text and its end together, float64 (K, N).
 
-    progress : called with the number of symbols just scored
+    progress : called with the number of symbols just scored; temperatures : K
     """
-    total = np.zeros(len(items))
-    for block in blocks(networks, items):
-        total[block.which] += block.nats.sum(axis=0, dtype=np.float64)
+    total = np.zeros((len(temperatures), len(items)))
+    for block in blocks(networks, items, temperatures):
+        total[:, block.which] += block.nats.sum(axis=1, dtype=np.float64)
         progress(int(np.count_nonzero(block.targets != NO_TARGET)))
     return total
 
 
-def in_order(networks: Sequence[Network], items: Items) -> Iterator[np.ndarray]:
-    """-log p of each predicted symbol, in nats, item after item, in windows."""
+def in_order(
+    networks: Sequence[Network], items: Items, temperatures: Sequence[float] = (1.0,)
+) -> Iterator[np.ndarray]:
+    """-log p of each predicted symbol at each temperature, in nats, item after item, in windows (K, n)."""
     ends = np.cumsum(items.scored)
     cuts = np.searchsorted(ends, np.arange(0, items.symbols, WINDOW))
     for begin, stop in pairwise([*np.unique(cuts).tolist(), len(items)]):
         part = items[begin:stop]
         firsts = np.cumsum(part.scored) - part.scored - part.conditions + 1  # where place 0 would be
-        found = np.empty(part.symbols)
-        for block in blocks(networks, part):
+        found = np.empty((len(temperatures), part.symbols))
+        for block in blocks(networks, part, temperatures):
             places = firsts[block.which] + block.begin + np.arange(len(block.targets))[:, None]
             predicted = block.targets != NO_TARGET
-            found[places[predicted]] = block.nats[predicted]
+            found[:, places[predicted]] = block.nats[:, predicted]
         yield found
 
 

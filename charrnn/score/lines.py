@@ -254,7 +254,7 @@ def _totals(
         losses = []
         with np.errstate(over="ignore", invalid="ignore"):
             for k, model in enumerate(models):
-                nats, states[k] = model.network.losses(np.r_[before, targets[:-1]], targets, states[k])
+                (nats,), states[k] = model.network.losses(np.r_[before, targets[:-1]], targets, states[k])
                 losses.append(nats)
             averaged = np.where(t < n, mean_probability(losses), 0)
             total += averaged.sum(axis=0, dtype=np.float64)

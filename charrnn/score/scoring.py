@@ -39,7 +39,7 @@ def total_loss(network: Network, ids: np.ndarray, state: np.ndarray | None = Non
     ids : (N,) integers, perhaps memory-mapped; state : (L, S, 1, H) before ids[0], None is zero
     """
     windows = _windows(network, ids, state, NEGLIGIBLE)
-    return sum(float(losses.sum(dtype=np.float64)) for losses in windows)
+    return sum(float(losses.sum(dtype=np.float64)) for (losses,) in windows)
 
 
 def mean_loss(network: Network, text: np.ndarray | Items) -> float:
@@ -50,34 +50,50 @@ def mean_loss(network: Network, text: np.ndarray | Items) -> float:
 
 
 def network_losses(
-    network: Network, ids: np.ndarray, state: np.ndarray | None = None
+    network: Network,
+    ids: np.ndarray,
+    state: np.ndarray | None = None,
+    temperatures: Sequence[float] = (1.0,),
 ) -> Iterator[np.ndarray]:
     """-log p(ids[n+1] | ids[0..n]) in nats for n = 0, 1, …, N - 2, in windows of at most WINDOW.
 
     ids : (N,) integers, perhaps memory-mapped; state : (L, S, 1, H) before ids[0], None is zero
+    temperatures : K; each window is (K, n)
     """
-    return _windows(network, ids, state, 0.0)
+    return _windows(network, ids, state, 0.0, temperatures)
 
 
-def averaged(networks: Sequence[Network], ids: np.ndarray) -> Iterator[np.ndarray]:
+def averaged(
+    networks: Sequence[Network], ids: np.ndarray, temperatures: Sequence[float] = (1.0,)
+) -> Iterator[np.ndarray]:
     """`network_losses` of several models whose probabilities are averaged."""
-    for losses in zip(*(network_losses(network, ids) for network in networks), strict=True):
+    each = (network_losses(network, ids, None, temperatures) for network in networks)
+    for losses in zip(*each, strict=True):
         yield items.mean_probability(losses)
 
 
 def _windows(
-    network: Network, ids: np.ndarray, state: np.ndarray | None, negligible: float
+    network: Network,
+    ids: np.ndarray,
+    state: np.ndarray | None,
+    negligible: float,
+    temperatures: Sequence[float] = (1.0,),
 ) -> Iterator[np.ndarray]:
     state = network.zero_state(1) if state is None else state
     for start in range(0, len(ids) - 1, WINDOW):
-        losses, state = _window(network, ids[start : start + WINDOW + 1], state, negligible)
+        part = ids[start : start + WINDOW + 1]
+        losses, state = _window(network, part, state, negligible, temperatures)
         yield losses
 
 
 def _window(
-    network: Network, ids: np.ndarray, first: np.ndarray, negligible: float
+    network: Network,
+    ids: np.ndarray,
+    first: np.ndarray,
+    negligible: float,
+    temperatures: Sequence[float],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Losses (N - 1,) of ids (N,) read from the state `first`, and the state after ids[N-2].
+    """Losses (K, N - 1) of ids (N,) read from the state `first`, and the state after ids[N-2].
 
     negligible : accepted error of the sum of the losses, in nats per symbol
     """
@@ -85,9 +101,9 @@ def _window(
     count = max(1, min(network.streams_at_once, predictions // SHORTEST_SEGMENT))
     bounds = np.linspace(0, predictions, count + 1).astype(int)
     starts = bounds[:-1]
-    losses = np.empty(predictions, first.dtype)
+    losses = np.empty((len(temperatures), predictions), first.dtype)
     begins = np.concatenate([first, network.zero_state(count - 1)], axis=2)
-    segments = _Segments(network, ids, bounds, losses, np.empty_like(begins))
+    segments = _Segments(network, ids, bounds, losses, np.empty_like(begins), temperatures)
     tolerance = TOLERANCE[begins.dtype.name]
     wrong = np.arange(count)
     error = np.zeros_like(begins)  # of the first states of the segments
@@ -95,7 +111,7 @@ def _window(
     for _ in range(PASSES):
         segments.run(wrong, begins[:, :, wrong])
         error_before, total_before = error, total
-        handed, total = segments.ends[:, :, :-1], np.add.reduceat(losses, starts, dtype=np.float64)
+        handed, total = segments.ends[:, :, :-1], np.add.reduceat(losses[0], starts, dtype=np.float64)
         error = np.zeros_like(begins)
         error[:, :, 1:] = _error(begins[:, :, 1:], handed)
         wrong = np.flatnonzero(_differ(error, tolerance))
@@ -107,7 +123,8 @@ def _window(
                 return losses, segments.ends[:, :, -1:]
         begins[:, :, wrong] = handed[:, :, wrong - 1]
     rest = starts[wrong[0]]
-    last = _Segments(network, ids, np.array([rest, predictions]), losses, begins[:, :, :1].copy())
+    whole = np.array([rest, predictions])
+    last = _Segments(network, ids, whole, losses, begins[:, :, :1].copy(), temperatures)
     last.run(np.array([0]), begins[:, :, wrong[:1]])
     return losses, last.ends
 
@@ -149,14 +166,21 @@ def _looks(length: int) -> Iterator[int]:
 class _Segments:
     """The text ids[bounds[k]:bounds[k + 1]] of each segment k; lengths are equal or one apart.
 
-    losses : that of each ids[n + 1] is put into losses[n]
-    ends : (L, S, K, H), the states after the segments
+    losses : those of each ids[n + 1], one per temperature, are put into losses[:, n]
+    ends : (L, S, B, H), the states after the segments
     """
 
     def __init__(
-        self, network: Network, ids: np.ndarray, bounds: np.ndarray, losses: np.ndarray, ends: np.ndarray
+        self,
+        network: Network,
+        ids: np.ndarray,
+        bounds: np.ndarray,
+        losses: np.ndarray,
+        ends: np.ndarray,
+        temperatures: Sequence[float],
     ) -> None:
         self.network, self.ids, self.losses, self.ends = network, ids, losses, ends
+        self.temperatures = temperatures
         self.starts, self.stops = bounds[:-1], bounds[1:]
         self._seen: dict[int, np.ndarray] = {}  # states so many symbols after the start, like `ends`
 
@@ -196,5 +220,5 @@ class _Segments:
         for offset in range(begin, end, step):
             places = self.starts[which] + np.arange(offset, min(offset + step, end))[:, None]
             x, y = self.ids[places].astype(np.intp), self.ids[places + 1].astype(np.intp)
-            self.losses[places], state = network.losses(x, y, state)
+            self.losses[:, places], state = network.losses(x, y, state, self.temperatures)
         return state

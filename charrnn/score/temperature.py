@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.engines.choice import network_for_reading
 from charrnn.nn.network import Network
 from charrnn.text.batches import ItemBatches, predictions
 from charrnn.text.items import NO_TARGET, Items
@@ -118,12 +117,3 @@ def of_card(card: Mapping[str, Any]) -> float | None:
     """The fitted temperature in a model's card; None where there is none that could be one."""
     found = card.get("temperature")
     return found if isinstance(found, float) and 1 / BETAS[-1] <= found <= 1 / BETAS[0] else None
-
-
-def tempered(network: Network, temperature: float) -> Network:
-    """A network whose logits are divided by a temperature."""
-    other = network_for_reading(network.config, network.vocab_size, network.theta.dtype)
-    other.theta[...] = network.theta
-    for name in ("head.weight", "head.bias"):
-        other.params[name] /= temperature
-    return other

@@ -50,7 +50,7 @@ def test_segments_agree_with_one_pass(length: int, scale: float) -> None:
         return
     for start in (None, state):
         expected = plain(network, ids, start)
-        found = np.concatenate(list(scoring.network_losses(network, ids, start)))
+        found = np.concatenate([*scoring.network_losses(network, ids, start)], axis=1)[0]
         np.testing.assert_allclose(found, expected, atol=1e-9)
         off = 2 * scoring.NEGLIGIBLE * length  # over all windows; what is expected is not what comes
         assert scoring.total_loss(network, ids, start) == pytest.approx(expected.sum(), abs=off)
@@ -81,7 +81,7 @@ def integrator() -> Counting:
 def test_a_model_that_never_forgets_costs_two_passes_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "WINDOW", 10**6)
     network, ids = integrator(), text(6400)
-    found = np.concatenate(list(scoring.network_losses(network, ids)))
+    found = np.concatenate([*scoring.network_losses(network, ids)], axis=1)[0]
     # A pass side by side takes 1/64 of the steps of a plain one.
     assert network.steps < 1.1 * len(ids)
     assert network.symbols < (1 + scoring.PASSES + 1) * len(ids)
@@ -100,7 +100,7 @@ def test_a_model_that_forgets_takes_one_pass_side_by_side() -> None:
 def test_several_models_average_probabilities() -> None:
     networks, ids = [network_of(0.5, seed=1), network_of(0.8, "lstm", 2)], text(1500)
     p = np.mean([np.exp(-plain(n, ids)) for n in networks], axis=0)
-    found = np.concatenate(list(scoring.averaged(networks, ids)))
+    found = np.concatenate([*scoring.averaged(networks, ids)], axis=1)[0]
     np.testing.assert_allclose(found, -np.log(p), atol=1e-9)
 
 

@@ -16,8 +16,9 @@ from charrnn.model.model import Model, load_model
 from charrnn.nn.loss import cross_entropy
 from charrnn.nn.network import Network
 from charrnn.score import temperature
-from charrnn.score.evaluation import evaluate, splits_of
+from charrnn.score.evaluation import evaluate, splits_of, surprises_at
 from charrnn.score.scoring import mean_loss
+from charrnn.text.vocabulary import Vocabulary
 from charrnn.training.session import train
 
 pytestmark = pytest.mark.usefixtures("short_samples")
@@ -76,13 +77,24 @@ def test_a_text_is_read_as_in_one_pass(length: int, monkeypatch: pytest.MonkeyPa
     assert temperature.fitted(network, ids[:1]) is None
 
 
-def test_a_tempered_network_divides_its_logits() -> None:
-    network, ids = network_of(0.5), np.random.default_rng(2).integers(0, 5, (30, 2))
-    before = network.theta.copy()
-    logits = network.forward(ids, network.zero_state(2))[0] / 1.25
-    tempered = temperature.tempered(network, 1.25)
-    np.testing.assert_allclose(tempered.forward(ids, network.zero_state(2))[0], logits, rtol=1e-12)
-    np.testing.assert_array_equal(network.theta, before)
+def test_losses_at_a_temperature_are_those_of_divided_logits() -> None:
+    """At several in one pass, the first as without the others."""
+    network, (ids, targets) = network_of(0.5), np.random.default_rng(2).integers(0, 5, (2, 30, 2))
+    state = network.zero_state(2)
+    logits = network.forward(ids, state)[0].copy()
+    found, after = network.losses(ids, targets, state, (1.0, 1.25, 0.7))
+    for nats, T in zip(found, (1.0, 1.25, 0.7), strict=True):
+        p = np.exp(logits / T) / np.exp(logits / T).sum(axis=-1, keepdims=True)
+        expected = -np.log(np.take_along_axis(p, targets[..., None], axis=-1)[..., 0])
+        np.testing.assert_allclose(nats, expected, rtol=1e-12)
+    (alone,), same = network.losses(ids, targets, state)
+    np.testing.assert_array_equal(alone, found[0])
+    np.testing.assert_array_equal(same, after)
+
+
+def mean_loss_at(model: Model, T: float, text: Any) -> float:
+    windows = surprises_at([model], text, (T,))
+    return float(np.concatenate([*windows], axis=1, dtype=np.float64).mean())
 
 
 @pytest.mark.parametrize(
@@ -116,10 +128,7 @@ def test_the_kept_model_has_the_temperature_that_fits_the_validation_text(
     parts, _ = splits_of(model)
     assert parts is not None
     T = model.training["temperature"]
-    losses = [
-        mean_loss(temperature.tempered(model.network, t), parts["validation"])
-        for t in (0.98 * T, T, 1.02 * T)
-    ]
+    losses = [mean_loss_at(model, t, parts["validation"]) for t in (0.98 * T, T, 1.02 * T)]
     assert losses[1] < min(losses[0], losses[2])
     assert losses[1] < model.training["val_loss_nats"]
     assert abs(T - 1) > 0.02
@@ -153,9 +162,7 @@ def test_eval_tells_the_loss_at_the_fitted_temperature_beside_the_plain_one(
     assert found["loss_nats"] == pytest.approx(mean_loss(model.network, ids), abs=1e-6)
     at_it = found["fitted_temperature"]
     assert at_it["temperature"] == T
-    assert at_it["loss_nats"] == pytest.approx(
-        mean_loss(temperature.tempered(model.network, T), ids), abs=1e-6
-    )
+    assert at_it["loss_nats"] == pytest.approx(mean_loss_at(model, T, ids), abs=1e-6)
     assert at_it["bits_per_char"] == pytest.approx(at_it["loss_nats"] / np.log(2))
     shown = CliRunner().invoke(app, command).stdout
     assert f"model T={T:.2f}" in shown
@@ -165,6 +172,18 @@ def test_eval_tells_the_loss_at_the_fitted_temperature_beside_the_plain_one(
         f"{T:.3f} fits the validation text best"
         in CliRunner().invoke(app, ["info", "--model", str(tmp_path / "run")]).stdout
     )
+
+
+def test_a_text_is_read_once_for_both_losses() -> None:
+    network, ids = network_of(0.5), np.random.default_rng(2).integers(0, 5, 3000)
+    vocab = Vocabulary("char", tuple("abcde"))
+    read: list[int] = []
+    plain = evaluate(Model.of_network(network, vocab, {}), ids)
+    both = evaluate(Model.of_network(network, vocab, {"temperature": 1.4}), ids, progress=read.append)
+    assert sum(read) == 2999
+    assert both.loss_nats == plain.loss_nats
+    assert both.tempered_loss_nats is not None
+    assert both.tempered_loss_nats < both.loss_nats
 
 
 def test_a_file_without_one_is_scored_as_before(corpus: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from charrnn.ui.terminal.output import json_text, put, say
 
 if TYPE_CHECKING:
     from charrnn.model.model import Model
+    from charrnn.score.mixture import Mixture
     from charrnn.text.batches import Text
     from charrnn.text.vocabulary import Vocabulary
 
@@ -110,7 +111,8 @@ def evaluate(
 
     --counts mixes the model with counts of up to 7 characters before each one, made of the training text. How much
     each is trusted is fitted on the first half of the validation text. So of the validation text itself, the mix and
-    the model beside it are reported on the second half alone; of all other texts, on the whole. --adapt is dynamic
+    the model beside it are reported on the second half alone; of all other texts, on the whole. The model is mixed in
+    at its fitted temperature. With --per-line and --highlight static counts are mixed in too. --adapt is dynamic
     evaluation: each chunk of 20 characters is scored before the model learns from it. The model file stays as it is.
 
     \b
@@ -119,6 +121,7 @@ def evaluate(
       charrnn eval --split validation --counts adaptive
       charrnn eval letters.txt --highlight
       charrnn eval letters.txt --highlight --json
+      charrnn eval letters.txt --per-line --counts static
       charrnn eval server.log --per-line | head
     """
     from charrnn.score import evaluation
@@ -138,8 +141,8 @@ def evaluate(
         ),
         (per_line and highlight, "--per-line cannot be combined with --highlight"),
         (
-            (counts != "off" or adapt) and (per_line or highlight),
-            "--counts and --adapt cannot be combined with --per-line or --highlight",
+            (counts == "adaptive" or adapt) and (per_line or highlight),
+            "--counts adaptive and --adapt cannot be combined with --per-line or --highlight; --counts static can",
         ),
         (order != "surprise" and not per_line, "--order needs --per-line"),
         (
@@ -167,24 +170,52 @@ def evaluate(
     text = _part(split, parts, why_not) if split else _read(models[0], files or [], how, unknown)
     if why_not and not no_baselines:
         say(f"no baselines but uniform: {why_not}")
-    if per_line:
-        _show_lines(models, text, order, as_json)
-    elif highlight:
-        _give_predictions(models, text) if as_json else _paint(models, text, worst)
+    if (counts != "off" or adapt) and parts is None:
+        option = "--adapt" if counts == "off" else "--counts"
+        raise DataError(
+            f"{option} needs the model's training text: {why_not}. Name that text with --corpus FILE"
+        )
+    if counts != "off" and parts:
+        _tell_what_is_known(split, text, parts["train"])
+    if per_line or highlight:
+        mixture = _mixture(models, parts, split) if counts != "off" and parts else None
+        if per_line:
+            _show_lines(models, text, order, mixture, as_json)
+        elif as_json:
+            _give_predictions(models, text, mixture)
+        else:
+            _paint(models, text, worst, mixture)
     else:
-        if (counts != "off" or adapt) and parts is None:
-            option = "--adapt" if counts == "off" else "--counts"
-            raise DataError(
-                f"{option} needs the model's training text: {why_not}. Name that text with --corpus FILE"
-            )
-        if counts != "off" and split == "train":
-            say("the counts are those of this very text, so the mix is no fair figure: use --split test")
         if split == "validation" and evaluation.fitted_temperature(models) is not None:
             say(
                 "the temperature was fitted on this very text, so the loss at it is no fair figure: use --split test"
             )
         training = parts["train"] if parts and compares else None
         _compare(models, text, training, parts or {}, _Beside(counts, rate), as_json)
+
+
+def _tell_what_is_known(split: str | None, text: "Text", training: "Text") -> None:
+    """Tell if counts of the training text know a text because it is in there."""
+    from charrnn.score.overlap import PASSAGE, repeated
+    from charrnn.text.batches import size_of
+    from charrnn.text.items import Items
+
+    if split == "train":
+        say("the counts are those of this very text, so the mix is no fair figure: use --split test")
+    elif not split and (known := repeated(text, training)):
+        of_it = f"{known:,} of the {size_of(text):,} characters are in the training text, {PASSAGE} or more together"
+        if isinstance(text, Items):
+            of_it = f"{known:,} of the {len(text):,} items are in the training text"
+        say(f"{of_it}: the counts know them, so the mix is no fair figure")
+
+
+def _mixture(models: "list[Model]", parts: "dict[str, Text]", split: str | None) -> "Mixture":
+    """The model mixed with static counts, for lines and places."""
+    from charrnn.score.mixed import counts_of, fitted_mixture
+
+    if split == "validation":
+        say("the mix was fitted on the first half of this text")
+    return fitted_mixture(models, parts, counts_of(models, parts))
 
 
 def _part(split: str, parts: "dict[str, Text] | None", why_not: str) -> "Text":
@@ -260,7 +291,9 @@ def _compare(
     put(json_text(answer) if as_json else "\n\n".join(words))
 
 
-def _show_lines(models: list["Model"], text: "Text", order: str, as_json: bool) -> None:
+def _show_lines(
+    models: list["Model"], text: "Text", order: str, mixture: "Mixture | None", as_json: bool
+) -> None:
     from charrnn.score.lines import RANKED, score_items, score_lines
     from charrnn.text.batches import size_of
     from charrnn.text.items import Items
@@ -272,9 +305,9 @@ def _show_lines(models: list["Model"], text: "Text", order: str, as_json: bool) 
     ids, unit = (text.ids, "item") if isinstance(text, Items) else (text, "line")
     with progress_bar(size_of(text)) as progress:
         scores = (
-            score_items(models, text, progress)
+            score_items(models, text, progress, mixture)
             if isinstance(text, Items)
-            else score_lines(models, text, progress)
+            else score_lines(models, text, progress, mixture)
         )
     table = sys.stdout.isatty() and not as_json
     with scores:
@@ -308,11 +341,11 @@ def named(vocab: "Vocabulary", symbol: int | None) -> dict[str, Any]:
     return {unit: None, "symbol": vocab.name(symbol)}
 
 
-def _give_predictions(models: list["Model"], text: "Text") -> None:
+def _give_predictions(models: list["Model"], text: "Text", mixture: "Mixture | None") -> None:
     from charrnn.score.evaluation import predictions
 
     vocab = models[0].vocab
-    for one in predictions(models, text):
+    for one in predictions(models, text, mix=mixture.distribution if mixture else None):
         guesses = [named(vocab, symbol) | {"probability": p} for symbol, p in one.guesses]
         item = {} if one.item is None else {"item": one.item + 1}
         found = (
@@ -321,8 +354,9 @@ def _give_predictions(models: list["Model"], text: "Text") -> None:
         put(_json_line(found))
 
 
-def _paint(models: list["Model"], text: "Text", worst: int) -> None:
+def _paint(models: list["Model"], text: "Text", worst: int, mixture: "Mixture | None") -> None:
     from charrnn.score import evaluation
+    from charrnn.score.mixed import mixed_surprises
     from charrnn.text.batches import predictions
     from charrnn.text.items import Items
     from charrnn.text.spool import Spool
@@ -332,10 +366,16 @@ def _paint(models: list["Model"], text: "Text", worst: int) -> None:
     with Spool("f4") as losses:
         total = 0.0
         with progress_bar(predictions(text)) as progress:
-            for window in evaluation.surprises(models, text, progress):
+            windows = (
+                evaluation.surprises(models, text, progress)
+                if mixture is None
+                else mixed_surprises(models, text, mixture, progress)
+            )
+            for window in windows:
                 total += float(window.sum(dtype="f8"))
                 losses.append(window)
-        places = evaluation.worst_places(models, text, losses.blocks(), worst)
+        mix = mixture.distribution if mixture else None
+        places = evaluation.worst_places(models, text, losses.blocks(), worst, mix)
         mean = total / max(1, predictions(text))
         ids, first = (text.predicted(), 0) if isinstance(text, Items) else (text, 1)
         surprise.show(models[0].vocab, ids, losses.blocks(), mean, places, sys.stdout, first)

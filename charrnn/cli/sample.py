@@ -119,7 +119,8 @@ def sample(
     counts: Annotated[
         Literal["off", "static"],
         typer.Option(
-            help="Draw from the model mixed with counts of its training text, as eval --counts static scores it."
+            help="Draw from the model mixed with counts of its training text, as eval --counts static scores it: the "
+            "model is at its fitted temperature, and --temp is that of the mixture."
         ),
     ] = "off",
     as_json: JsonOption = False,
@@ -154,6 +155,8 @@ def sample(
     compared = [] if temp == FITTED else temperatures(temp)
     files, models = open_models(model)
     compared = compared or [fitted_temperature(models)]
+    if temp == FITTED and counts == "static":  # of the model, and it is at it in the mixture
+        compared = [1.0]
     has_end = models[0].vocab.items is not None or stop
     refuse_if((unique and not has_end, "--unique needs a model of items, or --stop"))
     given = {**settings, "with_prime": with_prime}

@@ -13,6 +13,8 @@ from charrnn.engines.threads import blas_threads
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
 from charrnn.model.model import CHUNK, Model
 from charrnn.python.results import Pictured, Rows
+from charrnn.sampling.mixing import CONTEXT as MIXED_CONTEXT
+from charrnn.sampling.mixing import Mix
 from charrnn.sampling.sampler import NOT_FINITE, average, next_distribution, reader, same_vocabulary
 from charrnn.score import items, scoring, simple_models, temperature
 from charrnn.text.batches import Text
@@ -430,11 +432,16 @@ class Surprise:
 
 @blas_threads()
 def worst_places(
-    models: Sequence[Model], text: Text, losses: Iterable[np.ndarray], most: int
+    models: Sequence[Model],
+    text: Text,
+    losses: Iterable[np.ndarray],
+    most: int,
+    mix: Mix | None = None,
 ) -> list[Surprise]:
     """The `most` places with the largest losses, worst first; a place of items counts their predicted symbols alone.
 
     losses : -log p of ids[1], ids[2], …, or of the predicted symbols of items, in windows
+    mix : what the guesses are mixed with; None for the models alone
     To find the guesses, the model reads the CONTEXT symbols before the place from the zero state; those before one
     of an item reach back to its beginning.
     """
@@ -450,9 +457,12 @@ def worst_places(
         if isinstance(text, Items):
             n = int(np.searchsorted(ends, place, side="right"))
             before = text.of(n)[: int(text.conditions[n] + place - (ends[n] - text.scored[n]))].tolist()
+            counted = before[int(text.conditions[n]) - 1 :]
         else:
-            before = text[max(0, place - CONTEXT) : place].tolist()
+            counted = before = text[max(0, place - CONTEXT) : place].tolist()
         p = next_distribution(reader(models, before[:-1])(before[-1]))
+        if mix is not None:
+            (p,) = mix(p[None], np.array([counted[-MIXED_CONTEXT:]]))
         found.append(Surprise(place, loss, _likeliest(p)))
     return found
 
@@ -475,22 +485,28 @@ class Prediction:
 
 
 def predictions(
-    models: Sequence[Model], text: Text, progress: Callable[[int], None] = _nothing
+    models: Sequence[Model],
+    text: Text,
+    progress: Callable[[int], None] = _nothing,
+    mix: Mix | None = None,
 ) -> Iterator[Prediction]:
     """The prediction for each symbol of a text and for the one after its end. The text is read as by `evaluate`.
+
+    mix : what the models are mixed with
 
     Raises ModelError for outputs that are not finite.
     """
     if isinstance(text, Items):
         for n in range(len(text)):
             symbols, condition = text.of(n), int(text.conditions[n])
-            for place, symbol, log_p in _read(models, symbols[:-1], symbols[1:], progress):
+            read = _read(models, symbols[:-1], symbols[1:], progress)
+            for place, symbol, log_p in _mixed(read, mix, symbols, condition - 1):
                 if place >= condition:
                     yield Prediction(place - condition, *_predicted(symbol, log_p), n)
         return
     if len(text):
         yield Prediction(0, int(text[0]), None, [])
-    for place, symbol, log_p in _read(models, text, text[1:], progress):
+    for place, symbol, log_p in _mixed(_read(models, text, text[1:], progress), mix, text, 0):
         yield Prediction(place, *_predicted(symbol, log_p))
 
 
@@ -522,6 +538,18 @@ def _read(
         for t, row in enumerate(log_p, start):
             yield t + 1, int(targets[t]) if t < len(targets) else None, row
         progress(len(symbols))
+
+
+def _mixed(
+    read: Iterable[tuple[int, int | None, np.ndarray]], mix: Mix | None, ids: np.ndarray, first: int
+) -> Iterator[tuple[int, int | None, np.ndarray]]:
+    """What `_read` gives, mixed; first : the first of the symbols that counts may look at."""
+    for place, symbol, log_p in read:
+        context = ids[max(first, place - MIXED_CONTEXT) : place]
+        if mix is not None and len(context):
+            with np.errstate(divide="ignore"):
+                (log_p,) = np.log(mix(np.exp(log_p)[None], np.asarray(context)[None]))
+        yield place, symbol, log_p
 
 
 def _likeliest(p: np.ndarray) -> list[tuple[int, float]]:

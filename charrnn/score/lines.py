@@ -28,7 +28,9 @@ from charrnn.sampling.sampler import NOT_FINITE, same_vocabulary
 from charrnn.score import scoring
 from charrnn.score.evaluation import item_losses
 from charrnn.score.items import mean_probability
-from charrnn.text.items import Items
+from charrnn.score.mixed import mixed_surprises
+from charrnn.score.mixture import Mixture
+from charrnn.text.items import Items, runs
 from charrnn.text.spool import Spool
 from charrnn.text.vocabulary import Vocabulary, silent_symbol
 
@@ -159,12 +161,16 @@ class LineScores:
 
 @blas_threads()
 def score_lines(
-    models: Sequence[Model], ids: np.ndarray, progress: Callable[[int], None] = _nothing
+    models: Sequence[Model],
+    ids: np.ndarray,
+    progress: Callable[[int], None] = _nothing,
+    mixture: Mixture | None = None,
 ) -> LineScores:
     """Score the non-blank lines of a text; the probabilities of several models are averaged.
 
     ids : (N,) may be memory-mapped; memory does not grow with N
     progress : called with the number of symbols just scored
+    mixture : static; counts too look no further back than to the newline before the line
 
     Raises ModelError for outputs that are not finite, CharRNNError if there is no space for temporary files.
     """
@@ -181,6 +187,10 @@ def score_lines(
             records["number"] = (number + np.arange(len(starts)))[written]
             records["start"], records["stop"] = starts[written], stops[written]
             records["n"] = records["stop"] - records["start"] + int(ends_lines)
+            if mixture is not None:
+                records["nats"] = _mixed_totals(models, _as_items(ids, records, first), mixture, progress)
+                scores.add(records)
+                continue
             order = np.argsort(records["n"], kind="stable")
             for at in range(0, len(order), ROWS):  # lines of about the same length side by side
                 rows = order[at : at + ROWS]
@@ -197,7 +207,10 @@ def score_lines(
 
 @blas_threads()
 def score_items(
-    models: Sequence[Model], items: Items, progress: Callable[[int], None] = _nothing
+    models: Sequence[Model],
+    items: Items,
+    progress: Callable[[int], None] = _nothing,
+    mixture: Mixture | None = None,
 ) -> LineScores:
     """The same for items: each is read after its condition, and its end is counted."""
     scores = LineScores()
@@ -207,12 +220,35 @@ def score_items(
             records = np.zeros(len(part), RECORD)
             records["number"] = 1 + begin + np.arange(len(part))
             records["start"], records["stop"] = part.starts + part.conditions, part.stops - 1
-            records["n"], records["nats"] = part.scored, item_losses(models, part, progress)
+            records["n"] = part.scored
+            if mixture is None:
+                records["nats"] = item_losses(models, part, progress)
+            else:
+                records["nats"] = _mixed_totals(models, part, mixture, progress)
             scores.add(records)
     except BaseException:
         scores.__exit__(None, None, None)
         raise
     return scores
+
+
+def _as_items(ids: np.ndarray, records: np.ndarray, first: int) -> Items:
+    """Some lines, each after the symbol `first`, which also ends it where its end is predicted."""
+    stops = np.cumsum(records["n"] + 1)
+    starts, lengths = stops - records["n"] - 1, records["stop"] - records["start"]
+    flat = np.full(int(stops[-1]) if len(stops) else 0, first, ids.dtype)
+    flat[runs(starts + 1, lengths)] = ids[runs(records["start"], lengths)]
+    return Items(flat, starts, stops, np.ones(len(records), np.int32))
+
+
+def _mixed_totals(
+    models: Sequence[Model], part: Items, mixture: Mixture, progress: Callable[[int], None]
+) -> np.ndarray:
+    """The loss of each item by a mixture (N,)."""
+    if not len(part):
+        return np.empty(0)
+    losses = np.concatenate([*mixed_surprises(models, part, mixture, progress)])
+    return np.asarray(np.add.reduceat(losses, np.cumsum(part.scored) - part.scored))
 
 
 def _blank(vocab: Vocabulary) -> np.ndarray:

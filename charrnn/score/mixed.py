@@ -1,6 +1,6 @@
 """How well a network mixed with counts of its training text predicts a text, beside the network alone."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,9 +10,10 @@ from charrnn.errors import DataError
 from charrnn.model.model import Model
 from charrnn.sampling.sampler import same_vocabulary
 from charrnn.score.counts import LOOKED_UP_AT_ONCE, Counts
-from charrnn.score.evaluation import surprises
+from charrnn.score.evaluation import fitted_temperature, surprises_at
 from charrnn.score.halves import first_half, in_units, reported_words, skipped_of, sum_after, table
 from charrnn.score.mixture import ORDER, Gate, Mixture
+from charrnn.score.temperature import fitted
 from charrnn.text.batches import Text, predictions
 from charrnn.text.items import Items
 from charrnn.text.spool import Spool
@@ -54,6 +55,9 @@ class Mixed:
 
     def in_words(self) -> str:
         found = f"with counts of the training text, {reported_words(self.chars, self.second_half)}\n{table(self.rows)}"
+        if (T := self.gates["static"].temperature) != 1:
+            where = "the first half of the validation text" if self.second_half else "the validation text"
+            found += f"\nthe network is mixed in at the temperature {T:.2f}, which was fitted on {where}"
         if self.adaptive is not None:
             found += (
                 "\nadaptive counts learn from this text as they read it, each character after it is scored"
@@ -62,11 +66,17 @@ class Mixed:
 
 
 def fitted_mixture(
-    models: Sequence[Model], parts: Mapping[str, Text], counts: Counts, *, adaptive: bool = False
+    models: Sequence[Model],
+    parts: Mapping[str, Text],
+    counts: Counts,
+    *,
+    adaptive: bool = False,
+    temperature: float | None = None,
 ) -> Mixture:
     """A mixture whose gate is fitted on the first half of the validation text, or on the beginning of a long one.
 
     parts : the texts "train" and "validation" of the models
+    temperature : of the network; by default the one in its card, or 1
 
     Raises DataError where that text is too short.
     """
@@ -76,7 +86,9 @@ def fitted_mixture(
             f"counts are mixed in by a gate that is fitted on the first half of the validation text, and that has "
             f"{predictions(half):,} characters to predict; it needs {LEAST_FITTED}. Train with a longer validation text"
         )
-    return Mixture.fitted(counts, half, np.concatenate(list(surprises(models, half))), adaptive=adaptive)
+    T = temperature or fitted_temperature(models) or 1.0
+    (losses,) = np.concatenate([*surprises_at(models, half, (T,))], axis=1)
+    return Mixture.fitted(counts, half, losses, adaptive=adaptive, temperature=T)
 
 
 def counts_of(models: Sequence[Model], parts: Mapping[str, Text]) -> Counts:
@@ -98,20 +110,32 @@ def mixed(
     adaptive : whether with counts that also grow
     The other arguments are those of `fitted_mixture` and `evaluate`.
     """
-    counts = counts_of(models, parts)
-    mixtures = {"static": fitted_mixture(models, parts, counts)}
+    counts, skipped = counts_of(models, parts), skipped_of(text, parts["validation"])
+    T = fitted_temperature(models)
+    if T is not None and skipped:  # that one was fitted on what is reported, too
+        T = fitted(models[0].network, first_half(text))
+    T = T or 1.0
+    mixtures = {"static": fitted_mixture(models, parts, counts, temperature=T)}
     if adaptive:
-        mixtures["adaptive"] = fitted_mixture(models, parts, counts, adaptive=True)
-    skipped = skipped_of(text, parts["validation"])
-    with Spool("f8") as alone:
-        for losses in surprises(models, text, progress):
-            alone.append(losses)
+        mixtures["adaptive"] = fitted_mixture(models, parts, counts, adaptive=True, temperature=T)
+    with Spool("f8") as alone, Spool("f8") as tempered:
+        for losses in surprises_at(models, text, (1.0, T), progress):
+            alone.append(losses[0])
+            tempered.append(losses[1])
         sums = [sum_after(skipped, alone.blocks())]
-        sums += [sum_after(skipped, mixture.losses(text, alone.blocks())) for mixture in mixtures.values()]
+        sums += [sum_after(skipped, mixture.losses(text, tempered.blocks())) for mixture in mixtures.values()]
     chars = predictions(text) - skipped
     network, static, *rest = (total / chars for total in sums)
     gates = {name: mixture.gate for name, mixture in mixtures.items()}
     return Mixed(chars, skipped > 0, network, static, rest[0] if rest else None, gates)
+
+
+def mixed_surprises(
+    models: Sequence[Model], text: Text, mixture: Mixture, progress: Callable[[int], None] = _nothing
+) -> Iterator[np.ndarray]:
+    """`surprises` by a mixture, in windows (n,)."""
+    alone = surprises_at(models, text, (mixture.gate.temperature,), progress)
+    return mixture.losses(text, (losses for (losses,) in alone))
 
 
 def _beginning(text: Text) -> Text:

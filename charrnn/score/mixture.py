@@ -38,12 +38,14 @@ class Gate:
     order, weight : of the counts, as in `Matches.interpolated`
     growth : how many times a symbol just read counts; 0 where the counts are static
     shares : g of each gate, as `_cells` counts them
+    temperature : of the network, by which its logits are divided before it is mixed
     """
 
     order: int
     weight: float
     growth: int
     shares: np.ndarray
+    temperature: float = 1.0
 
 
 class Mixture:
@@ -54,11 +56,17 @@ class Mixture:
 
     @classmethod
     def fitted(
-        cls, counts: Counts, text: Text, network_losses: np.ndarray, *, adaptive: bool = False
+        cls,
+        counts: Counts,
+        text: Text,
+        network_losses: np.ndarray,
+        *,
+        adaptive: bool = False,
+        temperature: float = 1.0,
     ) -> "Mixture":
         """Fit the gate on the predictions of a text.
 
-        network_losses : -log p by the network of the predicted symbols, (N,)
+        network_losses : -log p by the network of the predicted symbols, (N,), at the temperature
         """
         (window,) = windows(text, counts.order, max(1, len(network_losses)), first=1)
         matches = counts.matches(window)
@@ -79,12 +87,12 @@ class Mixture:
         p_counts = known.probabilities(weight, counts.base, order)
         cells = _cells(*known.longest(order))
         shares = _fitted_shares(p_network, p_counts, cells, (ORDER + 2) * (len(KINDS) + 1))
-        return cls(counts, Gate(order, weight, growth, shares))
+        return cls(counts, Gate(order, weight, growth, shares, temperature))
 
     def losses(self, text: Text, network_losses: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """-log p of the predicted symbols of a text, in windows; of a stream all but the first.
 
-        network_losses : by the network alone, in windows of any size
+        network_losses : by the network at the gate's temperature, in windows of any size
         """
         gate, counts, alone, read = self.gate, self.counts, _Queue(network_losses), None
         for window in windows(text, counts.order, LOOKED_UP_AT_ONCE, first=1):
@@ -99,7 +107,13 @@ class Mixture:
             yield _mixed(g, np.exp(-alone.take(len(g)).astype(np.float64)), p_counts)
 
     def distribution(self, p_network: np.ndarray, context: np.ndarray) -> np.ndarray:
-        """The mixture (B, V) of the network's distributions (B, V) with static counts after contexts (B, L)."""
+        """The mixture (B, V) of the network's distributions (B, V) with static counts after contexts (B, L).
+
+        p_network : at temperature 1
+        """
+        if self.gate.temperature != 1:
+            p_network = p_network ** (1 / self.gate.temperature)
+            p_network /= p_network.sum(axis=1, keepdims=True)
         p, matched, kinds = self.counts.after(context, self.gate.weight, self.gate.order)
         g = self.gate.shares[_cells(matched, kinds)][:, None]
         return np.asarray(g * p_network + (1 - g) * p)

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from charrnn.runs.yardstick import LIKENESS_ORDER, Yardstick
+from charrnn.score import overlap
 from charrnn.score.counts import LOOKED_UP_AT_ONCE, Counts, Reach, windows
 from charrnn.text.batches import Text, size_of, spread_part
 from charrnn.text.items import Items
@@ -27,7 +28,6 @@ FIT_AT_MOST = (
     20_000_000  # last symbols of the training text that are used, since the tables must fit in memory
 )
 SYMBOLS_AT_ONCE = 2**20  # symbols compressed at once
-ODD = 0x9E3779B97F4A7C15  # multiplier of the hash of an item
 
 # These sizes limit the cost of a run's yardstick to about a second. Longer texts are sampled evenly.
 YARDSTICK_FIT = 2**20  # symbols of the training text
@@ -122,19 +122,9 @@ def _part(text: Text, most: int) -> Text:
 def _held_out(training: Text) -> tuple[Text, list[Text]]:
     """A training text without some pieces of it, and these pieces: of items a tenth, equal ones on one side."""
     if isinstance(training, Items):
-        chosen = (_hashes(training) >> np.uint64(32)) % np.uint64(round(1 / HELD_OUT_SHARE)) == 0
+        chosen = (overlap.of_items(training) >> np.uint64(32)) % np.uint64(round(1 / HELD_OUT_SHARE)) == 0
         return training[~chosen], [training[chosen]]
     size = int(HELD_OUT_SHARE * len(training) / HELD_OUT_PIECES)
     middles = (2 * np.arange(HELD_OUT_PIECES) + 1) * len(training) // (2 * HELD_OUT_PIECES)
     pieces = (middles - size // 2)[:, None] + np.arange(size)
     return np.delete(training, pieces), [training[piece] for piece in pieces]
-
-
-def _hashes(items: Items) -> np.ndarray:
-    """A number for the text of each item, uint64 (N,): Σ symbol · ODD^place, modulo 2^64."""
-    firsts = np.cumsum(items.scored) - items.scored
-    places = np.arange(items.symbols) - np.repeat(firsts, items.scored)
-    powers = np.cumprod(np.full(int(items.scored.max()), ODD, np.uint64))
-    return np.asarray(
-        np.add.reduceat((items.predicted().astype(np.uint64) + np.uint64(1)) * powers[places], firsts)
-    )

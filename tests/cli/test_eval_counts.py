@@ -13,7 +13,9 @@ from typer.testing import CliRunner, Result
 from charrnn.cli.eval import evaluate as command
 from charrnn.errors import DataError, UsageError
 from charrnn.model.model import Model
-from charrnn.score.evaluation import surprises
+from charrnn.score.evaluation import splits_of, surprises
+from charrnn.score.mixed import counts_of, fitted_mixture
+from charrnn.score.mixture import Mixture
 
 app = typer.Typer(rich_markup_mode=None)
 app.command()(command)
@@ -86,8 +88,72 @@ def test_a_text_that_was_moved_is_found_where_it_is_said_to_be(model: Model) -> 
 
 
 @pytest.mark.parametrize("other", ["--per-line", "--highlight"])
-def test_counts_have_no_other_views(model: Model, other: str) -> None:
-    assert isinstance(run("--split", "test", "--counts", "static", other).exception, UsageError)
+def test_lines_and_places_have_no_counts_that_grow(model: Model, other: str) -> None:
+    assert isinstance(run("--split", "test", "--counts", "adaptive", other).exception, UsageError)
+    assert isinstance(run("--split", "test", "--adapt", "auto", other).exception, UsageError)
+
+
+def mixture_of(model: Model) -> Mixture:
+    parts, _ = splits_of(model)
+    assert parts is not None
+    return fitted_mixture([model], parts, counts_of([model], parts))
+
+
+def mixed_losses(model: Model, text: str) -> np.ndarray:
+    """-log p of all characters but the first, by the mixture, read as one text."""
+    ids = model.vocab.encode(text)
+    return np.concatenate([*mixture_of(model).losses(ids, surprises([model], ids))])
+
+
+def test_lines_are_ranked_by_the_mix(model: Model) -> None:
+    """Each line after a newline alone, for the counts too, whatever lines are before it."""
+    text = "abc bad cab\nface\n\nddddd bad\nbad face"
+    Path("text.txt").write_text(text)
+    shown = run("text.txt", "--per-line", "--order", "file", "--counts", "static", "--json").stdout
+    found = [json.loads(line) for line in shown.splitlines()]
+    assert [one["line"] for one in found] == [1, 2, 4, 5]
+    for one in found:
+        expected = mixed_losses(model, f"\n{one['text']}\n")
+        assert one["chars"] == len(expected)
+        assert one["log_probability_nats"] == pytest.approx(-expected.sum(), rel=1e-6)
+    plain = run("text.txt", "--per-line", "--order", "file", "--json").stdout
+    assert found[0]["loss_nats"] < 0.8 * json.loads(plain.splitlines()[0])["loss_nats"]
+    ranked = run("text.txt", "--per-line", "--counts", "static", "--json").stdout
+    assert json.loads(ranked.splitlines()[0])["line"] == 4
+
+
+def test_places_are_painted_and_guessed_by_the_mix(model: Model) -> None:
+    text = "abc bad cab\nface abc ddd cab\n"
+    Path("text.txt").write_text(text)
+    losses = mixed_losses(model, text)
+    shown = run("text.txt", "--highlight", "--counts", "static", "--worst", "1").stdout
+    assert f"{losses.mean():.4f} nats per character" in shown
+    data = run("text.txt", "--highlight", "--counts", "static", "--json").stdout
+    first, *found, last = [json.loads(line) for line in data.splitlines()]
+    assert first["nats"] is None
+    np.testing.assert_allclose([one["nats"] for one in found], losses, rtol=1e-6)
+    for one in found:  # a guess that comes true has the probability that the loss says
+        for guess in one["guesses"]:
+            if guess["character"] == one["character"]:
+                assert guess["probability"] == pytest.approx(np.exp(-one["nats"]), rel=1e-6)
+    worst = int(np.argmax(losses)) + 1
+    guess = found[worst - 1]["guesses"][0]
+    assert f"expected {guess['character'].replace(' ', 'space')} {guess['probability']:.0%}" in shown
+    assert last["character"] is None
+    plain = run("text.txt", "--highlight", "--json").stdout.splitlines()
+    assert json.loads(plain[-1])["guesses"] != last["guesses"]
+
+
+def test_a_text_with_a_part_of_the_training_text_is_told(model: Model) -> None:
+    corpus = Path("corpus.txt").read_text()
+    Path("new.txt").write_text(corpus[VALIDATION])
+    assert "no fair figure" not in run("new.txt", "--counts", "static").stderr
+    Path("part.txt").write_text("face " * 20 + corpus[30:230] + "bad " * 20)
+    found = run("part.txt", "--counts", "static")
+    assert "of the 380 characters are in the training text, 64 or more together" in found.stderr
+    assert "no fair figure" in found.stderr
+    assert "no fair figure" in run("part.txt", "--counts", "static", "--per-line").stderr
+    assert "no fair figure" not in run("part.txt").stderr
 
 
 def test_adapting_is_shown_beside_the_network(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

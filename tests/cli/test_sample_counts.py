@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from charrnn.cli.sample import sample as command
 from charrnn.errors import DataError, UsageError
+from charrnn.model.model import load_model
 
 app = typer.Typer(rich_markup_mode=None)
 app.command()(command)
@@ -40,6 +41,18 @@ def test_the_texts_are_like_the_training_text_and_copies_are_told() -> None:
     (found,) = json.loads(marked.stdout)["samples"]
     assert found["text"] == mixed.stdout.removesuffix("\n")[: len(found["text"])]
     assert found["novelty"]["copied_share"] > 0.5
+
+
+def test_at_the_fitted_temperature_the_text_is_that_of_the_mixture_as_eval_has_it() -> None:
+    """The model is at it in the mixture already."""
+    before = run("--counts", "static", "--temp", "1").stdout
+    model = load_model("m.safetensors")
+    model.training["temperature"] = 1.9
+    model.save("m.safetensors")
+    drawn = run("--counts", "static", "--temp", "1", "--json").stdout
+    assert run("--counts", "static", "--temp", "fitted", "--json").stdout == drawn
+    assert json.loads(drawn)["samples"][0]["text"] != before.removesuffix("\n")
+    assert json.loads(run("--temp", "fitted", "--json").stdout)["samples"][0]["temperature"] == 1.9
 
 
 def test_what_cannot_be_mixed_is_refused() -> None:

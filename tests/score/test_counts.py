@@ -12,15 +12,18 @@ from helpers.item_models import item_model
 from helpers.random_models import random_model
 
 from charrnn.errors import DataError
+from charrnn.nn.loss import cross_entropy
 from charrnn.score import counts as counting
+from charrnn.score import temperature
 from charrnn.score.counts import Counts, Matches, Reach, windows
 from charrnn.score.evaluation import surprises
-from charrnn.score.mixed import fitted_mixture, mixed
+from charrnn.score.halves import first_half
+from charrnn.score.mixed import fitted_mixture, mixed, mixed_surprises
 from charrnn.score.mixture import Gate, Mixture
 from charrnn.text.batches import Text
 from charrnn.text.items import Items
 
-FIELDS = ("order", "weight", "growth")
+FIELDS = ("order", "weight", "growth", "temperature")
 
 
 def text(length: int, seed: int, symbols: int = 3) -> np.ndarray:
@@ -173,6 +176,10 @@ def same_gate(one: Gate, other: Gate) -> bool:
 @pytest.mark.parametrize("adaptive", [False, True])
 def test_the_reported_text_changes_no_fitted_number(adaptive: bool) -> None:
     model, parts = random_model(SYMBOLS), parts_of()
+    T = temperature.fitted(model.network, first_half(parts["validation"]))
+    assert T is not None
+    assert T != 1
+    model.training["temperature"] = T  # as in the card, if the second half says the same
     first = mixed([model], parts["test"], parts, adaptive=adaptive)
     assert not first.second_half
     other = mixed([model], text(200, 77, 5), parts, adaptive=adaptive)
@@ -191,8 +198,34 @@ def test_the_reported_text_changes_no_fitted_number(adaptive: bool) -> None:
     assert not same_gate(again.gates["static"], first.gates["static"])  # the comparison can fail
 
 
-def test_the_mixture_is_a_distribution_and_gives_the_losses() -> None:
+def test_the_network_is_mixed_in_at_its_fitted_temperature() -> None:
+    """The one in its card; for the validation text, on which that was fitted, one that fits the first half."""
     model, parts = random_model(SYMBOLS), parts_of()
+    plain = mixed([model], parts["test"], parts)
+    model.training["temperature"] = 1.6
+    found = mixed([model], parts["test"], parts, adaptive=True)
+    assert [gate.temperature for gate in found.gates.values()] == [1.6, 1.6]
+    assert "at the temperature 1.60, which was fitted on the validation text" in found.in_words()
+    assert "temperature" not in plain.in_words()
+    assert found.network == plain.network
+    logits, _ = model.logits(np.asarray(parts["test"])[:-1, None].astype(int))
+    nats = cross_entropy(logits[:, 0].astype(np.float64) / 1.6, np.asarray(parts["test"])[1:].astype(int))
+    mixture = Mixture(Counts.of(parts["train"], 5, 7), found.gates["static"])
+    assert found.static == pytest.approx(
+        np.concatenate([*mixture.losses(parts["test"], [nats])]).mean(), rel=1e-5
+    )
+    assert found.static != pytest.approx(plain.static, rel=1e-4)
+    of_validation = mixed([model], parts["validation"], parts)
+    T = temperature.fitted(model.network, first_half(parts["validation"]))
+    assert of_validation.gates["static"].temperature == T != 1.6
+    assert "the first half of the validation text" in of_validation.in_words()
+    two = mixed([model, random_model(SYMBOLS, seed=3)], parts["test"], parts)
+    assert two.gates["static"].temperature == 1
+
+
+@pytest.mark.parametrize("T", [None, 1.3])
+def test_the_mixture_is_a_distribution_and_gives_the_losses(T: float | None) -> None:
+    model, parts = random_model(SYMBOLS, training={"temperature": T}), parts_of()
     counts = Counts.of(parts["train"], 5, 7)
     mixture = fitted_mixture([model], parts, counts)
     test = np.asarray(parts["test"])[:40]
@@ -202,7 +235,7 @@ def test_the_mixture_is_a_distribution_and_gives_the_losses() -> None:
     context = [test[max(0, n - 7) : n] for n in range(1, len(test))]
     p = np.concatenate([mixture.distribution(p_network[n : n + 1], c[None]) for n, c in enumerate(context)])
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=0, atol=1e-12)
-    (losses,) = mixture.losses(test, surprises([model], test))
+    (losses,) = mixed_surprises([model], test, mixture)
     np.testing.assert_allclose(losses, -np.log(p[np.arange(39), test[1:]]), rtol=1e-12)
     (alone,) = surprises([model], test)
     assert not np.allclose(losses, alone, rtol=0.01)

@@ -50,8 +50,7 @@ def gradcheck(
 
     from charrnn.engines.threads import blas_threads
     from charrnn.interpret.tensor_checks import check_network, made_up_network
-    from charrnn.model.model import load_model
-    from charrnn.nn.network import Network
+    from charrnn.model.model import load_model, plain_copy
     from charrnn.runs.folder import find_model
     from charrnn.ui.terminal import gradcheck_view as ui
     from charrnn.ui.terminal.console import Console
@@ -62,9 +61,7 @@ def gradcheck(
         network = made_up_network(ModelConfig(**given), vocab or 12, rng)
     else:
         refuse(ctx, ("vocab", *settings), "cannot be combined with --model, whose network is fixed")
-        trained = load_model(find_model(model)).network
-        network = Network(trained.config, trained.vocab_size, np.float64)
-        network.theta[...] = trained.theta
+        network = plain_copy(load_model(find_model(model)).network, np.float64)
     with blas_threads():
         checks = check_network(network, seq_length, batch_size, samples, rng)
     if as_json:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from charrnn.cli.given import refuse_beside
 from charrnn.cli.models import open_models
 from charrnn.cli.options import JsonOption, ModelOption
 from charrnn.errors import UsageError
@@ -96,6 +97,9 @@ def inspect_cells(
 
     if as_json + as_csv > 1 or (as_csv and gates) or (cell and gates):
         raise UsageError("--json cannot be combined with --csv, nor --gates with --cell or --csv")
+    of_a_search = {"--quick": quick, "--no-causal": no_causal, "--top": top > 1}
+    refuse_beside("--cell", cell, of_a_search)
+    refuse_beside("--gates", gates, of_a_search)
     if html is not None and (gates or list_):
         raise UsageError("--html cannot be combined with --list, nor with --gates, which its page shows")
     out = _Output("json" if as_json else "csv" if as_csv else "terminal", style, passages, guesses, html)

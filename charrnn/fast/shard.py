@@ -44,7 +44,7 @@ class Layer:
         self.begin(T)
 
     def begin(self, steps: int) -> None:
-        """See `Reader.begin`. The views have a row for each place of such a chunk."""
+        """See `Shard.begin`. The views have a row for each place of such a chunk."""
         arrays, (B, K, H) = self.arrays, self.arrays["u"].shape
         places = steps * B
         self.table = arrays["table"].reshape(-1, K * H)[:places]  # of a layer above the first
@@ -116,27 +116,55 @@ def programs_by_streams(
     }
 
 
-class Reader:
-    """Takes some streams forward through the network, in chunks of up to T steps: see `begin`."""
+class Shard:
+    """Takes the streams `streams` of the batch forward and backward, in chunks of up to T steps: see `begin`.
 
-    def __init__(self, network: Network, weights: Weights, programs: Programs) -> None:
-        config, T, B, dtype = network.config, programs.T, programs.B, network.theta.dtype
-        self.config, self.weights = config, weights
+    grad : flat, as `Network.grad`; overwritten by `step`
+    smooth : what label smoothing moves to each symbol, divided by the streams of the whole batch; set by the caller
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        weights: Weights,
+        programs: Programs,
+        streams: slice,
+        grad: np.ndarray,
+        config: TrainConfig,
+    ) -> None:
+        T, B, H, dtype = programs.T, programs.B, weights.width, grad.dtype
+        self.config, self.weights, self.streams, self.grad = network.config, weights, streams, grad
+        self.training, self._batch = config, programs.batch
         self._steps = zeros(1, np.int64)
-        self.layers = [Layer(programs, weights, k, self._steps) for k in range(config.layers)]
+        self.layers = [Layer(programs, weights, k, self._steps) for k in range(network.config.layers)]
         for layer in self.layers[0 if programs.by_place else 1 :]:
             layer.arrays["rows"][...] = np.arange(T * B).reshape(T, B)
         self.fewer_rows = programs.rows < network.vocab_size  # the table has only the symbols of this chunk
         self.symbols = np.arange(network.vocab_size)
         apart = self.fewer_rows or programs.by_place
         self.x = zeros((T, B), np.int64) if apart else self.layers[0].arrays["rows"]
-        self.input_mask: np.ndarray | None = None  # with input dropout, (1, B, E), and the inputs (T · B, E)
-        self.embedded = self.d_embedded = np.empty((0, 0), dtype)
         self.masks: list[
             np.ndarray
         ] = []  # with dropout, for each layer (T, B, H), or (1, B, H) for all steps
         self.dropped: list[np.ndarray] = []  # (T · B, H) for each layer
+        if mask_steps := config.masked_steps(T):
+            self.masks = [zeros((mask_steps, B, H), dtype) for _ in self.layers]
+            self.dropped = [zeros((T * B, H), dtype) for _ in self.layers]
+        self.input_mask: np.ndarray | None = None  # with input dropout, (1, B, E), and the inputs (T · B, E)
+        self.embedded = self.d_embedded = np.empty((0, 0), dtype)
+        if programs.by_place:
+            E = network.config.embedding
+            self.input_mask = zeros((1, B, E), dtype)
+            self.embedded, self.d_embedded = (zeros((T * B, E), dtype) for _ in range(2))
+        named = views(grad, {name: value.shape for name, value in network.params.items()})
+        self.grads = Tensors(network, named, weights.width, weights.head_width)
+        self.y, self.losses = zeros((T, B), np.int64), zeros((T, B), dtype)
         self._logits = zeros((T * B, weights.head_width), dtype)
+        bias, d_bias = weights.tensors.wide["head.bias"], self.grads.wide["head.bias"]
+        self.smooth = zeros(weights.head_width, dtype)
+        arrays = [self._steps, self._logits, bias, self.y, self.losses, d_bias]
+        arrays += [self.smooth] if config.label_smoothing else []
+        self.cross_entropy = programs.head.bind("cross_entropy", *arrays)
         self.steps = 0
         self.begin(T)
 
@@ -162,6 +190,24 @@ class Reader:
             for array, state in zip(layer.states, of_layer, strict=True):
                 array[-1] = 0  # in a step that diverged, the padding cells did too
                 array[-1, :, : self.config.hidden] = state
+
+    def mask(self, masks: Masks) -> None:
+        """Take the masks of the next chunk, of these streams."""
+        for own, mask in zip(self.masks, masks.outputs, strict=True):
+            own[: len(mask), :, : mask.shape[2]] = mask
+        if self.input_mask is not None:
+            self.input_mask[...] = masks.inputs
+
+    def step(self) -> float:
+        """One chunk, the first steps of `x` to those of `y`: gradients into `grad`; returns the sum of the losses
+        in nats."""
+        with np.errstate(over="ignore", invalid="ignore"):  # per thread; the loss shows it
+            self.forward()
+            self.backward()
+            for name, mask in self.weights.masks.items():
+                self.grads.wide[name] *= mask
+            self.grads.collect()
+        return float(self.losses[: self.steps].sum(dtype=np.float64))
 
     def forward(self) -> None:
         places = self.places
@@ -206,61 +252,6 @@ class Reader:
         else:
             table[...] = w_ih.T
         return table
-
-
-class Shard(Reader):
-    """Takes the streams `streams` of the batch forward and backward.
-
-    grad : flat, as `Network.grad`; overwritten by `step`
-    smooth : what label smoothing moves to each symbol, divided by the streams of the whole batch; set by the caller
-    """
-
-    def __init__(
-        self,
-        network: Network,
-        weights: Weights,
-        programs: Programs,
-        streams: slice,
-        grad: np.ndarray,
-        config: TrainConfig,
-    ) -> None:
-        super().__init__(network, weights, programs)
-        T, B, H = programs.T, programs.B, weights.width
-        self.training, self._batch = config, programs.batch
-        if mask_steps := config.masked_steps(T):
-            self.masks = [zeros((mask_steps, B, H), grad.dtype) for _ in self.layers]
-            self.dropped = [zeros((T * B, H), grad.dtype) for _ in self.layers]
-        if programs.by_place:
-            E = network.config.embedding
-            self.input_mask = zeros((1, B, E), grad.dtype)
-            self.embedded, self.d_embedded = (zeros((T * B, E), grad.dtype) for _ in range(2))
-        self.streams, self.grad = streams, grad
-        named = views(grad, {name: value.shape for name, value in network.params.items()})
-        self.grads = Tensors(network, named, weights.width, weights.head_width)
-        self.y, self.losses = zeros((T, B), np.int64), zeros((T, B), grad.dtype)
-        bias, d_bias = weights.tensors.wide["head.bias"], self.grads.wide["head.bias"]
-        self.smooth = zeros(weights.head_width, grad.dtype)
-        arrays = [self._steps, self._logits, bias, self.y, self.losses, d_bias]
-        arrays += [self.smooth] if config.label_smoothing else []
-        self.cross_entropy = programs.head.bind("cross_entropy", *arrays)
-
-    def mask(self, masks: Masks) -> None:
-        """Take the masks of the next chunk, of these streams."""
-        for own, mask in zip(self.masks, masks.outputs, strict=True):
-            own[: len(mask), :, : mask.shape[2]] = mask
-        if self.input_mask is not None:
-            self.input_mask[...] = masks.inputs
-
-    def step(self) -> float:
-        """One chunk, the first steps of `x` to those of `y`: gradients into `grad`; returns the sum of the losses
-        in nats."""
-        with np.errstate(over="ignore", invalid="ignore"):  # per thread; the loss shows it
-            self.forward()
-            self.backward()
-            for name, mask in self.weights.masks.items():
-                self.grads.wide[name] *= mask
-            self.grads.collect()
-        return float(self.losses[: self.steps].sum(dtype=np.float64))
 
     def backward(self) -> None:
         grads, tensors, places = self.grads, self.weights.tensors, self.places

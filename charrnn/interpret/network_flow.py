@@ -16,7 +16,7 @@ from charrnn.config import ModelConfig, TrainConfig
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError
 from charrnn.interpret.flow import Flow, measure_flow, spectral_radii
-from charrnn.model.model import Model
+from charrnn.model.model import Model, plain_copy
 from charrnn.nn.init import initialise
 from charrnn.nn.network import Network
 from charrnn.runs.card import recorded_settings
@@ -129,8 +129,7 @@ def of_model(
 
     Raises DataError if the text is shorter than distance + 2.
     """
-    network = Network(model.config, model.network.vocab_size, np.float64)
-    network.theta[...] = model.network.theta
+    network = plain_copy(model.network, np.float64)
     config = recorded_settings(model.training)
     records = [] if file is None else RunFolder(file.parent).read_metrics()
     return NetworkFlow(

@@ -22,6 +22,13 @@ CHUNK = 256  # time steps per forward pass over a long text: efficient products 
 DTYPES = ("float32", "float64")
 
 
+def plain_copy(network: Network, dtype: np.typing.DTypeLike | None = None) -> Network:
+    """A network of its own with the same weights, all of which is in charrnn/nn; dtype : by default the same."""
+    copy = Network(network.config, network.vocab_size, dtype or network.theta.dtype)
+    copy.theta[...] = network.theta
+    return copy
+
+
 class Model(Pictured):
     """A network with its vocabulary. A model can be built by hand from a dict of arrays.
 

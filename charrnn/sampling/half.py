@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from charrnn.model.model import Model
+from charrnn.model.model import Model, plain_copy
 from charrnn.nn.loss import log_softmax
-from charrnn.nn.network import Network
 
 if TYPE_CHECKING:
     from charrnn.sampling.sampler import Sampler
@@ -20,8 +19,7 @@ TEXTS, LENGTH = 16, 64  # drawn to measure what the rounding costs
 
 def rounded(model: Model) -> Model:
     """The same model with its large matrices rounded to bfloat16."""
-    network = Network(model.config, len(model.vocab), model.network.theta.dtype)
-    network.theta[...] = model.network.theta
+    network = plain_copy(model.network)
     for name, tensor in network.params.items():
         if name == "head.weight" or "weight_hh" in name or ("weight_ih" in name and not name.endswith("_l0")):
             tensor[...] = to_bfloat16(tensor)

@@ -18,12 +18,12 @@ import numpy as np
 
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError, ModelError, UsageError
-from charrnn.model.model import Model
+from charrnn.model.model import Model, plain_copy
 from charrnn.nn.loss import cross_entropy, cross_entropy_gradient
 from charrnn.nn.network import Network
 from charrnn.sampling.sampler import NOT_FINITE
 from charrnn.score.evaluation import surprises
-from charrnn.score.halves import in_units, reported_words, skipped_of, sum_after, table
+from charrnn.score.halves import first_half, in_units, reported_words, skipped_of, sum_after, table
 from charrnn.text.batches import Text
 from charrnn.text.items import Items
 
@@ -49,7 +49,7 @@ class Adapting:
     def __init__(self, network: Network, training: np.ndarray) -> None:
         self._network = network
         squares = np.zeros_like(network.theta)
-        reader = _copied(network)
+        reader = plain_copy(network)
         starts = np.linspace(0, max(0, len(training) - CHUNK - 1), SAMPLED).astype(int)
         with blas_threads():
             for start in starts:
@@ -67,7 +67,7 @@ class Adapting:
 
         Raises ModelError for outputs that are not finite.
         """
-        network = _copied(self._network)
+        network = plain_copy(self._network)
         first = network.theta.copy()
         steps = network.theta.dtype.type(lr) * self._scale
         decay = network.theta.dtype.type(DECAY)
@@ -147,7 +147,7 @@ def adapted(
         raise UsageError(
             "--adapt is for models of a stream: items are read from the zero state, each on its own"
         )
-    half = validation[: len(validation) // 2]
+    half = first_half(validation)
     if min(len(text), len(training), len(half) if lr is None else 2) < 2:
         raise DataError(
             "--adapt needs at least 2 symbols to score, to train on and in the first half of the validation text; "
@@ -160,12 +160,6 @@ def adapted(
     adapting = sum_after(skipped, reader.losses(text, chosen, progress))
     chars = len(text) - 1 - skipped
     return Adapted(chars, skipped > 0, network / chars, adapting / chars, chosen)
-
-
-def _copied(network: Network) -> Network:
-    copy = Network(network.config, network.vocab_size, network.theta.dtype)
-    copy.theta[...] = network.theta
-    return copy
 
 
 def _chunk(ids: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:

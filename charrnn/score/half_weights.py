@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from charrnn.sampling import half
-from charrnn.score.evaluation import splits_of
+from charrnn.score.rounding import validation_part
 from charrnn.score.scoring import mean_loss
-from charrnn.text.items import Items
+from charrnn.text.batches import size_of
 
 if TYPE_CHECKING:
     from charrnn.sampling.sampler import Sampler
@@ -17,12 +17,9 @@ def rounding_cost(sampler: "Sampler") -> tuple[float, str]:
     """The cost, and the text that it was measured on: the validation text of a single model, if it is still there,
     otherwise texts that the models write."""
     [given, *others], [rounded, *_] = sampler.given_models, sampler.models
-    parts, _ = (None, "") if others else splits_of(given)
-    if parts is None or len(parts["validation"]) < 2:
+    text, _ = (None, "") if others else validation_part(given, MEASURED)
+    if text is None:
         own = f"{half.TEXTS} texts of {half.LENGTH} characters that the model wrote itself"
         return half.cost_nats(sampler), own
-    text = parts["validation"]
-    text = text.spread(MEASURED) if isinstance(text, Items) else text[:MEASURED]
-    symbols = text.symbols if isinstance(text, Items) else len(text)
     cost = mean_loss(rounded.network, text) - mean_loss(given.network, text)
-    return cost, f"{symbols:,} characters of the validation text"
+    return cost, f"{size_of(text):,} characters of the validation text"

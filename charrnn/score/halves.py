@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 import numpy as np
 
@@ -9,8 +10,10 @@ from charrnn.score.evaluation import perplexity_of
 from charrnn.text.batches import Text, predictions
 from charrnn.text.items import Items
 
+Half = TypeVar("Half", np.ndarray, Items, Text)
 
-def first_half(text: Text) -> Text:
+
+def first_half(text: Half) -> Half:
     """The part that numbers may be fitted on."""
     return text[: len(text) // 2]
 

@@ -8,9 +8,10 @@ from charrnn.exchange.to_web import PRECISIONS, rounded
 from charrnn.model.model import Model
 from charrnn.score.evaluation import splits_of
 from charrnn.score.scoring import mean_loss
+from charrnn.text.batches import Text, size_of
 from charrnn.text.items import Items
 
-MOST_SYMBOLS = 20_000  # of the validation text that are scored, from its beginning
+MOST_SYMBOLS = 20_000  # of the validation text that are scored
 
 
 @dataclass(frozen=True)
@@ -31,23 +32,24 @@ class RoundingLosses:
         return {"loss_nats": {"trained": self.trained, **self.rounded}, "symbols": self.symbols}
 
 
-def losses_of_roundings(model: Model) -> RoundingLosses:
-    """The losses on the validation text, or why they cannot be measured."""
+def validation_part(model: Model, most: int) -> tuple[Text | None, str]:
+    """Up to about `most` symbols of the validation text: its beginning, or every k-th item; or None and why not."""
     parts, why_not = splits_of(model)
     text = None if parts is None else parts["validation"]
     if text is None or len(text) < 2:
-        return RoundingLosses(0, 0.0, {}, why_not or "the model was trained without a validation text")
-    if isinstance(text, Items):
-        within = int((text.scored.cumsum() <= MOST_SYMBOLS).sum())
-        text = text[: max(1, within)]
-        symbols = int(text.scored.sum())
-    else:
-        text = text[:MOST_SYMBOLS]
-        symbols = len(text)
+        return None, why_not or "the model was trained without a validation text"
+    return text.spread(most) if isinstance(text, Items) else text[:most], ""
+
+
+def losses_of_roundings(model: Model) -> RoundingLosses:
+    """The losses on the validation text, or why they cannot be measured."""
+    text, why_not = validation_part(model, MOST_SYMBOLS)
+    if text is None:
+        return RoundingLosses(0, 0.0, {}, why_not)
     found = {}
     for precision in PRECISIONS:
         try:
             found[precision] = mean_loss(rounded(model, precision).network, text)
         except UsageError:  # weights beyond its range
             continue
-    return RoundingLosses(symbols, mean_loss(model.network, text), found)
+    return RoundingLosses(size_of(text), mean_loss(model.network, text), found)

@@ -226,6 +226,12 @@ def test_the_list_needs_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (["--cell", "137"], UsageError, "write LAYER:CELL"),
         (["--json", "--csv"], UsageError, "cannot be combined"),
         (["--gates", "--csv"], UsageError, "cannot be combined"),
+        (["--cell", "0:5", "--quick"], UsageError, "--cell cannot be combined with --quick"),
+        (
+            ["--gates", "--no-causal", "--top", "2"],
+            UsageError,
+            "--gates cannot be combined with --no-causal, --top",
+        ),
         (["--gates", "--cell", "0:5"], UsageError, "nor --gates with --cell"),
         (["--cell", "0:5", "--json", "--csv"], UsageError, "cannot be combined"),
         (["--text", "gone.txt"], DataError, "gone.txt"),

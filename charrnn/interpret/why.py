@@ -27,7 +27,7 @@ from charrnn.errors import DataError, UsageError
 from charrnn.interpret.integrated import TOLERANCE, integrated_gradients
 from charrnn.interpret.reading import Reading, character_names
 from charrnn.interpret.recording import advance
-from charrnn.model.model import Model
+from charrnn.model.model import Model, plain_copy
 from charrnn.nn.loss import log_softmax
 from charrnn.nn.network import Network
 from charrnn.text.escapes import unescape
@@ -161,8 +161,7 @@ def why(
     """
     if not len(before.text):
         raise DataError("there is no character before the place; nothing can be explained by earlier ones")
-    network = Network(model.config, len(model.vocab), np.float64)
-    network.theta[...] = model.network.theta
+    network = plain_copy(model.network, np.float64)
     first = max(0, len(before.text) - context)
     begin = int(before.ends[first - 1]) + 1 if first else 0
     edges = np.r_[0, before.ends[first:] + 1 - begin]

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -212,11 +213,10 @@ class Network:
         *buffers, rest = self._buffers[T, B]
         d_state = self.zero_state(B) if d_state is None else d_state
         d_state0 = np.empty_like(d_state)
-        dh: Array | None = rest("dh", (T, B, H), dtype)
+        dh: Any = rest("dh", (T, B, H), dtype)  # None below symbols
         weight, d_weight = trace.params["head.weight"][None], self.grads["head.weight"][None]
         linear.backward(trace.top, weight, d_logits[None], d_weight, self.grads["head.bias"][None], dh)
         for k in reversed(range(config.layers)):
-            assert dh is not None
             if trace.masks.outputs:
                 dh *= trace.masks.outputs[k]
             if dh_top is not None and k == config.layers - 1:
@@ -231,12 +231,10 @@ class Network:
         if config.embedding and trace.x.ndim == 3:
             self.grads["embedding.weight"][...] = 0
         elif config.embedding:
-            assert dh is not None
             if trace.masks.inputs is not None:
                 dh *= trace.masks.inputs
-            linear.sum_by_symbol(
-                trace.x.ravel(), dh.reshape(1, T * B, -1), self.grads["embedding.weight"][None]
-            )
+            d_embedding = self.grads["embedding.weight"][None]
+            linear.sum_by_symbol(trace.x.ravel(), dh.reshape(1, T * B, -1), d_embedding)
             dh = None
         for name, mask in trace.masks.weights.items():
             self.grads[name] *= mask

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from charrnn.engines.choice import network_for_reading
+from charrnn.model.jacobian import step
 from charrnn.model.model import CHUNK, Model
-from charrnn.nn.jacobian import step
 from charrnn.nn.loss import log_softmax
 
 STREAMS = 4096  # rows of Jacobians at once

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from helpers.chunks import CELLS, VOCAB, make_network
 
+from charrnn.model.jacobian import step
 from charrnn.nn.gradcheck import EPSILON, relative_error
-from charrnn.nn.jacobian import step
 
 
 @pytest.mark.parametrize("layers", [1, 2])

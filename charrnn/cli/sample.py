@@ -230,7 +230,7 @@ def _found(sampler: "Sampler", wanted: _Wanted, write: Callable[[str], None]) ->
     )
     known = KnownItems(*items.of_parts("train")) if items and wanted.check else None
     judged = judge(wanted.check, whole, known) if wanted.check else None
-    return _Samples(texts, novelty, held_out, collection, judged)
+    return _Samples(texts, novelty, held_out, collection, judged, _ahead(sampler))
 
 
 @dataclass(frozen=True)
@@ -239,6 +239,7 @@ class _Samples:
 
     novelty : of each, with --novelty; held_out : the share of new n-grams in held-out text
     collection : how often was drawn in vain; judged : with --check
+    ahead : the prime, where it is none of the text
     """
 
     texts: "Sequence[SampledText]"
@@ -246,6 +247,7 @@ class _Samples:
     held_out: dict[int, float]
     collection: "Collection | None"
     judged: "Judgement | None"
+    ahead: str
 
     def to_json(self) -> dict[str, Any]:
         samples = [one.to_json() for one in self.texts]
@@ -273,7 +275,7 @@ def _show(found: _Samples, files: Sequence[Path], wanted: _Wanted) -> None:
     elif found.novelty:
         from charrnn.ui.terminal.novelty_view import show
 
-        show(found.texts, found.novelty, found.held_out, wanted.novelty_min, sys.stdout)
+        show(found.texts, found.novelty, found.held_out, wanted.novelty_min, sys.stdout, found.ahead)
     elif sys.stdout.isatty() and len(found.texts) == 1 and found.texts[0].text[-1:] != "\n":
         put("")
 
@@ -381,7 +383,7 @@ def _texts(
     from charrnn.score.evaluation import form_of
     from charrnn.ui.terminal.samples import Layout, draw, write_all
 
-    ahead = "" if sampler.config.with_prime or write is _nowhere else sampler.prime
+    ahead = "" if write is _nowhere else _ahead(sampler)
     layout = Layout(form_of(sampler.models[0])["items"], len(set(sampler.temperatures)) > 1, ahead)
     if collection is not None:
         texts = write_all(collection, write, layout)
@@ -397,6 +399,11 @@ def _texts(
     if cut and sampler.vocab.items is not None:
         say(f"{cut:,} of {len(texts):,} are cut at {sampler.length:,} characters: --length allows more")
     return texts
+
+
+def _ahead(sampler: "Sampler") -> str:
+    """The prime, where it is none of the text."""
+    return "" if sampler.config.with_prime else sampler.prime
 
 
 def _nowhere(piece: str) -> None:

@@ -255,6 +255,17 @@ def test_highlight_with_colour() -> None:
     assert "8 up" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(("width", "last"), [(None, "e"), (200, "e"), (57, "c"), (56, "b"), (10, "a")])
+def test_as_many_guesses_as_fit(width: int | None, last: str) -> None:
+    vocab, look = Vocabulary.of(SYMBOLS), surprise.Look(coloured=False)
+    guesses = [(int(vocab.encode(c)[0]), 0.2) for c in "abcde"]
+    found = Surprise(3, 8 * math.log(2), guesses)
+    shown = surprise.guesses(vocab, vocab.encode("abcdef"), found, look, width).plain
+    assert shown.startswith("        3  abc[d]  8.0 bits, expected a 20%")
+    assert shown.endswith(f"{last} 20%")
+    assert len(shown) <= (width or 200) or last == "a"
+
+
 def test_highlight_of_bytes_and_the_command(model: Model) -> None:
     vocab = Vocabulary.all_bytes()
     painted = surprise.line(vocab, vocab.encode("é"), np.array([0.0, 9.0]), surprise.Look(coloured=False))

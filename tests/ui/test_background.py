@@ -71,6 +71,13 @@ def test_stronger_differs_more_from_the_background(theme: str, ground: str) -> N
     assert min(contrast(step, ground) for step in GROUNDS[theme]["copied"]) >= 4.0
 
 
+@pytest.mark.parametrize(("theme", "ground"), EVERYWHERE)
+def test_the_rest_of_a_bar_is_fainter_than_what_is_done(theme: str, ground: str) -> None:
+    done = "#f92672"  # of rich
+    rest = PALETTES[theme]["bar.back"]
+    assert 1.2 <= contrast(rest, ground) < contrast(done, ground) / 1.5
+
+
 def test_both_themes_have_the_same_names_in_the_palette_of_256() -> None:
     assert PALETTES["light"].keys() == PALETTES["dark"].keys()
     cube = {"00", "5f", "87", "af", "d7", "ff"}

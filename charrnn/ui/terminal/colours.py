@@ -37,6 +37,8 @@ INKS = {
         "white": "#ffffff",
     },
 }
+REST_OF_A_BAR = {"light": "#d0d0d0", "dark": "#444444"}
+OF_RICH = {"progress.percentage": "magenta", "progress.download": "green", "progress.remaining": "cyan"}
 GROUNDS = {  # of each kind the weakest first
     "light": {
         "cold": ("#afd7ff", "#87afd7", "#5f87d7", "#005faf"),
@@ -67,6 +69,8 @@ def on(ground: str) -> str:
 
 PALETTES = {
     theme: inks
+    | {name: inks[ink] for name, ink in OF_RICH.items()}
+    | {"bar.back": REST_OF_A_BAR[theme]}
     | {f"{kind}{k}": on(ground) for kind, ramp in GROUNDS[theme].items() for k, ground in enumerate(ramp, 1)}
     for theme, inks in INKS.items()
 }

@@ -15,7 +15,7 @@ from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.glyphs import glyphs_of
 from charrnn.ui.terminal.letters import plain, shown
 from charrnn.ui.terminal.output import writer
-from charrnn.ui.terminal.samples import head
+from charrnn.ui.terminal.samples import head, show_prime
 
 LISTED = 5  # copied runs, one by one
 CHARACTERS_SHOWN = 50  # characters of each
@@ -27,8 +27,12 @@ def show(
     held_out: dict[int, float],
     least: int,
     stream: TextIO,
+    prime: str = "",
 ) -> None:
-    """Write each text, painted or with brackets, and its report; each item with what is said of it on one line."""
+    """Write each text, painted or with brackets, and its report; each item with what is said of it on one line.
+
+    prime : that is none of the text, to be shown ahead of it
+    """
     console = Console(file=stream, highlight=False)
     coloured = console.color_system is not None and not console.no_color
     for k, (one, found) in enumerate(zip(drawn, texts, strict=True)):
@@ -38,6 +42,7 @@ def show(
         if k:
             console.print()
         head(one, drawn)
+        show_prime(prime)
         console.print(painted(found, console, coloured), soft_wrap=True)
         console.print()  # the report is not the text
         for line in report(found, held_out, least):

@@ -42,16 +42,6 @@ class Layout:
         """What follows the last text."""
         return "\n" if texts > 1 or (texts and self.form is not None) else ""
 
-    def begin(self) -> None:
-        """Show the prime, where it can be told from the text."""
-        if not self.prime or not sys.stdout.isatty():
-            return
-        console = Console(file=sys.stdout, highlight=False)
-        if console.is_terminal and not console.is_dumb_terminal:
-            start = len(self.prime) - PRIME_SHOWN
-            end = self.prime if start <= 0 else f"…{self.prime[start:]}"
-            console.print(Text(shown(end, console), "dim"), end="", soft_wrap=True)
-
     def heading(self, one: SampledText, before: SampledText | None, several: bool) -> str:
         """What stderr says ahead of a text: of an item only where the temperature changes."""
         if not several or one.seed is None:
@@ -60,6 +50,17 @@ class Layout:
             return f"--- seed {one.seed}, temperature {one.temperature:g}"
         changes = self.compares and (before is None or before.temperature != one.temperature)
         return f"--- temperature {one.temperature:g}" if changes else ""
+
+
+def show_prime(prime: str) -> None:
+    """Show a prime ahead of its text on stdout, where it can be told from it: dim, on a terminal."""
+    if not prime or not sys.stdout.isatty():
+        return
+    console = Console(file=sys.stdout, highlight=False)
+    if not console.is_dumb_terminal:
+        start = len(prime) - PRIME_SHOWN
+        end = prime if start <= 0 else f"…{prime[start:]}"
+        console.print(Text(shown(end, console), "dim"), end="", soft_wrap=True)
 
 
 def draw(
@@ -72,7 +73,7 @@ def draw(
     several = len(sampler.seeds) > 1
     found: list[SampledText] = []
     _say(layout.heading(sampler.unwritten[0], None, several))
-    layout.begin()
+    show_prime(layout.prime)
     for texts in sampler.rounds(
         lambda k, piece: write(layout.within(piece)) if k == 0 else None, scored=scored
     ):
@@ -80,7 +81,7 @@ def draw(
             if found:
                 write(layout.between)
                 _say(layout.heading(one, found[-1], several))
-                layout.begin()
+                show_prime(layout.prime)
                 write(layout.within(one.text))
             found.append(one)
     write(layout.after(len(found)))
@@ -94,7 +95,7 @@ def write_all(
     found: list[SampledText] = []
     for one in texts:
         write(layout.between if found else "")
-        layout.begin()
+        show_prime(layout.prime)
         write(layout.within(one.text))
         found.append(one)
     write(layout.after(len(found)))

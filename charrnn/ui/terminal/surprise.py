@@ -38,7 +38,8 @@ def show(
     _print(console, Text(f"{mean:.4f} nats per character, {mean / math.log(2):.4f} bits per character"))
     _paint(console, vocab, ids, losses, first)
     for surprise in worst:
-        _print(console, guesses(vocab, ids, surprise, Look.of(console)))
+        width = console.width if console.is_terminal else None
+        _print(console, guesses(vocab, ids, surprise, Look.of(console), width))
 
 
 def show_probability(vocab: Vocabulary, ids: Sequence[int], log_p: np.ndarray, stream: TextIO) -> None:
@@ -143,18 +144,25 @@ def line(vocab: Vocabulary, ids: np.ndarray, bits: np.ndarray, look: Look) -> Te
     return text if look.coloured or not digits else text.append(f"\n{digits}")
 
 
-def guesses(vocab: Vocabulary, ids: np.ndarray, surprise: Surprise, look: Look) -> Text:
-    """One line: the place, the character there, and the likeliest ones."""
+def guesses(
+    vocab: Vocabulary, ids: np.ndarray, surprise: Surprise, look: Look, width: int | None = None
+) -> Text:
+    """One line: the place, the character there, and the likeliest ones, as many as fit in the width."""
     before = "".join(
         map(
             str, (_symbol(vocab, s, look) for s in ids[max(0, surprise.place - 20) : surprise.place].tolist())
         )
     )
     came = _quoted(vocab, int(ids[surprise.place]), look)
-    held = "  ".join(f"{_quoted(vocab, s, look)} {p:.0%}" for s, p in surprise.guesses)
     context = before.replace("\n", look.newline).replace("\t", " ")
     bits = surprise.nats / math.log(2)
-    return Text(f"{surprise.place:>9,}  {context}[{came}]  {bits:.1f} bits, expected {held}")
+    line = f"{surprise.place:>9,}  {context}[{came}]  {bits:.1f} bits, expected"
+    for k, (symbol, p) in enumerate(surprise.guesses):
+        more = f"{'  ' if k else ' '}{_quoted(vocab, symbol, look)} {p:.0%}"
+        if k and width is not None and cell_len(line + more) > width:
+            break
+        line += more
+    return Text(line)
 
 
 def _symbol(vocab: Vocabulary, symbol: int, look: Look) -> str:

@@ -92,7 +92,7 @@ class Silent(Observer):
         self.console = console
 
     def note(self, message: str) -> None:
-        self.console.print(self.text(message), soft_wrap=True)
+        self.console.print(self.text(message), soft_wrap=not self.console.is_terminal)
 
     def text(self, content: str, style: str = "") -> Text:
         """`content` as this console can show it, never as markup."""

@@ -1,4 +1,5 @@
-"""Pages that mkdocs makes when it builds: every command's --help, the log of what was tried, and two models that write.
+"""Pages that mkdocs makes when it builds: every command's --help, the log of what was tried, the notebook with what it
+shows, and two models that write.
 
 They are made of the code and the log as they are, so they cannot be out of date. The models are trained on the spot,
 for CHARRNN_DOCS_STEPS steps: few for a look at the site, more where it is built to be read.
@@ -8,6 +9,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import notebook_page  # beside this file: mkdocs looks there while it imports this one
 import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -45,6 +47,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     files.append(File.generated(config, "commands.md", content=commands_page()))
     files.append(File.generated(config, "log.md", content=LOG.read_text(encoding="utf-8")))
     steps = int(os.environ.get("CHARRNN_DOCS_STEPS", "20"))
+    files.append(File.generated(config, "notebook.md", content=notebook_page.page(steps)))
     for name in LIVE:
         files.append(File.generated(config, f"live/{name}.html", content=live_page(name, steps)))
     return files

@@ -72,7 +72,7 @@ def test_the_site_asks_no_other_server(site):
 @pytest.mark.slow
 def test_every_page_is_in_the_menu(site):
     menu = (site / "index.html").read_text(encoding="utf-8")
-    for page in [*PAGES, Path("commands.md"), Path("log.md")]:
+    for page in [*PAGES, Path("commands.md"), Path("log.md"), Path("notebook.md")]:
         assert f'href="{page.stem}.html"' in menu
 
 
@@ -80,8 +80,9 @@ def test_every_page_is_in_the_menu(site):
 # What the pages say
 
 
-def test_the_commands_page_has_every_option():
+def test_the_commands_page_has_every_option(monkeypatch):
     pytest.importorskip("mkdocs")
+    monkeypatch.syspath_prepend(DOCS)
     spec = importlib.util.spec_from_file_location("generated_pages", DOCS / "generated_pages.py")
     generated = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generated)

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from charrnn.cli.given import refuse_beside
-from charrnn.cli.models import open_models
-from charrnn.cli.options import JsonOption, ModelOption
-from charrnn.errors import UsageError
+from charrnn.cli.models import model_path
+from charrnn.cli.options import JsonOption
+from charrnn.errors import DataError, UsageError
 from charrnn.ui.terminal.output import json_text, put, say
 
 if TYPE_CHECKING:
+    from charrnn.interpret.findings import Inspection
     from charrnn.interpret.labels import Concept
+    from charrnn.interpret.over_time import Moment
     from charrnn.model.model import Model
     from charrnn.text.items import Items
     from charrnn.ui.terminal.console import Console
@@ -25,7 +27,13 @@ Style = Literal["auto", "colour", "bars", "digits"]
 
 
 def inspect_cells(
-    model: ModelOption = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            help="Model file or run folder. Default: the newest run under ./runs. Give two to match their cells.",
+        ),
+    ] = None,
     text: Annotated[
         str | None,
         typer.Option(help="Text file to read, - for stdin. Default: the text held out in training."),
@@ -64,6 +72,12 @@ def inspect_cells(
         bool,
         typer.Option("--quick", help="Skip the causal test and the comparison with untrained networks."),
     ] = False,
+    over_time: Annotated[
+        bool,
+        typer.Option(
+            "--over-time", help="Show the findings in each snapshot of the run too (train --snapshots K)."
+        ),
+    ] = False,
     list_: Annotated[
         bool, typer.Option("--list", help="List the built-in concepts and their rules, and exit.")
     ] = False,
@@ -81,6 +95,9 @@ def inspect_cells(
     A model of items reads each item from the zero state, and no concept reaches across an item's end. ∎ marks the
     end of an item, ▸ what stands before it (an end, labels, the boundary of a pair).
 
+    With two models, each cell of one is paired with a cell of the other so that the correlations of their signals are
+    largest in all, and the concepts that are found in both come first.
+
     \b
     Examples:
       charrnn inspect-cells
@@ -89,9 +106,11 @@ def inspect_cells(
       charrnn inspect-cells --cell 1:137 --text story.txt
       charrnn inspect-cells --cell 1:137 --text story.txt --csv
       charrnn inspect-cells --html report.html
+      charrnn inspect-cells --quick --model runs/tale-1 --model runs/harbour-20250101-120000
     """
     from charrnn.interpret import texts
     from charrnn.interpret.user_concepts import parse_concepts
+    from charrnn.model.model import load_model
     from charrnn.ui.html.findings_page import check_target
     from charrnn.ui.terminal import findings_view as view
 
@@ -109,16 +128,27 @@ def inspect_cells(
         out.console.print(view.concept_list())
         return
     concepts = parse_concepts(concept or (), expect) or None
-    [path], [loaded] = open_models([model] if model else None)
+    others = {"--cell": cell, "--gates": gates, "--csv": as_csv, "--html": html}
+    refuse_beside("--over-time", over_time, others)
+    if len(model or ()) > 1:
+        refuse_beside("a second --model", True, others | {"--over-time": over_time})
+    if len(model or ()) > 2:
+        raise UsageError(f"{len(model or ()):,} models are named; cells are matched between two")
+    paths = [model_path(one) for one in model or ()] or [model_path(None)]
+    path, *second = paths
+    loaded = load_model(path)
     words = (
         texts.from_paragraph(texts.held_out_text(loaded)) if text is None else texts.text_of(loaded, [text])
     )
-    if cell:
+    search = _Search(concepts, top, not (no_causal or quick), not quick)
+    if second:
+        _matched(out, paths, loaded, words, search, told=text is not None)
+    elif cell:
         _one_cell(out, path, loaded, words, cell, concepts)
     elif gates:
         _gates(out, path, loaded, words)
     else:
-        _findings(out, path, loaded, words, concepts, top, not (no_causal or quick), not quick)
+        _findings(out, path, loaded, words, search, over_time)
 
 
 @dataclass(frozen=True)
@@ -189,43 +219,117 @@ def _gates(out: _Output, path: Path, model: "Model", text: "str | Items") -> Non
         out.console.print(gates_view(found, out.console.width, out.look.glyphs))
 
 
+@dataclass(frozen=True)
+class _Search:
+    """What is looked for, and how far, as the options say."""
+
+    concepts: "Sequence[Concept] | None"
+    top: int
+    causal: bool
+    untrained: bool
+
+    def inspect(self, model: "Model", text: "str | Items", talk: "Console", name: str = "") -> "Inspection":
+        """Find the cells that follow the concepts; tell of each step that begins."""
+        from charrnn.interpret.findings import inspect_cells
+
+        with talk.status(f"{name}reading", spinner="line") as step:
+            return inspect_cells(
+                model,
+                text,
+                self.concepts,
+                top=self.top,
+                causal=self.causal,
+                untrained=self.untrained,
+                begun=lambda what: step.update(f"{name}{what}"),
+            )
+
+
 def _findings(
-    out: _Output,
-    path: Path,
-    model: "Model",
-    text: "str | Items",
-    concepts: "Sequence[Concept] | None",
-    top: int,
-    causal: bool,
-    untrained: bool,
+    out: _Output, path: Path, model: "Model", text: "str | Items", search: _Search, through_time: bool
 ) -> None:
     """Find the cells that follow the concepts, and show them."""
-    from charrnn.interpret.findings import inspect_cells
     from charrnn.interpret.passages import of_findings
     from charrnn.ui.html.findings_page import write_findings
     from charrnn.ui.terminal import findings_view as view
+    from charrnn.ui.terminal.over_time_view import view as over_time_view
 
     talk = view.console_for(stderr=True)
-    with talk.status("reading", spinner="line") as step:
-        found = inspect_cells(
-            model, text, concepts, top=top, causal=causal, untrained=untrained, begun=step.update
-        )
-    if not untrained:
+    snapshots = _snapshots(path, model) if through_time else []
+    found = search.inspect(model, text, talk)
+    if not search.untrained:
         talk.print("--quick: no cell was held, and none was compared with untrained networks")
     for preview in found.previews:
         if preview.user_defined:
             talk.print(view.preview_line(preview, view.Look.of(talk, "bars")))
+    moments = _moments(snapshots, found, talk)
     if out.html is not None:
         _tell_of_page(out.html, write_findings(out.html, path, model, found, out.passages))
     if out.form == "json":
-        put(json_text({"model": str(path), **found.to_json()}))
+        put(json_text({"model": str(path), **found.to_json()} | ({"over_time": moments} if moments else {})))
     elif out.form == "csv":
         put(found.as_csv(), end="")
     else:
         chosen = of_findings(model, found, out.passages, out.guesses)
         out.console.print(view.report(found, chosen, out.console.width, out.look))
+        if moments:
+            out.console.print(over_time_view(found.findings, moments, out.console.width, out.look.glyphs))
     told_above = found.nothing_found and out.form == "terminal"
     talk.print(view.remarks(found, refusals=not told_above))
+
+
+def _snapshots(path: Path, model: "Model") -> "list[Model]":
+    """The models of a run by step: its snapshots and the model itself. Raises DataError where there are too few."""
+    from charrnn.model.model import load_model
+    from charrnn.runs.folder import RunFolder, snapshot_files
+
+    files = snapshot_files(RunFolder(path.parent).snapshots)
+    if len(files) < 2:
+        raise DataError(
+            f"{path.parent} has {len(files)} snapshots; --over-time needs at least 2. Train with --snapshots K, which "
+            "keeps the models of K moments per epoch"
+        )
+    return [model, *map(load_model, files)]
+
+
+def _moments(snapshots: "list[Model]", found: "Inspection", talk: "Console") -> "list[Moment]":
+    from charrnn.interpret.over_time import over_time
+
+    if not snapshots:
+        return []
+    with talk.status("snapshots", spinner="line") as step:
+        return over_time(snapshots, found, begun=step.update)
+
+
+def _matched(
+    out: _Output, paths: Sequence[Path], first: "Model", text: "str | Items", search: _Search, *, told: bool
+) -> None:
+    """Show which cells of two models do the same, and which concepts are found in both."""
+    from charrnn.interpret.matching import match
+    from charrnn.model.model import load_model
+    from charrnn.text.items import Items
+    from charrnn.ui.terminal.findings_view import console_for
+    from charrnn.ui.terminal.matching_view import view
+
+    second = load_model(paths[1])
+    if isinstance(text, Items) and first.vocab != second.vocab:
+        raise DataError(
+            "the two models of items have different symbols; cells are matched on one text of both"
+        )
+    if not told and any(first.training.get(key) != second.training.get(key) for key in ("corpus", "split")):
+        say(
+            f"the text was held out from {paths[0]}; {paths[1]} may have been trained on it. --text names another"
+        )
+    talk = console_for(stderr=True)
+    found = [
+        search.inspect(model, text, talk, f"{path}: ")
+        for path, model in zip(paths, (first, second), strict=True)
+    ]
+    matching = match(*found)
+    if out.form == "json":
+        inspections = [{"model": str(path), **one.to_json()} for path, one in zip(paths, found, strict=True)]
+        put(json_text({"models": inspections, "matching": matching}))
+    else:
+        out.console.print(view(matching))
 
 
 def _tell_of_page(file: str, size: int) -> None:

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from charrnn.ui.terminal.colours import LINE_COLOURS
 from charrnn.ui.terminal.glyphs import UNICODE, Glyphs
-from charrnn.ui.terminal.plot import LABEL_WIDTH, Logarithmic, Plot, decades
+from charrnn.ui.terminal.plot import LABEL_WIDTH, Logarithmic, Place, Plot, decades
 
 MARKS = "abcdefgh"
 DECADES = 16  # below the largest value: smaller ones leave the chart
@@ -39,10 +39,22 @@ def log_chart(lines: Sequence[Curve], width: int, height: int, x_name: str, glyp
     plot = Plot(width - LABEL_WIDTH - 1 - names, height - 2, glyphs)
     last = max(1, *(len(line.values) - 1 for line in lines))
 
+    ends = lettered(
+        plot,
+        [
+            (line.name, [(x / last, scale.share(v)) for x, v in enumerate(line.values) if 0 < v < math.inf])
+            for line in lines
+        ],
+    )
+    left = {plot.place(0, scale.share(10.0**power))[1]: _power(power) for power in scale.ticks(plot.rows)}
+    return plot.text(left, ends, plot.step_axis(last, x_name))
+
+
+def lettered(plot: Plot, lines: Sequence[tuple[str, Sequence[Place]]]) -> dict[int, tuple[str, str]]:
+    """Draw lines (name, places), each in a colour and with a letter on it; returns their names by row."""
     ends: dict[int, tuple[str, str]] = {}
-    for number, (line, letter, style) in enumerate(zip(lines, MARKS, LINE_COLOURS, strict=False), 1):
-        places = [(x / last, scale.share(v)) for x, v in enumerate(line.values) if 0 < v < math.inf]
-        places = [(across, down) for across, down in places if 0 <= down <= 1]
+    for number, ((name, line), letter, style) in enumerate(zip(lines, MARKS, LINE_COLOURS, strict=False), 1):
+        places = [(across, down) for across, down in line if 0 <= down <= 1]
         if not places:
             continue
         plot.line(places, style)
@@ -55,10 +67,8 @@ def log_chart(lines: Sequence[Curve], width: int, height: int, x_name: str, glyp
         row = plot.place(*places[-1])[1]
         free = [r for r in range(plot.rows) if r not in ends]
         if free:
-            ends[min(free, key=lambda r: (abs(r - row), -r))] = f" {letter} {line.name}", style
-
-    left = {plot.place(0, scale.share(10.0**power))[1]: _power(power) for power in scale.ticks(plot.rows)}
-    return plot.text(left, ends, plot.step_axis(last, x_name))
+            ends[min(free, key=lambda r: (abs(r - row), -r))] = f" {letter} {name}", style
+    return ends
 
 
 def _power(exponent: int) -> str:

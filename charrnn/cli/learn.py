@@ -1,4 +1,4 @@
-"""charrnn learn: how a recurrent network works, in nine short chapters that compute before your eyes."""
+"""charrnn learn: how a recurrent network works, in short chapters that compute before your eyes."""
 
 import sys
 from typing import Annotated
@@ -7,39 +7,66 @@ import typer
 
 from charrnn.errors import UsageError
 
+MOST_READ = 10_000  # characters of a reader's own text: more than any chapter needs
+
 
 def learn(
-    chapter: Annotated[int | None, typer.Option(metavar="N", help="Show only chapter N, 1 to 9.")] = None,
+    chapter: Annotated[int | None, typer.Option(metavar="N", help="Show only chapter N, 1 to 14.")] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Text of your own for the chapter on a real text (11), in UTF-8; its first 8,000 characters are read.",
+        ),
+    ] = None,
+    questions: Annotated[
+        bool, typer.Option("--questions", help="Print the questions of the chapters as a sheet for a class.")
+    ] = False,
+    answers: Annotated[
+        bool, typer.Option("--answers", help="With --questions: print the answers too.")
+    ] = False,
     no_input: Annotated[
         bool, typer.Option("--no-input", help="Print everything at once and ask nothing.")
     ] = False,
 ) -> None:
-    """A lesson in nine short chapters that compute as you read.
+    """A lesson in fourteen short chapters that compute as you read.
 
     From one-hot vectors to a cell that counts: each chapter trains or measures something small, shows its
-    numbers and a picture, asks a question, and names the functions that do it. q, Ctrl-D or Ctrl-C ends it.
-    Into a pipe it asks nothing.
+    numbers and a picture, asks a question, and names the functions that do it. A question has a second try.
+    q, Ctrl-D or Ctrl-C ends it. Into a pipe it asks nothing.
 
     \b
     Examples:
       charrnn learn
       charrnn learn --chapter 6
+      charrnn learn --chapter 11 --text corpora/harbour.txt
+      charrnn learn --questions --answers
       charrnn learn --no-input
     """
+    from charrnn.cli.given import refuse_if
     from charrnn.engines.threads import blas_threads
-    from charrnn.learn.chapter import chapters
+    from charrnn.learn.chapter import chapters, with_text
+    from charrnn.text.corpus import read_corpus
     from charrnn.ui.lesson.screens import Lesson
     from charrnn.ui.terminal.console import Console
 
     course = chapters()
     if chapter is not None and not 1 <= chapter <= len(course):
         raise UsageError(f"--chapter is {chapter}; the lesson has chapters 1 to {len(course)}")
+    refuse_if((answers and not questions, "--answers needs --questions"))
+    of = len(course)
+    if text is not None:
+        corpus = read_corpus([text], options=())
+        course = tuple(with_text(course, corpus.name, corpus.vocabulary.decode(corpus.ids[:MOST_READ])))
     chosen = course if chapter is None else course[chapter - 1 : chapter]
     nobody_sees = sys.stdin.isatty() and not sys.stdout.isatty()  # the questions, in charrnn learn | less
     lesson = Lesson(Console(highlight=False), chosen, None if no_input or nobody_sees else input)
     with blas_threads():
+        if questions:
+            lesson.sheet(answers)
+            return
         try:
-            lesson.run(len(course))
+            lesson.run(of)
         except EOFError:
             lesson.farewell()
         except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""A guided lesson: the computation of each chapter, run live on a text of four lines.
+"""A guided lesson: the computation of each chapter, run live on small texts.
 
     chapters/*.md    the words, with {{ places }} for numbers and pictures
     chapter.py       reads them             small.py       the text, and a training loop in ten lines

@@ -14,18 +14,23 @@ paragraphs, - items, and four-space-indented equations      {{ name }}: a number
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
 from charrnn.learn import (
     backwards,
+    break_it,
     counter,
     gates,
+    hello,
     losses,
     one_hot,
     one_step,
+    optimisers,
+    overfitting,
+    streams,
     temperature,
     unrolling,
     vanishing,
@@ -36,11 +41,16 @@ COURSE: tuple[tuple[str, Callable[[], Any]], ...] = (
     ("one_hot", one_hot.compute),
     ("one_step", one_step.compute),
     ("unrolling", unrolling.compute),
+    ("hello", hello.compute),
     ("losses", losses.compute),
     ("backwards", backwards.compute),
+    ("optimisers", optimisers.compute),
     ("vanishing", vanishing.compute),
     ("gates", gates.compute),
+    ("streams", streams.compute),
+    ("overfitting", overfitting.compute),
     ("temperature", temperature.compute),
+    ("break_it", break_it.compute),
     ("counter", counter.compute),
 )
 
@@ -87,6 +97,16 @@ class Chapter:
     code: tuple[Block, ...]
     question: Question
     compute: Callable[[], Any]
+
+
+def with_text(course: Sequence[Chapter], name: str, text: str) -> list[Chapter]:
+    """The chapters, with a text of the reader's own where one is read that ships."""
+    return [
+        replace(chapter, compute=partial(overfitting.compute, (name, text)))
+        if chapter.name == "overfitting"
+        else chapter
+        for chapter in course
+    ]
 
 
 def filled(text: str, facts: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
 """The lesson's text, and functions to create and train its small networks."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from charrnn.nn.init import initialise
 from charrnn.nn.loss import cross_entropy_gradient
 from charrnn.nn.network import Network
 from charrnn.nn.optimizers import OPTIMIZERS
+from charrnn.sampling.sampler import next_distribution
+from charrnn.sampling.stepper import Stepper
 from charrnn.text.batches import Streams
 from charrnn.text.vocabulary import Vocabulary
 
@@ -51,8 +53,11 @@ def train(
     optimizer: str,
     lr: float,
     clip_value: float = CLIP,
+    meddle: Callable[[Network], None] = lambda network: None,
 ) -> list[float]:
     """Train on consecutive chunks; returns the loss of each in nats per character.
+
+    meddle : called before each step, when the gradient is clipped, which it may read and change
 
     Stops early if a loss is not finite.
     """
@@ -66,6 +71,22 @@ def train(
             break
         network.backward(trace, d_logits)
         clip(network.grad, clip_value, 0.0, gradient_norm(network.grad))
+        meddle(network)
         rule.step(network.theta, network.grad, lr)
         losses.append(loss / len(x))
     return losses
+
+
+def draw(
+    network: Network, vocabulary: Vocabulary, begin: str, length: int, temperature: float, seed: int = 7
+) -> str:
+    """`length` characters after a beginning."""
+    stepper, rng = Stepper(network), np.random.default_rng(seed)
+    for symbol in vocabulary.encode(begin).tolist():
+        logits = stepper.step(symbol)
+    drawn = []
+    for _ in range(length):
+        symbol = int(rng.choice(len(vocabulary), p=next_distribution(logits, temperature)))
+        drawn.append(symbol)
+        logits = stepper.step(symbol)
+    return vocabulary.decode(np.array(drawn))

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.learn.losses import trained_network
-from charrnn.learn.small import VOCABULARY, column
+from charrnn.learn.small import VOCABULARY, column, draw
 from charrnn.sampling.sampler import next_distribution
-from charrnn.sampling.stepper import Stepper
 
 TEMPERATURES = (0.2, 0.5, 1.0, 2.0)
 PLACE = "she sells sea shells "
@@ -50,18 +49,5 @@ def compute() -> Temperature:
     network = trained_network()[0]
     logits, _, _ = network.forward(column(PLACE), network.zero_state(1))
     p = np.stack([next_distribution(logits[-1, 0], T) for T in TEMPERATURES])
-    samples = [draw(T) for T in TEMPERATURES]
-    return Temperature(tuple(map(str, VOCABULARY.symbols)), p, samples, draw(0.0))
-
-
-def draw(temperature: float, seed: int = 7) -> str:
-    """LENGTH characters after PLACE."""
-    stepper, rng = Stepper(trained_network()[0]), np.random.default_rng(seed)
-    for symbol in VOCABULARY.encode(PLACE).tolist():
-        logits = stepper.step(symbol)
-    drawn = []
-    for _ in range(LENGTH):
-        symbol = int(rng.choice(len(VOCABULARY), p=next_distribution(logits, temperature)))
-        drawn.append(symbol)
-        logits = stepper.step(symbol)
-    return VOCABULARY.decode(np.array(drawn))
+    texts = [draw(network, VOCABULARY, PLACE, LENGTH, T) for T in (*TEMPERATURES, 0.0)]
+    return Temperature(tuple(map(str, VOCABULARY.symbols)), p, texts[:-1], texts[-1])

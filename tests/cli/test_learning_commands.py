@@ -12,6 +12,7 @@ from helpers.command_line import charrnn_line as charrnn
 from helpers.patience import PATIENCE
 
 from charrnn.config import ModelConfig
+from charrnn.learn.chapter import chapters
 from charrnn.model.model import Model
 from charrnn.nn import lstm
 from charrnn.nn.init import initialise
@@ -51,14 +52,14 @@ def model(tmp_path) -> Path:
 def test_a_chapter_without_input():
     done = charrnn("learn --chapter 2 --no-input")
     assert done.code == 0
-    assert "2 of 9 · One step" in done.out
+    assert "2 of 14 · One step" in done.out
     assert "tanh(3.36) = 1.00" in done.out
     assert "To go on: charrnn learn --chapter 3" in done.out
     assert "Will h be the same?" not in done.out
 
 
 def test_a_chapter_with_answers_on_stdin():
-    done = charrnn("learn --chapter 1", b"\n\n80\n")
+    done = charrnn("learn --chapter 1", b"\n\n80\n80\n")
     assert done.code == 0
     assert "You said 80; it is 4000." in done.out
     assert "0 of 1 answered right." in done.out
@@ -91,11 +92,42 @@ def test_ctrl_c_ends_it_politely(monkeypatch):
     assert done.out.endswith("Until next time. This chapter again: charrnn learn --chapter 2\n")
 
 
-@pytest.mark.parametrize("number", ["0", "10", "-1"])
+@pytest.mark.parametrize("number", ["0", "15", "-1"])
 def test_a_chapter_that_is_not_there(number):
     done = charrnn(f"learn --chapter {number}")
     assert done.code == 2
-    assert f"--chapter is {number}; the lesson has chapters 1 to 9" in done.err
+    assert f"--chapter is {number}; the lesson has chapters 1 to 14" in done.err
+
+
+def test_the_help_names_the_number_of_chapters():
+    done = charrnn("learn --help")
+    assert f"chapter N, 1 to {len(chapters())}." in " ".join(done.out.split())
+    assert [c.number for c in chapters() if c.name == "overfitting"] == [11]  # as --text says
+
+
+def test_a_sheet_of_questions():
+    done = charrnn("learn --chapter 2 --questions")
+    assert done.code == 0
+    assert done.out.startswith("\n2. One step\n")
+    assert "Will h be the same?" in done.out
+    assert "That difference is the memory" not in done.out
+    assert "Answer: b. After sh h is" in charrnn("learn --chapter 2 --questions --answers").out
+    done = charrnn("learn --answers")
+    assert (done.code, "--answers needs --questions" in done.err) == (2, True)
+
+
+def test_a_text_of_ones_own():
+    Path("mine.txt").write_text("a rose is a rose is a rose. " * 100)
+    done = charrnn("learn --chapter 11 --text mine.txt --no-input")
+    assert done.code == 0
+    words = " ".join(done.out.split())
+    assert 'Here 2,380 characters of "mine" are read' in words
+    assert "there are V = 8 symbols" in words
+    assert "it still falls: more passes would help" in words or "then it rose again" in words
+    Path("short.txt").write_text("a rose")
+    done = charrnn("learn --chapter 11 --text short.txt --no-input")
+    assert (done.code, "at least 2,000" in done.err) == (3, True)
+    assert charrnn("learn --text gone.txt").code == 3
 
 
 @pytest.mark.slow
@@ -110,7 +142,7 @@ def test_the_whole_lesson_runs(tmp_path):
         timeout=PATIENCE,
         check=True,
     )
-    assert [f"{n} of 9 · " in done.stdout for n in range(1, 10)] == [True] * 9
+    assert [f"{n} of 14 · " in done.stdout for n in range(1, 15)] == [True] * 14
     assert done.stderr == ""
     assert "\x1b" not in done.stdout
     assert "That is the whole lesson." in done.stdout

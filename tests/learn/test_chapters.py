@@ -25,17 +25,22 @@ def names_defined(path: Path) -> set[str]:
     return found
 
 
-def test_the_course_is_the_nine_chapters_in_order():
+def test_the_course_is_these_chapters_in_order():
     titles = [chapter.title for chapter in chapters()]
     assert titles == [
         "One-hot and look-up",
         "One step",
         "Unrolling in time",
+        "The whole network on one word",
         "The loss",
         "Backward through time",
+        "Steps downhill",
         "Vanishing, exploding, clipping",
         "Gates: LSTM and GRU",
+        "Streams and mini-batches",
+        "A real text: learning and learning by heart",
         "Sampling and temperature",
+        "Break it",
         "A cell that counts",
     ]
     assert {path.stem for path in FILES.glob("*.md")} == {name for name, _ in COURSE}
@@ -122,6 +127,13 @@ def test_markdown_becomes_screens_code_and_question():
         0.5,
         "So it is.",
     )
+
+
+def test_a_chapter_is_named_by_its_number():
+    words = SMALL.replace("Second screen.", "See chapter {{ chapter: losses }}.") + "= 1 ± 0.5\n\nSo.\n"
+    chapter = parse(words, 1, "small", lambda: None)
+    assert chapter.screens[1] == (Block("paragraph", "See chapter 5."),)
+    assert [one.name for one in chapters()].index("losses") == 4
 
 
 def test_options_are_read_with_what_is_said_to_them():

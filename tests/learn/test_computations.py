@@ -6,14 +6,20 @@ from functools import cache
 import numpy as np
 import pytest
 
+from charrnn.errors import DataError
 from charrnn.learn import (
     backwards,
+    break_it,
     counter,
     gates,
+    hello,
     losses,
     one_hot,
     one_step,
+    optimisers,
+    overfitting,
     small,
+    streams,
     temperature,
     unrolling,
     vanishing,
@@ -65,6 +71,111 @@ def test_chunks_with_the_state_equal_the_whole_and_without_it_converge():
     assert gaps[6] < 0.05 * gaps[0]  # "within a few steps"
     assert data.facts["carried_gap"] == "0"
     assert data.facts["numbers"] == "64"
+
+
+def test_the_word_is_learnt_and_the_state_tells_the_two_letters_apart():
+    data = computed(hello)
+    names = [str(symbol) for symbol in hello.VOCABULARY.symbols]
+    assert "".join(names[s] for s in hello.inputs()) + "o" == "h" + "".join(names[s] for s in hello.targets())
+    for net in (data.fresh, data.trained):
+        p = np.exp(net.logits) / np.exp(net.logits).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(net.p, p, rtol=1e-12)
+        assert net.p_targets.tolist() == [net.p[t, s] for t, s in enumerate(hello.targets())]
+    assert data.losses[0] == pytest.approx(-np.log(data.fresh.p_targets).mean())
+    assert data.trained.p_targets.min() > 0.9
+    assert max(data.fresh.p_targets) < 0.5
+    first, second = data.trained.p[2], data.trained.p[3]  # both have read l
+    assert (names[first.argmax()], names[second.argmax()]) == ("l", "o")
+    assert data.facts["p_l"] == f"{first[names.index('l')]:.2f}"
+    assert data.facts["p_o"] == f"{second[names.index('o')]:.2f}"
+    assert math.dist(data.trained.h[2], data.trained.h[3]) > 0.5
+
+
+def test_adagrad_by_hand_is_the_rule_and_every_rule_learns():
+    data = computed(optimisers)
+    weight, squares = data.start, 1e-8
+    for one, after in zip(data.by_hand, data.by_rule, strict=True):
+        squares += one.g**2
+        weight -= optimisers.LR * one.g / math.sqrt(squares)
+        assert (one.m, one.weight) == (pytest.approx(squares), pytest.approx(weight))
+        assert after == pytest.approx(weight, rel=1e-12)
+    assert len(data.by_hand) == optimisers.SHOWN
+    assert abs(data.by_hand[0].step) == pytest.approx(optimisers.LR, rel=1e-3)  # whatever g is
+    sgd, adagrad, adam = data.curves.values()
+    assert len(sgd) == len(adagrad) == len(adam) == optimisers.STEPS // optimisers.CHUNKS
+    for curve in data.curves.values():
+        assert curve[-1] < 0.4 < 1.5 < curve[0]
+    assert max(adagrad[-1], adam[-1]) < sgd[-1]
+    assert data.facts["answer"] == "0.02"
+
+
+def test_streams_are_cut_as_training_cuts_them_and_more_of_them_point_better():
+    data = computed(streams)
+    both = small.Streams(small.VOCABULARY.encode(small.TEXT), streams.B, streams.T)
+    read = np.concatenate([both.chunk(k)[0] for k in range(both.chunks)])
+    for row, ids in zip(data.rows, read.T, strict=True):
+        assert row.startswith(small.VOCABULARY.decode(ids))
+        assert len(row) - len(ids) < streams.T
+    assert "".join(data.rows) == small.TEXT[: len("".join(data.rows))]
+    assert data.cosines == sorted(data.cosines)
+    assert 0.5 < data.cosines[0] < 0.9 < data.cosines[-1] <= 1
+    assert data.facts["answer"] == "200"
+
+
+def test_a_real_text_is_learnt_and_then_learnt_by_heart():
+    data = computed(overfitting)
+    assert (data.read, data.held_out) == (6_800, 1_200)
+    train, validation = ([getattr(look, part) for look in data.looks] for part in ("train", "validation"))
+    assert [look.passes for look in data.looks] == list(range(1, overfitting.PASSES + 1))
+    assert train == sorted(train, reverse=True)
+    assert data.best.validation == min(validation) < validation[0] - 0.2
+    assert 1 < data.best.passes < overfitting.PASSES - 2
+    assert validation[-1] > data.best.validation + 0.05
+    assert validation[-1] - train[-1] > 0.5
+    assert len({look.sample for look in data.looks}) == overfitting.PASSES
+    assert data.facts["gap"] == f"{validation[-1] - train[-1]:.2f}"
+
+
+def test_a_text_of_ones_own_is_read_and_a_short_one_is_refused():
+    with pytest.raises(DataError, match=r"mine\.txt has 60 characters; the lesson needs at least 2,000"):
+        overfitting.compute(("mine.txt", "abc" * 20))
+
+
+def test_each_fault_is_noticed_by_the_nudges_and_the_curve_hides_one():
+    data = computed(break_it)
+    sound, dropped, zeroed, swapped = data.outcomes
+    assert sound.error < break_it.WRONG
+    assert (dropped.error, dropped.tensor) == (pytest.approx(1), "lstm.weight_hh_l0")
+    assert (zeroed.error, zeroed.tensor) == (pytest.approx(1), "head.bias")
+    assert swapped.error > 0.5
+    assert zeroed.loss < sound.loss + 0.1  # a loss that falls proves nothing
+    assert sound.loss + 0.1 < dropped.loss < swapped.loss < math.log(20) / 2
+    assert data.burst < 5
+    assert data.clipped < 1
+
+
+def test_the_faults_are_what_they_are_called():
+    network = small.make_network("lstm", break_it.H)
+    network.grad[:] = np.random.default_rng(1).normal(size=network.grad.size)
+    before = {name: grad.copy() for name, grad in network.grads.items()}
+    break_it.swap_gates(network)
+    H = break_it.H
+    for name, grad in network.grads.items():
+        if name.startswith("lstm"):
+            np.testing.assert_array_equal(grad[:H], before[name][H : 2 * H])
+            np.testing.assert_array_equal(grad[H : 2 * H], before[name][:H])
+            np.testing.assert_array_equal(grad[2 * H :], before[name][2 * H :])
+        else:
+            np.testing.assert_array_equal(grad, before[name])
+    assert network.cell.GATES[:2] == ("i", "f")
+    break_it.drop_h(network)
+    whole, _, _ = network.forward(small.column("sea"), network.zero_state(1))
+    last, last_again = whole[-1].copy(), None
+    state = network.zero_state(1)
+    _, state, _ = network.forward(small.column("se"), state)
+    state[:, 0] = 0.7  # another h, the same c
+    last_again, _, _ = network.forward(small.column("a"), state)
+    np.testing.assert_allclose(last_again[-1], last, rtol=1e-12)
 
 
 def test_training_lowers_the_loss_to_what_the_words_say():

@@ -49,7 +49,7 @@ def lesson(name, answers=None, *, width=80, kind="plain"):
 
     shown = Lesson(console, [Kept(BY_NAME[name])], None if answers is None else ask)
     try:
-        shown.run(9)
+        shown.run(len(COURSE))
     except EOFError:
         shown.farewell()
     buffer.seek(0)
@@ -119,6 +119,14 @@ def test_what_is_shown_are_the_numbers_that_were_worked_out():
     shown_numbers("one_hot", r"4·20 = 80 multiplications", "differ by 0")
     shown_numbers("one_step", re.escape(f"{facts['one_step']['parts0']} = {facts['one_step']['a0']}"))
     shown_numbers("losses", f"takes {facts['losses']['loss_trained']} nats per character where it took 3.01")
+    shown_numbers(
+        "hello", f"p {' '.join(f'{p:.2f}' for p in computed('hello').fresh.p_targets)} of the target"
+    )
+    shown_numbers("optimisers", f"1 {computed('optimisers').by_hand[0].g:+.4f}")
+    shown_numbers("streams", f"B = 1 █+ {facts['streams']['one']}", r"b = 0 she␣sells␣sea␣│shells␣by␣the␣│")
+    best = computed("overfitting").best
+    shown_numbers("overfitting", f"{best.passes} █+ {best.train:.2f} █+ {best.validation:.2f} best")
+    shown_numbers("break_it", f"a gradient zeroed 1.00 head.bias {facts['break_it']['zeroed']}")
     shown_numbers("vanishing", f"at 1.3 by {facts['vanishing']['left_high']}", r"burst burst")
     shown_numbers("counter", f"Right up to n = {facts['counter']['reach']}")
     gaps = computed("unrolling").gaps
@@ -198,17 +206,19 @@ def test_a_wrong_answer_is_told_why_and_enter_shows_the_right_one(name):
     if question.options:
         right = next(k for k, option in enumerate(question.options) if option.right)
         for wrong in set(range(len(question.options))) - {right}:
-            text, shown, _ = answered(name, "abc"[wrong])
+            text, shown, _ = answered(name, "abc"[wrong], "abc"[wrong])
             reply = " ".join(filled(question.options[wrong].reply, facts).replace("`", "").split())
+            assert f"Not quite. {reply} Try once more." in text
             assert f"Not quite. {reply} The answer is {'abc'[right]}." in text
-            assert (shown.right, shown.asked) == (0, 1)
+            assert (shown.right, shown.second, shown.asked) == (0, 0, 1)
         assert f"It is {'abc'[right]}." in answered(name, "")[0]
     else:
         true = filled(question.answer, facts)
         wrong = float(true) + 2.1 * question.tolerance
-        text, shown, _ = answered(name, f"{wrong:g}")
+        text, shown, _ = answered(name, f"{wrong:g}", f"{wrong:g}")
+        assert f"{wrong:g} is too large. Try once more." in text
         assert f"You said {wrong:g}; it is {true}." in text
-        assert shown.right == 0
+        assert (shown.right, shown.second) == (0, 0)
         assert f"It is {true}." in answered(name, "")[0]
 
 
@@ -217,12 +227,47 @@ def test_the_written_answer_is_the_one_that_was_computed(name):
     """Worked out here once more, from the question's words alone."""
     expected = {
         "one_hot": 4 * 1000,
+        "optimisers": 0.1 / math.sqrt(25),
+        "streams": 1_000_000 / (50 * 100),
+        "break_it": 2,
         "unrolling": 8 * 8,
         "losses": math.log(2),
         "vanishing": 100 * 0.9**25,
         "gates": 2 ** (-1 / 100),
     }[name]
     assert answered(name, f"{expected:.4f}")[1].right == 1
+
+
+def test_a_second_try_counts_apart():
+    text, shown, _ = answered("one_step", "a", "b")
+    assert "Try once more." in text
+    assert text.count("Right. ") == 1
+    assert (shown.right, shown.second) == (0, 1)
+    assert "0 of 1 answered right, 1 more at the second try." in text
+    text, shown, _ = answered("one_hot", "80", "4000")
+    assert "80 is too small. Try once more. " in text
+    assert (shown.right, shown.second) == (0, 1)
+    assert "It is b." in answered("one_step", "a", "")[0]
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_sheet_has_every_question_and_answers_when_they_are_wanted(answers):
+    buffer = io.StringIO()
+    console = Console(file=buffer, width=80, color_system=None, highlight=False)
+    Lesson(console, [Kept(chapter) for chapter in COURSE], None).sheet(answers)
+    text = buffer.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    plain = " ".join(text.split())
+    for chapter in COURSE:
+        facts, question = computed(chapter.name).facts, chapter.question
+        shown = [f"{chapter.number}. {chapter.title}", filled(question.text, facts)]
+        shown += [f"{'abc'[k]}) {filled(option.text, facts)}" for k, option in enumerate(question.options)]
+        for words in shown:
+            assert " ".join(words.replace("`", "").split()) in plain
+        right = [option.reply for option in question.options if option.right] or [question.reply]
+        reply = " ".join(filled(right[0], facts).replace("`", "").replace("*", "").split())
+        assert (reply in plain) == answers
+    assert plain.count("Answer: ____") == (0 if answers else sum(not c.question.options for c in COURSE))
 
 
 def test_what_is_no_answer_is_asked_again():

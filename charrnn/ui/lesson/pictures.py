@@ -11,14 +11,19 @@ import numpy as np
 from rich.console import RenderableType
 from rich.text import Text
 
-from charrnn.learn import backwards, counter, temperature, unrolling, vanishing
+from charrnn.learn import backwards, counter, hello, optimisers, streams, temperature, unrolling, vanishing
 from charrnn.learn import gates as gate_chapter
 from charrnn.learn.backwards import Backwards
+from charrnn.learn.break_it import WRONG, BreakIt
 from charrnn.learn.counter import Counter
 from charrnn.learn.gates import Gates
+from charrnn.learn.hello import Hello, Unrolled
 from charrnn.learn.losses import NEXT, PLACE, Losses
 from charrnn.learn.one_hot import WORD, OneHot
 from charrnn.learn.one_step import OneStep
+from charrnn.learn.optimisers import Optimisers
+from charrnn.learn.overfitting import Overfitting
+from charrnn.learn.streams import Cut
 from charrnn.learn.temperature import Temperature
 from charrnn.learn.unrolling import Unrolling
 from charrnn.learn.vanishing import Vanishing
@@ -202,7 +207,51 @@ def gaps(data: Unrolling, pen: Pen) -> RenderableType:
 
 
 # ------------------------------------------------------------------------------------------------
-# 4. The loss
+# 4. The whole network on one word
+
+
+def fresh_word(data: Hello, pen: Pen) -> RenderableType:
+    """The network before training."""
+    return _unrolled(data.fresh, pen)
+
+
+def trained_word(data: Hello, pen: Pen) -> RenderableType:
+    """The network after it."""
+    return _unrolled(data.trained, pen)
+
+
+def _unrolled(net: Unrolled, pen: Pen, column: int = 12) -> RenderableType:
+    """A column per step, from the letter below over h and the logits to the target above."""
+    right, read = hello.targets(), hello.inputs()
+    symbols = [str(symbol) for symbol in hello.VOCABULARY.symbols]
+
+    def line(pieces: Iterable[tuple[str, str]], gap: str = " ") -> Text:
+        row = Text()
+        for k, (text, style) in enumerate(pieces):
+            row.append(f"{gap if k else '':<4}", "dim").append(f"{text:>{column - 5}}", style).append(" ")
+        return row
+
+    arrow = f" {pen.look.glyphs.horizontal * 2}" if pen.look.glyphs is not ASCII else " --"
+    rows: list[tuple[str, Text | str, str]] = [
+        ("target", line((symbols[s], EMPHASIS) for s in right), ""),
+        ("p", line((f"{p:.2f}", "yellow") for p in net.p_targets), "of the target"),
+    ]
+    for s, symbol in enumerate(symbols):
+        values = (
+            (f"{a:+.2f}", EMPHASIS if s == t else "") for a, t in zip(net.logits[:, s], right, strict=True)
+        )
+        rows.append((symbol, line(values), "logits" if s == 0 else ""))
+    for unit, values in enumerate(net.h.T):
+        remark = "h, handed on" if unit == 0 else ""
+        rows.append((f"h{unit}", line(((f"{value:+.2f}", "") for value in values), arrow), remark))
+    vectors = ("".join("1" if k == s else "0" for k in range(len(symbols))) for s in read)
+    rows.append(("x", line((vector, "dim") for vector in vectors), "one-hot"))
+    rows.append(("read", line((symbols[s], "bold") for s in read), ""))
+    return pen.rows(rows)
+
+
+# ------------------------------------------------------------------------------------------------
+# 5. The loss
 
 
 def targets(data: Losses, pen: Pen) -> RenderableType:
@@ -233,7 +282,7 @@ def curve(data: Losses, pen: Pen) -> RenderableType:
 
 
 # ------------------------------------------------------------------------------------------------
-# 5. Backward through time
+# 6. Backward through time
 
 
 def flow(data: Backwards, pen: Pen) -> RenderableType:
@@ -286,7 +335,29 @@ def check(data: Backwards, pen: Pen) -> RenderableType:
 
 
 # ------------------------------------------------------------------------------------------------
-# 6. Vanishing, exploding, clipping
+# 7. Steps downhill
+
+
+def by_hand(data: Optimisers, pen: Pen) -> RenderableType:
+    """Adagrad's numbers for one weight."""
+    grid = table(("step", "g", "m", spelled("lr / √m", pen.console), "step taken", "weight"), left=("step",))
+    grid.add_row("", "", "", "", "", f"{data.start:+.4f}")
+    for k, one in enumerate(data.by_hand, 1):
+        rate = optimisers.LR / float(np.sqrt(one.m))
+        grid.add_row(
+            str(k), f"{one.g:+.4f}", f"{one.m:.6f}", f"{rate:.3f}", f"{one.step:+.4f}", f"{one.weight:+.4f}"
+        )
+    return grid
+
+
+def curves(data: Optimisers, pen: Pen) -> RenderableType:
+    """The loss of each pass by each rule."""
+    lines = [Curve(rule, curve) for rule, curve in data.curves.items()]
+    return log_chart(lines, pen.width, 10, "passes", pen.look.glyphs)
+
+
+# ------------------------------------------------------------------------------------------------
+# 8. Vanishing, exploding, clipping
 
 
 def norms(data: Vanishing, pen: Pen) -> RenderableType:
@@ -319,7 +390,7 @@ def _loss(value: float) -> str:
 
 
 # ------------------------------------------------------------------------------------------------
-# 7. Gates
+# 9. Gates
 
 
 def gate_rows(data: Gates, pen: Pen) -> RenderableType:
@@ -347,7 +418,62 @@ def gate_flows(data: Gates, pen: Pen) -> RenderableType:
 
 
 # ------------------------------------------------------------------------------------------------
-# 8. Sampling and temperature
+# 10. Streams and mini-batches
+
+
+def stream_rows(data: Cut, pen: Pen) -> RenderableType:
+    """The text of each stream, cut into chunks."""
+    T, bar = streams.T, pen.look.glyphs.vertical
+    rows: list[tuple[str, Text | str, str]] = []
+    for b, text in enumerate(data.rows):
+        row = Text()
+        for start in range(0, len(text), T):
+            row.append(pen.reading(text[start : start + T])).append(bar, EMPHASIS)
+        row.right_crop(1)
+        rows.append((f"b = {b}", row, ""))
+    chunks = "".join(f"{f'chunk {k}':<{T + 1}}" for k in range(len(data.rows[0]) // T))
+    return pen.rows([("", chunks, ""), *rows])
+
+
+def cosines(data: Cut, pen: Pen) -> RenderableType:
+    """How well a mini-batch points, by the number of streams."""
+    return pen.rows(
+        (f"B = {B}", Text(f"{pen.bar(value, 40):<40}", "yellow"), f"{value:.2f}")
+        for B, value in zip(streams.COMPARED, data.cosines, strict=True)
+    )
+
+
+# ------------------------------------------------------------------------------------------------
+# 11. A real text
+
+
+def both_losses(data: Overfitting, pen: Pen) -> RenderableType:
+    """The losses of both parts after each pass, as bars from zero, every second pass and the best."""
+    most = max(max(look.train, look.validation) for look in data.looks)
+    wide = 24 if pen.width >= 70 else 14
+    rows: list[tuple[str, Text | str, str]] = [("pass", Text(f"{'read':<{wide + 6}}held out", "dim"), "")]
+    for look in data.looks:
+        if look.passes % 2 == 0 and look is not data.best and look is not data.looks[-1]:
+            continue
+        row = Text()
+        for value, style in ((look.train, "blue"), (look.validation, "yellow")):
+            row.append(f"{pen.bar(value / most, wide - 2):<{wide}}", style).append(f"{value:.2f}  ")
+        rows.append((str(look.passes), row, "best" if look is data.best else ""))
+    return pen.rows(rows)
+
+
+def texts_meanwhile(data: Overfitting, pen: Pen) -> RenderableType:
+    """What was written after some of the passes."""
+    last = len(data.looks)
+    shown = sorted({1, 2, data.best.passes, (data.best.passes + last) // 2, last})
+    return pen.rows(
+        (f"{k}", "".join(ch if ch == " " else pen.glyph(ch) for ch in data.looks[k - 1].sample), "")
+        for k in shown
+    )
+
+
+# ------------------------------------------------------------------------------------------------
+# 12. Sampling and temperature
 
 
 def bars(data: Temperature, pen: Pen) -> RenderableType:
@@ -376,7 +502,23 @@ def samples(data: Temperature, pen: Pen) -> RenderableType:
 
 
 # ------------------------------------------------------------------------------------------------
-# 9. A cell that counts
+# 13. Break it
+
+
+def faults(data: BreakIt, pen: Pen) -> RenderableType:
+    """What the check of gradients and the curve say of each fault."""
+    grid = table(("fault", "error", "in", "loss"), left=("fault", "in"), gap=3)
+    for one in data.outcomes:
+        wrong = one.error > WRONG
+        error = Text(
+            f"{one.error:.0e}" if not wrong else f"{one.error:.2f}", "bold red" if wrong else "green"
+        )
+        grid.add_row(one.fault, error, one.tensor if wrong else "", f"{one.loss:.2f}")
+    return grid
+
+
+# ------------------------------------------------------------------------------------------------
+# 14. A cell that counts
 
 
 def trace(data: Counter, pen: Pen) -> RenderableType:
@@ -418,18 +560,27 @@ PICTURES: dict[tuple[str, str], Callable[[Any, Pen], RenderableType]] = {
     ("one_step", "parts"): parts,
     ("unrolling", "states"): states,
     ("unrolling", "gaps"): gaps,
+    ("hello", "fresh"): fresh_word,
+    ("hello", "trained"): trained_word,
     ("losses", "targets"): targets,
     ("losses", "guesses"): guesses,
     ("losses", "curve"): curve,
     ("backwards", "flow"): flow,
     ("backwards", "followed"): followed,
     ("backwards", "check"): check,
+    ("optimisers", "by_hand"): by_hand,
+    ("optimisers", "curves"): curves,
     ("vanishing", "norms"): norms,
     ("vanishing", "burst"): burst,
     ("gates", "rows"): gate_rows,
     ("gates", "flows"): gate_flows,
+    ("streams", "rows"): stream_rows,
+    ("streams", "cosines"): cosines,
+    ("overfitting", "losses"): both_losses,
+    ("overfitting", "samples"): texts_meanwhile,
     ("temperature", "bars"): bars,
     ("temperature", "samples"): samples,
+    ("break_it", "faults"): faults,
     ("counter", "trace"): trace,
     ("counter", "reach"): reach,
 }

@@ -14,6 +14,7 @@ from charrnn.ui.terminal.letters import spelled
 
 WIDEST_SCREEN = 78
 QUIT = ("q", "quit")
+LETTERS = "abcdefgh"
 Ask = Callable[[str], str]
 
 
@@ -24,14 +25,14 @@ class Stop(Exception):
 class Lesson:
     """Shows chapters. `ask` puts a question and gives the answer, as `input` does; None asks nothing.
 
-    `right` counts the questions answered right, `asked` those asked.
+    `right` counts the questions answered right at once, `second` those at the second try, `asked` those asked.
     """
 
     def __init__(self, console: Console, chapters: Sequence[Chapter], ask: Ask | None) -> None:
         self.console, self.chapters, self._ask = console, chapters, ask
         self.pen = Pen.of(console)
         self.width = min(WIDEST_SCREEN, console.width)
-        self.right = self.asked = 0
+        self.right = self.second = self.asked = 0
         self.reading = chapters[0]
 
     def run(self, of: int) -> None:
@@ -47,7 +48,8 @@ class Lesson:
             self.farewell()
             return
         if self.asked:
-            self._say(f"{self.right} of {self.asked} answered right.", "bold")
+            second = f", {self.second} more at the second try" if self.second else ""
+            self._say(f"{self.right} of {self.asked} answered right{second}.", "bold")
         if self.reading.number < of:
             self._say(f"To go on: charrnn learn --chapter {self.reading.number + 1}", "dim")
         else:
@@ -55,6 +57,26 @@ class Lesson:
             self._say(
                 "To write with a model of your own and watch its cells: charrnn train, then charrnn play"
             )
+
+    def sheet(self, answers: bool) -> None:
+        """The questions of all chapters on paper, with their answers if these are wanted."""
+        for chapter in self.chapters:
+            facts, question = chapter.compute().facts, chapter.question
+            self._print()
+            self._say(f"{chapter.number}. {chapter.title}", "bold")
+            self._put_question(question, facts)
+            if not answers:
+                if not question.options:
+                    self._say("  Answer: ____________")
+            elif question.options:
+                letter, best = next(
+                    (letter, option)
+                    for letter, option in zip(LETTERS, question.options, strict=False)
+                    if option.right
+                )
+                self._say(f"Answer: {letter}. {filled(best.reply, facts)}")
+            else:
+                self._say(f"Answer: {filled(question.answer, facts)}. {filled(question.reply, facts)}")
 
     def farewell(self) -> None:
         """What to say when the reader goes."""
@@ -103,45 +125,62 @@ class Lesson:
 
     def _question(self, question: Question, facts: Mapping[str, str]) -> None:
         assert self._ask is not None
-        self._print(self._wrapped(filled(question.text, facts), style="bold"))
+        self._put_question(question, facts)
         self.asked += 1
-        letters = "abcdefgh"[: len(question.options)]
-        for letter, option in zip(letters, question.options, strict=True):
-            self._print(self._wrapped(filled(option.text, facts), first=f"  {letter})  ", then="      "))
         if question.options:
-            self._choice(question, letters, facts)
+            self._choice(question, LETTERS[: len(question.options)], facts)
         else:
             self._number(question, facts)
+
+    def _put_question(self, question: Question, facts: Mapping[str, str]) -> None:
+        self._print(self._wrapped(filled(question.text, facts), style="bold"))
+        for letter, option in zip(LETTERS, question.options, strict=False):
+            self._print(self._wrapped(filled(option.text, facts), first=f"  {letter})  ", then="      "))
 
     def _choice(self, question: Question, letters: str, facts: Mapping[str, str]) -> None:
         replies = [filled(option.reply, facts) for option in question.options]
         best = next(k for k, option in enumerate(question.options) if option.right)
         prompt = f"{', '.join(letters[:-1])} or {letters[-1]} (Enter shows the answer): "
-        while (answer := self._answer(prompt)) and answer.rstrip(")") not in letters:
-            self._say(f"That is none of {', '.join(letters)}.")
-        self._print()
-        if not answer:
-            self._reply(f"It is {letters[best]}.", "bold", replies[best])
-        elif (chosen := letters.index(answer.rstrip(")"))) == best:
+        for is_first in (True, False):
+            while (answer := self._answer(prompt)) and answer.rstrip(")") not in letters:
+                self._say(f"That is none of {', '.join(letters)}.")
+            self._print()
+            if not answer:
+                self._reply(f"It is {letters[best]}.", "bold", replies[best])
+                return
+            if (chosen := letters.index(answer.rstrip(")"))) == best:
+                self._count(is_first)
+                self._reply("Right.", "bold green", replies[best])
+                return
+            hint = " Try once more." if is_first else f" The answer is {letters[best]}."
+            self._reply("Not quite.", "bold yellow", replies[chosen] + hint)
+
+    def _count(self, is_first: bool) -> None:
+        if is_first:
             self.right += 1
-            self._reply("Right.", "bold green", replies[best])
         else:
-            self._reply("Not quite.", "bold yellow", f"{replies[chosen]} The answer is {letters[best]}.")
+            self.second += 1
 
     def _number(self, question: Question, facts: Mapping[str, str]) -> None:
         true = filled(question.answer, facts)
-        while (answer := self._answer("a number (Enter shows the answer): ")) and _number(answer) is None:
-            self._say("That is no number; write it as 12.5 or 1/8.")
-        self._print()
         reply = filled(question.reply, facts)
-        given = _number(answer)
-        if given is None:
-            self._reply(f"It is {true}.", "bold", reply)
-        elif abs(given - float(true)) <= question.tolerance:
-            self.right += 1
-            self._reply("Right.", "bold green", reply)
-        else:
-            self._reply(f"You said {given:g}; it is {true}.", "bold yellow", reply)
+        for is_first in (True, False):
+            while (answer := self._answer("a number (Enter shows the answer): ")) and _number(answer) is None:
+                self._say("That is no number; write it as 12.5 or 1/8.")
+            self._print()
+            given = _number(answer)
+            if given is None:
+                self._reply(f"It is {true}.", "bold", reply)
+                return
+            if abs(given - float(true)) <= question.tolerance:
+                self._count(is_first)
+                self._reply("Right.", "bold green", reply)
+                return
+            if is_first:
+                side = "large" if given > float(true) else "small"
+                self._reply(f"{given:g} is too {side}.", "bold yellow", "Try once more.")
+            else:
+                self._reply(f"You said {given:g}; it is {true}.", "bold yellow", reply)
 
     def _reply(self, verdict: str, style: str, reply: str) -> None:
         text = self._inline(f"{verdict} {reply}")

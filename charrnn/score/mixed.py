@@ -55,9 +55,13 @@ class Mixed:
 
     def in_words(self) -> str:
         found = f"with counts of the training text, {reported_words(self.chars, self.second_half)}\n{table(self.rows)}"
-        if (T := self.gates["static"].temperature) != 1:
+        rows = {"static": "+ counts", "adaptive": "+ adaptive"}
+        if at_it := [rows[name] for name, gate in self.gates.items() if gate.temperature != 1]:
+            T = max((gate.temperature for gate in self.gates.values()), key=lambda T: abs(T - 1))
             where = "the first half of the validation text" if self.second_half else "the validation text"
-            found += f"\nthe network is mixed in at the temperature {T:.2f}, which was fitted on {where}"
+            found += (
+                f"\n{' and '.join(at_it)}: with the network at the temperature {T:.2f}, which fits {where}"
+            )
         if self.adaptive is not None:
             found += (
                 "\nadaptive counts learn from this text as they read it, each character after it is scored"
@@ -76,7 +80,7 @@ def fitted_mixture(
     """A mixture whose gate is fitted on the first half of the validation text, or on the beginning of a long one.
 
     parts : the texts "train" and "validation" of the models
-    temperature : of the network; by default the one in its card, or 1
+    temperature : of the network, taken if it helps; by default the one in its card
 
     Raises DataError where that text is too short.
     """
@@ -86,9 +90,10 @@ def fitted_mixture(
             f"counts are mixed in by a gate that is fitted on the first half of the validation text, and that has "
             f"{predictions(half):,} characters to predict; it needs {LEAST_FITTED}. Train with a longer validation text"
         )
-    T = temperature or fitted_temperature(models) or 1.0
-    (losses,) = np.concatenate([*surprises_at(models, half, (T,))], axis=1)
-    return Mixture.fitted(counts, half, losses, adaptive=adaptive, temperature=T)
+    T = temperature or fitted_temperature(models)
+    temperatures = (1.0, T) if T else (1.0,)
+    losses = np.concatenate([*surprises_at(models, half, temperatures)], axis=1)
+    return Mixture.fitted(counts, half, losses, adaptive=adaptive, temperatures=temperatures)
 
 
 def counts_of(models: Sequence[Model], parts: Mapping[str, Text]) -> Counts:
@@ -114,16 +119,17 @@ def mixed(
     T = fitted_temperature(models)
     if T is not None and skipped:  # that one was fitted on what is reported, too
         T = fitted(models[0].network, first_half(text))
-    T = T or 1.0
     mixtures = {"static": fitted_mixture(models, parts, counts, temperature=T)}
     if adaptive:
         mixtures["adaptive"] = fitted_mixture(models, parts, counts, adaptive=True, temperature=T)
     with Spool("f8") as alone, Spool("f8") as tempered:
-        for losses in surprises_at(models, text, (1.0, T), progress):
+        for losses in surprises_at(models, text, (1.0, T or 1.0), progress):
             alone.append(losses[0])
             tempered.append(losses[1])
         sums = [sum_after(skipped, alone.blocks())]
-        sums += [sum_after(skipped, mixture.losses(text, tempered.blocks())) for mixture in mixtures.values()]
+        for mixture in mixtures.values():
+            read = alone if mixture.gate.temperature == 1 else tempered
+            sums.append(sum_after(skipped, mixture.losses(text, read.blocks())))
     chars = predictions(text) - skipped
     network, static, *rest = (total / chars for total in sums)
     gates = {name: mixture.gate for name, mixture in mixtures.items()}

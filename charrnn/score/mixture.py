@@ -8,13 +8,13 @@ half of the validation text, which is not reported, by expectation and maximisat
 
     g ← (Σ g p_network / p + A g_all) / (N + A)        over the N places of the gate; g_all is the gate of all places
 
-So are the longest context and its weight, by trying a few.
+So are the longest context and its weight, by trying a few, and whether the network's fitted temperature helps.
 
 Adaptive counts also grow while a text is read: each symbol is scored before it is counted. They are fitted in the same
 way, with one more number: how many times a symbol just read counts.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,32 +62,33 @@ class Mixture:
         network_losses: np.ndarray,
         *,
         adaptive: bool = False,
-        temperature: float = 1.0,
+        temperatures: Sequence[float] = (1.0,),
     ) -> "Mixture":
         """Fit the gate on the predictions of a text.
 
-        network_losses : -log p by the network of the predicted symbols, (N,), at the temperature
+        network_losses : -log p by the network of the predicted symbols, at each of the temperatures (K, N)
         """
-        (window,) = windows(text, counts.order, max(1, len(network_losses)), first=1)
+        (window,) = windows(text, counts.order, max(1, network_losses.shape[1]), first=1)
         matches = counts.matches(window)
         grown = counts.earlier(window, matches) if adaptive else None
         p_network = np.exp(-network_losses.astype(np.float64))
-        least, chosen = np.inf, (0, 1, 0)
+        least, chosen = np.inf, (0, 1, 0, 0)
         for growth in GROWTHS if grown else (0,):
             known = (matches.with_those_of(grown, growth) if grown else matches).of(window.predicted)
             for weight in WEIGHTS:
                 for order, p_counts in enumerate(known.interpolated(weight, counts.base)):
                     if order in ORDERS or order == counts.order:
-                        g = _fitted_shares(p_network, p_counts, np.zeros(len(p_counts), np.intp), 1)
-                        loss = float(_mixed(g, p_network, p_counts).mean())
-                        if loss < least:
-                            least, chosen = loss, (order, weight, growth)
-        order, weight, growth = chosen
+                        for k, p in enumerate(p_network):
+                            g = _fitted_shares(p, p_counts, np.zeros(len(p), np.intp), 1)
+                            loss = float(_mixed(g, p, p_counts).mean())
+                            if loss < least:
+                                least, chosen = loss, (order, weight, growth, k)
+        order, weight, growth, k = chosen
         known = (matches.with_those_of(grown, growth) if grown else matches).of(window.predicted)
         p_counts = known.probabilities(weight, counts.base, order)
         cells = _cells(*known.longest(order))
-        shares = _fitted_shares(p_network, p_counts, cells, (ORDER + 2) * (len(KINDS) + 1))
-        return cls(counts, Gate(order, weight, growth, shares, temperature))
+        shares = _fitted_shares(p_network[k], p_counts, cells, (ORDER + 2) * (len(KINDS) + 1))
+        return cls(counts, Gate(order, weight, growth, shares, temperatures[k]))
 
     def losses(self, text: Text, network_losses: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """-log p of the predicted symbols of a text, in windows; of a stream all but the first.

@@ -112,8 +112,10 @@ def evaluate(
     --counts mixes the model with counts of up to 7 characters before each one, made of the training text. How much
     each is trusted is fitted on the first half of the validation text. So of the validation text itself, the mix and
     the model beside it are reported on the second half alone; of all other texts, on the whole. The model is mixed in
-    at its fitted temperature where that helps. With --per-line and --highlight static counts are mixed in too. --adapt is dynamic
-    evaluation: each chunk of 20 characters is scored before the model learns from it. The model file stays as it is.
+    at its fitted temperature where that helps. With --per-line and --highlight static counts are mixed in too.
+
+    --adapt is dynamic evaluation: each chunk of 20 characters is scored before the model learns from it. The model
+    file stays as it is.
 
     \b
     Examples:

@@ -119,8 +119,8 @@ def sample(
     counts: Annotated[
         Literal["off", "static"],
         typer.Option(
-            help="Draw from the model mixed with counts of its training text, as eval --counts static scores it; --temp is "
-            "that of the mixture, and fitted means 1."
+            help="Draw from the model mixed with counts of its training text, as eval --counts static scores it; "
+            "--temp is that of the mixture, and fitted means 1."
         ),
     ] = "off",
     as_json: JsonOption = False,

@@ -1,7 +1,8 @@
 """The finite automaton that a network has learnt, as far as it is one.
 
-States that the network visits on a text are grouped into K clusters by k-means. A cluster allows the symbols whose mean
-probability in it is at least `allowed`. Each such symbol is read once from every state of the cluster that allows it,
+States that the network visits on a text are grouped into K clusters by k-means, by what they expect of the next few
+symbols (futures.py), since not all that a state holds matters. A cluster allows the symbols whose mean probability in
+it is at least `allowed`. Each such symbol is read once from every state of the cluster that allows it,
 whether or not it comes in the text; the cluster where most of these readings end is the next one. The machine of these
 clusters is made minimal: clusters that allow the same texts become one state. (Omlin and Giles 1996 extracted automata
 from recurrent networks by a grid in place of clusters; Wang et al. 2018 by k-means.)
@@ -18,6 +19,7 @@ import numpy as np
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError
 from charrnn.interpret.clusters import k_means, nearest
+from charrnn.interpret.futures import Word, futures, likely_words
 from charrnn.interpret.machine import Difference, Machine, difference, machine_of, minimal
 from charrnn.interpret.reading import characters_of
 from charrnn.model.model import Model
@@ -25,9 +27,10 @@ from charrnn.model.steps import Steps
 from charrnn.text.process import Process
 from charrnn.text.vocabulary import silent_symbol
 
-SYMBOLS = 20_000  # of a text that are read, in two halves
+SYMBOLS = 10_000  # of a text that are read, in two halves
 FEWEST = 200  # symbols
-GROUPED = 4000  # states of the first half that are grouped
+GROUPED = 1500  # states of the first half that are grouped
+ASKED = 300  # of these, which choose the words
 LEAST_CLUSTERS = 4
 TIE = 0.001
 AT_ONCE = 4096  # states stepped at once
@@ -108,11 +111,13 @@ class Automaton:
 
 @dataclass(frozen=True, eq=False)
 class _Half:
-    """A half of the text: its symbols (N,), the states after them (N, D), and log p of the next symbol (N, V)."""
+    """A half of the text: its symbols (N,), the states after them (N, D), log p of the next symbol (N, V), and what
+    the states expect (N, W)."""
 
     ids: np.ndarray
     states: np.ndarray
     log_p: np.ndarray
+    futures: np.ndarray
 
     def allowed(self, least: float) -> np.ndarray:
         """(N, V)"""
@@ -133,7 +138,7 @@ class _Extracted:
 
         It begins in the state of the network's cluster, and is set to that again where it is lost.
         """
-        seen = self.became[nearest(half.states, self.centres)]
+        seen = self.became[nearest(half.futures, self.centres)]
         following, states = self.machine.following.tolist(), seen.copy()
         at, lost = int(seen[0]), 0
         for t, symbol in enumerate(half.ids.tolist()[1:], 1):
@@ -164,15 +169,21 @@ def extract(
     if len(ids) < FEWEST:
         raise DataError(f"the text has {len(ids):,} symbols; at least {FEWEST} are needed. Give a longer one")
     steps, rng = Steps(model), np.random.default_rng(seed)
-    fitted, held_out = _halves(steps, ids[:SYMBOLS])
+    ids = ids[:SYMBOLS]
+    states, middle = steps.visited(ids), len(ids) // 2
+    grouped = rng.choice(middle, min(GROUPED, middle), replace=False)
+    words = likely_words(steps, states[grouped[:ASKED]])
+    fitted, held_out = (
+        _Half(ids[k].astype(np.intp), states[k], steps.log_p(states[k]), futures(steps, states[k], words))
+        for k in (slice(middle), slice(middle, None))
+    )
     characters = "".join(characters_of(model.vocab))
     begin = silent_symbol(model.vocab)
     sizes = [LEAST_CLUSTERS]
     while sizes[-1] < most_clusters:
         sizes.append(min(2 * sizes[-1], most_clusters))
-    grouped = rng.choice(len(fitted.ids), min(GROUPED, len(fitted.ids)), replace=False)
-    clusterings = [k_means(fitted.states[grouped], size, rng) for size in sizes]
-    votes = _votes(steps, fitted, grouped, clusterings, allowed)
+    clusterings = [k_means(fitted.futures[grouped], size, rng) for size in sizes]
+    votes = _votes(steps, fitted, grouped, words, clusterings, allowed)
     found = [
         _machine(characters, fitted, grouped, centres, counts, allowed, begin)
         for centres, counts in zip(clusterings, votes, strict=True)
@@ -183,21 +194,21 @@ def extract(
         key=lambda one: (len(one.machine), len(one.centres)),
     )
     fidelity, lost = _fidelity(chosen, held_out, allowed)
-    states, _ = chosen.run(held_out)
+    at, _ = chosen.run(held_out)
     first, _ = chosen.run(fitted)
     size = len(chosen.machine)
     log_p = np.log(_means(first, np.exp(fitted.log_p), size))
     targets = held_out.ids[1:]
-    inside = states[:-1] >= 0
+    inside = at[:-1] >= 0
     own = held_out.log_p[np.arange(len(targets)), targets]
-    told = log_p[states[:-1], targets]
+    told = log_p[at[:-1], targets]
     comparison = None
     if process is not None and known is not None:
-        comparison = _compare(chosen.machine, known, process, held_out, states)
+        comparison = _compare(chosen.machine, known, process, held_out, at)
     return Automaton(
         chosen.machine,
-        np.bincount(states[states >= 0], minlength=size) / len(states),
-        _means(states, np.exp(held_out.log_p), size),
+        np.bincount(at[at >= 0], minlength=size) / len(at),
+        _means(at, np.exp(held_out.log_p), size),
         len(chosen.centres),
         chosen.agreement,
         fidelity,
@@ -209,28 +220,25 @@ def extract(
     )
 
 
-def _halves(steps: Steps, ids: np.ndarray) -> tuple[_Half, _Half]:
-    states = steps.visited(ids)
-    log_p, middle = steps.log_p(states), len(ids) // 2
-    first, second = (
-        _Half(ids[part].astype(np.intp), states[part], log_p[part])
-        for part in (slice(middle), slice(middle, None))
-    )
-    return first, second
-
-
 def _votes(
-    steps: Steps, half: _Half, grouped: np.ndarray, clusterings: list[np.ndarray], least: float
+    steps: Steps,
+    half: _Half,
+    grouped: np.ndarray,
+    words: list[Word],
+    clusterings: list[np.ndarray],
+    least: float,
 ) -> list[np.ndarray]:
     """Where the symbols that states allow lead to: counts (K, V, K) by cluster, symbol and next cluster."""
     votes = [np.zeros((len(c), half.log_p.shape[1], len(c)), np.int64) for c in clusterings]
     rows, symbols = np.nonzero(half.allowed(least)[grouped])
     for begin in range(0, len(rows), AT_ONCE):
         part = slice(begin, begin + AT_ONCE)
-        before = half.states[grouped[rows[part]]]
-        after = steps.forward(before, symbols[part])
+        which = grouped[rows[part]]
+        after = futures(steps, steps.forward(half.states[which], symbols[part]), words)
         for counts, centres in zip(votes, clusterings, strict=True):
-            np.add.at(counts, (nearest(before, centres), symbols[part], nearest(after, centres)), 1)
+            np.add.at(
+                counts, (nearest(half.futures[which], centres), symbols[part], nearest(after, centres)), 1
+            )
     return votes
 
 
@@ -247,7 +255,7 @@ def _machine(
 
     It starts where the symbol `begin` leads to, for the most part; if the text has none, in the largest cluster.
     """
-    own = nearest(half.states, centres)
+    own = nearest(half.futures, centres)
     means = _means(own[grouped], np.exp(half.log_p[grouped]), len(centres))
     allowed = (means >= least) & votes.any(axis=2)
     following = np.where(allowed, votes.argmax(axis=2), -1)

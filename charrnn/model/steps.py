@@ -59,7 +59,10 @@ class Steps:
 
     def forward(self, s: np.ndarray, x: np.ndarray) -> np.ndarray:
         """F (P, D) at vectors (P, D). x : symbols (P,), or real vectors (P, V) in place of one-hot ones"""
-        _, state, _ = self.network.forward(x[None], self.state(s))
+        if x.ndim == 1:
+            _, state = self.network.read(x[None], self.state(s))
+        else:
+            _, state, _ = self.network.forward(x[None], self.state(s))
         return self.vector(state)
 
     def jacobians(self, s: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

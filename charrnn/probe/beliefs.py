@@ -96,7 +96,7 @@ def fit_beliefs(
 
     held_out : share of the symbols, at the end, to measure on
 
-    Raises DataError for a text that is too short or has symbols that the model does not know.
+    Raises DataError for a text that is too short, has unknown symbols, or never changes the belief.
     """
     if model.vocab.items is not None:
         raise DataError("a process writes one stream, and this model reads items. Name another --model")
@@ -111,6 +111,10 @@ def fit_beliefs(
     if min(cut - WARM_UP, len(text) - cut) < WARM_UP:
         raise DataError(
             f"--held-out {held_out:g} of {len(text):,} symbols leaves too few to fit or to measure on"
+        )
+    if any(np.ptp(beliefs[part], axis=0).max() == 0 for part in parts):
+        raise DataError(
+            "the belief is the same after each symbol: there is nothing to find in the model's state"
         )
     rng = np.random.default_rng(seed)
     states = Steps(model).visited(ids)
@@ -165,7 +169,7 @@ def _untrained(
 
 def _share(errors: float, spread: float) -> float:
     """R²"""
-    return float(1 - errors / spread) if spread > 0 else float("nan")
+    return float(1 - errors / spread)
 
 
 @dataclass(frozen=True, eq=False)

@@ -129,6 +129,18 @@ def test_the_machine_of_a_network_that_is_one(name: str, noise: float) -> None:
     assert set(starts.tolist()) <= {-1, found.machine.start}
 
 
+def test_cells_that_keep_what_does_not_matter_are_no_matter() -> None:
+    """Most of what the state holds, by size, are echoes of the text that nothing is expected from."""
+    known = process("tomita-5")
+    model = machine_model(known, noise=30.0)
+    symbols, _ = known.write(2000, np.random.default_rng(2))
+    found = extract(model, model.vocab.encode(known.text(symbols)), process=known, most_clusters=16)
+    assert found.comparison is not None
+    assert found.comparison.difference is None
+    assert len(found.machine) == 4
+    assert found.fidelity == 1
+
+
 def test_another_machine_is_told_with_an_example() -> None:
     known = process("tomita-4")
     model = machine_model(known)

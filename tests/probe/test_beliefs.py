@@ -117,5 +117,8 @@ def test_texts_that_cannot_be_used(parity: Path) -> None:
     for share in (0.0, 1.0):
         with pytest.raises(DataError, match="leaves too few to fit or to measure on"):
             fit_beliefs(model, text, truth, held_out=share)
+    certain = type(truth)(truth.states, truth.names, truth.beliefs * 0 + 1, truth.losses, truth.sha256)
+    with pytest.raises(DataError, match="the belief is the same after each symbol"):
+        fit_beliefs(model, text, certain)
     with pytest.raises(DataError, match="this model reads items"):
         fit_beliefs(item_model("01"), text, truth)

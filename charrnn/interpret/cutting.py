@@ -26,7 +26,7 @@ from charrnn.model.model import Model
 
 CONTROLS = 20
 ALPHA = 0.05  # the smallest p with 20 controls is 1/21
-WORTH = 0.01  # of the score, on the scale of ``excess``, or nats: what changes less is no change
+WORTH = 0.02  # of what there was: a score, on the scale of ``excess``, or log-odds that fall by less have not fallen
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Cut:
     score, score_after : of the cell for its concept; an edge that it does not depend on leaves it as it was
     log_odds, log_odds_after : of the target, along its direction
     score_controls, log_odds_controls : the most that cutting an edge of like weight changes them; None of none
-    controls : how many there are; lost : of the score, on a scale where 0 is chance and 1 perfect
+    controls : how many there are; known, lost : of the score, on a scale where 0 is chance and 1 perfect
     """
 
     target: str | None
@@ -58,6 +58,7 @@ class Cut:
     log_odds_p: float | None
     log_odds_controls: float | None
     controls: int
+    known: float
     lost: float
 
     @property
@@ -70,8 +71,11 @@ class Cut:
     @property
     def holds(self) -> bool:
         """Whether the score or the log-odds fall, and more than without edges of like weight."""
-        by_score = self.score_p is not None and self.score_p <= ALPHA and self.lost >= WORTH
-        return by_score or (self.log_odds_p is not None and self.log_odds_p <= ALPHA and self.fell >= WORTH)
+        by_score = self.score_p is not None and self.score_p <= ALPHA and self.lost >= WORTH * self.known
+        told = abs(self.log_odds or 0.0)
+        return by_score or (
+            self.log_odds_p is not None and self.log_odds_p <= ALPHA and self.fell >= WORTH * told > 0
+        )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"holds": self.holds}
@@ -165,6 +169,7 @@ class Bench:
             log_odds_p=p_of(float(fell[0]), np.abs(fell[1:])) if odds else None,
             log_odds_controls=most_fell,
             controls=len(edges) - 1,
+            known=float(excess(before, self.label.kind)),
             lost=float(lost[0]),
         )
 

@@ -1,7 +1,10 @@
 """How a cell does it: what writes, keeps and erases its state, what reads it, and what follows when an edge is cut.
 
-The text is that of an inspection: edges are chosen on SELECT, by strength, and cut on CONFIRM.
+The text is that of an inspection: edges are chosen on SELECT and cut on CONFIRM. Edges into a cell that follows a
+concept are chosen by what they carry too, all others by strength.
 
+    carries     how much more an edge raises the state, along the cell's direction, where the concept is high than where
+                it is low, mean per step, in the units of the strength
     strength    how far an edge moves what it goes to in one step, root mean square over the text: the difference
                 between the state as it is and as it would be if this edge passed on its mean, all else as it was.
                 That is weight × how much the source moves, taken through the gate exactly. In units of c for gates i,
@@ -55,7 +58,8 @@ SHOWN = 5  # writers, and as many readers among cells and in the head
 
 @dataclass(frozen=True)
 class Influence:
-    """An edge with its figures; name : as for --cut; cut : None if it was not tested."""
+    """An edge with its figures; name : as for --cut; carries : of edges into the cell, if there is a concept;
+    cut : None if it was not tested."""
 
     edge: Edge
     name: str
@@ -63,9 +67,11 @@ class Influence:
     input: float
     strength: float
     cut: Cut | None = None
+    carries: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        figures = {"edge": self.name, "weight": self.weight, "input": self.input, "strength": self.strength}
+        figures = {"edge": self.name, "weight": self.weight, "input": self.input}
+        figures |= {"strength": self.strength, "carries": self.carries}
         return figures | {"cut": self.cut.to_json() if self.cut else None}
 
 
@@ -316,6 +322,17 @@ def _strongest(influences: Sequence[Influence]) -> list[Influence]:
     return [one for one in ordered if one.strength > FAINT * ordered[0].strength]
 
 
+def _chosen(influences: Sequence[Influence], count: int) -> list[Influence]:
+    """The strongest, and in the second half those that carry most, if there is a concept; strongest first."""
+    strong = _strongest(influences)
+    carriers = sorted(
+        (one for one in strong if (one.carries or 0.0) > 0), key=lambda one: -(one.carries or 0.0)
+    )
+    half = (count + 1) // 2
+    chosen = list(dict.fromkeys([*strong[:half], *carriers[: count - half], *strong]))[:count]
+    return sorted(chosen, key=lambda one: -one.strength)
+
+
 class _Case:
     """One cell on one text: its edges and their strengths on SELECT."""
 
@@ -331,6 +348,9 @@ class _Case:
     ) -> None:
         self.model, self.network, self.recording, self.sources = model, model.network, recording, sources
         self.layer, self.cell, self.label, self.sign = layer, cell, label, sign
+        self.classes = np.full(len(recording.ids), -1, np.int8)  # of each symbol
+        if label is not None:
+            self.classes[recording.ends] = classes_of(recording, label)
         above = [layer + 1] * (layer + 1 < model.config.layers)
         first = recording.part(0, recording.select.stop)
         steps, places = steps_of(model, first, [layer, *above], [cell])
@@ -339,14 +359,22 @@ class _Case:
         self.symbols = first.ids[places[counted]].astype(np.intp)
         self.steps = dict(zip([layer, *above], (one.at(counted) for one in steps), strict=True))
 
-    def influence(self, edge: Edge, weight: float, passed: float, strength: float) -> Influence:
+        high, low = self.classes[places[counted]] == 1, self.classes[places[counted]] == 0
+        # Σ contrast·x is the mean of x where the concept is high, less the mean where it is low
+        self.contrast = sign * (high / max(1, high.sum()) - low / max(1, low.sum()))
+
+    def influence(
+        self, edge: Edge, weight: float, passed: float, strength: float, carries: float | None = None
+    ) -> Influence:
         name = edge_name(self.model.vocab, edge, self.layer, self.cell)
-        return Influence(edge, name, float(weight), float(passed), float(strength))
+        told = None if carries is None or self.label is None else float(carries)
+        return Influence(edge, name, float(weight), float(passed), float(strength), carries=told)
 
     def inside(
         self, top: int
     ) -> tuple[list[Influence], list[Influence], list[Written], float, float | None, float]:
-        """The strongest edges into the cell; those into gate o of an LSTM; what each character does; and the error."""
+        """The edges into the cell that are strongest or carry most; those into gate o of an LSTM; what each character
+        does; the mean change elsewhere; the median of the gate that keeps; and the error."""
         steps, network, k = self.steps[self.layer], self.network, self.cell
         own = Equations(network, self.layer, steps, [k])
         found: dict[bool, list[Influence]] = {False: [], True: []}
@@ -359,11 +387,11 @@ class _Case:
             else:
                 lists += self._from_cells(own, "below", gate, params["weight_ih"][row].astype(float))
             lists += self._from_cells(own, "before", gate, params["weight_hh"][row].astype(float))
-        strongest = [_strongest(found[shows]) for shows in (False, True)]
+        chosen = [_chosen(found[shows], size) for shows, size in ((False, top), (True, max(1, top // 2)))]
         written, constant = self._written(own, steps, top)
         keeping = None if own.keeping is None else float(np.median(own.keeping))
         error = error_of(own, steps, [k])
-        return strongest[0][:top], strongest[1][: max(1, top // 2)], written, constant, keeping, error
+        return chosen[0], chosen[1], written, constant, keeping, error
 
     def _from_symbols(self, own: Equations, gate: str, weights: np.ndarray) -> list[Influence]:
         shares = self.sources.shares
@@ -372,12 +400,14 @@ class _Case:
         moved = own.moved(gate, weights[symbols][:, None])[:, 0]
         squares = np.bincount(symbols, moved * moved, minlength=len(weights))
         strengths = np.sqrt(squares / max(1, len(symbols)))
+        carries = np.bincount(symbols, self.contrast * moved, minlength=len(weights))
         return [
             self.influence(
                 Edge("symbol", 0, gate, s, self.cell),
                 weights[s],
                 abs(weights[s]) * np.sqrt(shares[s]),
                 strengths[s],
+                carries[s],
             )
             for s in np.flatnonzero(shares).tolist()
         ]
@@ -387,18 +417,20 @@ class _Case:
         values = steps.x if kind == "below" else steps.before
         source_layer = self.layer - (kind == "below")
         means, spreads = self.sources.means[source_layer], self.sources.spreads[source_layer]
-        strengths = np.zeros(len(weights))
+        strengths, carries = np.zeros(len(weights)), np.zeros(len(weights))
         for first in range(0, len(weights), BLOCK):
             block = slice(first, first + BLOCK)
             parts = own.passed(kind, gate, (values[:, block] - means[block]) * weights[block])
             moved = own.moved(gate, parts)
             strengths[block] = np.sqrt(np.mean(moved * moved, axis=0))
+            carries[block] = self.contrast @ moved
         return [
             self.influence(
                 Edge(kind, self.layer, gate, j, self.cell),
                 weights[j],
                 abs(weights[j]) * spreads[j],
                 strengths[j],
+                carries[j],
             )
             for j in range(len(weights))
         ]
@@ -487,8 +519,7 @@ class _Case:
         """The bench for cutting; what the concept should make likelier, None if nothing is expected; and the
         strength, on the scale of ``excess``, that chance reaches on SELECT."""
         recording, model = self.recording, self.model
-        classes = classes_of(recording, label)
-        part = recording.select
+        classes, part = self.classes[recording.ends], recording.select
         labels = [(label.values[part], label.mask[part], label.kind)]
         strengths = np.asarray(excess(score_cells(recording.signals[:, part], labels)[0], label.kind))
         within = None if label.stretches is None else label.stretches[part]

@@ -66,20 +66,13 @@ def test_the_picture_and_the_tables() -> None:
         "  ) a-──────────────▶ │ aside │",
         "  ( a+──────────────▶ │       │",
     ]
-    header = next(line for line in lines if "strength" in line and "edge" in line)
-    assert header.split() == [
-        "edge",
-        "weight",
-        "strength",
-        "score",
-        "p",
-        "score",
-        "log-odds",
-        "p",
-        "log-odds",
-    ]
+    header = next(line for line in lines if "strength" in line and "edge" in line).split()
+    assert header == [*("edge", "strength", "carries", "score", "p", "score", "log-odds", "p", "log-odds")]
     row = next(line for line in lines if "(->a" in line and "to" in line).split()
-    assert row[:4] == ["(->a", "+10.00", row[2], "1.000"]
+    row = row[1:] if row[0] == "*" else row
+    assert row[0] == "(->a"
+    assert row[3:5] == ["1.000", "to"]
+    assert float(row[5]) < 0.7
     assert max(map(len, lines)) <= 80
     assert "\x1b" not in result.stdout
     assert any(line.startswith("largest error of the sums: ") for line in lines)

@@ -121,6 +121,12 @@ def test_the_figures_of_a_planted_cell():
         assert one.strength == pytest.approx(
             abs(size * tanh_b - math.tanh(mean)) * math.sqrt(share[ch]), rel=1e-6
         )
+    # an opening raises the state where the label is on, a closing one lowers it where it is off
+    label = parse_concept(ASIDE).label_of(recording)
+    on = {ch: np.mean(label.values[part] == (ch == "(")) for ch in "()"}
+    for ch in "()":
+        moved = abs(tanh_b - math.tanh(mean)) if ch == "(" else abs(-tanh_b - math.tanh(mean))
+        assert by_name[f"{ch}->g"].carries == pytest.approx(moved * share[ch] / on[ch], rel=1e-6)
     [head] = found.head
     h = model.activations(MARKED)["h"][part, 0, 5]
     assert head.weight == 3
@@ -355,7 +361,7 @@ def test_a_cell_that_falls_is_explained_along_its_direction():
 def test_json_has_every_figure():
     found = explain_cell(planted("gru", handmade.gru_quote), TALK, (0, 5), "quote", cut=False)
     told = found.to_json()
-    assert told["writers"][0].keys() == {"edge", "weight", "input", "strength", "cut"}
+    assert told["writers"][0].keys() == {"edge", "weight", "input", "strength", "carries", "cut"}
     assert told["characters"][0].keys() == {
         *("character", "count", "kept", "erased", "written", "rise", "fall")
     }

@@ -18,7 +18,7 @@ from charrnn.ui.html.mechanism_page import write_mechanism
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.mechanism_view import after_cutting, summary, view
 
-CUT = Cut('"', 0.99, 0.5, 0.048, 0.01, 3.0, 0.1, 0.048, 0.02, 20, 0.98)
+CUT = Cut('"', 0.99, 0.5, 0.048, 0.01, 3.0, 0.1, 0.048, 0.02, 20, 0.98, 0.98)
 IDLE = replace(CUT, score_after=0.99, score_p=1.0, lost=0.0, log_odds_after=3.0, log_odds_p=1.0)
 
 

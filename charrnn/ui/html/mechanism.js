@@ -47,7 +47,7 @@
   byId("edges").append(table([
     { name: "edge", value: (row) => row.edge, show: (row) => el("code", null, name(row.edge)) },
     { name: "what it does", value: (row) => row.what, show: (row) => row.what },
-    figure("weight", "weight"), figure("input", "input"), figure("strength", "strength"),
+    figure("weight", "weight"), figure("input", "input"), figure("strength", "strength"), figure("carries", "carries"),
     figure("score_after", "score", (row) => change(row.score, row.score_after, row.score_p)),
     figure("score_p", "p", (row) => number(row.score_p)),
     { name: "target", show: (row) => row.target ? el("code", null, visible(row.target)) : "–" },

@@ -25,12 +25,13 @@ READ = 0.25  # of the strongest edge to the head, from which it is named
 
 NOTE = (
     "strength: how far the edge moves what it goes to in one step, root mean square over the text (weight × how much "
-    "its source moves, through the gate). score and log-odds: after the edge is cut, so that it passes on its mean; p: "
-    "how often an edge of like weight, of another cell, changes it as much. * more than those do."
+    "its source moves, through the gate). carries: how much more it raises the cell where the concept is high than "
+    "where it is low, per step. score and log-odds: after the edge is cut, so that it passes on its mean; p: how often "
+    "an edge of like weight, of another cell, changes it as much. * more than those do."
 )
-EDGES = ("edge", "weight", "strength", "score", "p score", "log-odds", "p log-odds")
+EDGES = ("edge", "weight", "strength", "carries", "score", "p score", "log-odds", "p log-odds")
 CHARACTERS = ("character", "times", "kept", "erased", "written", "rise", "fall")
-LEAST_FIRST = ("weight", "p log-odds", "p score", "erased", "times", "log-odds", "strength")
+LEAST_FIRST = ("weight", "carries", "p log-odds", "p score", "erased", "times", "log-odds", "strength")
 
 
 def view(found: Explanation, console: Console) -> RenderableType:
@@ -289,6 +290,7 @@ def _row(one: Influence, console: Console) -> dict[str, str]:
         "edge": visible(one.name, console),
         "weight": f"{one.weight:+.2f}",
         "strength": f"{one.strength:.3f}",
+        "carries": "-" if one.carries is None else f"{one.carries:+.3f}",
         "score": f"{number(cut.score)} to {number(cut.score_after)}"
         if cut and cut.score_p is not None
         else "-",

@@ -9,7 +9,7 @@ from charrnn.cli.inspect_cells import Style
 from charrnn.cli.models import model_path
 from charrnn.cli.options import JsonOption, ModelOption
 from charrnn.errors import DataError, UsageError
-from charrnn.ui.terminal.output import json_text, put
+from charrnn.ui.terminal.output import json_text, put, say
 
 
 def why(
@@ -52,6 +52,9 @@ def why(
         int, typer.Option(min=0, max=64, help="Number of cells that are explained by characters too.")
     ] = 3,
     style: Annotated[Style, typer.Option(help="How the parts are drawn on the text.")] = "auto",
+    html: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Also write the result to this file as a web page.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Explain a prediction: which earlier characters and which cells made it.
@@ -70,6 +73,7 @@ def why(
       charrnn why 'He said that the'
       charrnn why 'He said that the' --target n --against r
       charrnn why 'He said that the' --at 3 --json
+      charrnn why 'He said that the' --html why.html
       charrnn why @letters.txt --context 60 --model runs/tale-1
     """
     from charrnn.interpret.reading import beginning
@@ -77,9 +81,12 @@ def why(
     from charrnn.interpret.why import why as explained
     from charrnn.model.model import load_model
     from charrnn.text.conditions import begins_with
+    from charrnn.ui.html.why_page import check_target, write_why
     from charrnn.ui.terminal.findings_view import Look, console_for
     from charrnn.ui.terminal.why_view import view
 
+    if html is not None:
+        check_target(html)
     path = model_path(model)
     loaded = load_model(path)
     vocab = loaded.vocab
@@ -106,6 +113,8 @@ def why(
             context=context,
             cells=cells,
         )
+    if html is not None:
+        say(f"page {html}, {write_why(html, path, found) / 1e6:.1f} MB")
     if as_json:
         put(json_text({"model": str(path), **found.to_json()}))
     else:

@@ -98,6 +98,18 @@ def test_on_a_terminal_no_character_is_markup(file):
     assert "completeness error" in done.out
 
 
+def test_a_page_is_written_beside_the_result(file, tmp_path):
+    page = tmp_path / "why.html"
+    done = charrnn("why", TEXT, "--model", file, "--html", page, "--json")
+    assert done.code == 0
+    assert f"page {page}, 0.0 MB" in done.err
+    assert json.loads(done.out)["place"] == len(TEXT)
+    assert page.read_text().startswith("<!doctype html>")
+    page.write_text("mine")
+    assert charrnn("why", TEXT, "--model", file, "--html", page).code == 2
+    assert page.read_text() == "mine"
+
+
 def test_the_labels_and_the_input_of_an_item_are_explained(pairs):
     found = ask("ab", "--model", pairs, "--label", "q", "--input", "ca", "--target", "end", "--against", "c")
     assert found["target"]["character"] == "end"

@@ -6,12 +6,12 @@ from typing import Any, cast
 
 import pytest
 from rich.cells import cell_len
-from rich.console import Console
 
 from charrnn.interpret.findings import Finding
 from charrnn.interpret.matching import Matching, Pair, Shared
 from charrnn.interpret.over_time import AtStep, Moment
 from charrnn.ui.terminal import matching_view, over_time_view
+from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.glyphs import ASCII, UNICODE
 
 

@@ -1,12 +1,20 @@
-"""An explanation on a terminal, letter by letter."""
+"""An explanation on a terminal, letter by letter, and as a page."""
 
 import io
+import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-from rich.console import Console
+import pytest
+from helpers.html_browser import needs_browser
 
+from charrnn.errors import UsageError
 from charrnn.interpret.why import CellPart, Why
+from charrnn.ui.html.why_page import write_why
+from charrnn.ui.terminal.background import name_theme
+from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.findings_view import Look
 from charrnn.ui.terminal.glyphs import ASCII, DIGITS
 from charrnn.ui.terminal.why_view import view
@@ -34,6 +42,9 @@ FOUND = Why(
     completeness_error=2.5e-7,
     gradients=1024,
 )
+
+
+HOSTILE = '</script><script>window.hacked=1</script><img src=x onerror="window.hacked=1">\u202e\x1b[31m'
 
 
 def render(found, width=80, colour=None, look=None):
@@ -91,7 +102,14 @@ completeness error 2.5e-07 nats, with 1,024 gradients"""
     )
 
 
-def test_with_colour_the_background_is_the_part():
+@pytest.fixture
+def light():
+    name_theme("light")
+    yield
+    name_theme("auto")
+
+
+def test_with_colour_the_background_is_the_part(light):
     shown = render(FOUND, colour="256")
     assert "nats  ▇" not in shown
     for step_3_2_4 in ("208", "215", "130"):  # oranges: 2.0, 1.0 and 2.5 of 2.5
@@ -115,3 +133,66 @@ def test_a_large_error_is_told():
 def test_the_cells_of_a_small_network_have_no_others():
     shown = render(replace(FOUND, cells=FOUND.cells[:2]))
     assert "others" not in shown
+
+
+def page_of(found, target):
+    size = write_why(str(target), Path("runs/tale"), found)
+    assert size == target.stat().st_size < 200_000
+    [data] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', target.read_text())
+    return json.loads(data)
+
+
+def test_the_page_holds_what_json_does(tmp_path):
+    data = page_of(FOUND, tmp_path / "why.html")
+    assert data["text"] == FOUND.text
+    assert data["model"] == str(Path("runs/tale"))
+    assert data["characters"][1] == {
+        "place": 11,
+        "character": "b",
+        "replaced_nats": -1.0,
+        "removed_nats": -2.0,
+        "integrated_nats": -1.0,
+    }
+    assert data["cells"][0]["characters_nats"] == [1.5, 0.4, 0.11, -0.01, 0.0]
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="is not a web page"):
+        write_why(str(tmp_path / "notes.txt"), Path("runs/tale"), FOUND)
+
+
+@needs_browser
+def test_the_page_in_a_browser(tmp_path, one_browser):
+    n = len(HOSTILE)
+    parts = np.linspace(-1, 1, n)
+    hostile = replace(
+        FOUND,
+        text=HOSTILE,
+        names=tuple(HOSTILE),
+        target=HOSTILE,
+        replaced=parts,
+        removed=np.zeros(n),
+        integrated=2 * parts,
+        cells=(CellPart(3, 1.5, 2.0, parts),),
+        completeness_error=0.03,
+    )
+    page_of(hostile, tmp_path / "why.html")
+    browser = one_browser
+    browser.open(tmp_path / "why.html")
+    assert browser.logs("browser") == []
+    assert browser.requests() == [(tmp_path / "why.html").as_uri()]
+    assert browser.script("return window.hacked") is None
+    looks = browser.attributes("#texts .letters span", "class")
+    assert len(looks) == 4 * n
+    kinds = [["", *(one or "" for one in looks[k * n : (k + 1) * n])] for k in range(4)]
+    ends = [(kind[1].split()[-1:], kind[-1].split()[-1:]) for kind in kinds]
+    assert ends == [
+        (["n4"], ["p4"]),
+        ([], []),
+        (["n8"], ["p8"]),
+        (["n8"], ["p8"]),
+    ]  # of 2, and of the cell's own 1
+    assert browser.text("#asked").startswith("</script><script>")
+    assert "rough here" in browser.text("#error")
+    rows = browser.script("return document.querySelectorAll('#characters tbody tr').length")
+    assert rows == n
+    bias = browser.script("return document.querySelector('#cells tbody tr:last-child').textContent")
+    assert bias == "bias+0.1100.000"

@@ -34,7 +34,7 @@ from charrnn.text import known_processes
 from charrnn.text.process import Process
 from charrnn.text.process_files import Written, make
 
-TRAINING_SYMBOLS, OTHER_SYMBOLS = 200_000, 50_000
+OTHER_SYMBOLS = 50_000  # of the text to measure on
 TRAINING = {
     "layers": 1,
     "optimizer": "adam",
@@ -53,19 +53,21 @@ TRAINING = {
 STEPS, MORE_STEPS = 3000, {"tomita-5": 8000, "tomita-6": 8000, "flip-flop": 12_000}  # of training
 CONCEPTS = {  # what a process keeps in mind, in the words of inspect-cells
     "flip-flop": ["bit_a=between:A..a", "bit_b=between:B..b", "bit_c=between:C..c"],
-    "dyck-1": [r"nesting=depth:\(|\)"],
+    "dyck-1": ["nesting=depth:(|)"],
     "counter": [r"as=count:a;reset=\n"],
 }
 READ_AGAIN = {"flip-flop": [None, "A", "a"]}  # whose fixed points are looked for; None is no symbol
 ASKED = {"flip-flop": "?"}
 
 
-def measured(process: Process, cell: str, folder: Path, steps: int, hidden: int, seed: int) -> dict[str, Any]:
+def measured(
+    process: Process, cell: str, folder: Path, symbols: int, steps: int, hidden: int, seed: int
+) -> dict[str, Any]:
     """Train a network on a text of the process and say all of it."""
     name = f"{process.name}-{cell}"
     texts = [
         make(Written(process, length, number), folder / f"{process.name}-{number}.txt", force=True)[0]
-        for number, length in ((1, TRAINING_SYMBOLS), (2, OTHER_SYMBOLS))
+        for number, length in ((1, symbols), (2, OTHER_SYMBOLS))
     ]
     began = time.process_time()
     trained = charrnn.train(
@@ -161,6 +163,7 @@ def main() -> None:
     parser.add_argument(
         "--steps", type=int, help="of training; by default 3000, and more where much has to be kept"
     )
+    parser.add_argument("--symbols", type=int, default=200_000, help="of the text to train on")
     parser.add_argument("--hidden", type=int, default=32)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path("runs", "laboratory"))
@@ -171,9 +174,9 @@ def main() -> None:
         for cell in given.cells:
             process = known_processes.process(name)
             steps = given.steps or MORE_STEPS.get(name, STEPS)
-            rows.append(measured(process, cell, given.folder, steps, given.hidden, given.seed))
+            rows.append(measured(process, cell, given.folder, given.symbols, steps, given.hidden, given.seed))
             print(line(rows[-1]), flush=True)
-    settings = {"hidden": given.hidden, "seed": given.seed, **TRAINING}
+    settings = {"symbols": given.symbols, "hidden": given.hidden, "seed": given.seed, **TRAINING}
     print(
         json.dumps({"machine": machine()["name"], "settings": settings, "rows": json_value(rows)}),
         file=sys.stdout,

@@ -3,9 +3,9 @@
 import io
 import math
 import re
-from functools import cache
 
 import pytest
+from helpers.lesson import BY_NAME, computed
 from rich.console import Console
 
 from charrnn.learn.chapter import chapters, filled
@@ -13,13 +13,7 @@ from charrnn.ui.lesson.pictures import PICTURES, Pen
 from charrnn.ui.lesson.screens import Lesson, _number
 
 COURSE = chapters()
-BY_NAME = {chapter.name: chapter for chapter in COURSE}
 READS = "colour", "plain", "ascii"
-
-
-@cache
-def computed(name):
-    return BY_NAME[name].compute()
 
 
 class Kept:

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 WIDEST = 120  # columns; longer lines are hard to read
+WIDEST_USAGE = 30  # columns of an option and its value; what is longer has a line of its own
 GENERAL = "config theme help"  # options of every command, last
 KINDS = {  # in place of typer's words for types
     "<list[str]>": "TEXT",
@@ -94,8 +95,9 @@ def write_options(command: Any, ctx: Any, formatter: Any) -> None:
     _section(formatter, "Arguments", list(rows["argument"].values()))
     general = [name for name in GENERAL.split() if name in options and "config" in options]
     own = [name for name in options if name not in general]
+    width = max(len(usage) for usage, _ in options.values() if len(usage) <= WIDEST_USAGE)
     for heading, names in [*grouped(own, OPTIONS.get(command.name, {}), "Options"), ("General", general)]:
-        _section(formatter, heading, [options[name] for name in names])
+        _section(formatter, heading, [(f"{options[name][0]:<{width}}", options[name][1]) for name in names])
 
 
 def write_commands(group: Any, ctx: Any, formatter: Any) -> None:
@@ -121,4 +123,4 @@ def _section(formatter: Any, heading: str, rows: Sequence[tuple[str, str]]) -> N
         with formatter.section(
             heading if os.environ.get("TERM") == "dumb" else typer.style(heading, bold=True)
         ):
-            formatter.write_dl(rows)
+            formatter.write_dl(rows, col_max=WIDEST_USAGE)

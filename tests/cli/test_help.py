@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,14 @@ def test_train_shows_its_groups() -> None:
         *("Arguments", "Run", "Model", "Optimiser", "Regularisation", "Budget", "Text"),
         *("Validation and saving", "Engine", "General"),
     ]
+
+
+def test_all_groups_have_the_same_columns() -> None:
+    shown = charrnn("sample", "--help").out.split("What to write:")[1]
+    begins = {len(line) - len(line.lstrip()) for line in shown.splitlines() if line.startswith(" " * 8)}
+    texts = {match.end() for match in re.finditer(r"(?m)^  -[^\n]*?\S  +(?=\S)", shown)}
+    assert len(begins) == 1
+    assert {end - shown.rfind("\n", 0, end) - 1 for end in texts} == begins
 
 
 def test_the_commands_come_in_groups() -> None:

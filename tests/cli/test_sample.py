@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
 from charrnn.model.model import Model
 from charrnn.sampling.beam import likeliest
 from charrnn.sampling.half import cost_nats, rounded
-from charrnn.sampling.sampler import SampledText, Sampler, SamplingConfig
+from charrnn.sampling.sampler import SampledText, Sampler, SamplingConfig, next_distribution
 from charrnn.sampling.writer import sample
 from charrnn.ui.terminal.interactive import converse
 from charrnn.ui.terminal.output import escape
@@ -310,7 +311,18 @@ def test_nothing_is_shown_twice() -> None:
     assert questions[2:] == ["bc |", "bc |"]
     assert shown.count("ab " * 20) == 2  # at the beginning, and for /text
     assert shown.count(written) == 2
-    assert shown.count("/1 ") == 1 + 4  # in the help, and before each question
+    assert shown.count("/1 ") == 1 + 3  # in the help, and where the text is another one
+
+
+def test_only_what_may_come_is_offered() -> None:
+    model = random_model("abc\n", scale=6.0)
+    sampler = Sampler(model, SamplingConfig(prime="ab", seed=4))
+    ids = model.vocab.encode("ab").astype(int)[:, None]
+    p = next_distribution(model.logits(ids)[0][-1, 0])
+    likely = [model.vocab.decode([k]) for k in (-p).argsort() if p[k] >= 0.005]
+    assert 0 < len(likely) < 4
+    offered = re.findall(r"/\d (\S+) \d+%", together(sampler, [])[2])
+    assert [c.replace("\\n", "\n") for c in offered] == likely
 
 
 def test_another_temperature_while_writing_together() -> None:

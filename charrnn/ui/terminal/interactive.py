@@ -11,6 +11,7 @@ from charrnn.text.escapes import unescape
 from charrnn.ui.terminal.output import escape, escaped
 
 CHOICES = 9
+LEAST_OFFERED = 0.005  # probability: less would be shown as 0 %
 TAIL = 40  # characters of the text in the prompt
 
 HELP = r"""Type the text that comes next (\n is a newline), or:
@@ -55,6 +56,7 @@ class _Conversation:
         self._added = [sampler.config.prime]
         self._drawn = 0  # continuations so far: each has a seed of its own
         self._choices: list[str] = []
+        self._offered: str | None = None  # the text that they continue
         self._next = self._going_on()
 
     @property
@@ -65,12 +67,16 @@ class _Conversation:
         return self._sampler.going_on(self.text, self._sampler.seeds[0] + self._drawn)
 
     def offer(self) -> None:
-        """Show the likeliest next characters, at temperature 1, and be ready to go on."""
+        """Show the likeliest next characters, at temperature 1, if the text is another; and be ready to go on."""
         now = self._next = self._going_on()
+        if self._offered == self.text:
+            return
+        self._offered = self.text
         *before, last = now.begins()
         logits = reader(now.models, before, 1, now.clamps)(last)
         p = next_distribution(logits)[: len(now.vocab.symbols)]  # an item's end is no character to choose
-        likeliest = (-p).argsort(kind="stable")[:CHOICES].tolist()
+        best, *others = (-p).argsort(kind="stable")[:CHOICES].tolist()
+        likeliest = [best, *(symbol for symbol in others if p[symbol] >= LEAST_OFFERED)]
         self._choices = [now.vocab.decode([symbol]) for symbol in likeliest]
         shares = [
             f"/{k} {_shown(c)} {p[s]:.0%}"

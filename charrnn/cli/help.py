@@ -63,7 +63,7 @@ OPTIONS = {
     },
     "inspect-cells": {
         "What to look for": "model text concept expect cell gates list",
-        "Tests": "top quick no-causal",
+        "Tests": "top quick no-causal over-time",
         "Output": "passages guesses style json csv html",
     },
     "gradcheck": {

@@ -138,11 +138,13 @@ def test_every_command_is_in_one_group() -> None:
 
 
 @pytest.mark.parametrize("name", groups.OPTIONS)
-def test_every_option_of_a_long_command_is_in_one_group(name: str) -> None:
+def test_the_groups_of_a_long_command_are_of_its_options(name: str) -> None:
     listed = " ".join(groups.OPTIONS[name].values()).split()
     own = {groups.name_of(option) for option in named(COMMANDS[name]).values()} - {*groups.GENERAL.split()}
     assert len(listed) == len(set(listed))
-    assert set(listed) == own
+    assert set(listed) <= own
+    if name == "train":  # of the others, one that is new may stand under Options
+        assert set(listed) == own
 
 
 def headings(shown: str) -> list[str]:

@@ -12,6 +12,8 @@ The controls are other cells of the layer that do not follow the label, with sim
 between the same quantiles of their own values:
 
     p = (1 + #{controls that do as much}) / (1 + #controls)
+
+A cell has two chances, so p is corrected for them: the controls have both too (`of_two`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -50,6 +52,7 @@ class CausalTest:
     loss_low, loss_high : rise of the loss per character where the label is low and the cell is held high, and the
         other way round; loss_right : the mean rise when it is held at what the label says
     loss_controls : of other cells, the mean of both rises; loss_p : as p_value, for the mean
+    p_of_two, loss_p_of_two : both corrected, as from ``of_two``
     ignorant : controls that do not follow the label; where they are too few, others fill up their number
     """
 
@@ -65,6 +68,8 @@ class CausalTest:
     loss_right: float
     loss_controls: tuple[float, ...]
     loss_p: float
+    p_of_two: float
+    loss_p_of_two: float
     ignorant: int
 
     @property
@@ -83,12 +88,14 @@ class CausalTest:
 
     def moves_target(self, alpha: float) -> bool:
         """Whether the cell moves its target as expected, and more than other cells do."""
-        return self.p_value <= alpha and self.specific and self.graded
+        return self.p_of_two <= alpha and self.specific and self.graded
 
     def raises_loss(self, alpha: float) -> bool:
         """Whether a wrong value of the cell costs something more than the right one, and than in other cells."""
         wrong = (self.loss_low + self.loss_high) / 2
-        return self.loss_p <= alpha and min(self.loss_low, self.loss_high) > 0 and wrong > self.loss_right
+        return (
+            self.loss_p_of_two <= alpha and min(self.loss_low, self.loss_high) > 0 and wrong > self.loss_right
+        )
 
     def holds(self, alpha: float) -> bool:
         """Whether the network uses the cell as the concept expects."""
@@ -311,6 +318,27 @@ def p_of(effect: float, controls: np.ndarray) -> float:
     return float((1 + np.sum(controls >= effect)) / (1 + len(controls))) if np.isfinite(effect) else 1.0
 
 
+def of_two(
+    effect: float, controls: np.ndarray, rise: float, loss_controls: np.ndarray
+) -> tuple[float, float]:
+    """The p of an effect and that of a rise of the loss, corrected for there being two of them.
+
+    Both are divided by the median of their sizes over all cells, and each cell has the larger of its two; p is the
+    share of cells whose larger one is as large as the one in question (the maximum of a statistic by Westfall and Young
+    1993). It needs no independence of the two, and p can be as small as that of a single test.
+    """
+    values = np.array([[effect, *controls], [rise, *loss_controls]])
+    finite = np.isfinite(values)
+    sizes = np.where(finite, np.abs(values), 0)
+    scale = np.median(sizes, axis=1, keepdims=True)
+    scale = np.where(scale > 0, scale, sizes.max(axis=1, keepdims=True))
+    relative = np.divide(values, scale, out=np.zeros_like(values), where=scale > 0)
+    relative[~finite] = -np.inf
+    larger = relative.max(axis=0)
+    p, loss_p = (float(np.mean(larger >= one)) for one in relative[:, 0])
+    return p, loss_p
+
+
 def screened(
     experiment: Experiment,
     label: Label,
@@ -407,6 +435,7 @@ def causal_test(
     between = answers.logits[pairs:, 0]
     effect = float(target.direction * held.moved[0, 0])
     moved, lost = np.abs(held.moved[1:, 0]), held.either[1:]
+    p_of_two, loss_p_of_two = of_two(effect, moved, float(held.wrong[0]), lost)
     return CausalTest(
         target=target.characters,
         direction=target.direction,
@@ -420,6 +449,8 @@ def causal_test(
         loss_right=float(held.right[0]),
         loss_controls=tuple(map(float, lost)),
         loss_p=p_of(float(held.wrong[0]), lost),
+        p_of_two=p_of_two,
+        loss_p_of_two=loss_p_of_two,
         ignorant=ignorant,
     )
 

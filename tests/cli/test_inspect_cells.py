@@ -72,6 +72,7 @@ def test_json_keys_and_values(model: Model) -> None:
         *("causal_effect", "causal_p", "causal_target", "causal_direction", "causal_controls"),
         *("causal_others", "causal_doses"),
         *("loss_low", "loss_high", "loss_right", "loss_p", "loss_controls", "ignorant_controls"),
+        *("causal_p_of_two", "loss_p_of_two"),
         *("together_target", "together_effect", "together_p", "together_cells", "together_controls"),
         "together_effects",
     }

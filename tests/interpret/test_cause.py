@@ -18,6 +18,7 @@ from charrnn.interpret.cause import (
     dose_levels,
     logits_of_sets,
     matched_controls,
+    of_two,
     p_of,
     same_quantiles,
     screened,
@@ -347,6 +348,36 @@ def test_p_counts_controls_that_do_as_much():
     assert p_of(1.0, np.zeros(0)) == 1
 
 
+def test_two_chances_are_those_of_the_controls_too():
+    rng = np.random.default_rng(1)
+    controls, losses = rng.permutation(50.0 + np.arange(50)), rng.permutation(50.0 + np.arange(50))
+    assert np.argmax(controls) != np.argmax(losses)
+    assert of_two(100.0, controls, 100.0, losses) == (1 / 51, 1 / 51)
+    assert of_two(1000.0, controls, 0.0, losses) == (1 / 51, 1.0)  # the medians are 75 and 74
+    assert of_two(0.0, controls, 1000.0, losses) == (1.0, 1 / 51)
+    as_large = {*controls.argsort()[-1:], *losses.argsort()[-2:]}  # 99 / 75, and 98 and 99 / 74
+    assert of_two(98.5, controls, 0.0, losses)[0] == (1 + len(as_large)) / 51
+    assert of_two(float("nan"), controls, 1000.0, losses) == (1.0, 1 / 51)
+    assert (
+        of_two(1.0, np.zeros(50), 0.0, losses)[0] == (1 + 26) / 51
+    )  # 1 is the largest: as large as those above 74
+
+
+def test_with_two_chances_no_more_than_their_share_pass():
+    """Of cells that are like their controls, with effects and losses that have nothing or much in common."""
+    rng = np.random.default_rng(2)
+    for common in (0.0, 0.9):
+        passed, once = 0, 0
+        for _ in range(2000):
+            shared = rng.normal(size=51)
+            both = common * shared + (1 - common**2) ** 0.5 * rng.normal(size=(2, 51))
+            effect, loss = both
+            passed += min(of_two(effect[0], effect[1:], loss[0], loss[1:])) <= 0.05
+            once += min(p_of(effect[0], effect[1:]), p_of(loss[0], loss[1:])) <= 0.05
+        assert passed / 2000 <= 0.06
+        assert once / 2000 > 1.25 * passed / 2000
+
+
 def causal(**changes):
     values = {
         "target": "x",
@@ -361,6 +392,8 @@ def causal(**changes):
         "loss_right": 0.0,
         "loss_controls": (0.1,),
         "loss_p": 1.0,
+        "p_of_two": 0.02,
+        "loss_p_of_two": 1.0,
         "ignorant": 50,
     }
     return CausalTest(**values | changes)
@@ -371,12 +404,12 @@ def causal(**changes):
     [
         ({}, True),
         ({"effect": -1.0}, False),
-        ({"p_value": 0.06}, False),
+        ({"p_of_two": 0.06}, False),
         ({"others": {"a": -1.1}}, False),
         ({"others": {"a": -1.0}}, False),
         ({"others": {"a": -0.5, "b": 1.1}}, False),
         ({"others": {}, "effect": 0.5}, True),
-        ({"p_value": 0.05}, True),
+        ({"p_of_two": 0.05}, True),
         ({"effect": 0.0, "others": {}}, False),
         ({"doses": (0.0, 2.0, 1.0, -1.0, 0.5)}, False),
         ({"doses": (0.0, 0.4, 0.3, 1.0)}, True),
@@ -392,7 +425,7 @@ def test_what_moves_the_target(changes, holds):
     ("changes", "holds"),
     [
         ({}, True),
-        ({"loss_p": 0.06}, False),
+        ({"loss_p_of_two": 0.06}, False),
         ({"loss_low": -0.01}, False),
         ({"loss_high": 0.0}, False),
         ({"loss_right": 0.25}, False),
@@ -402,7 +435,8 @@ def test_what_moves_the_target(changes, holds):
 def test_what_raises_the_loss(changes, holds):
     """A cell that is used need not move the target that was guessed."""
     test = causal(
-        **{"p_value": 1.0, "loss_p": 0.05, "loss_low": 0.3, "loss_high": 0.1, "loss_right": 0.05} | changes
+        **{"p_of_two": 1.0, "loss_p_of_two": 0.05, "loss_low": 0.3, "loss_high": 0.1, "loss_right": 0.05}
+        | changes
     )
     assert test.raises_loss(0.05) == holds
     assert test.holds(0.05) == holds

@@ -221,6 +221,8 @@ def causal(target="x", effect=1.5, **changes):
         "loss_right": 0.01,
         "loss_controls": (0.05,),
         "loss_p": 0.04,
+        "p_of_two": 2 / 51,
+        "loss_p_of_two": 0.06,
         "ignorant": 50,
     }
     return CausalTest(**values | changes)

@@ -121,6 +121,10 @@ def test_the_mechanism_in_words() -> None:
             "once take the score from .990 to .550.",
         ),
         ({"cell_kind": "gru"}, "kept by z ≈ 0.99"),
+        (
+            {"writers": (into('"->i', 4.0, 0.5, replace(CUT, target="ABCDEFGHIJ")),)},
+            "the log-odds of 'ABCDEFGH…' from",
+        ),
     ],
 )
 def test_what_the_words_depend_on(changes: dict[str, Any], told: str) -> None:

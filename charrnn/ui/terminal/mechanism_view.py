@@ -20,6 +20,7 @@ from charrnn.ui.terminal.letters import shown, spelled
 LONGEST_STROKE, SHORTEST_STROKE = 16, 5
 STRONG, MEDIUM = 0.5, 0.15  # of the strongest edge of its side, from which a stroke is thicker
 HALF = 0.5  # of all rises, or falls, that the named characters must make up
+LONGEST_NAME = 8  # characters of a target of many
 NAMED = 3  # characters or edges named in a sentence
 READ = 0.25  # of the strongest edge to the head, from which it is named
 
@@ -206,7 +207,9 @@ def _odds(cut: Cut) -> str:
 
 
 def quoted(name: str) -> str:
-    """A character in quotation marks."""
+    """A character in quotation marks; of many the first few."""
+    if len(name) > LONGEST_NAME and " " not in name:
+        return f"'{name[:LONGEST_NAME]}…'"
     return f"'{name}'"
 
 

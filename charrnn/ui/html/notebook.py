@@ -96,7 +96,7 @@ def loss_chart(records: Sequence[Mapping[str, Any]]) -> str:
         return '<p class="note">No reports yet.</p>'
     last = max(step for step, _ in [*train, *held])
     settled = [loss for step, loss in [*train, *held] if step >= SETTLED * last]
-    return line_chart(
+    chart = line_chart(
         [Line("training", train, 2), *([Line("validation", held, 1, dots=True)] if held else [])],
         label="Loss in bits per character, over steps",
         x="step",
@@ -104,6 +104,7 @@ def loss_chart(records: Sequence[Mapping[str, Any]]) -> str:
         best=min(held, key=lambda point: point[1], default=None),
         ceiling=max(settled),
     )
+    return f'<div class="scroll">{chart}</div>'
 
 
 def verdict(found: Verdict | None) -> str:

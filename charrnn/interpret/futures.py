@@ -3,7 +3,8 @@
     P(w | s) = Π_k p(w_k | s, w_1 … w_{k-1})        for some words w
 
 The words are chosen by the states that there are: the likeliest word is made longer by each symbol, again and again,
-where the likelihood of a word is its largest P(w | s). (Predictive states: Littman, Sutton and Singh 2001.)
+where the likelihood of a word is its largest P(w | s), less for a longer one, so that no few certain symbols take all.
+(Predictive states: Littman, Sutton and Singh 2001.)
 """
 
 import heapq
@@ -14,7 +15,8 @@ from charrnn.model.steps import Steps
 
 Word = tuple[int, ...]
 
-MOST_WORDS = 128
+MOST_WORDS = 256
+LONGER = 0.5  # factor of the likelihood per symbol
 LEAST = 0.01  # P of a word that is worth making longer
 
 
@@ -26,14 +28,13 @@ def likely_words(steps: Steps, states: np.ndarray, most: int = MOST_WORDS) -> li
     words: list[Word] = []
     waiting: list[tuple[float, Word, np.ndarray, np.ndarray]] = [(-1.0, (), states, np.ones(len(states)))]
     while waiting and len(words) < most:
-        likelihood, word, s, p = heapq.heappop(waiting)
-        if -likelihood < LEAST:
-            break
+        _, word, s, p = heapq.heappop(waiting)
         each = p[:, None] * np.exp(steps.log_p(s))
         for v, best in enumerate(each.max(axis=0).tolist()):
             words.append((*word, v))
-            after = steps.forward(s, np.full(len(s), v)) if best >= LEAST else s
-            heapq.heappush(waiting, (-best, (*word, v), after, each[:, v]))
+            if best >= LEAST:
+                after = steps.forward(s, np.full(len(s), v))
+                heapq.heappush(waiting, (-best * LONGER ** len(words[-1]), words[-1], after, each[:, v]))
     return words
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from charrnn.config import ModelConfig
-from charrnn.nn.network import Network
+from helpers.random_models import random_network
 
 VOCAB = 5
 CELLS = [
@@ -29,11 +29,9 @@ class Chunk:
 def make_network(
     cell, nonlinearity="tanh", layers=1, embedding=0, hidden=4, seed=0, scale=0.7, dtype=np.float64
 ):
-    """A network all of whose numbers are random: no bias is zero, no two gates are alike."""
+    """A small network with random numbers."""
     config = ModelConfig(cell, layers, hidden, embedding, nonlinearity)
-    network = Network(config, VOCAB, dtype)
-    network.theta[:] = scale * np.random.default_rng(seed).standard_normal(network.theta.size)
-    return network
+    return random_network(config, VOCAB, scale=scale, seed=seed, dtype=dtype)
 
 
 def make_chunk(network, T, B=2, seed=1):

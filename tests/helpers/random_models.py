@@ -8,7 +8,17 @@ from numpy.typing import DTypeLike
 from charrnn.config import ModelConfig
 from charrnn.model import torch_layout
 from charrnn.model.model import Model
+from charrnn.nn.network import Network
 from charrnn.text.vocabulary import Vocabulary
+
+
+def random_network(
+    config: ModelConfig, vocab_size: int, *, scale: float = 0.5, seed: int = 1, dtype: DTypeLike = np.float64
+) -> Network:
+    """A network all of whose numbers are random: no bias is zero, no two gates are alike."""
+    network = Network(config, vocab_size, dtype)
+    network.theta[...] = np.random.default_rng(seed).normal(0, scale, network.theta.size)
+    return network
 
 
 def random_model(

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from helpers.random_models import random_network
 
 from charrnn.config import ModelConfig
-from charrnn.nn.network import Clamp, Network
+from charrnn.nn.network import Clamp
 from charrnn.sampling.stepper import Stepper
 
 V, H, T = 7, 5, 12
@@ -14,12 +15,6 @@ CONFIGS = [
     for layers in (1, 3)
     for embedding in (0, 4)
 ]
-
-
-def random_network(config: ModelConfig, dtype: type = np.float64, vocab_size: int = V) -> Network:
-    network = Network(config, vocab_size, dtype)
-    network.theta[...] = np.random.default_rng(1).normal(0, 0.6, network.theta.size)
-    return network
 
 
 def stepped(stepper: Stepper, x: np.ndarray) -> np.ndarray:
@@ -32,7 +27,7 @@ def stepped(stepper: Stepper, x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("config", CONFIGS, ids=str)
 @pytest.mark.parametrize("streams", [1, 4])
 def test_steps_agree_with_a_chunk(config: ModelConfig, streams: int) -> None:
-    network = random_network(config)
+    network = random_network(config, V, scale=0.6)
     rng = np.random.default_rng(2)
     x = rng.integers(0, V, (T, streams))
     state = rng.normal(0, 0.5, network.zero_state(streams).shape)
@@ -47,7 +42,7 @@ def test_steps_agree_with_a_chunk(config: ModelConfig, streams: int) -> None:
 @pytest.mark.parametrize("config", [c for c in CONFIGS if c.layers == 3 and not c.embedding], ids=str)
 @pytest.mark.parametrize("streams", [1, 3])
 def test_clamped_cells_are_held(config: ModelConfig, streams: int) -> None:
-    network = random_network(config)
+    network = random_network(config, V, scale=0.6)
     rng = np.random.default_rng(3)
     x = rng.integers(0, V, (T, streams))
     clamp = Clamp(1, rng.random((streams, H)) < 0.4, rng.uniform(0.1, 0.9, (streams, H)))
@@ -61,7 +56,7 @@ def test_clamped_cells_are_held(config: ModelConfig, streams: int) -> None:
 
 
 def test_cells_of_several_layers_can_be_held_at_once() -> None:
-    network = random_network(CONFIGS[2])
+    network = random_network(CONFIGS[2], V, scale=0.6)
     clamps = [
         Clamp(layer, np.arange(H)[None] == cell, np.full((1, H), value))
         for layer, cell, value in ((0, 1, 0.9), (2, 3, -0.5), (2, 4, 0.25))
@@ -74,7 +69,7 @@ def test_cells_of_several_layers_can_be_held_at_once() -> None:
 
 
 def test_the_state_of_one_stream_can_start_many() -> None:
-    network = random_network(CONFIGS[2])
+    network = random_network(CONFIGS[2], V, scale=0.6)
     one, many = Stepper(network), Stepper(network, 3)
     for symbol in (1, 4, 2):
         one.step(symbol)
@@ -85,7 +80,7 @@ def test_the_state_of_one_stream_can_start_many() -> None:
 
 
 def test_a_stepper_keeps_the_weights_it_was_made_with() -> None:
-    network = random_network(CONFIGS[0])
+    network = random_network(CONFIGS[0], V, scale=0.6)
     stepper, other = Stepper(network), Stepper(network)
     network.theta[...] = 0
     np.testing.assert_array_equal(stepper.step(3), other.step(3))

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.random_models import random_network
 
 from charrnn.config import ModelConfig
 from charrnn.nn.gradcheck import relative_error
@@ -13,18 +14,13 @@ from charrnn.score import items as scoring
 from charrnn.text.items import Items
 
 VOCAB = 9
+GRU = ModelConfig("gru", 2, 6)
 
 
 def made(lengths: np.ndarray) -> Items:
     rng = np.random.default_rng(2)
     stops = np.cumsum(lengths)
     return Items(rng.integers(0, VOCAB, stops[-1]), stops - lengths, stops, rng.integers(1, 3, len(lengths)))
-
-
-def random_network(seed: int = 3) -> Network:
-    network = Network(ModelConfig("gru", 2, 6), VOCAB, np.float64)
-    network.theta[...] = 0.5 * np.random.default_rng(seed).standard_normal(network.theta.size)
-    return network
 
 
 def alone(network: Network, items: Items, n: int) -> float:
@@ -40,7 +36,7 @@ def test_an_item_beside_others_has_the_loss_it_has_alone(
     """Also where it is read in several passes, and where a block is not full."""
     monkeypatch.setattr(scoring, "PLACES", places)
     monkeypatch.setattr(scoring, "STEPS", 7)
-    network, items = random_network(), made(np.random.default_rng(1).integers(3, 30, 45))
+    network, items = random_network(GRU, VOCAB, seed=3), made(np.random.default_rng(1).integers(3, 30, 45))
     expected = np.array([alone(network, items, n) for n in range(len(items))])
     assert relative_error(scoring.losses([network], items), expected) < 1e-12
     assert scoring.mean_loss(network, items) == pytest.approx(expected.sum() / items.symbols, rel=1e-12)
@@ -48,7 +44,7 @@ def test_an_item_beside_others_has_the_loss_it_has_alone(
 
 def test_few_numbers_of_rows_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many lengths there are: the compiled network has kernels for each."""
-    network, items = random_network(), made(np.arange(3, 300))
+    network, items = random_network(GRU, VOCAB, seed=3), made(np.arange(3, 300))
     monkeypatch.setattr(scoring, "PLACES", 2**11)
     seen, read = set(), network.read
 
@@ -65,7 +61,7 @@ def test_few_numbers_of_rows_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_long_item_makes_no_others_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """All items of a block are read as far as the longest: those that are much longer have blocks of their own."""
     lengths = np.array([5] * 60 + [2000])
-    network, items = random_network(), made(lengths)
+    network, items = random_network(GRU, VOCAB, seed=3), made(lengths)
     expected = np.array([alone(network, items, n) for n in range(len(items))])
     read, symbols = network.read, []
 

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from helpers.random_models import random_network
 
 from charrnn.config import ModelConfig
 from charrnn.nn.loss import cross_entropy
@@ -14,9 +15,7 @@ V = 5
 
 
 def network_of(scale: float, cell: str = "gru", seed: int = 1) -> Network:
-    network = Network(ModelConfig(cell=cell, layers=2, hidden=6), V, np.float64)
-    network.theta[...] = np.random.default_rng(seed).normal(0, scale, network.theta.size)
-    return network
+    return random_network(ModelConfig(cell=cell, layers=2, hidden=6), V, scale=scale, seed=seed)
 
 
 def plain(network: Network, ids: np.ndarray, state: np.ndarray | None = None) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.random_models import random_network
 
 from charrnn.config import ModelConfig
 from charrnn.nn.network import Network
@@ -37,8 +38,7 @@ def assert_equal_to_one_pass(network, ids, limit=1e-6):
 @pytest.mark.parametrize("scale", [0.5, 4.0])  # forgets within some symbols, and hardly at all
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_random_models(cell, scale, dtype, ids):
-    network = Network(ModelConfig(cell, layers=2, hidden=6), V, dtype)
-    network.theta[:] = scale * np.random.default_rng(1).standard_normal(network.theta.size)
+    network = random_network(ModelConfig(cell, layers=2, hidden=6), V, scale=scale, dtype=dtype)
     # A float32 model with chaotic memory is not equal to itself with the streams in another order.
     assert_equal_to_one_pass(network, ids, limit=1e-3 if scale == 4 and dtype == np.float32 else 1e-6)
 

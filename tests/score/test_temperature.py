@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.random_models import random_network
 from helpers.small_runs import SETTINGS, run, write_text
 from typer.testing import CliRunner
 
@@ -63,9 +64,7 @@ def test_a_symbol_that_is_never_written_changes_nothing() -> None:
 
 
 def network_of(scale: float) -> Network:
-    network = Network(ModelConfig(cell="gru", layers=2, hidden=6), 5, np.float64)
-    network.theta[...] = np.random.default_rng(1).normal(0, scale, network.theta.size)
-    return network
+    return random_network(ModelConfig(cell="gru", layers=2, hidden=6), 5, scale=scale)
 
 
 @pytest.mark.parametrize("length", [2, 40, 3000])

@@ -170,3 +170,11 @@ def test_help_imports_no_torch_and_no_compiler(arguments: tuple[str, ...]) -> No
     loaded = loaded_by(*arguments)
     assert "charrnn.cli.app" in loaded
     assert not loaded & {"torch", "llvmlite", "charrnn.install.extras"}
+
+
+def test_the_maths_is_an_evening_s_reading() -> None:
+    """What `charrnn/nn/` says of itself: what is not maths lives where it is used."""
+    assert (
+        sum(len(path.read_text(encoding="utf-8").splitlines()) for path in (PACKAGE / "nn").glob("*.py"))
+        <= 1000
+    )

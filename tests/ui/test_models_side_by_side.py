@@ -1,6 +1,7 @@
 """Cells of two models, and cells over the steps of a run, on a terminal."""
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -89,6 +90,14 @@ def test_the_chart_over_time_has_scores_above_chance_and_the_loss() -> None:
     # the loss falls from the top to the bottom
     assert plot[0][round(0.1 * (columns - 1))] == "o"
     assert plot[13][columns - 1] == "o"
+
+
+def test_the_train_loss_is_drawn_where_there_was_hardly_a_validation() -> None:
+    moments = [replace(one, val_loss_nats=None) for one in MOMENTS[:2]] + [
+        replace(MOMENTS[2], train_loss_nats=1.5)
+    ]
+    rows = render(over_time_view.view(FINDINGS[:1], moments, 80, ASCII))
+    assert "o train loss, 2.500 nats at the top, 1.500 at the bottom" in rows
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])

@@ -75,7 +75,7 @@ def _scores(at: AtStep) -> tuple[str, str]:
 def _chart(
     findings: Sequence[Finding], moments: Sequence[Moment], shown: Sequence[int], width: int, glyphs: Glyphs
 ) -> list[Text]:
-    """The score above chance of each finding's cell against the step, and the validation loss on a scale of its own."""
+    """The score above chance of each finding's cell against the step, and the loss on a scale of its own."""
     last = max(1, moments[-1].step)
     names = [findings[k].concept for k in shown]
     plot = Plot(width - LABEL_WIDTH - 1 - (max(map(len, names)) + 3), HEIGHT - 2, glyphs)
@@ -89,7 +89,11 @@ def _chart(
             if np.isfinite(value)
         ]
         lines.append((name, places))
+    kind = "validation"
     losses = [(one.step, one.val_loss_nats) for one in moments if one.val_loss_nats is not None]
+    if len(losses) < 2:  # few validations are made in a short run
+        kind = "train"
+        losses = [(one.step, one.train_loss_nats) for one in moments if one.train_loss_nats is not None]
     caption = []
     if losses:
         low, high = min(loss for _, loss in losses), max(loss for _, loss in losses)
@@ -97,7 +101,7 @@ def _chart(
         for step, loss in losses:
             plot.mark(step / last, own.share(loss), glyphs.validation, VALIDATION)
         caption = [
-            Text(f"{glyphs.validation} validation loss, {high:.3f} nats at the top, {low:.3f} at the bottom")
+            Text(f"{glyphs.validation} {kind} loss, {high:.3f} nats at the top, {low:.3f} at the bottom")
         ]
     ends = lettered(plot, lines)
     left = {plot.place(0, scale.share(tick))[1]: f"{tick:.1f}" for tick in scale.ticks(plot.rows)}

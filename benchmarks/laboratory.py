@@ -56,7 +56,7 @@ CONCEPTS = {  # what a process keeps in mind, in the words of inspect-cells
     "dyck-1": ["nesting=depth:(|)"],
     "counter": [r"as=count:a;reset=\n"],
 }
-READ_AGAIN = {"flip-flop": [None, "A", "a"]}  # whose fixed points are looked for; None is no symbol
+READ_AGAIN = {"flip-flop": [None, *"AaBbCc"]}  # whose fixed points are looked for; None is no symbol
 ASKED = {"flip-flop": "?"}
 
 

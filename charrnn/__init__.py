@@ -9,13 +9,12 @@ A model also scores texts (`model.score`, `model.surprise`), and `charrnn.load_m
 folder. In a notebook, models and results show themselves.
 """
 
-from charrnn.install.version import __version__
-
 TYPE_CHECKING = False  # type checkers treat this as true; avoids importing `typing`
 if TYPE_CHECKING:
     from typing import Any
 
     from charrnn.config import ModelConfig, TrainConfig
+    from charrnn.install.version import __version__
     from charrnn.interpret.findings import inspect_cells
     from charrnn.sampling.transform import transform
     from charrnn.sampling.writer import Model, load_model, sample
@@ -24,12 +23,14 @@ if TYPE_CHECKING:
     from charrnn.training.estimator import CharRNN
     from charrnn.ui.training import train
 
-# The module of each public name. It is imported on first use, so that `charrnn --help` does not import numpy.
+# The module of each public name. It is imported on first use, so that `charrnn --help` does not import numpy, and
+# Ctrl-C is handled before anything is.
 _HOMES = {
     "CharRNN": "charrnn.training.estimator",
     "Model": "charrnn.sampling.writer",
     "ModelConfig": "charrnn.config",
     "TrainConfig": "charrnn.config",
+    "__version__": "charrnn.install.version",
     "classify": "charrnn.score.classify",
     "evaluate": "charrnn.score.evaluation",
     "inspect_cells": "charrnn.interpret.findings",
@@ -71,7 +72,7 @@ def __getattr__(name: str) -> "Any":
 
     results.drawn_by(_drawn)
     found = getattr(importlib.import_module(_HOMES[name]), name)
-    if not isinstance(found, type):
+    if callable(found) and not isinstance(found, type):
         found = arguments.naming_arguments(found)
     globals()[name] = found
     return found

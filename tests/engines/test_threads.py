@@ -143,6 +143,7 @@ LIBRARY: dict[str, Callable[[Path], object]] = {
     "logits": lambda _: MODEL.logits(IDS[:9, None]),
     "activations": lambda _: MODEL.activations(TEXT[:20]),
     "score": lambda _: MODEL.score(TEXT[:20]),
+    "surprise": lambda _: MODEL.surprise(TEXT[:20]),
     "train": train,
     "classify": lambda _: charrnn.classify(LABELLED, ["ab", "b"], prior="uniform"),
     "transform": lambda _: charrnn.transform(PAIRS, ["ab", "b"], length=5),

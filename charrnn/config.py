@@ -354,15 +354,16 @@ PRESETS: dict[str, dict[str, Any]] = {
     "quality": {
         "hidden": 512,
         "embedding": 64,
-        "dropout": 0.4,
+        "dropout": 0.5,
         "batch_size": 50,
         "seq_length": 100,
         "optimizer": "adam",
         "lr": 0.003,
         "schedule": "cosine",
+        "final_lr": 0.0,
         "clip_value": 0.0,
         "clip_norm": 100.0,
-        "epochs": 12.0,
+        "epochs": 19.0,
     },
 }
 

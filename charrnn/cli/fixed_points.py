@@ -43,7 +43,8 @@ def fixed_points(
 
     A fixed point is a state (h, and c of an LSTM) that one step leads back to, while the same character, or none, is
     read. Newton's method begins at states visited on the text and between them; the eigenvalues λ of the step's
-    Jacobian say whether a small push fades (all |λ| below 1: stable), or grows in some directions (saddle).
+    Jacobian say whether a small push fades (all |λ| below 1: stable), does neither
+    (neutral), or grows in some directions (saddle).
 
     \b
     Examples:

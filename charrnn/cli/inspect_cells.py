@@ -288,7 +288,8 @@ def _snapshots(path: Path, model: "Model") -> "list[Model]":
             f"{path.parent} has {len(files)} snapshots; --over-time needs at least 2. Train with --snapshots K, which "
             "keeps the models of K moments per epoch"
         )
-    return [model, *map(load_model, files)]
+    step = model.training.get("step")  # the newest snapshot may be the model itself
+    return [model, *(one for one in map(load_model, files) if one.training.get("step") != step)]
 
 
 def _moments(snapshots: "list[Model]", found: "Inspection", talk: "Console") -> "list[Moment]":

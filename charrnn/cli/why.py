@@ -61,8 +61,8 @@ def why(
 
     Explained are the log-odds of one character against another, log p(C) - log p(D), in nats. The parts of earlier
     characters are told in three ways. Two are the change of the log-odds when the character is replaced by the mean of
-    what the model expected there, and when it is removed. The third, integrated gradients, adds up: to the difference
-    from a text in which each character is the average of what the model expected over the text.
+    what the model expected there, and when it is removed. The third, integrated gradients, sums to the difference
+    between this text and one in which each character is the average of what the model expected over the text.
 
     The parts of the cells of the last layer are exact: weight times output. Change is the part of a cell less its part
     after the average characters. Layers below act through these cells alone. A model of items reads the text as the

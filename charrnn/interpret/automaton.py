@@ -179,7 +179,7 @@ def extract(
     )
     characters = "".join(characters_of(model.vocab))
     begin = silent_symbol(model.vocab)
-    sizes = [LEAST_CLUSTERS]
+    sizes = [min(LEAST_CLUSTERS, most_clusters)]
     while sizes[-1] < most_clusters:
         sizes.append(min(2 * sizes[-1], most_clusters))
     clusterings = [k_means(fitted.futures[grouped], size, rng) for size in sizes]

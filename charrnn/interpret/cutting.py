@@ -71,7 +71,7 @@ class Cut:
     @property
     def holds(self) -> bool:
         """Whether the score or the log-odds fall, and more than without edges of like weight."""
-        by_score = self.score_p is not None and self.score_p <= ALPHA and self.lost >= WORTH * self.known
+        by_score = self.score_p is not None and self.score_p <= ALPHA and self.lost >= WORTH * self.known > 0
         told = abs(self.log_odds or 0.0)
         return by_score or (
             self.log_odds_p is not None and self.log_odds_p <= ALPHA and self.fell >= WORTH * told > 0

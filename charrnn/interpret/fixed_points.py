@@ -65,11 +65,14 @@ class Point:
 
     @property
     def kind(self) -> str:
-        """slow, stable, unstable, or saddle where some directions lead away and others do not."""
+        """slow, stable, neutral, unstable, or saddle where some directions lead away and others do not.
+
+        neutral: a push neither fades nor grows, as along a line of points.
+        """
         if self.residual > CONVERGED:
             return "slow"
         if not self.unstable:
-            return "stable"
+            return "stable" if self.radius < 1 - MARGINAL else "neutral"
         return "unstable" if self.unstable == len(self.eigenvalues) else "saddle"
 
     def to_json(self) -> dict[str, Any]:
@@ -155,7 +158,7 @@ def find_fixed_points(
         nearest = float(np.linalg.norm(visited - s, axis=1).min())
         expects = _expected(model, steps, s, asked)
         points.append(Point(s, float(residuals[ended][where]), eigenvalues, count, nearest, expects))
-    kinds = ["stable", "saddle", "unstable", "slow"]
+    kinds = ["stable", "neutral", "saddle", "unstable", "slow"]
     points.sort(key=lambda point: (kinds.index(point.kind), point.unstable, -point.starts))
     mean, axes = visited.mean(axis=0), np.zeros((2, steps.size))
     variances, vectors = np.linalg.eigh((visited - mean).T @ (visited - mean))

@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from charrnn.engines.choice import network_for_reading
+from charrnn.errors import DataError
 from charrnn.model.jacobian import step
 from charrnn.model.model import CHUNK, Model
 from charrnn.nn.loss import log_softmax
 
 STREAMS = 4096  # rows of Jacobians at once
+LARGEST = 1e100  # of a state, so that squares are finite
 
 
 class Steps:
@@ -42,14 +44,20 @@ class Steps:
         return np.moveaxis(state, 2, 0).reshape(state.shape[2], -1)
 
     def visited(self, ids: np.ndarray) -> np.ndarray:
-        """The states (N, D) after each symbol of a text that is read from the zero state."""
+        """The states (N, D) after each symbol of a text that is read from the zero state.
+
+        Raises DataError where they overflow.
+        """
         found, state = np.empty((len(ids), self.size)), self.network.zero_state(1)
         letters = self.network.cell.STATES
-        for begin in range(0, len(ids), CHUNK):
-            symbols = ids[begin : begin + CHUNK, None].astype(np.intp)
-            layers, state = self.network.record(symbols, state, letters)
-            rows = [layer[letter][:, 0] for layer in layers for letter in letters]
-            found[begin : begin + CHUNK] = np.concatenate(rows, axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for begin in range(0, len(ids), CHUNK):
+                symbols = ids[begin : begin + CHUNK, None].astype(np.intp)
+                layers, state = self.network.record(symbols, state, letters)
+                rows = [layer[letter][:, 0] for layer in layers for letter in letters]
+                found[begin : begin + CHUNK] = np.concatenate(rows, axis=1)
+        if not abs(found).max(initial=0) < LARGEST:
+            raise DataError("the network overflows on this text: its states are no numbers to reckon with")
         return found
 
     def log_p(self, s: np.ndarray) -> np.ndarray:

@@ -37,11 +37,13 @@ WARM_UP = 50  # symbols at the beginning that are not used
 PENALTIES = [10.0**k for k in range(-8, 3)]  # times the number of places
 UNTRAINED = 5
 CHOSEN_ON = 0.2  # of the part to fit on
+LONGEST = 100  # symbols of a context
+FEWEST_SEEN = 50  # held-out symbols whose context came before
 
 
 @dataclass(frozen=True)
 class BeliefResult:
-    """The result of `charrnn probe --beliefs`; all R² are on the same held-out symbols.
+    """The result of `charrnn probe --beliefs`; R² are on held-out symbols, of the control task on known contexts.
 
     r2_by_state : of each hidden state's probability, None where that hardly changes; variance : of the beliefs, summed
     untrained_r2 : of several untrained networks; control_r2 : of the control task, whose contexts are so many symbols
@@ -122,8 +124,18 @@ def fit_beliefs(
     fitted = _Ridge.fit(states[parts[0]], beliefs[parts[0]])
     errors, spread = fitted.errors(states[parts[1]], beliefs[parts[1]])
     K, codes = contexts(ids, size)
+    if codes.max() + 1 <= size:
+        raise DataError(
+            f"this text has {codes.max() + 1:,} different contexts of {K} symbols, and the state has {size:,} numbers; "
+            "the control task needs more contexts than that. Write a longer text, or name a smaller model"
+        )
     controls = beliefs[rng.permutation(len(text))[codes]]  # of each context that of a random place
     seen = np.isin(codes, codes[parts[0]]) & (np.arange(len(text)) >= parts[1].start)
+    if seen.sum() < FEWEST_SEEN:
+        raise DataError(
+            f"only {seen.sum():,} of the held-out symbols have a context that came before; the control task needs "
+            f"{FEWEST_SEEN}. Write a longer text"
+        )
     control = _Ridge.fit(states[parts[0]], controls[parts[0]])
     return BeliefResult(
         truth.names,
@@ -145,12 +157,12 @@ def fit_beliefs(
 def contexts(ids: np.ndarray, more_than: int) -> tuple[int, np.ndarray]:
     """The least K for which the last K symbols are more than so many different ones, and their number at each place.
 
-    Places with fewer than K symbols before them are numbered as if the text went round. K is at most the text's length.
+    Places with fewer than K symbols before them are numbered as if the text went round. K is at most LONGEST.
     """
     codes = np.zeros(len(ids), np.int64)
-    for K in range(1, len(ids) + 1):
-        pairs = np.column_stack([codes, np.roll(ids, K - 1)])
-        codes = np.unique(pairs, axis=0, return_inverse=True)[1].ravel()
+    for K in range(1, LONGEST + 1):
+        pairs = codes * (int(ids.max()) + 1) + np.roll(ids, K - 1)
+        codes = np.unique(pairs, return_inverse=True)[1].ravel()
         if codes.max() + 1 > more_than:
             break
     return K, codes

@@ -128,7 +128,7 @@ COMMANDS = [
 def test_every_command_does_its_work_without_readers(
     line: str, lost: str, text: Path, whole: Path, tmp_path: Path
 ) -> None:
-    places = {"TEXT": str(text), "RUN": str(whole), "PAGE": str(tmp_path / "page.html")}
+    places = {"TEXT": str(text), "@TEXT": f"@{text}", "RUN": str(whole), "PAGE": str(tmp_path / "page.html")}
     arguments = [places.get(word, word) for word in line.split()]
     other = "stderr" if lost == "stdout" else "stdout"
     with nobody() as pipe:

@@ -8,7 +8,7 @@ from helpers.machines import latches
 from helpers.random_models import random_model
 
 from charrnn.errors import DataError
-from charrnn.interpret.fixed_points import distinct, find_fixed_points, search
+from charrnn.interpret.fixed_points import Point, distinct, find_fixed_points, search
 from charrnn.model.model import Model
 from charrnn.model.steps import Steps
 
@@ -115,6 +115,20 @@ def test_searches_end_where_the_residual_is_least() -> None:
     after = steps.forward(ended, np.zeros((3, 5)))
     np.testing.assert_allclose(abs(after - ended).max(axis=1), residuals, atol=1e-15)
     assert (residuals < 1e-9).all()
+
+
+def test_a_line_of_points_is_neutral() -> None:
+    """A cell with the forget gate open and the input gate shut stays wherever it is: no push fades."""
+    model = random_model("ab", cell="lstm", layers=1, hidden=1)
+    params = model.network.params
+    for value in params.values():
+        value[...] = 0
+    params["lstm.bias_l0"][:] = [-60, 60, 0, 0]  # i, f, g, o
+    state = np.array([[0.1, 0.2]])  # h, c
+    point = Point(state[0], 0.0, np.array([1 - 1e-13, 0]), 1, 0.0, ())
+    assert point.kind == "neutral"
+    _, (jacobian,) = Steps(model).jacobians(state, np.zeros((1, len(model.vocab))))
+    assert abs(np.linalg.eigvals(jacobian)).max() == pytest.approx(1, abs=1e-12)
 
 
 def test_near_states_are_one_point() -> None:

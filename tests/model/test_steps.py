@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from helpers.random_models import random_model
 
+from charrnn.errors import DataError
 from charrnn.model.steps import Steps
 from charrnn.nn.loss import log_softmax
 
@@ -34,3 +35,11 @@ def test_states_and_predictions_are_the_models(cell: str, embedding: int) -> Non
             steps.forward(states[7] + sign * push, np.repeat(x[7:8], steps.size, axis=0)) for sign in (1, -1)
         )
         np.testing.assert_allclose(jacobians[7], (there - back).T / 2e-6, atol=1e-7)
+
+
+def test_states_that_overflow_are_refused() -> None:
+    model = random_model("abc", cell="rnn", hidden=8, nonlinearity="relu")
+    for value in model.network.params.values():
+        value *= 1e3
+    with pytest.raises(DataError, match="overflows"):
+        Steps(model).visited(np.arange(600) % len(model.vocab))

@@ -10,7 +10,7 @@ from helpers.machines import machine_model
 
 from charrnn.errors import DataError
 from charrnn.probe import beliefs
-from charrnn.probe.beliefs import BeliefResult, contexts, fit_beliefs, truth_of
+from charrnn.probe.beliefs import LONGEST, BeliefResult, contexts, fit_beliefs, truth_of
 from charrnn.text.known_processes import process
 from charrnn.text.process_files import STATES, Written, make
 
@@ -94,7 +94,7 @@ def test_contexts_are_the_last_symbols() -> None:
         assert codes.max() + 1 > more_than
         shorter = len({tuple(ids[t - K + 2 : t + 1]) for t in range(K, 400)})
         assert K == 1 or shorter <= more_than
-    assert contexts(np.zeros(20, int), 5)[0] == 20
+    assert contexts(np.zeros(20, int), 5)[0] == LONGEST
 
 
 def test_files_that_do_not_belong_together(parity: Path) -> None:

@@ -33,26 +33,29 @@ def view(found: Automaton, console: Console) -> Iterator[Text]:
 
 def remarks(found: Automaton, look: Look) -> Iterator[str]:
     """What was extracted and how well it stands for the network."""
-    size = len(found.machine)
     yield (
-        f"{size} {'state' if size == 1 else 'states'}, from {found.clusters} clusters; from {found.agreement:.2%} of a "
+        f"{_states(len(found.machine))}, from {found.clusters} clusters; from {found.agreement:.2%} of a "
         "cluster's states a character leads to the same cluster"
     )
     yield (
         f"on {found.held_out:,} held-out symbols machine and network allow the same characters at {found.fidelity:.2%} "
-        f"of the places; the text leaves the machine at {found.lost:.2%}"
+        f"of the places; the text leaves the machine at {found.lost:.2%}, where it is set to the network's state again"
     )
     yield f"loss of the machine {found.loss_nats:.4f} nats per symbol, of the network {found.network_loss_nats:.4f}"
     if (comparison := found.comparison) is None:
         return
     other, name = comparison.difference, comparison.process
     if other is None:
-        yield f"equal to {name}, whose smallest machine has {comparison.states} states: they allow the same texts"
+        yield f"equal to {name}, whose smallest machine has {_states(comparison.states)}: they allow the same texts"
         return
     text = "".join(map(look.glyph, other.text))
     after = f"after {text}" if text else "at the start"
     allowing, other_one = ("the network", name) if other.allowed_by_first else (name, "the network")
     yield (
-        f"differs from {name} ({comparison.states} states): {after} {allowing} allows {look.glyph(other.character)}, "
+        f"differs from {name} ({_states(comparison.states)}): {after} {allowing} allows {look.glyph(other.character)}, "
         f"{other_one} does not"
     )
+
+
+def _states(count: int) -> str:
+    return f"{count} {'state' if count == 1 else 'states'}"

@@ -256,7 +256,8 @@ class TrainConfig:
     checkpoint_every: float = option(60.0, "Seconds between checkpoints.", above=0, at_most=LONGEST_TIME)
     snapshots: int = option(
         0,
-        "Save K models per epoch and keep the last K; stop when validation stops improving. 0 turns it off.",
+        "Save this many models per epoch and keep as many of the last ones; stop when validation stops improving. "
+        "0 turns it off.",
         at_least=0,
     )
     # how it runs

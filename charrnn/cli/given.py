@@ -34,20 +34,24 @@ def of_a_resume(ctx: typer.Context, given: dict[str, Any], limits: Collection[st
 
 
 def resumed(
-    paths: Sequence[str], out: str | None, is_run: Callable[[str], bool]
+    paths: Sequence[str], out: str | None, is_run: Callable[[str], bool], kind: str = "run"
 ) -> tuple[list[str], str | None]:
-    """The text and the run that `--resume RUN` names: the first of the paths that is a run is the one to go on with.
+    """The text and the run that `--resume RUN` names: the path that is a run is the one to go on with.
 
-    paths : the arguments; out : of --out, which names the run too
+    paths : the arguments; out : of --out, which names the run too; kind : what messages call it
     """
     runs = [path for path in paths if is_run(path)]
     if not runs:
         for path in paths:
             if path != "-" and not os.path.lexists(path) and not set(path) & set("*?["):
-                raise UsageError(f"--resume: {path} is neither a run nor a text")
+                raise UsageError(f"--resume: {path} is neither a {kind} nor a text")
         return list(paths), out
-    if out is not None and not os.path.samefile(out, runs[0]):
-        raise UsageError(f"--resume {runs[0]} and --out {out} name two runs. Leave one out")
+    if len(runs) > 1:
+        raise UsageError(f"--resume names more than one {kind}: {', '.join(runs)}. Name one")
+    if out is not None and not (os.path.exists(out) and os.path.samefile(out, runs[0])):
+        raise UsageError(
+            f"--resume {runs[0]} and --out {out} name two {'searches' if kind == 'search' else 'runs'}. Leave one out"
+        )
     return [path for path in paths if path != runs[0]], runs[0]
 
 

@@ -53,7 +53,13 @@ def learn(
     course = chapters()
     if chapter is not None and not 1 <= chapter <= len(course):
         raise UsageError(f"--chapter is {chapter}; the lesson has chapters 1 to {len(course)}")
-    refuse_if((answers and not questions, "--answers needs --questions"))
+    refuse_if(
+        (answers and not questions, "--answers needs --questions"),
+        (
+            text is not None and chapter not in (None, 11),
+            "--text is for chapter 11. Leave --chapter out, or name that",
+        ),
+    )
     of = len(course)
     if text is not None:
         corpus = read_corpus([text], options=())

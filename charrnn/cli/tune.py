@@ -55,7 +55,7 @@ def tune(
         put(DEFAULT.read_text(encoding="utf-8"), end="")
         return
     if resume:
-        corpus, out = resumed(corpus or (), out, is_search)
+        corpus, out = resumed(corpus or (), out, is_search, "search")
         settings = of_a_resume(ctx, {"space": space, **settings}, LIMITS)
         space = settings.pop("space")
     with tune_listener(quiet=quiet) as listener:

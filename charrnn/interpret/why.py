@@ -133,7 +133,10 @@ def symbol_of(vocab: Vocabulary, given: str, option: str) -> int:
         raise UsageError(
             f"{option} is {given!r}; it must be one character" + ", or end" * (vocab.items is not None)
         )
-    return int(vocab.encode(character)[0])
+    try:
+        return int(vocab.encode(character)[0])
+    except DataError:
+        raise DataError(f"{option} is {given!r}, a character that the model does not know") from None
 
 
 @blas_threads()

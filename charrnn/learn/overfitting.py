@@ -58,7 +58,7 @@ class Overfitting:
             "last_train": f"{last.train:.2f}",
             "last_loss": f"{last.validation:.2f}",
             "what_then": "then it rose again"
-            if last is not self.best
+            if last.validation > self.best.validation + 0.005
             else "it still falls: more passes would help",
             "gap": f"{last.validation - last.train:.2f}",
         }

@@ -49,7 +49,7 @@ class DrawingConfig:
     weights: str = option(
         "full",
         "Precision of the large weight matrices: full, or half, which rounds them to bfloat16 and is quicker for large "
-        "models. The loss that it costs is told.",
+        "models.",
         choices=("full", "half"),
     )
 

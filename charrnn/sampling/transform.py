@@ -65,7 +65,7 @@ def vocabulary_of_pairs(models: Sequence[Model]) -> Vocabulary:
     vocab = same_vocabulary(models)
     if not vocab.pairs:
         raise UsageError(
-            "transform needs a model that was trained on pairs: charrnn train PAIRS --items pairs, in Python "
+            "transform needs a model that was trained on pairs: charrnn train PAIRS --items pairs, or "
             "charrnn.train(texts=OUTPUTS, inputs=INPUTS)"
         )
     return vocab

@@ -342,7 +342,13 @@ def test_saving_what_was_written_together(tmp_path: Path) -> None:
     assert name.read_text(encoding="utf-8") == text == "abé\n"
     assert f"saved {name}, 5 bytes\n" in shown
     assert "/save needs the name of a file" in together(sampler, ["/save"])[2]
-    assert "cannot write" in together(sampler, [f"/save {tmp_path}"])[2]
+    empty = Sampler(random_model("abé\n"), SamplingConfig(seed=4, length=10))
+    assert "there is no text to save yet" in together(empty, [f"/save {tmp_path / 'other'}"])[2]
+    for answer in (f"/save {tmp_path}", f"/save {name}"):  # another talk: neither is a file of its own
+        assert "exists already" in together(sampler, ["a", answer])[2]
+    for answer in ("/99", "/undoo"):
+        text, _, shown = together(sampler, ["a", answer])
+        assert (text, f"{answer} is no command" in shown) == ("aba", True)
 
 
 @pytest.mark.parametrize("options", [(), ("--count", "2"), ("--novelty", "--novelty-corpus", "text.txt")])

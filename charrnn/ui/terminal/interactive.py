@@ -1,6 +1,8 @@
 """Writing a text in turn with a model."""
 
 import math
+import os
+import re
 from collections.abc import Callable
 
 from charrnn.engines.threads import blas_threads
@@ -40,7 +42,7 @@ def converse(sampler: Sampler, ask: Callable[[str], str], write: Callable[[str],
             answer = ask(f"{escape(talk.text.rpartition(chr(10))[2][-TAIL:])}|")
         except EOFError:
             return talk.text
-        if answer == "/quit":
+        if answer.rstrip() == "/quit":
             return talk.text
         try:
             talk.take(answer)
@@ -57,6 +59,7 @@ class _Conversation:
         self._drawn = 0  # continuations so far: each has a seed of its own
         self._choices: list[str] = []
         self._offered: str | None = None  # the text that they continue
+        self._saved: set[str] = set()
         self._next = self._going_on()
 
     @property
@@ -87,18 +90,23 @@ class _Conversation:
     def take(self, answer: str) -> None:
         """Do what the answer says. Raises CharRNNError where that cannot be done."""
         command, _, value = answer.partition(" ")
+        word = answer.rstrip()
         if not answer:
             self._continue()
-        elif answer == "/undo":
+        elif word == "/undo":
             del self._added[max(1, len(self._added) - 1) :]
-        elif answer == "/text":
+        elif word == "/text":
             self._write(f"{self.text}\n")
         elif command == "/temp":
             self._cool(value)
         elif command == "/save":
             self._save(value.strip())
-        elif answer.startswith("/") and answer[1:] in map(str, range(1, len(self._choices) + 1)):
-            self._added.append(self._choices[int(answer[1:]) - 1])
+        elif word.startswith("/") and word[1:] in map(str, range(1, len(self._choices) + 1)):
+            self._added.append(self._choices[int(word[1:]) - 1])
+        elif re.fullmatch(r"/(\d+|[a-z]+)", word):
+            raise DataError(
+                f"{word} is no command, and no choice offered now; with a space before it, it is text"
+            )
         else:
             more = unescape(answer)
             self._sampler.going_on(self.text + more, 0)  # raises for characters that the model does not know
@@ -126,9 +134,14 @@ class _Conversation:
     def _save(self, name: str) -> None:
         if not name:
             raise DataError("/save needs the name of a file: /save story.txt")
+        if not self.text:
+            raise DataError("there is no text to save yet")
+        if os.path.lexists(name) and name not in self._saved:
+            raise DataError(f"/save {name}: the file exists already; name another one")
         content = self.text.encode("utf-8", "surrogateescape")
         with atomic_write_named(name) as file:
             file.write(content)
+        self._saved.add(name)
         self._write(f"saved {name}, {len(content):,} bytes\n")
 
 

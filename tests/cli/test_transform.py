@@ -92,7 +92,7 @@ def test_bytes() -> None:
             random_model("abc"),
             [],
             UsageError,
-            r"trained on pairs: charrnn train .* in Python charrnn.train\(texts=",
+            r"trained on pairs: charrnn train .* or charrnn.train\(texts=",
         ),
         (item_model("abc", LABELS, pairs=True), [], UsageError, "trained with labels: give one for to"),
         (

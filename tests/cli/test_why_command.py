@@ -132,7 +132,7 @@ def test_the_labels_and_the_input_of_an_item_are_explained(pairs):
         ("file", [TEXT, "--at", 0], 2, "--at is 0; it must be between 1 and 20, the end of the text"),
         ("file", [TEXT, "--at", 21], 2, "--at is 21"),
         ("file", [TEXT, "--target", "ta"], 2, "--target is 'ta'; it must be one character\n"),
-        ("file", [TEXT, "--against", "z"], 3, "'z' (U+007A)"),
+        ("file", [TEXT, "--against", "z"], 3, "--against is 'z', a character that the model does not know"),
         ("file", [TEXT, "--target", "t", "--against", "t"], 2, "--target and --against are both 't'"),
         ("file", ["dog"], 3, "'d' (U+0064) at position 0"),
         ("file", [TEXT, "--label", "q"], 2, "the model was trained without labels"),

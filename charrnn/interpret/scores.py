@@ -97,6 +97,7 @@ def score_cells(signals: np.ndarray, labels: Sequence[tuple[np.ndarray, np.ndarr
             for column, k in enumerate(members):
                 bool_kind = labels[k][2] == "bool"
                 found = sums[:, column] + 0.5 if bool_kind else sums[:, column] / norms
+                found = np.clip(found, 0 if bool_kind else -1, 1)  # rounding may pass a perfect score
                 scores[k, first : first + len(block)] = np.where(np.isnan(norms), np.nan, found)
     return scores
 

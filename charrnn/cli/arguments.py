@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from charrnn.errors import DataError, UsageError
 from charrnn.files.reading import check_file
@@ -10,6 +10,7 @@ from charrnn.ui.terminal.output import say
 
 if TYPE_CHECKING:
     from charrnn.model.model import Model
+    from charrnn.text.vocabulary import Vocabulary
 
 FITTED = "fitted"  # as a value of --temp
 LONGEST_PRIME = 1 << 24  # bytes: each character is read by the model before the first is drawn
@@ -80,3 +81,11 @@ def temperatures(temp: str) -> list[float]:
         if not 0 <= one < math.inf:
             raise UsageError(f"--temp is {one:g}; it must be a finite number of at least 0")
     return found
+
+
+def named(vocab: "Vocabulary", symbol: int | None) -> dict[str, Any]:
+    """A symbol for JSON: as a character or a byte, or by its name; None is what follows the end of a text."""
+    unit = "character" if vocab.level == "char" else "byte"
+    if symbol is None or symbol < len(vocab.symbols):
+        return {unit: None if symbol is None else vocab.symbols[symbol]}
+    return {unit: None, "symbol": vocab.name(symbol)}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from charrnn.cli.arguments import named
 from charrnn.cli.given import refuse_if
 from charrnn.cli.item_options import InputColumnOption, ItemsOption, LabelColumnOption, TextColumnOption
 from charrnn.cli.models import ModelsOption, open_models
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from charrnn.model.model import Model
     from charrnn.score.mixture import Mixture
     from charrnn.text.batches import Text
-    from charrnn.text.vocabulary import Vocabulary
 
 
 def evaluate(
@@ -333,14 +333,6 @@ def _show_lines(
                 if vocab.pairs:
                     found["input"] = vocab.decode(condition)
             put(_json_line(found))
-
-
-def named(vocab: "Vocabulary", symbol: int | None) -> dict[str, Any]:
-    """A symbol for JSON: as a character or a byte, or by its name; None is what follows the end of a text."""
-    unit = "character" if vocab.level == "char" else "byte"
-    if symbol is None or symbol < len(vocab.symbols):
-        return {unit: None if symbol is None else vocab.symbols[symbol]}
-    return {unit: None, "symbol": vocab.name(symbol)}
 
 
 def _give_predictions(models: list["Model"], text: "Text", mixture: "Mixture | None") -> None:

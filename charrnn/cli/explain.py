@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from charrnn.cli.models import must_spare, open_models
-from charrnn.cli.options import JsonOption, ModelOption
+from charrnn.cli.options import ExpectOption, JsonOption, ModelOption
 from charrnn.errors import UsageError
 from charrnn.ui.terminal.output import json_text, put, say
 
@@ -30,13 +30,7 @@ def explain(
             "built-in one that it follows best."
         ),
     ] = None,
-    expect: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CHAR=+|-",
-            help="Characters that your own concept should make more (+) or less (-) likely.",
-        ),
-    ] = None,
+    expect: ExpectOption = None,
     top: Annotated[
         int, typer.Option(min=1, help="Writers to show, and as many readers among cells and predictions.")
     ] = 5,
@@ -94,9 +88,7 @@ def explain(
     if expect is not None and concept is None:
         raise UsageError(f"--expect {expect!r} needs a concept of your own (--concept)")
     wanted = None if concept is None else parse_concept(concept, expect)
-    words = (
-        texts.from_paragraph(texts.held_out_text(loaded)) if text is None else texts.text_of(loaded, [text])
-    )
+    words = texts.to_judge(loaded, text)
     if out is not None and cut:
         _cut(path, loaded, words, place, cut, wanted, out, as_json)
     else:

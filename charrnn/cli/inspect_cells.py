@@ -10,7 +10,7 @@ import typer
 
 from charrnn.cli.given import refuse_beside
 from charrnn.cli.models import model_path
-from charrnn.cli.options import JsonOption
+from charrnn.cli.options import ExpectOption, JsonOption
 from charrnn.errors import DataError, UsageError
 from charrnn.ui.terminal.output import json_text, put, say
 
@@ -44,13 +44,7 @@ def inspect_cells(
             help="Concept to look for: a name from --list, or NAME=between:A..B, span:RE, count:RE;reset=RE, depth:A|B."
         ),
     ] = None,
-    expect: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CHAR=+|-",
-            help="Characters that your own concept should make more (+) or less (-) likely.",
-        ),
-    ] = None,
+    expect: ExpectOption = None,
     cell: Annotated[
         str | None,
         typer.Option(
@@ -137,9 +131,7 @@ def inspect_cells(
     paths = [model_path(one) for one in model or ()] or [model_path(None)]
     path, *second = paths
     loaded = load_model(path)
-    words = (
-        texts.from_paragraph(texts.held_out_text(loaded)) if text is None else texts.text_of(loaded, [text])
-    )
+    words = texts.to_judge(loaded, text)
     search = _Search(concepts, top, not (no_causal or quick), not quick)
     if second:
         _matched(out, paths, loaded, words, search, told=text is not None)

@@ -45,7 +45,7 @@ def learn(
     """
     from charrnn.cli.given import refuse_if
     from charrnn.engines.threads import blas_threads
-    from charrnn.learn.chapter import chapters, with_text
+    from charrnn.learn.chapter import READERS, chapters, with_text
     from charrnn.text.corpus import read_corpus
     from charrnn.ui.lesson.screens import Lesson
     from charrnn.ui.terminal.console import Console
@@ -53,11 +53,12 @@ def learn(
     course = chapters()
     if chapter is not None and not 1 <= chapter <= len(course):
         raise UsageError(f"--chapter is {chapter}; the lesson has chapters 1 to {len(course)}")
+    readers = 1 + [one.name for one in course].index(READERS)
     refuse_if(
         (answers and not questions, "--answers needs --questions"),
         (
-            text is not None and chapter not in (None, 11),
-            "--text is for chapter 11. Leave --chapter out, or name that",
+            text is not None and chapter not in (None, readers),
+            f"--text is for chapter {readers}. Leave --chapter out, or name that",
         ),
     )
     of = len(course)

@@ -28,6 +28,13 @@ ThemeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object on stdout.")]
+ExpectOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHAR=+|-",
+        help="Characters that your own concept should make more (+) or less (-) likely.",
+    ),
+]
 ModelOption = Annotated[
     str | None,
     typer.Option(metavar="RUN", help="Model file or run folder. Default: the newest run under ./runs."),

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from charrnn.cli.arguments import prime_of
-from charrnn.cli.eval import named
+from charrnn.cli.arguments import named, prime_of
 from charrnn.cli.models import model_path
 from charrnn.cli.options import JsonOption, ModelOption
 from charrnn.ui.terminal.output import json_text, put

@@ -1,5 +1,6 @@
 """A result as JSON has it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import PurePath
@@ -22,3 +23,12 @@ def json_value(value: Any) -> Any:
     if hasattr(value, "tolist"):  # numpy's arrays and numbers, without importing numpy
         return value.tolist()
     return str(value) if isinstance(value, PurePath) else value
+
+
+def known(value: Any) -> Any:
+    """Plain values with None in place of numbers that are not finite, which JSON has not."""
+    if isinstance(value, dict):
+        return {name: known(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [known(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

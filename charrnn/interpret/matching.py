@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.errors import DataError
+from charrnn.files.json_value import known
 from charrnn.interpret.findings import Finding, Inspection
 from charrnn.interpret.recording import Recording
 from charrnn.interpret.scores import has_signal
@@ -58,8 +59,13 @@ class Shared:
             | {"confirm_score": float(one.confirm_score)}
             for name, one in (("first", self.first), ("second", self.second))
         }
-        r = self.r if np.isfinite(self.r) else None
-        return {"concept": self.concept, "both": self.both, **sides, "r": r, "paired": self.paired}
+        return {
+            "concept": self.concept,
+            "both": self.both,
+            **sides,
+            "r": known(self.r),
+            "paired": self.paired,
+        }
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ import numpy as np
 
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import DataError, UsageError
+from charrnn.files.json_value import known
 from charrnn.interpret.cause import WINDOWS_TO_CHOOSE, Experiment, Knowledge, screened
 from charrnn.interpret.chance import chance
 from charrnn.interpret.cutting import CONTROLS, Bench, Cut, Target
@@ -138,16 +139,7 @@ class Explanation:
         score_after, odds_after = self.together or (None, None)
         values["together"] = self.together and {"score_after": score_after, "log_odds_after": odds_after}
         values |= {name: [one.to_json() for one in getattr(self, name)] for name in lists}
-        return _known(values)
-
-
-def _known(value: Any) -> Any:
-    """Plain values with None in place of numbers that are not finite, as a ReLU network may have."""
-    if isinstance(value, dict):
-        return {name: _known(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_known(one) for one in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+        return known(values)
 
 
 @blas_threads()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.errors import ModelError
+from charrnn.files.json_value import known
 from charrnn.interpret.findings import CHANCE, Finding, Inspection
 from charrnn.interpret.recording import Recording, record
 from charrnn.interpret.scores import excess, score_cells
@@ -27,8 +28,8 @@ class AtStep:
 
     def to_json(self) -> dict[str, Any]:
         """For JSON; unknown numbers are None."""
-        score, best = (x if np.isfinite(x) else None for x in (self.score, self.best_score))
-        return {"score": score, "best": {"layer": self.best[0], "cell": self.best[1], "score": best}}
+        best = {"layer": self.best[0], "cell": self.best[1], "score": self.best_score}
+        return dict(known({"score": self.score, "best": best}))
 
 
 @dataclass(frozen=True)

@@ -64,3 +64,8 @@ def from_paragraph(text: str | Items) -> str | Items:
         return text
     start = next((start for start in fresh_starts(text)[1:].tolist() if start <= len(text) // 2), 0)
     return text[start:]
+
+
+def to_judge(model: Model, named: str | None) -> str | Items:
+    """The text that cells are judged on: the one named, or the held-out one from its first whole paragraph on."""
+    return from_paragraph(held_out_text(model)) if named is None else text_of(model, [named])

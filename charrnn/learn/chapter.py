@@ -99,11 +99,14 @@ class Chapter:
     compute: Callable[[], Any]
 
 
+READERS = "overfitting"  # the chapter that can read a text of the reader's own
+
+
 def with_text(course: Sequence[Chapter], name: str, text: str) -> list[Chapter]:
     """The chapters, with a text of the reader's own where one is read that ships."""
     return [
         replace(chapter, compute=partial(overfitting.compute, (name, text)))
-        if chapter.name == "overfitting"
+        if chapter.name == READERS
         else chapter
         for chapter in course
     ]

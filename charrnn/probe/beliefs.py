@@ -121,14 +121,14 @@ def fit_beliefs(
     rng = np.random.default_rng(seed)
     states = Steps(model).visited(ids)
     size = states.shape[1]
-    fitted = _Ridge.fit(states[parts[0]], beliefs[parts[0]])
-    errors, spread = fitted.errors(states[parts[1]], beliefs[parts[1]])
     K, codes = contexts(ids, size)
     if codes.max() + 1 <= size:
         raise DataError(
             f"this text has {codes.max() + 1:,} different contexts of {K} symbols, and the state has {size:,} numbers; "
             "the control task needs more contexts than that. Write a longer text, or name a smaller model"
         )
+    fitted = _Ridge.fit(states[parts[0]], beliefs[parts[0]])
+    errors, spread = fitted.errors(states[parts[1]], beliefs[parts[1]])
     controls = beliefs[rng.permutation(len(text))[codes]]  # of each context that of a random place
     seen = np.isin(codes, codes[parts[0]]) & (np.arange(len(text)) >= parts[1].start)
     if seen.sum() < FEWEST_SEEN:

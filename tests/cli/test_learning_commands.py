@@ -114,6 +114,8 @@ def test_a_sheet_of_questions():
     assert "Answer: b. After sh h is" in charrnn("learn --chapter 2 --questions --answers").out
     done = charrnn("learn --answers")
     assert (done.code, "--answers needs --questions" in done.err) == (2, True)
+    done = charrnn("learn --chapter 3 --text mine.txt")
+    assert (done.code, "--text is for chapter 11" in done.err) == (2, True)
 
 
 def test_a_text_of_ones_own():

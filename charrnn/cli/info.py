@@ -26,4 +26,4 @@ def info(model: ModelOption = None, as_json: JsonOption = False) -> None:
         put(json_text(ui.as_json(found)))
     else:
         console = Console(highlight=False)
-        console.print(ui.view(found, console))
+        console.print(ui.view(found, console), crop=False)  # commands to copy may be longer than lines

@@ -46,11 +46,13 @@ def read_info(path: str | os.PathLike[str], unit: Unit = "nats") -> Info:
     model = load_model(path)
     info = info_of(model)
     card = model.training
-    reports = [record for record in RunFolder(path.parent).read_metrics() if _is_report(record)]
+    folder = RunFolder(path.parent)
+    reports = [record for record in folder.read_metrics() if _is_report(record)]
     records = with_kept(reports, card)
     verdict = None
     characters, config = at(card, "split", "train", kind=int), recorded_settings(card)
     if records and config is not None and characters is not None and characters > 0:
+        sources = at(card, "corpus", "sources", kind=list) or []
         verdict = judge(
             records,
             parameters=info.parameters,
@@ -59,8 +61,9 @@ def read_info(path: str | os.PathLike[str], unit: Unit = "nats") -> Info:
             config=config,
             yardstick=Yardstick.from_card(at(card, "simple_models", kind=dict)),
             unit=unit,
+            resume=folder.command_to_resume([name for name in sources if isinstance(name, str)]),
         )
-    snapshots = snapshot_files(RunFolder(path.parent).snapshots)
+    snapshots = snapshot_files(folder.snapshots)
     return replace(info, model=path, metrics=records, verdict=verdict, snapshots=snapshots)
 
 

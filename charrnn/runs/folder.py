@@ -5,10 +5,11 @@ import json
 import math
 import os
 import re
+import shlex
 import sys
 import time
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from charrnn.errors import CharRNNError, ModelError, UsageError
 from charrnn.files.reading import open_file, parse_json, read_file
 from charrnn.files.writing import DescriptorFile, Folder, StrPath, atomic_write, sweep, sync_folder, telling
+from charrnn.text.sources import is_stream
 
 MODEL = "model.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
@@ -76,6 +78,11 @@ class RunFolder:
         except OSError:
             return self.path
 
+    def command_to_resume(self, sources: Sequence[str] = ()) -> str:
+        """The command that resumes the run; a text from one of `sources` that is a stream has to be named again."""
+        text = "TEXT " if any(map(is_stream, sources)) else ""
+        return f"charrnn train {text}--resume --out {shlex.quote(str(self.path))}"
+
     @classmethod
     def create(
         cls, path: StrPath | None, corpus_name: str, *, root: StrPath = RUNS_ROOT, force: bool = False
@@ -98,8 +105,8 @@ class RunFolder:
         if old := [name for name in OF_A_RUN if os.path.lexists(folder.path / name)]:
             if not force:
                 raise UsageError(
-                    f"--out {folder.path} already holds a run ({', '.join(old)}). Continue it with --resume, "
-                    "name another folder, or give --force to overwrite it"
+                    f"--out {folder.path} already holds a run ({', '.join(old)}). Continue it with "
+                    f"`{folder.command_to_resume()}`, name another folder, or give --force to overwrite it"
                 )
             with folder.lock(), telling(folder.path):
                 for name in old:
@@ -345,7 +352,8 @@ def find_model(path: StrPath | None = None, root: StrPath = RUNS_ROOT) -> Path:
     run = RunFolder.find(path)
     if not run.model.is_file():
         raise ModelError(
-            f"{path} has no {MODEL} yet: the first validation writes it. Wait, or continue the run with --resume"
+            f"{path} has no {MODEL} yet: the first validation writes it. Wait, or continue the run with "
+            f"`{run.command_to_resume()}`"
         )
     return run.model
 

@@ -90,18 +90,20 @@ def judge(
     config: TrainConfig,
     yardstick: Yardstick | None = None,
     unit: Unit = "nats",
+    resume: str = "charrnn train --resume",
 ) -> Verdict:
     """The verdict on a run from the records of metrics.jsonl, oldest first; the first rule that applies decides.
 
     characters : of the training text; model, config : the settings that the advice refers to
     yardstick : losses of simple models on the validation text, if they are known
     unit : of the losses in the sentence; no rule depends on it, since they compare losses relatively
+    resume : the command that resumes this run
     """
     points = validations(records)
     if unit == "bits":
         points = [Point(p.step, p.train / math.log(2), p.validation / math.log(2)) for p in points]
         yardstick = yardstick and yardstick.in_bits
-    run = _Run(records, points, parameters, characters, model, config, yardstick, unit)
+    run = _Run(records, points, parameters, characters, model, config, yardstick, unit, resume)
     return next(filter(None, (rule(run) for rule in VERDICT_RULES)))
 
 
@@ -117,6 +119,7 @@ class _Run:
     config: TrainConfig
     yardstick: Yardstick | None
     unit: Unit  # of the losses of points and yardstick
+    resume: str
 
     @property
     def last(self) -> Point:
@@ -177,7 +180,7 @@ class _Run:
 
     @property
     def longer(self) -> str:
-        return _go_on(self.records, self.config)
+        return _go_on(self.records, self.config, self.resume)
 
 
 def _unlike_validation(run: _Run) -> Verdict | None:
@@ -202,7 +205,7 @@ def _too_early(run: _Run) -> Verdict | None:
     return Verdict(
         "too early",
         f"Too early to tell: {len(run.points)} validation{'s' * (len(run.points) > 1)} so far.",
-        f"{run.longer}, or measure more often with --eval-every.",
+        f"Measure more often with --eval-every, or train for longer. {run.longer}",
     )
 
 
@@ -213,7 +216,7 @@ def _learnt_nothing(run: _Run) -> Verdict | None:
     if run.slow:
         remedy = f"{run.faster}."
     elif run.improved:
-        remedy = f"{run.longer}."
+        remedy = run.longer
     else:
         remedy = f"Lower --lr, to {run.config.learning_rate / 10:g}."
     if not run.reached(run.yardstick.uniform):
@@ -276,7 +279,7 @@ def _still_improving(run: _Run) -> Verdict | None:
         "still improving",
         f"Still improving: validation fell to {run.best.validation:.3f} {run.unit}, from "
         f"{run.until_late[-1].validation:.3f} at step {run.until_late[-1].step:,}.{run.beaten}",
-        f"{run.longer}.",
+        run.longer,
     )
 
 
@@ -357,9 +360,10 @@ def _regularise(model: ModelConfig, config: TrainConfig) -> str:
     return f"More text or a smaller --hidden, such as {max(8, model.hidden // 2)},"
 
 
-def _go_on(records: Sequence[Mapping[str, Any]], config: TrainConfig) -> str:
-    """How to train for longer: with every spent budget doubled, by a resume or, if the schedule has ended, in a
-    new run (a resume would go on at a negligible rate, or jump back up).
+def _go_on(records: Sequence[Mapping[str, Any]], config: TrainConfig, resume: str) -> str:
+    """How to train for longer: with every spent budget doubled, by a resume, whose command has a line of its own to
+    be copied, or, if the schedule has ended, in a new run (a resume would go on at a negligible rate, or jump back
+    up).
     """
     last = records[-1]
     spent = {
@@ -375,8 +379,8 @@ def _go_on(records: Sequence[Mapping[str, Any]], config: TrainConfig) -> str:
     rate = last.get("lr")
     if config.schedule != "constant" and is_number(rate) and rate < ENDED * config.learning_rate:
         longer = " ".join(doubled) or "a larger budget"
-        return f"Train a new run for longer, with {longer}: the learning rate has fallen to its end"
-    return " ".join(["Continue with --resume", *doubled])
+        return f"Train a new run for longer, with {longer}: the learning rate has fallen to its end."
+    return " ".join([f"Continue with:\n  {resume}", *doubled])
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:

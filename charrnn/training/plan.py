@@ -1,7 +1,6 @@
 """The plan of a run, new or resumed: everything decided before the first step. Writes nothing."""
 
 import os
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -412,12 +411,6 @@ def _again(
     if streams := [source for source in known if isinstance(source, str) and is_stream(source)]:
         raise UsageError(
             f"{folder.path} was trained on a text from {'stdin' if streams[0] == '-' else streams[0]}, which cannot be "
-            f"read again. Name a file with the same text, or - and pipe it in: {command_to_resume(folder, before)}"
+            f"read again. Name a file with the same text, or - and pipe it in: {folder.command_to_resume(before)}"
         )
     return claimed(before)
-
-
-def command_to_resume(folder: RunFolder, sources: Sequence[str]) -> str:
-    """The command that resumes a run; a text from a stream has to be named again."""
-    text = "TEXT " if any(map(is_stream, sources)) else ""
-    return f"charrnn train {text}--resume --out {shlex.quote(str(folder.path))}"

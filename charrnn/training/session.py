@@ -33,7 +33,6 @@ from charrnn.training.loop import Trainer
 from charrnn.training.observers import Observer
 from charrnn.training.plan import (
     Plan,
-    command_to_resume,
     notes,
     plan_new,
     plan_resume,
@@ -142,7 +141,7 @@ def _run(plan: Plan, ranks: Ranks, observers: Sequence[Observer], command_line: 
         if reason == "interrupted":
             raise Interrupted(
                 f"stopped at step {trainer.progress.step}; everything is saved. Go on with:\n"
-                f"  {command_to_resume(RunFolder(plan.folder.place), plan.corpus.sources)}",
+                f"  {RunFolder(plan.folder.place).command_to_resume(plan.corpus.sources)}",
                 stop.signal_number or signal.SIGTERM,  # that of another process
             )
         return _result(plan, trainer, store, yardstick)
@@ -162,7 +161,7 @@ def _stored(plan: Plan) -> dict[str, Any]:
 def _way_on(store: RunStore, plan: Plan) -> str:
     """Where a run that could not write left its last checkpoint, and how to go on; empty where none is left."""
     place = store.rescued.parent if store.rescued else plan.folder.place
-    resume = command_to_resume(RunFolder(place), plan.corpus.sources)
+    resume = RunFolder(place).command_to_resume(plan.corpus.sources)
     if store.rescued is not None and store.rescued.name != CHECKPOINT:
         kept = shlex.quote(str(store.rescued))
         return (
@@ -305,5 +304,6 @@ def _result(plan: Plan, trainer: Trainer, store: RunStore, yardstick: Yardstick 
             model=plan.model,
             config=plan.config,
             yardstick=yardstick,
+            resume=folder.command_to_resume(plan.corpus.sources),
         ),
     )

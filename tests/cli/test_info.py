@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -74,11 +75,24 @@ def test_it_shows_the_card(run: Path) -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_it_fits_and_uses_only_what_the_encoding_has(run: Path, width: int, encoding: str) -> None:
     text = shown(run / "model.safetensors", width, encoding)
-    assert max(map(len, text.splitlines())) <= width
+    assert max(len(line) for line in text.splitlines() if not line.startswith("  charrnn train")) <= width
     assert "\x1b" not in text
     if encoding == "ascii":
         assert "\\u" not in text  # all of our own characters have a stand-in
         assert "LSTM 1x16" in text
+
+
+def test_its_command_to_go_on_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "40")
+    Path("text.txt").write_text("to be or not to be, that is the question. " * 40)
+    result = session.train("text.txt", out="my runs/first", hidden=4, layers=1, max_steps=3, threads=1)
+    line = "charrnn train --resume --out 'my runs/first' --max-steps 6"
+    assert f"  {line}\n" in CliRunner().invoke(app, ["info", "my runs/first"]).stdout
+    assert line in result.verdict.advice
+    resumed = CliRunner().invoke(app, shlex.split(line)[1:])
+    assert resumed.exit_code == 0, resumed.output
+    assert read_info(Path("my runs/first/model.safetensors")).metrics[-1]["step"] == 6
 
 
 def test_json_has_card_curve_and_verdict(run: Path) -> None:

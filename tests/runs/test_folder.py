@@ -85,8 +85,9 @@ def test_a_long_corpus_name_is_cut(tmp_path):
 )
 def test_a_folder_that_holds_a_run_is_not_overwritten_without_force(tmp_path, name):
     out = make(tmp_path / "out", name, "notes.txt", at=5)
+    resume = f"`charrnn train --resume --out {out}`"
     with pytest.raises(
-        UsageError, match=rf"--out {out} already holds a run .{name}.\. Continue it with --resume"
+        UsageError, match=rf"--out {out} already holds a run .{name}.\. Continue it with {resume},"
     ):
         RunFolder.create(out, "corpus")
     assert (out / name).read_bytes() == b"x"

@@ -21,7 +21,9 @@ from charrnn.ui.html.line_chart import Line, line_chart
 from charrnn.ui.html.notebook import MOST_LETTERS, html_of, style
 
 HOSTILE = "<script>alert(1)</script>&\"'\x1b[2J\u202e</div>"
-VERDICT = Verdict("still improving", "Still improving.", "Continue with --resume --max-steps 60.")
+VERDICT = Verdict(
+    "still improving", "Still improving.", "Continue with:\n  charrnn train --resume --out a --max-steps 60"
+)
 
 
 def reports(*losses: tuple[float, float | None]) -> list[dict[str, Any]]:
@@ -86,7 +88,7 @@ def test_a_model_shows_its_card() -> None:
 def test_a_curve_shows_every_loss_and_the_verdict() -> None:
     history = History(reports((3.0, None), (2.0, 2.2), (1.5, 2.0), (1.2, 2.1)), VERDICT)
     parts = shown(history)
-    assert "Still improving.Continue with resume=True, max_steps=60." in parts.text
+    assert "Still improving.Continue with:\n  charrnn.train(resume=True, out='a', max_steps=60)" in parts.text
     paths = [attrs for tag, attrs in parts.elements if tag == "path" and "series" in str(attrs["class"])]
     train, held, *_ = [str(attrs["d"]) for attrs in paths]
     assert train.count(",") == 4

@@ -153,10 +153,14 @@ def curve(metrics: Sequence[Mapping[str, Any]], console: Console) -> Text:
     )
 
 
-def verdict_text(verdict: Verdict, console: Console) -> Text:
-    """The verdict and, below it, the advice."""
+def verdict_text(verdict: Verdict, console: Console) -> Group:
+    """The verdict and, below it, the advice; a command in it is on one line, however long, to be copied."""
     style = "bold green" if verdict.kind == "still improving" else "bold yellow"
-    return Text.assemble((plain(verdict.sentence, console), style), "\n", plain(verdict.advice, console))
+    lines = [Text(plain(line, console)) for line in verdict.advice.split("\n")]
+    for line in lines:
+        if line.plain.startswith("  "):
+            line.no_wrap, line.overflow = True, "ignore"
+    return Group(Text(plain(verdict.sentence, console), style), *lines)
 
 
 def as_json(info: Info) -> dict[str, Any]:

@@ -16,7 +16,7 @@ between the same quantiles of their own values:
 A cell has two chances, so p is corrected for them: the controls have both too (`of_two`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -166,30 +166,50 @@ class Experiment:
                 _, state = network.record(recording.ids[read].astype(np.intp), state, ())
             self.state[:, :, alike] = state
 
+    @property
+    def has_both_classes(self) -> bool:
+        return bool({0, 1} <= set(self.classes[self.watched].tolist()))
+
     def respond(self, conditions: Sequence[Condition], sets: Sequence[Sequence[int]]) -> Answers:
         """The predictions while cells are held, under each condition, of each set of symbols."""
-        network, (T, P) = self.model.network, self.symbols.shape
+        network, P = self.model.network, self.symbols.shape[1]
         L, H = network.config.layers, network.config.hidden
-        at_once = max(1, BATCH // P)
-        logits_of, losses = np.empty((len(conditions), len(sets))), np.empty((len(conditions), 2))
-        for first in range(0, len(conditions), at_once):
-            group = conditions[first : first + at_once]
-            # one batch shape, so that its buffers are reused
-            mask = np.zeros((L, at_once, P, H), bool)
+
+        def read(x: np.ndarray, state: np.ndarray, first: int, count: int) -> np.ndarray:
+            mask = np.zeros((L, count, P, H), bool)
             values = np.zeros(mask.shape, network.theta.dtype)
-            for row, held in enumerate(group):
+            for row, held in enumerate(conditions[first : first + count]):
                 for index, value in held.items():
                     layer, cell = divmod(index, H)
                     mask[layer, row, :, cell], values[layer, row, :, cell] = True, self.holdable(value)
             clamps = [
                 Clamp(k, mask[k].reshape(-1, H), values[k].reshape(-1, H)) for k in range(L) if mask[k].any()
             ]
-            x = np.concatenate([self.symbols] * at_once, axis=1)
-            state = np.concatenate([self.state] * at_once, axis=2)
-            logits, _ = network.read(x, state, clamps)
-            logits = logits.reshape(T, at_once, P, -1)[:, : len(group)].transpose(1, 0, 2, 3)
-            here = np.s_[first : first + len(group)]
-            logits_of[here], losses[here] = self._measured(logits, sets)
+            return network.read(x, state, clamps)[0]
+
+        return self.answers(len(conditions), read, sets)
+
+    def answers(
+        self,
+        conditions: int,
+        read: Callable[[np.ndarray, np.ndarray, int, int], np.ndarray],
+        sets: Sequence[Sequence[int]],
+    ) -> Answers:
+        """The predictions of each set of symbols under so many conditions.
+
+        read : gives the logits (T, count·P, V) of x (T, count·P) from a state, under ``count`` conditions from the
+            ``first`` on; there may be fewer left
+        """
+        T, P = self.symbols.shape
+        at_once = max(1, BATCH // P)  # one batch shape, so that its buffers are reused
+        logits_of, losses = np.empty((conditions, len(sets))), np.empty((conditions, 2))
+        x = np.concatenate([self.symbols] * at_once, axis=1)
+        state = np.concatenate([self.state] * at_once, axis=2)
+        for first in range(0, conditions, at_once):
+            here = slice(first, min(first + at_once, conditions))
+            logits = read(x, state, first, at_once).reshape(T, at_once, P, -1)
+            its = logits[:, : here.stop - first].transpose(1, 0, 2, 3)
+            logits_of[here], losses[here] = self._measured(its, sets)
         return Answers(logits_of, losses)
 
     def _measured(self, logits: np.ndarray, sets: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,7 @@
 """What a cell is compared with: a table of the last characters, and a probe on all cells."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -35,10 +36,18 @@ def character_table(
     return guess
 
 
-def probe_signal(
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A ridge regression: what it says of each place, up to a constant (N,), and the weight of each number (D,)."""
+
+    told: np.ndarray
+    weights: np.ndarray
+
+
+def fit_probe(
     layers: Sequence[np.ndarray], values: np.ndarray, mask: np.ndarray, kind: Kind, fit: slice, judge: slice
-) -> np.ndarray | None:
-    """What a ridge regression of the label on all cells says of each place (N,), fitted on ``fit``; None for no cells.
+) -> Probe | None:
+    """A ridge regression of the label on all cells, fitted on ``fit``; None for no cells.
 
         w = (XᵀX/n + λI)⁻¹ Xᵀy/n,  X the standardised signals, y the label (ranks for a count)
 
@@ -46,7 +55,7 @@ def probe_signal(
     quarter of ``fit`` after fitting on the rest. Its score measures what all cells know together: it
     distinguishes an unknown fact from one that is spread over many cells.
 
-    layers : arrays (M, N), several numbers of each cell
+    layers : arrays (M, N), several numbers of each cell, D in all; those that say nothing have a weight of 0
     """
 
     def of(places: np.ndarray | slice) -> np.ndarray:
@@ -82,15 +91,17 @@ def probe_signal(
     for first in range(0, n, PROBE_PLACES):
         block = slice(first, first + PROBE_PLACES)
         told[block] = scaled @ of(block)[usable]
-    return told
+    whole = np.zeros(len(usable))
+    whole[usable] = scaled
+    return Probe(told, whole)
 
 
 def probe_score(
     layers: Sequence[np.ndarray], values: np.ndarray, mask: np.ndarray, kind: Kind, fit: slice, judge: slice
 ) -> float:
-    """The score of ``probe_signal`` on ``judge``; NaN without one."""
-    told = probe_signal(layers, values, mask, kind, fit, judge)
-    return float("nan") if told is None else score(told[judge], values[judge], mask[judge], kind)
+    """The score of ``fit_probe`` on ``judge``; NaN without one."""
+    probe = fit_probe(layers, values, mask, kind, fit, judge)
+    return float("nan") if probe is None else score(probe.told[judge], values[judge], mask[judge], kind)
 
 
 def _ridge(x: np.ndarray, y: np.ndarray, ridges: Sequence[float]) -> list[np.ndarray]:

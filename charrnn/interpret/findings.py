@@ -5,8 +5,9 @@
     detector     a cell does, but its memory score fails: it reacts to the marks and keeps no state
     correlate    confirmed, and its memory score holds
     tracker      also causal: holding the cell moves the prediction as the text shows, or raises the loss
-    distributed  no cell alone is causal; all cells together know and remember the concept, and the best few, held
-                 together, move the prediction more than random sets do
+    distributed  no cell alone is causal; all cells together know and remember the concept, and it is used: the best
+                 few, held together, move the prediction more than random sets do, or the whole state, held along the
+                 probe's direction, moves it or raises the loss more than along random ones
 
 The causal test is made for every confirmed cell, but only a correlate can become a tracker.
 
@@ -18,6 +19,7 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from itertools import islice
 from typing import Any, Literal
 
@@ -36,8 +38,9 @@ from charrnn.interpret.cause import (
     screened,
 )
 from charrnn.interpret.chance import Chance, chance, holm, own_p_value
-from charrnn.interpret.comparisons import character_table, probe_signal
+from charrnn.interpret.comparisons import Probe, character_table, fit_probe
 from charrnn.interpret.concepts import BUILT_IN
+from charrnn.interpret.direction import Direction, DirectionTest, StateSpace, numbers_of
 from charrnn.interpret.labels import Concept, Kind, Label, examples, runs
 from charrnn.interpret.reading import SHOWN, Reading, reading_of, spread
 from charrnn.interpret.recording import Recording, check_length, record
@@ -98,6 +101,14 @@ CSV_COLUMNS = (
         "ignorant_controls",
     ),
     *("together_target", "together_effect", "together_p"),
+    *(
+        "direction_target",
+        "direction_effect",
+        "direction_p",
+        "direction_loss",
+        "direction_loss_p",
+        "direction_p_of_two",
+    ),
     *("threshold", "balanced_accuracy", "f1", "mcc", "prevalence", "predictive"),
 )
 
@@ -151,6 +162,7 @@ class Finding:
     predictive: bool
     causal: CausalTest | None
     together: TogetherTest | None
+    direction: DirectionTest | None
     verdict: Verdict
 
     def to_json(self) -> dict[str, Any]:
@@ -160,10 +172,11 @@ class Finding:
             "profile",
             "causal",
             "together",
+            "direction",
             "verdict",
         )  # under names of their own, or for a picture
         values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in parts}
-        test, several, cut = self.causal, self.together, self.threshold
+        test, several, along_probe, cut = self.causal, self.together, self.direction, self.threshold
         values |= {
             "causal_effect": test.effect if test else None,
             "causal_p": test.p_value if test else None,
@@ -186,6 +199,15 @@ class Finding:
             "together_cells": [list(one) for one in several.cells] if several else None,
             "together_controls": list(several.controls) if several else None,
             "together_effects": {str(k): v for k, v in several.effects.items()} if several else None,
+            "direction_target": along_probe.target.translate(SHOWN) if along_probe else None,
+            "direction_effect": along_probe.effect if along_probe else None,
+            "direction_p": along_probe.p_value if along_probe else None,
+            "direction_controls": list(along_probe.controls) if along_probe else None,
+            "direction_loss": along_probe.loss if along_probe else None,
+            "direction_loss_p": along_probe.loss_p if along_probe else None,
+            "direction_loss_controls": list(along_probe.loss_controls) if along_probe else None,
+            "direction_p_of_two": along_probe.p_of_two if along_probe else None,
+            "direction_variance": along_probe.variance if along_probe else None,
             "verdict": self.verdict,
             "threshold": cut.cut if cut else None,
             "balanced_accuracy": cut.balanced_accuracy if cut else None,
@@ -499,12 +521,16 @@ class _Confirmed:
 
 
 @dataclass(frozen=True)
-class _Probe:
-    """What all cells together know: the score and the memory on CONFIRM, and whether both hold."""
+class _AllCells:
+    """What all cells together know: the score and the memory on CONFIRM, and whether both hold.
+
+    fitted : the regression; None without a usable cell
+    """
 
     score: float
     memory: float
     holds: bool
+    fitted: Probe | None
 
 
 class _Judge:
@@ -524,6 +550,10 @@ class _Judge:
         self.model, self.recording, self.causal = model, recording, causal
         self.reach, self.strata = reach, strata
         self.characters = recording.characters()
+
+    @cached_property
+    def space(self) -> StateSpace:
+        return StateSpace(self.recording)
 
     def visible(self, search: "_Search", index: int) -> float:
         """How far h moves between the medians of the classes, or of the first and the last tenth, on SELECT."""
@@ -587,24 +617,20 @@ class _Judge:
         confirmed = self.confirm(search, index, p, min(1.0, p * family))
         return None if confirmed.verdict == "none" else replace(confirmed, verdict="hidden")
 
-    def probe(self, search: "_Search") -> _Probe:
+    def probe(self, search: "_Search") -> _AllCells:
         """A ridge probe on what all cells show and hold."""
         r, label = self.recording, search.label
-        layers = [r.signals]
-        if r.shown is not r.signals:
-            nearest = np.float32(1 - 2**-23)
-            layers = [np.arctanh(np.clip(r.signals, -nearest, nearest)), r.shown]
-        told = probe_signal(layers, label.values, label.mask, label.kind, r.select, r.confirm)
-        if told is None:
-            return _Probe(float("nan"), float("nan"), False)
+        fitted = fit_probe(numbers_of(r), label.values, label.mask, label.kind, r.select, r.confirm)
+        if fitted is None:
+            return _AllCells(float("nan"), float("nan"), False, None)
         p = own_p_value(
-            told[r.confirm],
+            fitted.told[r.confirm],
             _part(label, r.confirm),
             1,
             None if label.stretches is None else label.stretches[r.confirm],
         )
-        found = self.figures(search, told, 1, p, p, -1)
-        return _Probe(found.score, found.memory, found.verdict == "correlate")
+        found = self.figures(search, fitted.told, 1, p, p, -1)
+        return _AllCells(found.score, found.memory, found.verdict == "correlate", fitted)
 
     def too_few_controls(self, findings: Iterable[Finding]) -> list[str]:
         """A note on the concepts that so many cells know that too few are left to compare with."""
@@ -714,14 +740,25 @@ class _Judge:
             return None
         return several.test(self.experiment(search, self.recording.confirm), *chosen)
 
+    def hold_direction(self, search: _Search, fitted: Probe) -> DirectionTest | None:
+        """Hold the whole state along the probe's direction; None if nothing is expected, or there is one class."""
+        r, label = self.recording, search.label
+        targets = targets_of(self.model, r, label, classes_of(r, label))
+        direction = Direction(r, self.space, label, fitted.weights, fitted.told)
+        choosing, judging = (self.experiment(search, part) for part in (r.select, r.confirm))
+        if not (targets and direction.usable and choosing.watched.any() and judging.has_both_classes):
+            return None
+        return direction.test(judging, direction.chosen(choosing, targets))
+
     def finding(
-        self, search: _Search, confirmed: _Confirmed, choice: Choice, probe: _Probe, *, first: bool
+        self, search: _Search, confirmed: _Confirmed, choice: Choice, probe: _AllCells, *, first: bool
     ) -> Finding:
         """A finding with its verdict; ``first`` : whether the cell stands for the concept."""
         label, kind, half = search.label, search.label.kind, CHANCE[search.label.kind]
         layer, cell = self.recording.place(confirmed.index)
         known = float(excess(probe.score, kind))
-        verdict, test, several = confirmed.verdict, self.hold(search, confirmed, choice), None
+        verdict, test = confirmed.verdict, self.hold(search, confirmed, choice)
+        several, along_probe = None, None
         visible = self.visible(search, confirmed.index)
         if verdict not in ("none", "hidden") and visible < VISIBLE:
             verdict = "hidden"
@@ -730,7 +767,11 @@ class _Judge:
             verdict = "tracker"
         elif first and self.causal and probe.holds and not alone and verdict != "hidden":
             several = self.hold_together(search)
-            if several is not None and several.p_value <= CAUSAL_ALPHA:
+            if probe.fitted is not None:
+                along_probe = self.hold_direction(search, probe.fitted)
+            ps = [several.p_value] if several is not None else []
+            ps += [along_probe.p_of_two] if along_probe is not None else []
+            if ps and min(holm(ps)) <= CAUSAL_ALPHA:
                 verdict = "distributed"
         reach = self.reach.get(label.name)
         return Finding(
@@ -765,6 +806,7 @@ class _Judge:
             predictive=label.predictive,
             causal=test,
             together=several,
+            direction=along_probe,
             verdict=verdict,
         )
 

@@ -75,6 +75,8 @@ def test_json_keys_and_values(model: Model) -> None:
         *("causal_p_of_two", "loss_p_of_two"),
         *("together_target", "together_effect", "together_p", "together_cells", "together_controls"),
         "together_effects",
+        *("direction_target", "direction_effect", "direction_p", "direction_controls", "direction_variance"),
+        *("direction_loss", "direction_loss_p", "direction_loss_controls", "direction_p_of_two"),
     }
     assert (finding["concept"], finding["layer"], finding["cell"], finding["sign"]) == ("quote", 0, 5, 1)
     assert finding["verdict"] == "tracker"

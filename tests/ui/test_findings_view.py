@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from charrnn.interpret.cause import CausalTest
+from charrnn.interpret.direction import DirectionTest
 from charrnn.interpret.findings import Finding, Inspection, Refusal
 from charrnn.interpret.passages import Passage
 from charrnn.interpret.reading import END, LABEL
@@ -260,6 +261,7 @@ def finding(**changes):
         "predictive": False,
         "causal": test,
         "together": None,
+        "direction": None,
         "verdict": "tracker",
     }
     return Finding(**{**values, **changes})
@@ -334,6 +336,12 @@ def test_what_the_second_look_found_is_said():
     several = TogetherTest("x", ((0, 1), (0, 2), (1, 3)), 1.25, 0.02, (0.1,), {1: 0.1, 3: 1.25})
     together = view.explain(finding(verdict="distributed", together=several))
     assert together.endswith("the best 3 cells together move 'x' by +1.25 nats as expected (p .020).")
+    along = DirectionTest("x", 2.5, 0.02, (0.1,), 0.034, 0.039, (0.01,), 0.02, 12.0)
+    said = view.explain(finding(verdict="distributed", direction=along))
+    assert said.endswith(
+        "holding all cells along the probe's direction moves 'x' by +2.50 nats as expected (p .020), and at its mean "
+        "costs +0.034 nats per character (p .039)."
+    )
 
 
 def inspection(findings=(), refusals=(), notes=()):

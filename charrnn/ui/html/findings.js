@@ -229,7 +229,7 @@
     tracker: "follows the concept on new text, remembers it, and holding it moves the prediction, or raises the loss",
     correlate: "follows the concept on new text and remembers it; the causal test failed or was not run",
     detector: "follows the concept on new text, but not where only memory helps",
-    distributed: "no cell alone; all cells together remember the concept, and the best few, held together, move the prediction",
+    distributed: "no cell alone; all cells together remember the concept, and holding the best few, or the direction in which all of them hold it, moves the prediction or raises the loss",
     hidden: "a cell follows the concept, but the rest of the network hardly sees it move",
     none: "no better than chance, or than untrained networks, on this text",
   };

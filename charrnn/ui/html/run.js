@@ -220,7 +220,7 @@
   /* ---- Cells. */
   const MEANS = {
     tracker: "follows the concept on new text, remembers it, and holding it moves the prediction, or raises the loss",
-    distributed: "no cell alone; all cells together remember the concept, and the best few, held together, move the prediction",
+    distributed: "no cell alone; all cells together remember the concept, and holding the best few, or the direction in which all of them hold it, moves the prediction or raises the loss",
     correlate: "follows the concept on new text and remembers it",
     hidden: "a cell follows the concept, but the rest of the network hardly sees it move",
     detector: "follows the concept on new text, but not where only memory helps",

@@ -308,6 +308,12 @@ def explain(f: Finding) -> str:
             f"the best {len(f.together.cells)} cells together move {_named(f.together.target)} by "
             f"{f.together.effect:+.2f} nats as expected (p {number(f.together.p_value)})"
         )
+    if (along := f.direction) is not None:
+        clauses.append(
+            f"holding all cells along the probe's direction moves {_named(along.target)} by {along.effect:+.2f} nats "
+            f"as expected (p {number(along.p_value)}), and at its mean costs {along.loss:+.3f} nats per character "
+            f"(p {number(along.loss_p)})"
+        )
     return "; ".join(clauses) + "."
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 WIDEST = 120  # columns; longer lines are hard to read
+LONGEST_SENTENCE = 200  # characters of what a command is for: it is wrapped, not cut
 WIDEST_USAGE = 30  # columns of an option and its value; what is longer has a line of its own
 GENERAL = "config theme help"  # options of every command, last
 KINDS = {  # in place of typer's words for types
@@ -105,10 +106,7 @@ def write_commands(group: Any, ctx: Any, formatter: Any) -> None:
     commands = {name: group.get_command(ctx, name) for name in group.list_commands(ctx)}
     width = max(map(len, commands))
     for heading, names in grouped(list(commands), COMMANDS, "Other commands"):
-        rows = [
-            (f"{name:<{width}}", commands[name].get_short_help_str(formatter.width - 6 - width))
-            for name in names
-        ]
+        rows = [(f"{name:<{width}}", commands[name].get_short_help_str(LONGEST_SENTENCE)) for name in names]
         _section(formatter, heading, rows)
 
 

@@ -202,19 +202,21 @@ def table_of(
     if not lacking.size:
         return vocabulary.table(0)
     level, V = vocabulary.level, len(vocabulary)
-    total = f"{len(lacking):,} different {'characters' if level == 'char' else 'bytes'}"
+    one, name = len(lacking) == 1, "character" if level == "char" else "byte"
+    total = f"1 {name}" if one else f"{len(lacking):,} different {name}s"
+    unlisted = f"{'is' if one else 'are'} not in the vocabulary"
     most = _most(lacking, counts, level)
     if unknown == "error" and REPLACEMENT not in vocabulary.symbols:
         ways = [LF_WAY_OUT] if ord("\r") in lacking and "newlines" in options else []
         if "unknown" in options:
             ways.append(WAYS_OUT_OF_COMMANDS)
         raise DataError(
-            f"the text has {total} that are not in the vocabulary of {V:,} symbols: {most}. "
+            f"the text has {total} that {unlisted} of {V:,} symbols: {most}. "
             + ("; ".join(ways) or "Remove them, or use a model that knows them")
         )
     if unknown == "skip" and not counts[vocabulary.codes].any():
         raise DataError(f"the model knows none of the characters of the text: {most}")
-    why = f"occur fewer than {min_count} times" if min_count > 1 else "are not in the vocabulary"
+    why = f"occur{'s' * one} fewer than {min_count} times" if min_count > 1 else unlisted
     did = {"error": "became U+FFFD", "skip": "were left out", "nearest": "were read as the nearest"}[unknown]
     notes.append(f"{total} that {why}, {counts[lacking].sum():,} in all, {did}: {most}")
     place = {symbol: k for k, symbol in enumerate(vocabulary.symbols)}

@@ -291,3 +291,11 @@ def test_a_folder_of_texts_is_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
     done = charrnn("train", "--resume", "texts", "--max-steps", "4", "--json", "-q")
     assert (done.code, done.err) == (0, "")
     assert json.loads(done.out)["model"] == "runs/one/model.safetensors"
+
+
+def test_what_a_command_is_for_is_told_whole_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    told = " ".join(charrnn("--help").out.split())
+    for name, command in COMMANDS.items():
+        first = " ".join((command.help or "").split()).split(". ")[0].rstrip(".")
+        assert f"{name} {first}." in told

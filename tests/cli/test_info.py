@@ -4,6 +4,7 @@ import io
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,15 @@ def test_its_command_to_go_on_can_be_pasted(tmp_path: Path, monkeypatch: pytest.
     resumed = CliRunner().invoke(app, shlex.split(line)[1:])
     assert resumed.exit_code == 0, resumed.output
     assert read_info(Path("my runs/first/model.safetensors")).metrics[-1]["step"] == 6
+
+
+def test_one_record_is_no_curve(run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    records = (copy / "metrics.jsonl").read_text().splitlines(keepends=True)
+    for kept, drawn in ((records[-1:], False), (records[-2:], True)):
+        (copy / "metrics.jsonl").write_text("".join(kept))
+        assert ("nats/char left" in shown(copy / "model.safetensors")) == drawn
 
 
 def test_json_has_card_curve_and_verdict(run: Path) -> None:

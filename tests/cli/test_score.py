@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,17 @@ def test_the_numbers_and_the_text_are_shown_at_once(model: Model) -> None:
     assert legend.startswith("bits (-log2 p) of each character")
     assert text == TEXT
     assert digits == "".join(str(int(b)) if b >= 2 else " " for b in bits).rstrip()
+
+
+def test_on_a_terminal_the_text_stands_apart_from_the_legend(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    done = charrnn("score", TEXT, "-m", "m.safetensors", terminal=True)
+    plain = re.sub(r"\x1b\[[\d;]*m", "", done.out)
+    assert plain != done.out
+    assert plain.splitlines()[2:] == ["", TEXT]
 
 
 def test_nothing_is_certain(model: Model) -> None:

@@ -478,6 +478,14 @@ def test_rare_characters_are_folded(write):
     )
 
 
+def test_one_rare_character_is_one_in_words(write):
+    assert read_corpus([write("a.txt", "aaabbbc")], min_count=3).notes == (
+        "1 character that occurs fewer than 3 times, 1 in all, became U+FFFD: 'c' (U+0063) ×1",
+    )
+    with pytest.raises(DataError, match="the text has 1 byte that is not in the vocabulary of 2 symbols"):
+        read_corpus([write("b.txt", "abc")], vocabulary=Vocabulary("byte", (97, 98)), level="byte")
+
+
 def test_without_rare_characters_nothing_is_folded(write):
     corpus = read_corpus([write("a.txt", "aabb")], min_count=2)
     assert corpus.vocabulary.symbols == ("a", "b")
@@ -509,7 +517,7 @@ def test_characters_unknown_to_a_model_that_folds(write):
     corpus = read_corpus([write("a.txt", "abé")], vocabulary=Vocabulary.of("ab\ufffd"))
     assert text_of(corpus) == "ab\ufffd"
     assert corpus.notes == (
-        "1 different characters that are not in the vocabulary, 1 in all, became U+FFFD: 'é' (U+00E9) ×1",
+        "1 character that is not in the vocabulary, 1 in all, became U+FFFD: 'é' (U+00E9) ×1",
     )
 
 

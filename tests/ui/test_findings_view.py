@@ -288,6 +288,19 @@ def test_the_table_at_full_width():
     ]
 
 
+def test_a_column_of_what_was_not_measured_is_left_out():
+    quick = finding(causal=None)
+    shown = render(view.report(inspection([quick]), {}, 120, BARS), 120)
+    assert shown.splitlines()[0].split() == [
+        *("concept", "cell", "±", "verdict", "confirm", "select", "memory", "p", "local", "profile")
+    ]
+    assert "corrected for the number of concepts." in shown
+    assert "holding" not in shown
+    both = render(view.report(inspection([quick, finding()]), {}, 120, BARS), 120)
+    assert {"cause", "controls"} < set(both.splitlines()[0].split())
+    assert "holding the cell" in both
+
+
 @pytest.mark.parametrize(("width", "last"), [(88, "local"), (68, "controls"), (55, "p"), (32, "confirm")])
 def test_narrow_terminals_lose_columns_and_wrap_nothing(width, last):
     lines = render(table([finding()], width, BARS), width).rstrip("\n").split("\n")

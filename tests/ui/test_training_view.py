@@ -292,8 +292,8 @@ def test_the_live_view_at_80_columns() -> None:
     assert lines == [
         "[red]sea\\x1b[2J: 1,234,567 characters (1,111,110 train, 123,457 validate),",
         "vocabulary 65",
-        "LSTM 2×128, 239,297 parameters; adagrad, lr 0.1, constant; 16 streams × 25",
-        "characters",
+        "LSTM 2×128, 239,297 parameters; adagrad, lr 0.1, constant;",
+        "16 streams × 25 characters",
         "numpy 9.8.7, float32; 1 thread",
         "run folder runs/[red]sea[/red]-1",
         "",

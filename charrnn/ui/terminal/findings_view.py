@@ -185,9 +185,10 @@ VERDICT_STYLES = {"tracker": "bold", "distributed": "bold", "none": "dim"}
 
 
 def table(findings: Sequence[Finding], width: int, look: Look) -> RenderableType:
-    """One line per finding. Narrow terminals lose the least important columns."""
+    """One line per finding, without columns that say nothing; narrow terminals lose the least important ones too."""
     lines = [_cells(f, look) for f in findings]
-    shown = tables.fitting(COLUMNS, lines, LEAST_FIRST, width, COLUMN_GAP)
+    told = [name for name in COLUMNS if name == "±" or any(line[name] != "-" for line in lines)]
+    shown = tables.fitting(told, lines, LEAST_FIRST, width, COLUMN_GAP)
     headers = ["+-" if name == "±" and look.glyphs is ASCII else name for name in shown]
     grid = tables.table(headers, left=("concept", "verdict", "profile"), gap=COLUMN_GAP, header_style="bold")
     for f, line in zip(findings, lines, strict=True):
@@ -221,8 +222,11 @@ def number(value: float, digits: int = 3) -> str:
 
 NOTE = (
     "confirm, select, memory: AUC for a concept that is on or off (chance .5), Spearman's rho for a count "
-    "(chance 0). p: how often chance scores as high, corrected for the number of concepts. cause: how far, in nats, "
-    "holding the cell moves the log-odds of the expected character; controls: the most that similar cells move it."
+    "(chance 0). p: how often chance scores as high, corrected for the number of concepts."
+)
+NOTE_ON_HOLDING = (
+    " cause: how far, in nats, holding the cell moves the log-odds of the expected character; "
+    "controls: the most that similar cells move it."
 )
 
 
@@ -232,7 +236,8 @@ def report(
     """The table, then the best and the worst passage of findings, by their place in the table."""
     parts: list[RenderableType] = []
     if inspection.findings:
-        parts += [table(inspection.findings, width, look), Text(), Text(NOTE, "dim")]
+        note = NOTE + NOTE_ON_HOLDING * any(f.causal is not None for f in inspection.findings)
+        parts += [table(inspection.findings, width, look), Text(), Text(note, "dim")]
         if any(f.predictive for f in inspection.findings):
             parts.append(Text("* the label looks ahead in the text", "dim"))
     if inspection.nothing_found:

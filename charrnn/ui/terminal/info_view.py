@@ -22,6 +22,7 @@ from charrnn.ui.terminal.loss_chart import loss_chart
 from charrnn.ui.terminal.training_view import duration, losses
 
 CHART_ROWS = 12, 20  # at least and at most
+LEAST_OF_A_CURVE = 2  # records; one would be a dot in an empty chart, and its numbers are in the card
 NUMBER = (int, float)
 
 
@@ -32,7 +33,7 @@ def view(info: Info, console: Console) -> Group:
         Text(),
         card(rows(info), console),
     ]
-    if any(record["train_loss_nats"] is not None for record in info.metrics):
+    if sum(record["train_loss_nats"] is not None for record in info.metrics) >= LEAST_OF_A_CURVE:
         parts += [Text(), curve(info.metrics, console)]
     if info.verdict is not None:
         parts += [Text(), verdict_text(info.verdict, console)]

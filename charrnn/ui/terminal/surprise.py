@@ -63,6 +63,8 @@ def _paint(
     """Write the legend, and the text in the colours of its surprise, or with digits below it."""
     look = Look.of(console)
     _print(console, legend(look.coloured))
+    if look.coloured:
+        _print(console, Text())  # or the text would look like a part of the legend
     for begin, bits in _lines(vocab, ids, losses, first):
         _print(console, line(vocab, ids[begin : begin + len(bits)], bits, look))
 

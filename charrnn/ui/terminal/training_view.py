@@ -239,7 +239,7 @@ class LiveView(Silent):
                 Text(f"at step {progress.best_step:,}" if progress.best_step else "", "dim"),
             )
         parts: list[Text | Table | Panel] = [
-            self.text(self._opening),
+            self.text(_broken_at_clauses(self._opening, self.console.width)),
             self.text(self._folder, "dim"),
             Text(""),
             head,
@@ -259,6 +259,17 @@ class LiveView(Silent):
                 self.text("A sample of what it writes comes with the first validation.", "dim"),
             ]
         return Group(*parts)
+
+
+def _broken_at_clauses(lines: str, width: int) -> str:
+    """Lines too long for a terminal begin anew after a semicolon, where they have one."""
+    broken = []
+    for line in lines.split("\n"):
+        while len(line) > width and (end := line.rfind("; ", 0, width)) > 0:
+            broken.append(line[: end + 1])
+            line = line[end + 2 :]
+        broken.append(line)
+    return "\n".join(broken)
 
 
 def summary(result: TrainResult) -> str:

@@ -58,6 +58,10 @@ def shortened(value: int) -> str:
     return str(value) if abs(value) <= LARGEST_INT else f"{'-' * (value < 0)}a number of more than 18 digits"
 
 
+# What the types of settings are called in messages.
+IN_WORDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+
+
 def has_type(value: object, wanted: Any) -> bool:
     """Whether a value is of a field's type, such as `float | None`; an int is accepted for a float."""
     kinds = set(get_args(wanted) or (wanted,))
@@ -77,7 +81,8 @@ def check_value(f: Field[Any], value: object, name: str) -> None:
     """Raise UsageError, naming the setting `name`, if the value has the wrong type or is outside its limits."""
     rule = f.metadata
     if not has_type(value, f.type):
-        raise UsageError(f"{name} is {value!r}; it must be {getattr(f.type, '__name__', f.type)}")
+        kind = next(one for one in get_args(f.type) or (f.type,) if one in IN_WORDS)
+        raise UsageError(f"{name} is {value!r}; it must be {IN_WORDS[kind]}")
     if value is None or not rule:
         return
     if rule["choices"] and value not in rule["choices"]:

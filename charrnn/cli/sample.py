@@ -340,7 +340,7 @@ def _sampler(
         SamplingConfig(prime=prime_of(prime, models[0]), **given),
         temperatures=compared,
         stop=[stop_of(one, models[0]) for one in stop],
-        clamps=[parse_clamp(one, models[0], "--clamp") for one in clamp],
+        clamps=[parse_clamp(one, models[0]) for one in clamp],
         label=label,
         input=input_text,
         mix=mix,

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -319,7 +320,7 @@ class Inspection(Pictured, Rows):
 @blas_threads()
 def inspect_cells(
     model: Model,
-    text: str | Items | Reading,
+    text: str | Path | Items | Reading,
     concepts: str | Sequence[Concept | str] | None = None,
     *,
     top: int = 1,
@@ -332,8 +333,8 @@ def inspect_cells(
 
     concepts : names of built-in ones, definitions in the form of --concept (``name=span:[A-Z][a-z]+``), or Concepts;
         a string is one concept; None means all built-in ones except controls
-    text : should be text that the model was not trained on; its first MOST_CHARACTERS are read. For a model of
-        items, items; a string is cut into them as the training text was
+    text : should be text that the model was not trained on; its first MOST_CHARACTERS are read. A file, as a Path, is
+        read as the training text was. For a model of items, items; a string is cut into them as in `charrnn.evaluate`
     top : most findings per concept, beside a hidden one
     causal : whether to hold cells and measure how predictions change; needs ``signal`` "cell"
     untrained : whether to compare with untrained networks of the same shape

@@ -1,6 +1,7 @@
 """The text to look at: the one that the user names, or the model's held-out text. Of a model of items it is items."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -24,9 +25,9 @@ def text_of(model: Model, sources: Sequence[str]) -> str | Items:
     return looked_at(model, corpus.ids if corpus.items is None else corpus.items)
 
 
-def as_trained(model: Model, text: str | Items | Reading) -> str | Items | Reading:
-    """A text as one of the model's kind: for a model of items, a string is cut into them as its training text was."""
-    if model.vocab.items is None or not isinstance(text, str):
+def as_trained(model: Model, text: str | Path | Items | Reading) -> str | Items | Reading:
+    """A text as one of the model's kind: a file is read as its training text was, and a string cut into items."""
+    if not isinstance(text, str | Path) or (isinstance(text, str) and model.vocab.items is None):
         return text
     return looked_at(model, in_symbols(model, text))
 

@@ -44,7 +44,7 @@ class Model(Pictured):
     def __init__(
         self,
         config: ModelConfig,
-        vocab: Vocabulary | Sequence[str],
+        vocab: Vocabulary | str | Sequence[str],
         weights: Mapping[str, np.ndarray],
         training: Mapping[str, Any] | None = None,
     ) -> None:

@@ -14,8 +14,9 @@ from typing import Any, TypeVar, cast
 
 from charrnn.config import UNKNOWN, ModelConfig, TrainConfig
 from charrnn.errors import CharRNNError
+from charrnn.python.kinds import arguments_of
 
-OTHER_NAMES = {"temp": "temperature", "concept": "concepts"}  # option -> argument
+OTHER_NAMES = {"temp": "temperature", "concept": "concepts", "clamp": "clamps"}  # option -> argument
 ITEMS = ("line", "blank-line", "file", "pairs", "csv", "tsv", "jsonl")
 SWITCHES = {
     "resume",
@@ -89,12 +90,13 @@ def _value(word: str) -> str:
 
 
 def naming_arguments(function: F) -> F:
-    """The function, with errors that name arguments in place of options."""
+    """The function, with arguments of the right types, and errors that name arguments in place of options."""
 
     @wraps(function)
     def called(*args: Any, **kwargs: Any) -> Any:
         try:
-            return function(*args, **kwargs)
+            found, named = arguments_of(function, args, kwargs)
+            return function(*found, **named)
         except CharRNNError as error:
             error.args = (as_arguments(str(error)), *error.args[1:])
             raise

@@ -34,7 +34,7 @@ from charrnn.sampling.half import rounded
 from charrnn.sampling.mixing import Mix, mixed_reader
 from charrnn.sampling.sampling_config import LENGTH, LONGEST_ITEM, REPETITION_WINDOW, SamplingConfig
 from charrnn.sampling.stepper import Stepper
-from charrnn.text.conditions import Given, Labels, condition, labels_of
+from charrnn.text.conditions import NO_PAIRS, Given, Labels, condition, labels_of
 from charrnn.text.unknown import encode
 from charrnn.text.vocabulary import Decoder, Vocabulary, silent_symbol
 
@@ -159,7 +159,7 @@ class Sampler:
             self.models = list(map(rounded, self.models))
         clamps = [clamps] if isinstance(clamps, str | Clamp) else clamps
         if clamps and any(other.config != self.models[0].config for other in self.models):
-            raise UsageError("clamps need models of one architecture, since a clamp names a cell")
+            raise UsageError("--clamp needs models of one architecture, since a clamp names a cell")
         self.clamps = [parse_clamp(c, self.models[0]) if isinstance(c, str) else c for c in clamps]
         ids, note = encode(config.prime, self.vocab, config.unknown)
         self.notes = [note] if note else []
@@ -189,10 +189,10 @@ class Sampler:
             self.notes += [note] if note else []
             return ids.tolist()
         raise UsageError(
-            "the model was trained on pairs: give the input whose outputs are to be drawn, --input TEXT. transform "
-            "writes the outputs of many inputs"
+            "--input is missing: the model was trained on pairs and draws the outputs of one input. transform writes "
+            "the outputs of many inputs"
             if text is None
-            else "an input needs a model that was trained on pairs"
+            else NO_PAIRS
         )
 
     def begins(self, which: slice = slice(None)) -> list[int | np.ndarray]:
@@ -205,7 +205,7 @@ class Sampler:
     def _stop_text(self, text: str) -> str:
         """A stop text in the model's symbols; `notes` says so if the model cannot write it."""
         if not text:
-            raise UsageError("stop is an empty text; it must be the text to stop before")
+            raise UsageError("--stop is an empty text; it must be the text to stop before")
         try:
             ids, note = encode(text, self.vocab, self.config.unknown)
         except DataError:
@@ -484,7 +484,9 @@ def average(logits: Sequence[np.ndarray], axis: int = 0) -> np.ndarray:
 
 
 def same_vocabulary(models: Sequence[Model]) -> Vocabulary:
-    """The vocabulary shared by all models. Raises UsageError if they differ."""
+    """The vocabulary shared by all models. Raises UsageError if they differ, or there are none."""
+    if not models:
+        raise UsageError("model is an empty list; it must have at least one model")
     if any(model.vocab != models[0].vocab for model in models):
         raise UsageError(
             "the models have different vocabularies: only models trained on the same symbols can be combined"
@@ -492,24 +494,24 @@ def same_vocabulary(models: Sequence[Model]) -> Vocabulary:
     return models[0].vocab
 
 
-def parse_clamp(text: str, model: Model, name: str = "clamp") -> Clamp:
+def parse_clamp(text: str, model: Model) -> Clamp:
     """Parse a clamp: "1:137=0.9" holds cell 137 of layer 1 (both counted from 0) at 0.9.
 
-    name : its name in messages. Raises UsageError if it is malformed, or has no such cell or value.
+    Raises UsageError if it is malformed, or has no such cell or value.
     """
     match = re.fullmatch(r"(\d+):(\d+)=([-+.\deE]+)", text.strip())
     try:
         layer, cell, value = int(match[1]), int(match[2]), float(match[3])  # type: ignore[index]
     except (TypeError, ValueError):
         raise UsageError(
-            f"{name} is {text!r}; it must look like 1:137=0.9, which is layer:cell=value"
+            f"--clamp is {text!r}; it must look like 1:137=0.9, which is layer:cell=value"
         ) from None
     L, H = model.config.layers, model.config.hidden
     if layer >= L or cell >= H:
-        raise UsageError(f"{name} {text}: the model has layers 0 to {L - 1} of cells 0 to {H - 1}")
+        raise UsageError(f"--clamp {text}: the model has layers 0 to {L - 1} of cells 0 to {H - 1}")
     if not math.isfinite(value) or (model.config.cell == "lstm" and abs(value) >= 1):
         raise UsageError(
-            f"{name} {text}: the value must be greater than -1 and less than 1, as this model's signals are"
+            f"--clamp {text}: the value must be greater than -1 and less than 1, as this model's signals are"
         )
     return Clamp(layer, np.arange(H)[None] == cell, np.full((1, H), value))
 

@@ -11,7 +11,7 @@ from charrnn.model.model import Model
 from charrnn.sampling.beam import search
 from charrnn.sampling.sampler import same_vocabulary
 from charrnn.sampling.sampling_config import LONGEST_OUTPUT
-from charrnn.text.conditions import Given, condition, labels_of
+from charrnn.text.conditions import Given, complete, condition, labels_of
 from charrnn.text.unknown import encode
 from charrnn.text.vocabulary import Vocabulary
 
@@ -52,8 +52,6 @@ def transform(
 
     Raises UsageError for a model of anything but pairs, DataError for unknown characters.
     """
-    if isinstance(texts, str):
-        raise UsageError("texts is a single text; it must be a list of inputs")
     found: list[str] = [""] * len(texts)
     for n, output in outputs(model, texts, beam=beam, length=length, unknown=unknown, label=label):
         found[n] = output.text
@@ -88,10 +86,8 @@ def outputs(
     models = [model] if isinstance(model, Model) else list(model)
     vocab = vocabulary_of_pairs(models)
     if beam < 1:
-        raise UsageError(f"beam is {beam}; it must be at least 1")
-    labels = labels_of(label, vocab)
-    if missing := [column for column, _ in vocab.labels if column not in labels]:
-        raise UsageError(f"the model was trained with labels: give one for {', '.join(missing)}")
+        raise UsageError(f"--beam is {beam}; it must be at least 1")
+    labels = complete(labels_of(label, vocab), vocab)
     encoded = [encode(text, vocab, unknown) for text in texts]
     if notes is not None:
         notes += dict.fromkeys(note for _, note in encoded if note)

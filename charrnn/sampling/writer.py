@@ -40,9 +40,12 @@ class Sample(str, Pictured):
 class Model(wordless.Model):
     __doc__ = wordless.Model.__doc__
 
+    __init__ = naming_arguments(wordless.Model.__init__)
     score = naming_arguments(wordless.Model.score)
     surprise = naming_arguments(wordless.Model.surprise)
     logits = naming_arguments(wordless.Model.logits)
+    activations = naming_arguments(wordless.Model.activations)
+    save = naming_arguments(wordless.Model.save)
 
     @naming_arguments
     @taking(SamplingConfig)

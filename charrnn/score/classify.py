@@ -57,8 +57,6 @@ def classify(
 
     Raises UsageError for a model without labels, DataError for unknown characters.
     """
-    if isinstance(texts, str):
-        raise UsageError("texts is one text; give a list of texts")
     if inputs and len(inputs) != len(texts):
         raise UsageError(
             f"there are {len(inputs):,} inputs and {len(texts):,} texts; each text needs its own"
@@ -104,7 +102,7 @@ class Classifier:
         if column is not None and column not in names:
             raise UsageError(f"the model has no column of labels {column!r}; it has {', '.join(names)}")
         if prior not in PRIORS:
-            raise UsageError(f"prior is {prior!r}; it must be one of: {', '.join(PRIORS)}")
+            raise UsageError(f"--prior is {prior!r}; it must be one of: {', '.join(PRIORS)}")
         self._place = 0 if column is None else names.index(column)
         self.column, self.labels = self.vocab.labels[self._place]
         counted = {name: label_counts(self.models[0], name, values) for name, values in self.vocab.labels}
@@ -114,7 +112,7 @@ class Classifier:
             counts = counted[name] if prior == "training" else None
             if counts is None and prior == "training" and name == self.column:
                 raise DataError(
-                    "the model file does not say how often each label occurs; give the prior uniform"
+                    "the model file does not say how often each label occurs; give --prior uniform"
                 )
             share = np.ones(len(values)) if counts is None else np.asarray(counts, np.float64)
             shares.append(share / share.sum())

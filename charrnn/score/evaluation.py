@@ -160,9 +160,9 @@ def perplexity_of(nats: float) -> float:
 @blas_threads()
 def evaluate(
     model: Model | Sequence[Model],
-    text: Text | str | bytes,
+    text: Text | str | bytes | Path,
     *,
-    training: Text | str | bytes | None = None,
+    training: Text | str | bytes | Path | None = None,
     progress: Callable[[int], None] = _nothing,
 ) -> Evaluation:
     """The loss on a text that is read from the zero state, with the state carried to its end, or on items.
@@ -170,8 +170,9 @@ def evaluate(
     The probabilities of several models are averaged. A single model with a fitted temperature in its card is also
     scored at this temperature.
 
-    text : a text, which for a model of items is cut into them as its training text was; or ids (N,) of the model's
-        vocabulary, which may be memory-mapped (memory does not grow with N), or items
+    text : a text, which for a model of items is cut into them as its training text was, or into lines or pairs where
+        that was a table; a file, as a Path, which is read as the training text was; ids (N,) of the model's vocabulary,
+        which may be memory-mapped (memory does not grow with N); or items
     training : the model's training text, to fit the baselines; without it the only baseline is "uniform"
     progress : called with the number of symbols just scored
 
@@ -191,18 +192,35 @@ def evaluate(
     return replace(found, temperature=fitted, tempered_loss_nats=tempered[0]) if tempered else found
 
 
-def in_symbols(model: Model, text: Text | str | bytes) -> Text:
-    """A text in the symbols of a model; for a model of items it is cut into them as its training text was.
+def in_symbols(model: Model, text: Text | str | bytes | Path) -> Text:
+    """A text in the symbols of a model; for a model of items it is cut into them.
 
-    Raises DataError for characters that the model does not know.
+    A file is read as the training text was. A text itself is no table, not even where the training text was one: its
+    items are lines then, or pairs.
+
+    Raises DataError for characters that the model does not know, for a text without the labels that the model was
+    trained with, and for a file that cannot be read.
     """
+    if isinstance(text, Path):
+        names = [str(text)]
+        corpus = read_corpus(names, **form_of(model, names), vocabulary=model.vocab, options=())
+        return corpus.ids if corpus.items is None else corpus.items
     if not isinstance(text, str | bytes):
         return text
-    if model.vocab.items is None:
-        return model.vocab.encode(text)
+    vocab = model.vocab
+    if vocab.items is None:
+        return vocab.encode(text)
+    if vocab.labels:
+        columns = ", ".join(column for column, _ in vocab.labels)
+        raise DataError(
+            f"the model was trained on items with labels ({columns}), and a text has none. Give a table as a Path, or "
+            "score one item at a time: model.score(item, label=…)"
+        )
+    form = form_of(model)
+    if form["items"].is_table:
+        form = form_of(model, items="pairs" if vocab.pairs else "line")
     source = in_memory(text if isinstance(text, str) else text.decode("utf-8", "surrogateescape"))
-    # A text is no table, not even where the training texts were handed over as one.
-    corpus = read_corpus(source, **form_of(model, ("text",)), vocabulary=model.vocab, options=())
+    corpus = read_corpus(source, **form, vocabulary=vocab, options=())
     assert corpus.items is not None
     return corpus.items
 

@@ -12,7 +12,7 @@ from charrnn.config import NEWLINES
 from charrnn.errors import DataError, UsageError
 from charrnn.text.decode import NotTextError, decode
 from charrnn.text.sources import Source
-from charrnn.text.unknown import WAYS_OUT_OF_COMMANDS, replacement
+from charrnn.text.unknown import WAYS_OUT, replacement
 from charrnn.text.vocabulary import REPLACEMENT, Vocabulary, code_points, describe, listing
 
 CODE_POINTS = 0x110000
@@ -209,7 +209,7 @@ def table_of(
     if unknown == "error" and REPLACEMENT not in vocabulary.symbols:
         ways = [LF_WAY_OUT] if ord("\r") in lacking and "newlines" in options else []
         if "unknown" in options:
-            ways.append(WAYS_OUT_OF_COMMANDS)
+            ways.append(WAYS_OUT)
         raise DataError(
             f"the text has {total} that {unlisted} of {V:,} symbols: {most}. "
             + ("; ".join(ways) or "Remove them, or use a model that knows them")

@@ -8,21 +8,16 @@ import numpy as np
 from charrnn.errors import DataError
 from charrnn.text.vocabulary import REPLACEMENT, Vocabulary, describe, listing
 
-# The setting in messages of functions, where it is an argument, and of commands.
-WAYS_OUT = "unknown=skip leaves them out, unknown=nearest replaces them"
-WAYS_OUT_OF_COMMANDS = "--unknown skip leaves them out, --unknown nearest replaces them"
+WAYS_OUT = "--unknown skip leaves them out, --unknown nearest replaces them"
 # Typographic characters and their plain ASCII replacements.
 PLAIN = str.maketrans("“”„«»‘’‚‹›–—−…\u00a0\t\r", "\"\"\"\"\"'''''---. \x20\n")
 
 
-def encode(
-    text: str, vocabulary: Vocabulary, unknown: str = "error", ways_out: str = WAYS_OUT
-) -> tuple[np.ndarray, str | None]:
+def encode(text: str, vocabulary: Vocabulary, unknown: str = "error") -> tuple[np.ndarray, str | None]:
     """Ids of a text, and a note on skipped or replaced characters (None if there are none).
 
     unknown : how to treat characters the vocabulary lacks, see `replacement`; "error" refuses them if it has no
         U+FFFD
-    ways_out : what the error says of the other ways
 
     Raises DataError naming the unknown characters if they are refused.
     """
@@ -37,7 +32,7 @@ def encode(
         try:
             return vocabulary.encode(symbols), None
         except DataError as error:
-            raise DataError(f"{error} ({ways_out})") from None
+            raise DataError(f"{error} ({WAYS_OUT})") from None
     replaced = {symbol: replacement(symbol, vocabulary, unknown) for symbol in missing}
     kept = [replaced.get(symbol, symbol) for symbol in symbols]
     place = {symbol: k for k, symbol in enumerate(vocabulary.symbols)}
@@ -52,7 +47,7 @@ def must_be_known(texts: Iterable[tuple[str, str]], vocabulary: Vocabulary, unkn
     """
     for place, text in texts:
         try:
-            encode(text, vocabulary, unknown, WAYS_OUT_OF_COMMANDS)
+            encode(text, vocabulary, unknown)
         except DataError as error:
             raise DataError(f"{place}: {error}") from None
 

@@ -79,7 +79,7 @@ class CharRNN:
         parameters = self.get_params()
         out = parameters.pop("out")
         with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as folder:
-            result = train(texts=_texts(X), labels=y, out=folder, **parameters)
+            result = train(texts=X, labels=y, out=folder, **parameters)
             self.model_: Model = result.load()
             self.history_: History = result.history
         return self
@@ -87,7 +87,7 @@ class CharRNN:
     @naming_arguments
     def score_samples(self, X: Iterable[str], y: Labels | None = None) -> np.ndarray:
         """(n,) log p of each text and its end, in nats. y : their labels, if the model has any"""
-        texts, model = _texts(X), self._fitted()
+        texts, model = list(X), self._fitted()
         sources, form = given((), None, texts, y, None, {})
         if not all(texts) or not texts:  # an empty text is no item of a corpus, but it has a probability
             columns = y if isinstance(y, Mapping) else {} if y is None else {LABEL: y}
@@ -101,8 +101,10 @@ class CharRNN:
         return -item_losses([model], items)
 
     def score(self, X: Iterable[str], y: Labels | None = None) -> float:
-        """The mean of `score_samples`: higher is better."""
-        return float(self.score_samples(X, y).mean())
+        """The mean of `score_samples`: higher is better. Raises UsageError without any text."""
+        if not len(scores := self.score_samples(X, y)):
+            raise UsageError("X has no texts; a mean needs at least one")
+        return float(scores.mean())
 
     @naming_arguments
     def sample(self, n_samples: int = 1, **settings: Any) -> list[Sample]:
@@ -140,12 +142,3 @@ _PARAMETERS = tuple(inspect.signature(CharRNN).parameters)
 
 def _unknown(name: str) -> UsageError:
     return UsageError(f"CharRNN has no parameter {name!r}{did_you_mean(name, _PARAMETERS)}")
-
-
-def _texts(X: Iterable[str]) -> list[str]:
-    """The texts of a list, an array (n,) or (n, 1), or a column of a table."""
-    if isinstance(X, str):
-        raise UsageError("X is one text: give a list of texts; charrnn.train(text=…) trains on one")
-    if getattr(X, "ndim", 1) == 2 and X.shape[1] == 1:  # type: ignore[attr-defined]
-        X = np.asarray(X)[:, 0]
-    return [str(text) if isinstance(text, np.str_) else text for text in X]

@@ -64,8 +64,6 @@ def given(
         if labels is not None or inputs is not None:
             raise UsageError("labels and inputs belong to texts=[…]; for files name the columns instead")
         return ([in_memory(text)] if text is not None else files), chosen
-    if isinstance(texts, str):
-        raise UsageError("texts is one text: give a list of texts, or text=… for one stream")
     if clash := {"items", "text_column", "label_column", "input_column"} & chosen.keys():
         raise UsageError(f"texts=[…] are items already: leave out {', '.join(sorted(clash))}")
     of_labels = labels if isinstance(labels, Mapping) else {} if labels is None else {LABEL: labels}
@@ -74,21 +72,12 @@ def given(
         if column in columns or column != column.strip() or "," in column or not column:
             raise UsageError(f"{column!r} cannot be a column of labels: choose another name, without commas")
         columns[column] = list(values)
-    _check(columns)
+    for column, values in columns.items():
+        if len(values) != len(columns[TEXT]):
+            raise UsageError(
+                f"{column} has {len(values):,} values for {len(columns[TEXT]):,} texts; it must have one for each"
+            )
     rows = zip(*columns.values(), strict=True)
     lines = "".join(json.dumps(dict(zip(columns, row, strict=True))) + "\n" for row in rows)
     form = {"items": "jsonl", "text_column": TEXT, "label_column": ",".join(of_labels)}
     return [in_memory(lines)], {**chosen, **form, "input_column": "" if inputs is None else INPUT}
-
-
-def _check(columns: Mapping[str, Sequence[object]]) -> None:
-    """Raise UsageError for columns of different lengths, and for what is no text."""
-    n = len(columns[TEXT])
-    for column, values in columns.items():
-        if len(values) != n:
-            raise UsageError(f"there are {len(values):,} values of {column} for {n:,} texts")
-        for k, value in enumerate(values):
-            if not isinstance(value, str):
-                raise UsageError(
-                    f"{column} {k} is {str(value)[:40]!r}, a {type(value).__name__}; it must be a str"
-                )

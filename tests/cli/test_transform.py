@@ -94,7 +94,12 @@ def test_bytes() -> None:
             UsageError,
             r"trained on pairs: charrnn train .* or charrnn.train\(texts=",
         ),
-        (item_model("abc", LABELS, pairs=True), [], UsageError, "trained with labels: give one for to"),
+        (
+            item_model("abc", LABELS, pairs=True),
+            [],
+            UsageError,
+            "--label is missing for to: the model was trained with labels",
+        ),
         (
             item_model("abc", LABELS, pairs=True),
             ["--label", "z"],

@@ -1,9 +1,11 @@
 """Errors of functions name arguments; those of commands name options."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.item_models import item_model
 from helpers.random_models import random_model
 from typer.testing import CliRunner
 
@@ -32,6 +34,8 @@ from charrnn.python.arguments import as_arguments, naming_arguments
         ("--encoding utf-16-le; --level byte reads raw", "encoding='utf-16-le'; level='byte' reads raw"),
         ("--concept 'foo' is unknown", "concepts='foo' is unknown"),
         ("--temp 0.5", "temperature=0.5"),
+        ("--clamp is 'x'; it", "clamps is 'x'; it"),
+        ("--unknown skip leaves them out", "unknown='skip' leaves them out"),
         ("Train with `charrnn train CORPUS`, or", "Train with `charrnn.train(CORPUS)`, or"),
         (
             "Go on with:\n  charrnn train --resume --out 'my runs/x'",
@@ -89,6 +93,46 @@ def test_a_command_names_the_option(tmp_path: Path) -> None:
     )
     assert isinstance(told.exception, CharRNNError)
     assert str(told.exception).startswith("--val-fraction 0.6 and --test-fraction 0.6 leave no text")
+
+
+LABELLED, PAIRS = item_model("ab", (("kind", ("x", "y")),)), item_model("ab", pairs=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: charrnn.sample(PAIRS), "input is missing: the model was trained on pairs"),
+        (lambda: charrnn.sample(LABELLED, input="a"), "input is for a model of pairs, and this one was not"),
+        (lambda: charrnn.sample(PAIRS, input="a", stop=""), "stop is an empty text"),
+        (lambda: charrnn.sample(PAIRS, input="a", clamps="x"), "clamps is 'x'; it must look like 1:137=0.9"),
+        (
+            lambda: charrnn.sample(PAIRS, input="a", prime="z"),
+            "the text has chars that the model does not know",
+        ),
+        (
+            lambda: charrnn.sample(PAIRS, input="a", label="x"),
+            "label is 'x', but the model was trained without",
+        ),
+        (lambda: charrnn.transform(PAIRS, ["a"], beam=0), "beam is 0; it must be at least 1"),
+        (
+            lambda: charrnn.classify(LABELLED, ["a"], prior="x"),
+            "prior is 'x'; it must be one of: training, uniform",
+        ),
+        (
+            lambda: charrnn.Model.score(LABELLED, "a"),
+            "label is missing for kind: the model was trained with labels",
+        ),
+        (
+            lambda: charrnn.Model.score(LABELLED, "a", label=["x", "y"]),
+            "label is given twice for a column (kind, kind)",
+        ),
+    ],
+)
+def test_conditions_and_settings_of_a_model(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(CharRNNError) as refused:
+        call()
+    assert str(refused.value).startswith(message)
+    assert "--" not in str(refused.value)
 
 
 def test_functions_of_a_model_name_the_argument() -> None:

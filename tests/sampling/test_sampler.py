@@ -240,7 +240,7 @@ def test_stop_strings(count: int) -> None:
         expected = [min((w.split(s, 1)[0] for s in stop), key=len) for w in whole]
         assert texts(Sampler(model, config, stop=stop)) == expected
     for empty in ("", ["a", ""]):
-        with pytest.raises(UsageError, match=r"^stop is an empty text"):
+        with pytest.raises(UsageError, match=r"^--stop is an empty text"):
             Sampler(model, config, stop=empty)
 
 
@@ -320,7 +320,7 @@ def test_unknown_characters_of_the_prime() -> None:
     with pytest.raises(DataError, match=r"'X' \(U\+0058\) at position 1") as error:
         Sampler(model, SamplingConfig(prime="aXbY"))
     assert "'Y'" in str(error.value)
-    assert "unknown=skip" in str(error.value)
+    assert "--unknown skip" in str(error.value)
 
 
 def test_a_prime_has_the_replacement_character_for_what_was_rare_in_training() -> None:

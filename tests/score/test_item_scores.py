@@ -163,7 +163,7 @@ def test_the_score_of_one_item() -> None:
     plain = item_model(PLAIN)
     expected = one_by_one(plain, read("ab\n", vocabulary=plain.vocab).items)[0]
     np.testing.assert_allclose(plain.score("ab").symbols_nats, -expected)
-    with pytest.raises(UsageError, match="give a label for tongue"):
+    with pytest.raises(UsageError, match="label is missing for tongue: the model was trained with labels"):
         model.score("ab", label="sex=f")
     with pytest.raises(DataError, match="no label 'x'; its labels are f, m"):
         model.score("ab", label={"sex": "x", "tongue": "p"})

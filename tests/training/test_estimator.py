@@ -104,8 +104,19 @@ def test_parameters() -> None:
     ("use", "message"),
     [
         (lambda: CharRNN().sample(), r"^this CharRNN is not fitted yet: call fit\(texts\) first$"),
-        (lambda: CharRNN(**SMALL).fit("one text"), r"^X is one text: give a list of texts"),
-        (lambda: CharRNN(**SMALL).fit([1.5, 2.5]), r"^text 0 is '1\.5', a float; it must be a str$"),
+        (
+            lambda: CharRNN(**SMALL).fit("one text"),
+            r"^X is 'one text', which is a str; it must be a list of str$",
+        ),
+        (lambda: CharRNN(**SMALL).fit([1.5, 2.5]), r"^X\[0\] is 1\.5, which is a float; it must be a str$"),
+        (
+            lambda: CharRNN(**SMALL).fit(NAMES, [*KINDS[1:], 5]),
+            r"^y\[\d+\] is 5, which is an int; it must be a str$",
+        ),
+        (
+            lambda: CharRNN(**SMALL).fit(NAMES[:2] * 9).score([]),
+            r"^X has no texts; a mean needs at least one$",
+        ),
         (lambda: CharRNN(hiden=3), r"^CharRNN has no parameter 'hiden'\. Did you mean 'hidden'\?$"),
         (lambda: CharRNN(hidden=0).fit(NAMES), r"^hidden is 0; it must be at least 1$"),
     ],

@@ -139,8 +139,8 @@ def test_the_regularisers_in_the_default_space_are_all_allowed() -> None:
         ("threads = [1, 2]", "threads (f, line 1) is set by the search itself"),
         ("layers = []", "layers (f, line 1) is an empty list"),
         ("layers = [1, 1]", "layers (f, line 1) has 1 more than once"),
-        ('layers = [1, "2"]', "layers (f, line 1) is '2'; it must be int"),
-        ("layers = [1, true]", "layers (f, line 1) is True; it must be int"),
+        ('layers = [1, "2"]', "layers (f, line 1) is '2'; it must be a whole number"),
+        ("layers = [1, true]", "layers (f, line 1) is True; it must be a whole number"),
         ("layers = [1, 0]", "layers (f, line 1) is 0; it must be at least 1"),
         ('cell = ["lstm", "tree"]', "cell (f, line 1) is 'tree'; it must be one of: lstm, gru, rnn"),
         ("lr = {}", "lr (f, line 1) must have one of uniform, log_uniform, int, log_int = [low, high]"),
@@ -173,7 +173,7 @@ def test_the_regularisers_in_the_default_space_are_all_allowed() -> None:
         ("hidden = { int = [1, 2.5] }", "hidden (f, line 1): int is [1, 2.5]; it must be two whole numbers"),
         ("hidden = { int = [true, 5] }", "it must be two whole numbers"),
         ("hidden = { int = [0, 5] }", "hidden (f, line 1) is 0; it must be at least 1"),
-        ("hidden = { uniform = [1, 5] }", "hidden (f, line 1) is 1.0; it must be int"),
+        ("hidden = { uniform = [1, 5] }", "hidden (f, line 1) is 1.0; it must be a whole number"),
         (
             "hidden = { int = [1, 5], step = 0 }",
             "hidden (f, line 1): step is 0; it must be a whole number of 1",
@@ -181,7 +181,7 @@ def test_the_regularisers_in_the_default_space_are_all_allowed() -> None:
         ("hidden = { int = [1, 5], step = 9 }", "a step of 9 does not fit between 1 and 5"),
         ("hidden = { int = [1, 5], points = 1.5 }", "hidden (f, line 1): points is 1.5"),
         ("hidden = { log_int = [1, 5], step = 2 }", "has 'step', which cannot be combined with log_int"),
-        ("cell = { uniform = [0, 1] }", "cell (f, line 1) is 0.0; it must be str"),
+        ("cell = { uniform = [0, 1] }", "cell (f, line 1) is 0.0; it must be a text"),
         ('lr = { by = "optimizer", adam = [1, 2] }', "by is 'optimizer'; it must be a setting of this file"),
         (
             'dropout = { uniform = [0, 0.5] }\nlr = { by = "dropout", a = 1 }',

@@ -13,10 +13,19 @@ regressions which know nothing of beliefs. Untrained networks of the same shape:
 read. And a control task (Hewitt and Liang, "Designing and interpreting probes with control tasks", 2019): each context,
 the last K symbols, gets the belief of another, random one. K is the least with more contexts than the state has
 numbers, so that a linear map cannot learn them by heart. The selectivity is the difference of both R².
+
+A window of the last k symbols tells most of many beliefs, and any network echoes it. What it does not tell is measured
+apart: from beliefs and states their means after the same k symbols are subtracted,
+
+    η[t] - E[η | x[t-k+1], …, x[t]] ≈ W (s[t] - E[s | x[t-k+1], …, x[t]]),
+
+which is linear regression beside all functions of the last k symbols (Frisch and Waugh 1933); R² is of what is left.
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +48,19 @@ UNTRAINED = 5
 CHOSEN_ON = 0.2  # of the part to fit on
 LONGEST = 100  # symbols of a context
 FEWEST_SEEN = 50  # held-out symbols whose context came before
+LAST = 3  # symbols beyond which beliefs are looked for
+LEAST_LEFT = 1e-6  # of the beliefs' variance: less is rounding
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """R² of what the last ``symbols`` symbols do not tell, of the model and of untrained networks; None if that is
+    nothing. left : its share of the beliefs' variance"""
+
+    symbols: int
+    left: float
+    r2: float | None
+    untrained_r2: tuple[float, ...] | None
 
 
 @dataclass(frozen=True)
@@ -47,7 +69,7 @@ class BeliefResult:
 
     r2_by_state : of each hidden state's probability, None where that hardly changes; variance : of the beliefs, summed
     untrained_r2 : of several untrained networks; control_r2 : of the control task, whose contexts are so many symbols
-    penalty : of the ridge regression
+    beyond : the last 1, 2, … LAST symbols; penalty : of the ridge regression
     """
 
     states: tuple[str, ...]
@@ -61,6 +83,7 @@ class BeliefResult:
     control_r2: float
     context_symbols: int
     contexts: int
+    beyond: tuple[Beyond, ...]
     penalty: float
     seed: int
 
@@ -137,6 +160,7 @@ def fit_beliefs(
             f"{FEWEST_SEEN}. Write a longer text"
         )
     control = _Ridge.fit(states[parts[0]], controls[parts[0]])
+    others = [_untrained(model, ids, k) for k in range(UNTRAINED)]
     return BeliefResult(
         truth.names,
         size,
@@ -145,10 +169,14 @@ def fit_beliefs(
         _share(errors.sum(), spread.sum()),
         tuple(_share(e, s) if s > 1e-9 * len(text) else None for e, s in zip(errors, spread, strict=True)),
         float(spread.sum() / (len(text) - cut)),
-        tuple(_untrained(model, ids, beliefs, parts, k) for k in range(UNTRAINED)),
+        tuple(_r2(other, beliefs, parts) for other in others),
         _share(*(part.sum() for part in control.errors(states[seen], controls[seen]))),
         K,
         int(codes.max()) + 1,
+        tuple(
+            _beyond(k, last, [states, *others], beliefs, parts)
+            for k, last in enumerate(islice(_last_symbols(ids), LAST), 1)
+        ),
         fitted.penalty,
         seed,
     )
@@ -159,24 +187,58 @@ def contexts(ids: np.ndarray, more_than: int) -> tuple[int, np.ndarray]:
 
     Places with fewer than K symbols before them are numbered as if the text went round. K is at most LONGEST.
     """
+    each = enumerate(_last_symbols(ids), 1)
+    return next((K, codes) for K, codes in each if K == LONGEST or codes.max() + 1 > more_than)
+
+
+def _last_symbols(ids: np.ndarray) -> Iterator[np.ndarray]:
+    """The number of the last K symbols at each place, for K = 1, 2, …"""
     codes = np.zeros(len(ids), np.int64)
-    for K in range(1, LONGEST + 1):
+    for K in count(1):
         pairs = codes * (int(ids.max()) + 1) + np.roll(ids, K - 1)
         codes = np.unique(pairs, return_inverse=True)[1].ravel()
-        if codes.max() + 1 > more_than:
-            break
-    return K, codes
+        yield codes
 
 
-def _untrained(
-    model: Model, ids: np.ndarray, beliefs: np.ndarray, parts: tuple[slice, slice], seed: int
-) -> float:
-    """R² from the states of a network of the same shape that has learnt nothing."""
+def _untrained(model: Model, ids: np.ndarray, seed: int) -> np.ndarray:
+    """The states of a network of the same shape that has learnt nothing."""
     steps = Steps(model)
     initialise(steps.network, np.random.default_rng(seed))
-    states = steps.visited(ids)
+    return steps.visited(ids)
+
+
+def _r2(states: np.ndarray, beliefs: np.ndarray, parts: tuple[slice, slice]) -> float:
     fitted = _Ridge.fit(states[parts[0]], beliefs[parts[0]])
     return _share(*(part.sum() for part in fitted.errors(states[parts[1]], beliefs[parts[1]])))
+
+
+def _beyond(
+    k: int, codes: np.ndarray, each: list[np.ndarray], beliefs: np.ndarray, parts: tuple[slice, slice]
+) -> Beyond:
+    """What the last k symbols, numbered by ``codes``, do not tell. each : states of the model, and of untrained ones
+
+    Held-out places whose last symbols did not come before have no mean, and are left out.
+    """
+    known = np.isin(codes, codes[parts[0]])
+    places = np.flatnonzero(known)
+    cut = slice(*np.searchsorted(places, (parts[0].start, parts[0].stop)))
+    within = cut, slice(cut.stop, len(places))
+    fit = codes[parts[0]]
+    counts = np.maximum(1, np.bincount(fit, minlength=codes.max() + 1))[:, None]
+
+    def less_its_mean(values: np.ndarray) -> np.ndarray:
+        means = np.zeros((len(counts), values.shape[1]))
+        np.add.at(means, fit, values[parts[0]])
+        return np.asarray(values[places] - (means / counts)[codes[places]])
+
+    rest = less_its_mean(beliefs)
+    left = float(
+        (rest[within[1]] ** 2).sum() / ((beliefs[parts[1]] - beliefs[parts[1]].mean(axis=0)) ** 2).sum()
+    )
+    if left < LEAST_LEFT:
+        return Beyond(k, left, None, None)
+    r2, *others = (_r2(less_its_mean(states), rest, within) for states in each)
+    return Beyond(k, left, r2, tuple(others))
 
 
 def _share(errors: float, spread: float) -> float:

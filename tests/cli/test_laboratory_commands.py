@@ -127,7 +127,13 @@ def test_beliefs_as_a_table_and_json() -> None:
     answer = json.loads(run("probe", *given, "--json").stdout)
     assert answer["r2"] > 0.9999
     assert max(answer["untrained_r2"]) < 0.9
-    rows = dict(re.findall(r"^(.*?)  +(-?[\d.]+)$", shown.stdout, re.MULTILINE))
+    rows = dict(re.findall(r"^(.*?)  +(-?[\d.]+)\b", shown.stdout, re.MULTILINE))
+    *_, beyond = answer["beyond"]
+    assert [one["symbols"] for one in answer["beyond"]] == [1, 2, 3]
+    assert "beyond the last 3 symbols\n" in shown.stdout
+    assert f"{answer['r2']:.4f}{beyond['r2']:>28.4f}\n" in shown.stdout
+    assert f"{max(answer['untrained_r2']):.4f}{max(beyond['untrained_r2']):>28.4f}\n" in shown.stdout
+    assert f"the last 3 symbols leave {beyond['left']:.1%} of the beliefs' variance untold\n" in shown.stdout
     assert float(rows["state of the model"]) == pytest.approx(answer["r2"], abs=1e-4)
     assert float(rows["the best of 5 untrained networks"]) == pytest.approx(
         max(answer["untrained_r2"]), abs=1e-4

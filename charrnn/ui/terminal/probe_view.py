@@ -72,21 +72,30 @@ def belief_report(result: BeliefResult) -> Iterator[str]:
         f"beliefs about {len(result.states)} hidden states, from the {result.numbers:,} numbers of the model's state; "
         f"fitted on {result.fitted_symbols:,} symbols, measured on the {result.held_out_symbols:,} after them:"
     )
-    untrained = result.untrained_r2
+    untrained, beyond = result.untrained_r2, result.beyond[-1]
     control = (
         f"control task: random beliefs for {result.contexts:,} contexts of {result.context_symbols} symbols"
     )
     yield from lines(
         [
-            ("", "R²"),
-            ("state of the model", f"{result.r2:.4f}"),
-            (f"the best of {len(untrained)} untrained networks", f"{max(untrained):.4f}"),
-            (control, f"{result.control_r2:.4f}"),
-            ("selectivity: the model less the control task", f"{result.selectivity:.4f}"),
+            ("", "R²", f"beyond the last {beyond.symbols} symbols"),
+            ("state of the model", f"{result.r2:.4f}", _known(beyond.r2)),
+            (
+                f"the best of {len(untrained)} untrained networks",
+                f"{max(untrained):.4f}",
+                _known(max(beyond.untrained_r2 or (), default=None)),
+            ),
+            (control, f"{result.control_r2:.4f}", ""),
+            ("selectivity: the model less the control task", f"{result.selectivity:.4f}", ""),
         ],
         gap=3,
     )
+    yield f"the last {beyond.symbols} symbols leave {beyond.left:.1%} of the beliefs' variance untold"
     known = [(r2, name) for r2, name in zip(result.r2_by_state, result.states, strict=True) if r2 is not None]
     if len(known) > 1:
         low, high = min(known), max(known)
         yield f"by hidden state: {low[0]:.4f} ({low[1] or 'empty'}) to {high[0]:.4f} ({high[1] or 'empty'})"
+
+
+def _known(r2: float | None) -> str:
+    return "-" if r2 is None else f"{r2:.4f}"

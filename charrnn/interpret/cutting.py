@@ -5,27 +5,37 @@
 
 both on CONFIRM, along the direction that SELECT shows. The controls are edges of like weight: into the same gate, or to
 the same symbol of the head, with the most similar weight and spread of the source (on a log scale), neither from nor to
-the cell itself or a cell that follows the concept:
+the cell itself or a cell that follows the concept, and none of two edges:
 
     p = (1 + #{controls that change it as much}) / (1 + #controls)
+
+Several edges of a cell are tested, by two figures each. What an edge loses is the larger of the shares of the score, on
+the scale of ``excess``, and of the target's log-odds that are lost. Of all edges tested together
+
+    p[edge] = (1 + #{controls of all edges that lose as much}) / (1 + #controls of all edges)
+
+is corrected for the number of edges by Holm, and is no smaller than that among the edge's own controls.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Container, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from charrnn.engines.threads import blas_threads
 from charrnn.interpret.cause import logits_of_sets, p_of
+from charrnn.interpret.chance import holm
 from charrnn.interpret.edges import Edge, Sources, cut_for_now, gates_of, weight_of
 from charrnn.interpret.labels import Label
 from charrnn.interpret.recording import Recording, read_side_by_side
 from charrnn.interpret.scores import CHANCE, along, excess, score
 from charrnn.model.model import Model
 
-CONTROLS = 20
-ALPHA = 0.05  # the smallest p with 20 controls is 1/21
+CONTROLS = (
+    25  # of each edge; with fewer than 20 the correction for the number of edges leaves no p below ALPHA
+)
+ALPHA = 0.05
 WORTH = 0.02  # of what there was: a score, on the scale of ``excess``, or log-odds that fall by less have not fallen
 
 
@@ -45,7 +55,10 @@ class Cut:
     score, score_after : of the cell for its concept; an edge that it does not depend on leaves it as it was
     log_odds, log_odds_after : of the target, along its direction
     score_controls, log_odds_controls : the most that cutting an edge of like weight changes them; None of none
+    score_p, log_odds_p : of each figure alone
     controls : how many there are; known, lost : of the score, on a scale where 0 is chance and 1 perfect
+    share, shares : the larger share that is lost, of the score or the target's log-odds, and that of each control
+    p : of the share, corrected for all edges of the cell that are tested; None before that, and without controls
     """
 
     target: str | None
@@ -60,6 +73,9 @@ class Cut:
     controls: int
     known: float
     lost: float
+    share: float
+    shares: tuple[float, ...]
+    p: float | None = None
 
     @property
     def fell(self) -> float:
@@ -71,14 +87,22 @@ class Cut:
     @property
     def holds(self) -> bool:
         """Whether the score or the log-odds fall, and more than without edges of like weight."""
-        by_score = self.score_p is not None and self.score_p <= ALPHA and self.lost >= WORTH * self.known > 0
-        told = abs(self.log_odds or 0.0)
-        return by_score or (
-            self.log_odds_p is not None and self.log_odds_p <= ALPHA and self.fell >= WORTH * told > 0
-        )
+        return self.p is not None and self.p <= ALPHA and self.share >= WORTH
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"holds": self.holds}
+        values = asdict(self) | {"holds": self.holds}
+        del values["shares"]
+        return values
+
+
+def corrected(cuts: Sequence[Cut]) -> list[Cut]:
+    """The cuts of a cell's edges, with p corrected for their number."""
+    everywhere = np.array([share for cut in cuts for share in cut.shares])
+    together = holm([p_of(cut.share, everywhere) for cut in cuts])
+    return [
+        replace(cut, p=max(p, p_of(cut.share, np.array(cut.shares)))) if cut.shares else cut
+        for cut, p in zip(cuts, together, strict=True)
+    ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +118,7 @@ class Bench:
 
     model : without an embedding; its weights are changed while an edge is cut
     classes : as from ``targets.classes_of``; ignorant : the cells that do not follow the label, bool (L, H)
+    told : the size of the target's log-odds, of which shares are lost; 1 nat until it is known
     """
 
     def __init__(
@@ -114,7 +139,8 @@ class Bench:
         part = recording.confirm
         self.places = part.start + np.flatnonzero(classes[part] >= 0)
         self.classes = classes[self.places]
-        self._known: dict[Edge, _Reading] = {}
+        self.told = 1.0
+        self._taken: set[Edge] = set()  # controls so far
         self.whole = self._read()
 
     def log_odds(self, target: Target, reading: _Reading | None = None) -> float:
@@ -136,7 +162,9 @@ class Bench:
 
     def test(self, edge: Edge, target: Target | None) -> Cut:
         """Cut an edge, and those like it. Of an edge to the head, ``target`` is the symbol it goes to."""
-        edges = [edge, *self.alike(edge)]
+        controls = self.alike(edge, self._taken)
+        self._taken.update(controls)
+        edges = [edge, *controls]
         scores, odds = [], []
         for one in edges:
             reading = self.whole if edge.kind == "head" else self._cut(one)
@@ -155,6 +183,10 @@ class Bench:
         told = self.log_odds(target) if target is not None else None
         fell = told - np.array(odds) if told is not None else np.zeros(0)
         alone = edge.kind == "head"  # what follows from the head is no part of the cell
+        known = float(excess(before, self.label.kind))
+        shares = [fell / self.told] * bool(odds) + [lost / known] * (known > 0 and not alone)
+        largest = np.max(shares, axis=0) if shares else np.zeros(len(edges))
+        sizes = np.max(np.abs(shares), axis=0)[1:] if shares else np.zeros(len(controls))
         most_lost, most_fell = (
             float(np.abs(values[1:]).max()) if len(values) > 1 else None for values in (lost, fell)
         )
@@ -169,12 +201,17 @@ class Bench:
             log_odds_p=p_of(float(fell[0]), np.abs(fell[1:])) if odds else None,
             log_odds_controls=most_fell,
             controls=len(edges) - 1,
-            known=float(excess(before, self.label.kind)),
+            known=known,
             lost=float(lost[0]),
+            share=float(largest[0]),
+            shares=tuple(sizes.tolist()),
         )
 
-    def alike(self, edge: Edge) -> list[Edge]:
-        """Up to CONTROLS edges of other cells with the most similar weight and spread of the source."""
+    def alike(self, edge: Edge, taken: Container[Edge] = ()) -> list[Edge]:
+        """Up to CONTROLS edges of other cells with the most similar weight and spread of the source.
+
+        taken : edges that are not to be among them
+        """
         network, sources = self.model.network, self.sources
         matrix, (row, _) = weight_of(network, edge)
         H = network.config.hidden
@@ -198,19 +235,21 @@ class Bench:
         distance = np.where(
             allowed, np.sum(((features - own[:, None, None]) / scale[:, None, None]) ** 2, axis=0), np.inf
         )
-        nearest = np.argsort(distance, axis=None, kind="stable")[: min(CONTROLS, int(allowed.sum()))]
-        found = []
+        nearest = np.argsort(distance, axis=None, kind="stable")[: int(allowed.sum())]
+        found: list[Edge] = []
         for place in nearest.tolist():
             target, source = divmod(place, distance.shape[1])
             target = edge.target if edge.kind == "head" else target
-            found.append(Edge(edge.kind, edge.layer, edge.gate, source, target))
+            one = Edge(edge.kind, edge.layer, edge.gate, source, target)
+            if one not in taken:
+                found.append(one)
+                if len(found) == CONTROLS:
+                    break
         return found
 
     def _cut(self, edge: Edge) -> _Reading:
-        if edge not in self._known:
-            with cut_for_now(self.model, [edge], self.sources):
-                self._known[edge] = self._read()
-        return self._known[edge]
+        with cut_for_now(self.model, [edge], self.sources):
+            return self._read()
 
     def together(self, edges: Sequence[Edge], target: Target | None) -> tuple[float, float | None]:
         """The score and the target's log-odds when several edges are cut at once."""

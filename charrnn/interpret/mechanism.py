@@ -15,7 +15,7 @@ concept are chosen by what they carry too, all others by strength.
 A character's rise and fall are its shares of all that the state rises and falls by, along the cell's direction.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from charrnn.errors import DataError, UsageError
 from charrnn.files.json_value import known
 from charrnn.interpret.cause import WINDOWS_TO_CHOOSE, Experiment, Knowledge, screened
 from charrnn.interpret.chance import chance
-from charrnn.interpret.cutting import CONTROLS, Bench, Cut, Target
+from charrnn.interpret.cutting import CONTROLS, Bench, Cut, Target, corrected
 from charrnn.interpret.edges import (
     Edge,
     Sources,
@@ -168,24 +168,18 @@ def explain_cell(
     if bench is None or not cut:
         return found
     lists = found.writers, found.shown_by, found.readers, found.head
-    total, done = sum(map(len, lists)), 0
-
-    def tested(influences: Sequence[Influence]) -> Iterator[Influence]:
-        nonlocal done
-        for one in influences:
-            done += 1
-            begun(f"cutting edge {done} of {total}")
-            its = target if one.edge.kind != "head" else case.own_target(one, bench)
-            yield replace(one, cut=bench.test(one.edge, its))
-
-    writers, shown_by, readers, head = (tuple(tested(one)) for one in lists)
+    cuts: list[Cut] = []
+    for one in (one for its in lists for one in its):
+        begun(f"cutting edge {len(cuts) + 1} of {sum(map(len, lists))}")
+        its_target = target if one.edge.kind != "head" else case.own_target(one, bench)
+        cuts.append(bench.test(one.edge, its_target))
+    told = iter(corrected(cuts))
+    writers, shown_by, readers, head = (tuple(replace(one, cut=next(told)) for one in its) for its in lists)
     together = bench.together([one.edge for one in writers], target) if writers else None
     fewest = min((one.cut.controls for one in (*writers, *readers, *head) if one.cut), default=CONTROLS)
     notes = found.notes
     if fewest < CONTROLS:
-        notes += (
-            f"for some edges only {fewest} of other cells are left to compare with: p cannot be below .05",
-        )
+        notes += (f"for some edges only {fewest} of other cells are left to compare with",)
     return replace(
         found, writers=writers, shown_by=shown_by, readers=readers, head=head, together=together, notes=notes
     )
@@ -237,13 +231,15 @@ def _case(
     begun("choosing what to predict")
     bench, target, level = case.bench(label)
     half = CHANCE[label.kind]
+    log_odds = bench.log_odds(target) if target else None
+    bench.told = abs(log_odds or 1.0)
     found = replace(
         found,
         score=bench.score(),
         chance_level=half + (1 - half) * level,
         target=target.name if target else None,
         direction=target.direction if target else 1,
-        log_odds=bench.log_odds(target) if target else None,
+        log_odds=log_odds,
     )
     return case, found, bench, target
 

@@ -11,7 +11,7 @@ from helpers.random_models import random_model
 from charrnn.config import CELLS
 from charrnn.errors import DataError, UsageError
 from charrnn.interpret import cutting, mechanism
-from charrnn.interpret.cutting import Bench, Target
+from charrnn.interpret.cutting import Bench, Cut, Target, corrected
 from charrnn.interpret.edges import Edge, Sources, cut_edges, gates_of, without_embedding
 from charrnn.interpret.mechanism import cut_cell, explain_cell
 from charrnn.interpret.recording import record
@@ -229,8 +229,11 @@ def test_cutting_a_writer_kills_score_and_prediction(case, edge, score_after, mo
     assert (cut.score_p, cut.log_odds_p, cut.controls) == (0.25, 0.25, 3)
     assert cut.score_controls < 0.01
     assert cut.log_odds_controls < 0.05
+    assert cut.share == pytest.approx(
+        max(cut.lost / cut.known, cut.fell)
+    )  # of 1 nat, as nothing else is told
     assert not cut.holds  # with three controls no p is small enough
-    assert replace(cut, score_p=0.05).holds
+    assert replace(cut, p=0.05).holds
 
 
 def test_cutting_what_a_cell_does_not_depend_on_changes_nothing(monkeypatch):
@@ -242,7 +245,8 @@ def test_cutting_what_a_cell_does_not_depend_on_changes_nothing(monkeypatch):
     assert cut.score_after == cut.score == pytest.approx(1)
     assert cut.score_p == 1
     assert abs(cut.fell) < 0.05
-    assert not replace(cut, log_odds_p=0.01).holds
+    assert not replace(cut, p=0.01, share=0.019).holds
+    assert replace(cut, p=0.01, share=0.02).holds
 
 
 def test_cutting_an_edge_to_the_head_moves_its_symbol_and_not_the_cell(monkeypatch):
@@ -313,8 +317,38 @@ def test_controls_are_the_most_similar_edges_of_other_cells_that_know_nothing(ki
     distance = (((features - own) / features.std(axis=0)) ** 2).sum(axis=1)
     expected = [pairs[n] for n in np.argsort(distance)[:6]]
     found = bench.alike(edge)
+    others = bench.alike(edge, found[:4])
+    assert (others[:2], len(others), others[2:] == found[4:]) == (found[4:], 6, False)
+    assert not set(others) & set(found[:4])
     assert [(one.target, one.source) for one in found] == expected
     assert {(one.kind, one.layer, one.gate) for one in found} == {(edge.kind, 0, edge.gate)}
+
+
+def cut_of(share, shares):
+    """A cut that loses a share, and controls that do."""
+    return Cut(
+        None, 1.0, 0.5, None, None, None, None, None, None, len(shares), 1.0, share, share, tuple(shares)
+    )
+
+
+def test_p_is_corrected_for_the_edges_of_a_cell():
+    idle = np.linspace(0, 0.1, 20)
+    strong, middling, weak = cut_of(0.9, idle), cut_of(0.5, idle / 2), cut_of(0.04, idle / 4)
+    bare = cut_of(0.9, [])
+    found = corrected([weak, strong, middling, bare])
+    more = (1 + (np.r_[idle, idle / 2, idle / 4] >= 0.04).sum()) / 61
+    # 4 edges: of the three strongest the smallest p's are 1/61, by Holm 4/61; but each is no less than its own, 1/21
+    assert [one.p for one in found] == [pytest.approx(one) for one in (max(more, 1 / 21), 4 / 61, 4 / 61)] + [
+        None
+    ]
+    assert [one.holds for one in found] == [False, False, False, False]
+    twice = corrected([strong, middling])
+    assert [one.p for one in twice] == [pytest.approx(2 / 41)] * 2  # of one kind: not below 1/21 either
+    assert all(one.holds for one in twice)
+    alone, *_ = corrected([cut_of(0.05, [0.06, *np.zeros(39)]), cut_of(0.01, np.zeros(40))])
+    assert alone.p == pytest.approx(2 * 2 / 81)  # which its own controls do as often: 2/41
+    (own,) = corrected([cut_of(0.05, [0.06, *np.zeros(19)])])
+    assert own.p == pytest.approx(2 / 21)
 
 
 @pytest.mark.slow
@@ -324,7 +358,7 @@ def test_every_claim_about_a_planted_cell_is_tested(case):
     found = explain_cell(planted(cell, plant), text, (0, 5), concept)
     kept = {"\\n->i"}  # at a newline c is 0 once f is
     for one in found.writers:
-        assert one.cut.controls == 20
+        assert one.cut.controls == 25
         if one.name in writers:
             assert one.cut.holds == (one.name not in kept), one.name
     assert found.head[0].cut.holds

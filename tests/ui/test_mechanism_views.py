@@ -18,8 +18,8 @@ from charrnn.ui.html.mechanism_page import write_mechanism
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.mechanism_view import after_cutting, summary, view
 
-CUT = Cut('"', 0.99, 0.5, 0.048, 0.01, 3.0, 0.1, 0.048, 0.02, 20, 0.98, 0.98)
-IDLE = replace(CUT, score_after=0.99, score_p=1.0, lost=0.0, log_odds_after=3.0, log_odds_p=1.0)
+CUT = Cut('"', 0.99, 0.5, 0.048, 0.01, 3.0, 0.1, 0.048, 0.02, 20, 0.98, 0.98, 1.0, (0.01, 0.02), 0.043)
+IDLE = replace(CUT, score_after=0.99, lost=0.0, log_odds_after=3.0, share=0.0, p=1.0)
 
 
 def into(name: str, weight: float, strength: float, cut: Cut | None = CUT) -> Influence:
@@ -82,8 +82,8 @@ def test_the_mechanism_in_words() -> None:
         "It rises at '\"' through i and falls at '\"' through i and '\\n', kept by f ≈ 0.99. "
         "It is read by the head for '\"' and against ' '. Of the cells, 0:17 (i) read it most. "
         "Cutting \"->i takes the score from .990 to .500 and the log-odds of '\"' from 3.00 to 0.10 nats "
-        "(p .048 beside 20 edges of like weight). "
-        "Cutting ->head:\" takes the log-odds of '\"' from 3.00 to 0.10 nats (p .048)."
+        "(p .043, corrected for all edges). "
+        "Cutting ->head:\" takes the log-odds of '\"' from 3.00 to 0.10 nats (p .043, corrected for all edges)."
     )
 
 
@@ -148,6 +148,22 @@ def test_the_picture_has_strokes_by_strength() -> None:
     ]
     assert '*  "->i' in "\n".join(lines)
     assert not any(line.startswith("*") and "␣->f" in line for line in lines)
+
+
+def test_edges_come_in_one_order_everywhere(tmp_path: Path) -> None:
+    """Writers, what shows the cell, predictions, cells that read it; of each kind the strongest first."""
+    named = [one.name for side in (FOUND.writers, FOUND.shown_by, FOUND.head, FOUND.readers) for one in side]
+    told = re.findall(r"^[* ]*(\S*->\S+) ", printed(FOUND, 120), re.MULTILINE)
+    assert told == [name.replace(" ", "␣") for name in named]
+    assert (
+        next(line for line in printed(FOUND, 120).splitlines() if line.startswith("*")).split()[-1] == ".043"
+    )
+    page = page_of(FOUND, tmp_path / "cell.html")
+    kinds = "writers", "shown_by", "head", "readers"
+    assert [one["edge"] for kind in kinds for one in page[kind]] == named
+    order = re.search(r"const KINDS = \[(.*)\];", (tmp_path / "cell.html").read_text())
+    assert order is not None
+    assert tuple(re.findall(r'\["(\w+)"', order[1])) == kinds
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])

@@ -49,10 +49,9 @@
     { name: "what it does", value: (row) => row.what, show: (row) => row.what },
     figure("weight", "weight"), figure("input", "input"), figure("strength", "strength"), figure("carries", "carries"),
     figure("score_after", "score", (row) => change(row.score, row.score_after, row.score_p)),
-    figure("score_p", "p", (row) => number(row.score_p)),
     { name: "target", show: (row) => row.target ? el("code", null, visible(row.target)) : "–" },
     figure("log_odds_after", "log-odds", (row) => change(row.log_odds, row.log_odds_after, row.log_odds_p)),
-    figure("log_odds_p", "p", (row) => number(row.log_odds_p)),
+    figure("p", "p", (row) => number(row.p)),
   ], edges, "Edges", (row) => row.holds ? { class: "holds" } : null));
   byId("characters").append(table([
     { name: "character", value: (row) => row.character, show: (row) => el("code", null, name(row.character)) },

@@ -28,11 +28,12 @@ NOTE = (
     "strength: how far the edge moves what it goes to in one step, root mean square over the text (weight × how much "
     "its source moves, through the gate). carries: how much more it raises the cell where the concept is high than "
     "where it is low, per step. score and log-odds: after the edge is cut, so that it passes on its mean; p: how often "
-    "an edge of like weight, of another cell, changes it as much. * more than those do."
+    "cutting an edge of like weight, of another cell, loses as large a share of either, corrected for the number of "
+    "edges shown (Holm). * p of .05 at most, and a share of 2 % or more."
 )
-EDGES = ("edge", "weight", "strength", "carries", "score", "p score", "log-odds", "p log-odds")
+EDGES = ("edge", "weight", "strength", "carries", "score", "log-odds", "p")
 CHARACTERS = ("character", "times", "kept", "erased", "written", "rise", "fall")
-LEAST_FIRST = ("weight", "carries", "p log-odds", "p score", "erased", "times", "log-odds", "strength")
+LEAST_FIRST = ("weight", "carries", "p", "erased", "times", "log-odds", "strength")
 
 
 def view(found: Explanation, console: Console) -> RenderableType:
@@ -50,8 +51,8 @@ def view(found: Explanation, console: Console) -> RenderableType:
     sides = (
         ("what writes and erases it", found.writers),
         ("what shows it, through gate o", found.shown_by),
-        ("cells that read it", found.readers),
         ("predictions that read it", found.head),
+        ("cells that read it", found.readers),
     )
     for title, influences in sides:
         if influences:
@@ -188,7 +189,7 @@ def _told_by_cuts(found: Explanation) -> Iterator[str]:
         assert one.cut is not None
         yield (
             f"Cutting {one.name} takes the log-odds of {quoted(one.cut.target or '')} from "
-            f"{_odds(one.cut)} nats (p {number(one.cut.log_odds_p or 1.0)})."
+            f"{_odds(one.cut)} nats{_corrected(one.cut)}."
         )
 
 
@@ -196,8 +197,11 @@ def _change(cut: Cut) -> str:
     told = f"{number(cut.score)} to {number(cut.score_after)}"
     if cut.log_odds is not None:
         told += f" and the log-odds of {quoted(cut.target or '')} from {_odds(cut)} nats"
-    ps = [p for p in (cut.score_p, cut.log_odds_p) if p is not None]
-    return f"{told} (p {number(min(ps))} beside {cut.controls} edges of like weight)" if ps else told
+    return f"{told}{_corrected(cut)}"
+
+
+def _corrected(cut: Cut) -> str:
+    return "" if cut.p is None else f" (p {number(cut.p)}, corrected for all edges)"
 
 
 def _odds(cut: Cut) -> str:
@@ -297,9 +301,8 @@ def _row(one: Influence, console: Console) -> dict[str, str]:
         "score": f"{number(cut.score)} to {number(cut.score_after)}"
         if cut and cut.score_p is not None
         else "-",
-        "p score": number(cut.score_p) if cut and cut.score_p is not None else "-",
         "log-odds": _odds(cut) if cut and cut.log_odds is not None else "-",
-        "p log-odds": number(cut.log_odds_p) if cut and cut.log_odds_p is not None else "-",
+        "p": number(cut.p) if cut and cut.p is not None else "-",
     }
 
 

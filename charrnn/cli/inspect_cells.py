@@ -100,7 +100,7 @@ def inspect_cells(
       charrnn inspect-cells --cell 1:137 --text story.txt
       charrnn inspect-cells --cell 1:137 --text story.txt --csv
       charrnn inspect-cells --html report.html
-      charrnn inspect-cells --quick --model runs/tale-1 --model runs/harbour-20250101-120000
+      charrnn inspect-cells --quick --model runs/tale-1 --model runs/harbour-20250101-120000 --html both.html
     """
     from charrnn.interpret import texts
     from charrnn.interpret.user_concepts import parse_concepts
@@ -122,7 +122,7 @@ def inspect_cells(
         out.console.print(view.concept_list())
         return
     concepts = parse_concepts(concept or (), expect) or None
-    others = {"--cell": cell, "--gates": gates, "--csv": as_csv, "--html": html}
+    others = {"--cell": cell, "--gates": gates, "--csv": as_csv}
     refuse_beside("--over-time", over_time, others)
     if len(model or ()) > 1:
         refuse_beside("a second --model", True, others | {"--over-time": over_time})
@@ -255,7 +255,7 @@ def _findings(
             talk.print(view.preview_line(preview, view.Look.of(talk, "bars")))
     moments = _moments(snapshots, found, talk)
     if out.html is not None:
-        _tell_of_page(out.html, write_findings(out.html, path, model, found, out.passages))
+        _tell_of_page(out.html, write_findings(out.html, path, model, found, out.passages, moments))
     if out.form == "json":
         put(json_text({"model": str(path), **found.to_json()} | ({"over_time": moments} if moments else {})))
     elif out.form == "csv":
@@ -300,6 +300,7 @@ def _matched(
     from charrnn.interpret.matching import match
     from charrnn.model.model import load_model
     from charrnn.text.items import Items
+    from charrnn.ui.html.matching_page import write_matching
     from charrnn.ui.terminal.findings_view import console_for
     from charrnn.ui.terminal.matching_view import view
 
@@ -318,6 +319,8 @@ def _matched(
         for path, model in zip(paths, (first, second), strict=True)
     ]
     matching = match(*found)
+    if out.html is not None:
+        _tell_of_page(out.html, write_matching(out.html, paths, matching))
     if out.form == "json":
         inspections = [{"model": str(path), **one.to_json()} for path, one in zip(paths, found, strict=True)]
         put(json_text({"models": inspections, "matching": matching}))

@@ -1,8 +1,10 @@
 """charrnn inspect-cells with two models, and over the steps of a run."""
 
 import json
+import re
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pytest
 from helpers import handmade
@@ -88,6 +90,32 @@ def test_over_time_as_json_and_as_a_table(folder: Path) -> None:
     assert "validation loss, 2.500 nats" in shown.out
 
 
+def data_of(page: str) -> Any:
+    [data] = re.findall(
+        r'<script type="application/json" id="data">(.*?)</script>', Path(page).read_text(encoding="utf-8")
+    )
+    return json.loads(data)
+
+
+def test_over_time_as_a_page(folder: Path) -> None:
+    done = charrnn(*LOOK, "--model", "a", "--over-time", "--json", "--html", "steps.html")
+    assert done.code == 0, done.err
+    assert "page steps.html" in done.err
+    data = data_of("steps.html")
+    assert data["over_time"] == json.loads(done.out)["over_time"]
+    assert [one["step"] for one in data["over_time"]] == [100, 500, 900]
+    assert [one["concept"] for one in data["findings"]] == ["paren"]
+
+
+def test_two_models_as_a_page(folder: Path) -> None:
+    done = charrnn(*LOOK, "--model", "a", "--model", "b", "--json", "--html", "both.html")
+    assert done.code == 0, done.err
+    data, told = data_of("both.html"), json.loads(done.out)["matching"]
+    assert data["models"] == ["a/model.safetensors", "b/model.safetensors"]
+    assert data["count"] == H
+    assert {name: data[name] for name in told} == told
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -104,11 +132,6 @@ def test_over_time_as_json_and_as_a_table(folder: Path) -> None:
         (["--model", "a", "--model", "b", "--csv"], 2, "a second --model cannot be combined with --csv"),
         (["--model", "a", "--model", "b", "--over-time"], 2, "cannot be combined with --over-time"),
         (["--model", "a", "--over-time", "--gates"], 2, "--over-time cannot be combined with --gates"),
-        (
-            ["--model", "a", "--over-time", "--html", "x.html"],
-            2,
-            "--over-time cannot be combined with --html",
-        ),
         (["--model", "b", "--over-time"], 3, "b has 0 snapshots; --over-time needs at least 2"),
         (["--model", "a", "--model", "nowhere"], 4, "nowhere"),
         (["--model", "a/snapshots"], 4, "a/snapshots"),

@@ -166,15 +166,15 @@ const Page = (() => {
   const spread = (values) => values.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [Infinity, -Infinity]);
   /* Lines over a common axis. series: [{name, points: [[x, y], …], dots: true for a dot at each, look: a number other than its
      place}]; x, y: names of the axes; marks: x positions of vertical lines; log: a logarithmic y axis, without what
-     is not above zero; range: [low, high] of y in place of its own; best: a point to ring; read: values are shown
-     beside the pointer and by the arrow keys. */
-  function lineChart({ series, label, x, y, width = 560, height = 220, marks = [], log = false, range = null, best = null,
-    read = false }) {
+     is not above zero; range, along: [low, high] of y and of x in place of their own; best: a point to ring; read: values
+     are shown beside the pointer and by the arrow keys; key: whether the series are named above. */
+  function lineChart({ series, label, x, y, width = 560, height = 220, marks = [], log = false, range = null, along = null,
+    best = null, read = false, key = true }) {
     const place = (v) => log ? Math.log10(v) : v;
     const kept = series.map((one) => one.points.filter((p) => Number.isFinite(p[1]) && Number.isFinite(place(p[1]))));
     const points = kept.flat();
     if (!points.length) return el("p", { class: "note" }, "nothing to draw");
-    let [left, right] = spread(points.map((p) => p[0]));
+    let [left, right] = along || spread(points.map((p) => p[0]));
     let [low, high] = (range || spread(points.map((p) => p[1]))).map(place);
     if (left === right) right = left + 1;
     const margin = 0.06 * (high - low) || 0.1;
@@ -212,7 +212,7 @@ const Page = (() => {
     if (best) chart.append(svg("circle", { class: "best", cx: px(best[0]), cy: py(best[1]), r: 5 }));
     chart.append(svg("text", { x: box.left, y: 11 }, y),
       svg("text", { x: (box.left + box.right) / 2, y: height - 4, "text-anchor": "middle" }, x));
-    if (series.length > 1) {
+    if (key && series.length > 1) {
       let at = box.right;
       series.slice().reverse().forEach((one, k) => {
         const room = 6.2 * one.name.length;

@@ -306,6 +306,63 @@
     lines.get(state.finding).scrollIntoView({ block: "nearest" });
   }
 
+  /* ---- The findings in the snapshots of a run, by step. */
+  const followed = data.findings.filter((f) => f.verdict !== "none");
+  const toggles = new Map();
+  let redrawSteps = () => {}, line = followed[0];
+  const aboveChance = (f, score) => score === null ? NaN : Math.max(0, f.kind === "bool" ? 2 * score - 1 : score);
+  function drawSteps() {
+    const moments = data.over_time;
+    byId("steps").hidden = !moments.length;
+    if (!moments.length) return;
+    if (!followed.length) {
+      byId("steps-say").textContent = "No cell follows a concept at the end, so there is none to go back to.";
+      byId("steps-panel").hidden = byId("moments").hidden = true;
+      return;
+    }
+    byId("steps-say").textContent = "Score of each finding’s cell above chance (2 AUC − 1, or ρ) in the models that the run kept on its way, "
+      + "and the loss at the same steps. Point at a chart, or move through it with the arrow keys, to read values.";
+    const at = (f, moment) => moment.findings[data.findings.indexOf(f)];
+    const own = (f) => moments.map((one) => [one.step, aboveChance(f, at(f, one).score)]);
+    const best = (f) => moments.map((one) => [one.step, aboveChance(f, at(f, one).best.score)]);
+    const name = (f) => `${Page.visible(f.concept)} ${f.layer}:${f.cell}`;
+    const along = [Math.min(0, moments[0].step), moments[moments.length - 1].step];
+    const losses = [["training", "train_loss_nats", 2], ["validation", "val_loss_nats", 1]].map(([title, key, look]) => ({ name: title, look, dots: true,
+      points: moments.filter((one) => one[key] !== null).map((one) => [one.step, one[key]]) })).filter((one) => one.points.length);
+    const drawn = [Page.fit(byId("scores"), (width) => Page.lineChart({
+      series: [...followed.filter((f) => f !== line).map((f) => ({ name: name(f), look: 3, points: own(f) })),
+        { name: "best cell then", look: 2, points: best(line) }, { name: name(line), look: 1, dots: true, points: own(line) }],
+      label: `Score above chance, over steps; ${name(line)} stands out`, x: "step", y: "score above chance", width, height: 300, range: [0, 1], along,
+      read: true, key: false }))];
+    if (losses.length) {
+      drawn.push(Page.fit(byId("losses"), (width) => Page.lineChart({ series: losses, label: "Loss in nats per character, over steps",
+        x: "step", y: "loss, nats", width, height: 200, along, read: true })));
+    }
+    byId("losses").hidden = !losses.length;
+    for (const f of followed) {
+      toggles.set(f, el("button", { type: "button", onclick: () => pickFinding(f) }, name(f)));
+      byId("lines").append(toggles.get(f));
+    }
+    const figure = (title, says, value, digits = 3) => ({ name: title, title: says, number: true, value, show: (one) => number(value(one), digits) });
+    byId("moments").append(Page.table([
+      { name: "Step", number: true, value: (one) => one.step, show: (one) => count(one.step) },
+      figure("Training", "mean loss before the step, in nats per character", (one) => one.train_loss_nats),
+      figure("Validation", "loss of held-out text, in nats per character; of a model that is kept for it", (one) => one.val_loss_nats),
+      ...followed.flatMap((f) => [
+        figure(name(f), "score (AUC or ρ) of the finding’s cell at that step", (one) => at(f, one).score),
+        { name: "best", title: "the cell that followed the concept best at that step, and its score", number: true,
+          value: (one) => at(f, one).best.score,
+          show: (one) => `${at(f, one).best.layer}:${at(f, one).best.cell} ${number(at(f, one).best.score)}` }]),
+    ], moments, "Findings by step"));
+    redrawSteps = () => {
+      if (followed.includes(state.finding)) line = state.finding;
+      for (const [f, button] of toggles) button.setAttribute("aria-pressed", String(f === line));
+      byId("line-says").replaceChildren(el("b", null, name(line)), ": blue with dots; orange: the cell that was best at each step; grey: the other concepts.");
+      drawn[0]();
+    };
+    redrawSteps();
+  }
+
   /* ---- The cell, the concept, the threshold. */
   function pickCell(cell) {
     state.cell = (cell + M) % M;
@@ -702,6 +759,7 @@
 
   function drawAll() {
     drawFinding();
+    redrawSteps();
     drawControls();
     drawLegend();
     drawGrid();
@@ -719,6 +777,7 @@
   document.addEventListener("themechange", () => { swatches = Page.swatches(); drawMap(); });
   new ResizeObserver(() => { mapWidth = map.clientWidth; drawMap(); }).observe(map);
   drawFindings();
+  drawSteps();
   drawGates();
   if (data.start.finding !== undefined) pickFinding(data.findings[data.start.finding]);
   else pickCell(data.start.cell);

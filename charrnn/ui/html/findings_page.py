@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from charrnn.errors import DataError, UsageError
+from charrnn.files.json_value import json_value
 from charrnn.interpret.excerpt import GUESSES, Excerpt, Span, choose_pieces, read_excerpt
 from charrnn.interpret.findings import Inspection, Preview, usual_concepts
 from charrnn.interpret.labels import Concept, Label
+from charrnn.interpret.over_time import Moment
 from charrnn.interpret.passages import of_findings
 from charrnn.interpret.reading import Reading, characters_of, reading_of
 from charrnn.interpret.recording import WARM_UP, Recording, record
@@ -39,11 +41,19 @@ FOR_THE_SHELL = 300_000  # bytes for style, script and the layout of the data
 ROWS_SHOWN = ("model", "vocabulary", "text", "split", "saved at", "train", "validation")
 
 
-def write_findings(target: str, file: Path, model: Model, inspection: Inspection, passages: int) -> int:
+def write_findings(
+    target: str,
+    file: Path,
+    model: Model,
+    inspection: Inspection,
+    passages: int,
+    moments: Sequence[Moment] = (),
+) -> int:
     """Write the page of an inspection: all that the terminal shows, and the text to explore. Returns its size in bytes.
 
     file : the model's; passages : number of findings whose passages, as on the terminal, are on the page for
         certain; other text they were confirmed on fills the rest
+    moments : the findings in the snapshots of the model's run
 
     Raises UsageError for a model of so many cells that no page can hold them, and the errors of ``write_page``.
     """
@@ -61,6 +71,7 @@ def write_findings(target: str, file: Path, model: Model, inspection: Inspection
         "findings": found,
         "refused": [{"concept": one.concept, "reason": one.reason} for one in inspection.refusals],
         "notes": list(inspection.notes),
+        "over_time": json_value(list(moments)),
         "start": {"finding": 0} if found else {"cell": 0},
         "part": "confirm",
     }
@@ -100,6 +111,7 @@ def write_cell(
         "findings": [],
         "refused": [],
         "notes": [],
+        "over_time": [],
         "start": {"cell": index},
         "part": "whole",
     }

@@ -13,6 +13,7 @@ from charrnn.interpret.labels import Label
 from charrnn.interpret.scores import class_runs, excess, score
 
 FEWEST_RUNS = 15  # of either class within a stratum
+SAME = 0.95  # agreement, or |2·AUC − 1|, above which two concepts say the same
 
 
 def weakest_stratum(
@@ -39,10 +40,12 @@ def weakest_stratum(
 
 
 def _same(label: Label, other: Label, part: slice) -> bool:
-    """Whether another concept says the same: a bool as another bool, a count above 0."""
+    """Whether another concept says the same, or less: a bool as another bool, a count above 0, what a count tells."""
     both = label.mask[part] & other.mask[part]
-    return (
-        bool(np.mean((label.values[part] > 0)[both] == (other.values[part] > 0)[both]) > 0.95)
-        if both.any()
-        else True
-    )
+    if not both.any():
+        return True
+    values, on = label.values[part][both], other.values[part][both] > 0
+    if np.mean((values > 0) == on) > SAME:
+        return True
+    told = float(excess(score(values.astype(float), on, np.ones(len(on), bool), "bool"), "bool"))
+    return bool(abs(told) > SAME)

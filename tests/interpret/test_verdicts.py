@@ -160,6 +160,23 @@ def test_the_score_within_strata():
     assert np.isnan(weakest_stratum(one.astype(float), 1, label, [rare], slice(0, 60))[0])
 
 
+def test_a_stratum_that_the_label_itself_tells_is_none():
+    """Within the last tenth of a line a noisy counter cannot be told from chance; it counts all the same."""
+    rng = np.random.default_rng(0)
+    position = np.tile(np.arange(70), 100)
+    everywhere = np.ones(len(position), bool)
+    line_pos = Label("a", "count", position, everywhere, "", 0)
+    near_eol = Label("b", "bool", position >= 63, everywhere, "", 0)
+    far_from_eol = Label("b", "bool", position < 7, everywhere, "", 0)
+    noisy = position + 20 * rng.normal(size=len(position))
+    for other in (near_eol, far_from_eol):
+        assert weakest_stratum(noisy, 1, line_pos, [other], slice(0, 7000))[1] == ""
+    by_chance = Label("b", "bool", rng.random(7000) < 0.1, everywhere, "", 0)
+    lowest, where = weakest_stratum(noisy, 1, line_pos, [by_chance], slice(0, 7000))
+    assert where in ("b on", "b off")
+    assert lowest == pytest.approx(0.7, abs=0.1)
+
+
 def test_a_cell_that_moves_what_the_text_names_is_a_tracker_whatever_the_hint():
     """Here a comma comes in quotations alone, and the cell has no weight on the closing mark."""
     rng = np.random.default_rng(1)

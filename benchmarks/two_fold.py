@@ -1,74 +1,83 @@
-"""A model on the whole of its validation text, in two folds: what is fitted on one half is used on the other.
+"""What a temperature, counts and several seeds gain on the whole of a validation text, in two folds.
 
-    python benchmarks/two_fold.py MODEL...
+    python benchmarks/two_fold.py MODEL... [--ensemble]
 
 `charrnn eval --split validation --counts adaptive` reports the second half of that text alone, because it fits a
 temperature and the gates of the counts on the first. Here each half is reported with what the other gave, so that
 every character counts once and none has a part in what is fitted for it. Adaptive counts read the whole text in
 its order; of the first half, the gate alone comes from what follows. Last line: JSON, with the mean over the models
-and their spread where there are several.
+and their spread where there are several; with --ensemble their probabilities are averaged, as of one model.
 """
 
 import argparse
 import json
 import statistics
+from collections.abc import Sequence
 
 import numpy as np
 
-from charrnn.model.model import load_model
+from charrnn.model.model import Model, load_model
 from charrnn.runs.folder import find_model
 from charrnn.score.evaluation import splits_of, surprises_at
 from charrnn.score.mixed import counts_of
 from charrnn.score.mixture import Mixture
-from charrnn.score.temperature import fitted
+
+TEMPERATURES = [1 + k / 50 for k in range(-5, 16)]  # 0.9 to 1.3
+AS_IT_IS = TEMPERATURES.index(1)
+TEMPERATURE = "at the other half's temperature"
+
+
+def two_fold(models: Sequence[Model], training: np.ndarray, text: np.ndarray) -> dict[str, np.ndarray]:
+    """The losses of all symbols of a text but the first, by the part that is added."""
+    losses = np.concatenate([*surprises_at(models, text, TEMPERATURES)], axis=1)
+    counts = counts_of(models, {"train": training})
+    middle = losses.shape[1] // 2
+    halves = slice(0, middle), slice(middle, None)
+    texts = text[: middle + 1], text[middle:]
+    found: dict[str, list[np.ndarray]] = {name: [] for name in (TEMPERATURE, "+ counts", "+ adaptive")}
+    for fitted, reported in ((1, 0), (0, 1)):
+        best = int(losses[:, halves[fitted]].mean(axis=1).argmin())
+        found[TEMPERATURE].append(losses[best, halves[reported]])
+        tried = [AS_IT_IS, best]
+        for name, adaptive in (("+ counts", False), ("+ adaptive", True)):
+            mixture = Mixture.fitted(
+                counts,
+                texts[fitted],
+                losses[tried, halves[fitted]],
+                adaptive=adaptive,
+                temperatures=[TEMPERATURES[k] for k in tried],
+            )
+            network = losses[TEMPERATURES.index(mixture.gate.temperature)]
+            if adaptive:
+                mixed = np.concatenate([*mixture.losses(text, [network])])[halves[reported]]
+            else:
+                mixed = np.concatenate([*mixture.losses(texts[reported], [network[halves[reported]]])])
+            found[name].append(mixed)
+    return {"alone": losses[AS_IT_IS]} | {name: np.concatenate(halves) for name, halves in found.items()}
+
+
+def texts_of(model: Model) -> tuple[np.ndarray, np.ndarray]:
+    """The training and the validation text."""
+    parts, why_not = splits_of(model)
+    if parts is None or not isinstance(parts["validation"], np.ndarray):
+        raise SystemExit(why_not or "the model's text has items; this reads one stream")
+    return parts["train"], parts["validation"]
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("models", nargs="+", metavar="MODEL")
-    rows = [two_fold(name) for name in options.parse_args().models]
-    for row in rows:
-        print("  ".join(f"{name} {value:.4f}" for name, value in row.items()), flush=True)
-    names = [name for name in rows[0] if name != "temperature"]
-    means = {name: statistics.mean(row[name] for row in rows) for name in names}
-    spread = {name: max(row[name] for row in rows) - min(row[name] for row in rows) for name in names}
-    print(json.dumps({"measurement": "two folds", "models": len(rows), "mean": means, "spread": spread}))
-
-
-def two_fold(name: str) -> dict[str, float]:
-    """Mean losses in nats per character of a model on both halves of its validation text."""
-    model = load_model(find_model(name))
-    parts, why_not = splits_of(model)
-    if parts is None or not isinstance(text := parts["validation"], np.ndarray):
-        raise SystemExit(f"{name}: {why_not or 'its text has items; this reads one stream'}")
-    middle = len(text) // 2
-    halves = (
-        text[: middle + 1],
-        text[middle:],
-    )  # the last symbol of the first is the first that the second reads
-    counts = counts_of([model], parts)
-    sums = dict.fromkeys(("alone", "at the other half's temperature", "+ counts", "+ adaptive"), 0.0)
-    temperatures = []
-    for fit_on, half in ((halves[1], halves[0]), (halves[0], halves[1])):
-        T = fitted(model.network, fit_on) or 1.0
-        temperatures.append(T)
-        candidates = (1.0, T)
-        seen = np.concatenate([*surprises_at([model], fit_on, candidates)], axis=1)
-        whole = np.concatenate([*surprises_at([model], text, candidates)], axis=1)
-        reported = slice(0, middle) if half is halves[0] else slice(middle, None)
-        sums["alone"] += whole[0, reported].sum(dtype=np.float64)
-        sums["at the other half's temperature"] += whole[1, reported].sum(dtype=np.float64)
-        for kind in ("+ counts", "+ adaptive"):
-            mixture = Mixture.fitted(
-                counts, fit_on, seen, adaptive=kind == "+ adaptive", temperatures=candidates
-            )
-            read = whole[candidates.index(mixture.gate.temperature)]
-            mixed = np.concatenate([*mixture.losses(text, [read])])
-            sums[kind] += mixed[reported].sum(dtype=np.float64)
-    chars = len(text) - 1
-    return {kind: float(total / chars) for kind, total in sums.items()} | {
-        "temperature": statistics.mean(temperatures)
-    }
+    options.add_argument("--ensemble", action="store_true", help="all models as one")
+    given = options.parse_args()
+    models = [load_model(find_model(name)) for name in given.models]
+    rows = []
+    for those in [models] if given.ensemble else [[model] for model in models]:
+        found = two_fold(those, *texts_of(those[0]))
+        rows.append({name: float(losses.mean()) for name, losses in found.items()})
+        print("  ".join(f"{name} {value:.4f}" for name, value in rows[-1].items()), flush=True)
+    means = {name: statistics.mean(row[name] for row in rows) for name in rows[0]}
+    spread = {name: max(row[name] for row in rows) - min(row[name] for row in rows) for name in rows[0]}
+    print(json.dumps({"measurement": "two folds", "models": len(models), "mean": means, "spread": spread}))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ import typer
 
 from charrnn.errors import UsageError
 
-MOST_READ = 10_000  # characters of a reader's own text: more than any chapter needs
-
 
 def learn(
     chapter: Annotated[int | None, typer.Option(metavar="N", help="Show only chapter N, 1 to 14.")] = None,
@@ -16,7 +14,7 @@ def learn(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Text of your own for the chapter on a real text (11), in UTF-8; its first 8,000 characters are read.",
+            help="A text of your own for all chapters, in UTF-8, of 173 characters or more; the first 8,000 are read.",
         ),
     ] = None,
     questions: Annotated[
@@ -33,19 +31,21 @@ def learn(
 
     From one-hot vectors to a cell that counts: each chapter trains or measures something small, shows its
     numbers and a picture, asks a question, and names the functions that do it. A question has a second try.
+    With --text all of it is about a text of yours, the questions too.
     q, Ctrl-D or Ctrl-C ends it. Into a pipe it asks nothing.
 
     \b
     Examples:
       charrnn learn
       charrnn learn --chapter 6
-      charrnn learn --chapter 11 --text corpora/harbour.txt
+      charrnn learn --text corpora/harbour.txt
       charrnn learn --questions --answers
       charrnn learn --no-input
     """
     from charrnn.cli.given import refuse_if
     from charrnn.engines.threads import blas_threads
-    from charrnn.learn.chapter import READERS, chapters, with_text
+    from charrnn.learn.chapter import chapters
+    from charrnn.learn.lesson_text import READ, TWISTER, LessonText
     from charrnn.text.corpus import read_corpus
     from charrnn.ui.lesson.screens import Lesson
     from charrnn.ui.terminal.console import Console
@@ -53,27 +53,21 @@ def learn(
     course = chapters()
     if chapter is not None and not 1 <= chapter <= len(course):
         raise UsageError(f"--chapter is {chapter}; the lesson has chapters 1 to {len(course)}")
-    readers = 1 + [one.name for one in course].index(READERS)
-    refuse_if(
-        (answers and not questions, "--answers needs --questions"),
-        (
-            text is not None and chapter not in (None, readers),
-            f"--text is for chapter {readers}. Leave --chapter out, or name that",
-        ),
-    )
-    of = len(course)
+    refuse_if((answers and not questions, "--answers needs --questions"))
+    about = TWISTER
     if text is not None:
-        corpus = read_corpus([text], options=())
-        course = tuple(with_text(course, corpus.name, corpus.vocabulary.decode(corpus.ids[:MOST_READ])))
+        corpus = read_corpus([text], newlines="lf", options=())
+        read = corpus.vocabulary.decode(corpus.ids[:READ])
+        about = LessonText(corpus.name, read, len(corpus.ids), len(corpus.vocabulary))
     chosen = course if chapter is None else course[chapter - 1 : chapter]
     nobody_sees = sys.stdin.isatty() and not sys.stdout.isatty()  # the questions, in charrnn learn | less
-    lesson = Lesson(Console(highlight=False), chosen, None if no_input or nobody_sees else input)
+    lesson = Lesson(Console(highlight=False), chosen, about, None if no_input or nobody_sees else input)
     with blas_threads():
         if questions:
             lesson.sheet(answers)
             return
         try:
-            lesson.run(of)
+            lesson.run(len(course))
         except EOFError:
             lesson.farewell()
         except KeyboardInterrupt:

@@ -1,7 +1,8 @@
 """The words of a chapter: a Markdown file with placeholders for pictures and for numbers computed live.
 
 # Title
-paragraphs, - items, and four-space-indented equations      {{ name }}: a number of the chapter's facts
+paragraphs, - items, and four-space-indented equations      {{ name }}: one of the chapter's facts
+{{ if name }}words{{ else }}others{{ end }}             the first where that fact is not empty
 {{ picture: name }}      on a line of its own               {{ chapter: name }}: the number of a chapter
 ---                      the end of a screen
 ## In the code           items that name files and functions
@@ -14,8 +15,8 @@ paragraphs, - items, and four-space-indented equations      {{ name }}: a number
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -35,9 +36,10 @@ from charrnn.learn import (
     unrolling,
     vanishing,
 )
+from charrnn.learn.lesson_text import LessonText
 
 # Name (of the Markdown file too) and computation of each chapter, in order.
-COURSE: tuple[tuple[str, Callable[[], Any]], ...] = (
+COURSE: tuple[tuple[str, Callable[[LessonText], Any]], ...] = (
     ("one_hot", one_hot.compute),
     ("one_step", one_step.compute),
     ("unrolling", unrolling.compute),
@@ -88,7 +90,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Chapter:
-    """A chapter's words. `compute` gives the object whose `facts` fill the places and whose data make the pictures."""
+    """A chapter's words. `compute` gives, of a text, what has `facts` to fill the places and data for the pictures."""
 
     number: int
     name: str
@@ -96,25 +98,21 @@ class Chapter:
     screens: tuple[tuple[Block, ...], ...]
     code: tuple[Block, ...]
     question: Question
-    compute: Callable[[], Any]
+    compute: Callable[[LessonText], Any]
 
 
-READERS = "overfitting"  # the chapter that can read a text of the reader's own
-
-
-def with_text(course: Sequence[Chapter], name: str, text: str) -> list[Chapter]:
-    """The chapters, with a text of the reader's own where one is read that ships."""
-    return [
-        replace(chapter, compute=partial(overfitting.compute, (name, text)))
-        if chapter.name == READERS
-        else chapter
-        for chapter in course
-    ]
+def chosen(text: str, facts: Mapping[str, str]) -> str:
+    """The text with every {{ if name }} decided."""
+    return re.sub(
+        r"\{\{ if (\w+) \}\}(.*?)(?:\{\{ else \}\}(.*?))?\{\{ end \}\}",
+        lambda place: place[2] if facts[place[1]] else place[3] or "",
+        text,
+    )
 
 
 def filled(text: str, facts: Mapping[str, str]) -> str:
-    """The text with every {{ name }} replaced."""
-    return re.sub(r"\{\{ (\w+) \}\}", lambda place: facts[place[1]], text)
+    """The text with every {{ if name }} decided and every {{ name }} replaced."""
+    return re.sub(r"\{\{ (\w+) \}\}", lambda place: facts[place[1]], chosen(text, facts))
 
 
 @cache
@@ -127,7 +125,7 @@ def chapters() -> tuple[Chapter, ...]:
     )
 
 
-def parse(markdown: str, number: int, name: str, compute: Callable[[], Any]) -> Chapter:
+def parse(markdown: str, number: int, name: str, compute: Callable[[LessonText], Any]) -> Chapter:
     """A chapter from its file."""
     numbers = {other: str(k) for k, (other, _) in enumerate(COURSE, 1)}
     markdown = re.sub(r"\{\{ chapter: (\w+) \}\}", lambda place: numbers[place[1]], markdown)

@@ -1,4 +1,4 @@
-"""Chapter 9: a small LSTM learns to count, and one of its cells is the counter.
+"""Chapter 14: a small LSTM learns to count, and one of its cells is the counter.
 
 The strings are n times a, then n times b, then a newline (Gers and Schmidhuber 2001): the number of
 remaining b is known only by counting. n is 1 to LONGEST in training; longer strings are tried afterwards.
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from charrnn.learn.followed import RealText, in_real_text
+from charrnn.learn.lesson_text import LessonText
 from charrnn.learn.small import Chunk, make_network, train
 from charrnn.nn.loss import log_softmax
 from charrnn.nn.network import Clamp, Network
@@ -37,6 +39,8 @@ class Counter:
     loss: float
     p_end: float
     p_end_held: float
+    own: str
+    real: RealText
 
     @property
     def reach(self) -> int:
@@ -77,12 +81,14 @@ class Counter:
             "p_end": f"{self.p_end:.2f}",
             "p_held": f"{self.p_end_held:.1e}" if self.p_end_held < 0.01 else f"{self.p_end_held:.2f}",
             "n": str(SHOWN),
+            "own": self.own,
+            **self.real.facts,
         }
 
 
-def compute() -> Counter:
-    """Train, find the cell that follows the count, try longer strings, and hold the cell."""
-    network = make_network("lstm", H, seed=2, vocab_size=len(SYMBOLS))
+def compute(text: LessonText) -> Counter:
+    """Train, find the cell that follows the count, try longer strings, hold the cell; then look at a real text."""
+    network = make_network("lstm", H, len(SYMBOLS), seed=2)
     losses = train(network, strings(np.random.default_rng(2)), "adam", LR)
     x = one_string(SHOWN)
     logits, _, trace = network.forward(x[:, None], network.zero_state(1))
@@ -106,6 +112,8 @@ def compute() -> Counter:
         float(np.mean(losses[-50:])),
         p_end,
         float(np.exp(log_softmax(held[-1, 0]))[NEWLINE]),
+        text.own_flag,
+        in_real_text(text),
     )
 
 

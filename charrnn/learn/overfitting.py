@@ -1,10 +1,11 @@
 """Chapter 11: a real text, its held-out part, and a network that learns too much of it by heart."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
-from charrnn.errors import DataError
+from charrnn.learn.lesson_text import READ, LessonText
 from charrnn.learn.small import draw, make_network, train
 from charrnn.nn.loss import cross_entropy
 from charrnn.nn.network import Network
@@ -12,9 +13,11 @@ from charrnn.text.batches import Streams
 from charrnn.text.library import find, texts
 from charrnn.text.vocabulary import Vocabulary
 
-H, PASSES, LR, STREAMS, T = 48, 12, 0.02, 8, 25
-READ, HELD_OUT = 8_000, 0.15  # characters of the text, and the share of them that is held out
-FEWEST = 2_000
+H, LOOKS, LR, STREAMS, T = 48, 12, 0.02, 8, 25
+HELD_OUT = 0.15  # share of the characters
+CHUNKS = 34  # steps from one look to the next, at least: a short text has several passes in them
+FEWEST = 6  # chunks that a stream has, if need be of fewer streams
+RISE = 0.005  # nats per character that are told
 TEMPERATURE, LENGTH = 0.8, 58
 
 
@@ -30,13 +33,17 @@ class Look:
 
 @dataclass(frozen=True)
 class Overfitting:
-    """looks : after each pass; uniform : log V; name : of the text; read, held_out : characters"""
+    """looks : after each pass, or some; name : of the text; symbols : V; read, held_out : characters
+    network, whole : the network at the end, and all that was read and held out"""
 
     name: str
     looks: list[Look]
-    symbols: int
+    vocabulary: Vocabulary
     read: int
     held_out: int
+    own: str
+    network: Network
+    whole: str
 
     @property
     def best(self) -> Look:
@@ -45,39 +52,47 @@ class Overfitting:
 
     @property
     def facts(self) -> dict[str, str]:
-        last = self.looks[-1]
+        first, last = self.looks[0], self.looks[-1]
+        rises = last.validation > self.best.validation + RISE
         return {
+            "own": self.own,
             "text": self.name,
             "read": f"{self.read:,}",
             "held_out": f"{self.held_out:,}",
-            "V": str(self.symbols),
+            "V": str(len(self.vocabulary)),
             "H": str(H),
-            "passes": str(PASSES),
+            "passes": str(last.passes),
             "best": str(self.best.passes),
+            "pass": "pass" if self.best.passes == 1 else "passes",
             "best_loss": f"{self.best.validation:.2f}",
+            "first_train": f"{first.train:.2f}",
             "last_train": f"{last.train:.2f}",
             "last_loss": f"{last.validation:.2f}",
-            "what_then": "then it rose again"
-            if last.validation > self.best.validation + 0.005
-            else "it still falls: more passes would help",
+            "rises": "yes" if rises else "",
+            "still_falls": "yes" if self.best is last else "",
+            "flat": "" if rises or self.best is last else "yes",
             "gap": f"{last.validation - last.train:.2f}",
         }
 
 
-def compute(own: tuple[str, str] | None = None) -> Overfitting:
-    """A GRU on the beginning of the text that ships, or of a text of one's own, (name, text).
+def compute(text: LessonText) -> Overfitting:
+    """A GRU on the reader's text, or on the beginning of the one that ships."""
+    if text.own:
+        return trained_network(text.name, text.text, own=True)
+    shipped = b"".join(find(texts(), "shipped").blocks()).decode("utf-8")
+    return trained_network("The Harbour Clock", shipped[:READ], own=False)
 
-    Raises DataError for a text that is too short.
-    """
-    name, text = own or ("The Harbour Clock", b"".join(find(texts(), "shipped").blocks()).decode("utf-8"))
-    text = text[:READ]
-    if len(text) < FEWEST:
-        raise DataError(f"{name} has {len(text):,} characters; the lesson needs at least {FEWEST:,}")
+
+@cache
+def trained_network(name: str, text: str, own: bool) -> Overfitting:
+    """Training on all but the end of a text, with a look at the end now and then."""
     vocabulary = Vocabulary.of(text)
     ids = vocabulary.encode(text).astype(np.intp)
     kept = int(len(ids) * (1 - HELD_OUT))
-    streams, held_out = Streams(ids[:kept], STREAMS, T), ids[kept:, None]
-    network = make_network("gru", H, vocab_size=len(vocabulary))
+    streams = Streams(ids[:kept], max(1, min(STREAMS, (kept - 1) // (FEWEST * T))), T)
+    held_out = ids[kept:, None]
+    network = make_network("gru", H, len(vocabulary))
+    each = max(1, round(CHUNKS / streams.chunks))  # passes from one look to the next
     validation, samples = [], []
 
     def look(network: Network) -> None:
@@ -85,14 +100,16 @@ def compute(own: tuple[str, str] | None = None) -> Overfitting:
         validation.append(float(cross_entropy(logits, held_out[1:]).mean()))
         samples.append(draw(network, vocabulary, text[:1], LENGTH, TEMPERATURE))
 
-    steps = iter(range(PASSES * streams.chunks))
+    steps = iter(range(LOOKS * each * streams.chunks))
 
     def watch(network: Network) -> None:
-        if (step := next(steps)) and step % streams.chunks == 0:
+        if (step := next(steps)) and step % (each * streams.chunks) == 0:
             look(network)
 
-    chunks = ((*streams.chunk(k), streams.begins(k)) for k in range(PASSES * streams.chunks))
-    losses = np.reshape(train(network, chunks, "adam", LR, meddle=watch), (PASSES, -1)).mean(axis=1).tolist()
+    chunks = ((*streams.chunk(k), streams.begins(k)) for k in range(LOOKS * each * streams.chunks))
+    losses = np.reshape(train(network, chunks, "adam", LR, meddle=watch), (LOOKS, each, -1))
     look(network)
-    looks = [Look(k, *row) for k, row in enumerate(zip(losses, validation, samples, strict=True), 1)]
-    return Overfitting(name, looks, len(vocabulary), kept, len(ids) - kept)
+    last = losses[:, -1].mean(axis=1).tolist()
+    looks = [Look(k * each, *row) for k, row in enumerate(zip(last, validation, samples, strict=True), 1)]
+    own_flag = "yes" if own else ""
+    return Overfitting(name, looks, vocabulary, kept, len(ids) - kept, own_flag, network, text)

@@ -1,4 +1,4 @@
-"""The lesson's text, and functions to create and train its small networks."""
+"""Functions to create and train the lesson's small networks."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from charrnn.config import ModelConfig
+from charrnn.learn.lesson_text import LessonText
 from charrnn.nn.clipping import clip, gradient_norm
 from charrnn.nn.init import initialise
 from charrnn.nn.loss import cross_entropy_gradient
@@ -16,33 +17,20 @@ from charrnn.sampling.stepper import Stepper
 from charrnn.text.batches import Streams
 from charrnn.text.vocabulary import Vocabulary
 
-# Terry Sullivan's song of 1908.
-TEXT = (
-    "she sells sea shells by the sea shore.\n"
-    "the shells she sells are sea shells, i'm sure.\n"
-    "so if she sells sea shells on the sea shore,\n"
-    "then i'm sure she sells sea shore shells.\n"
-)
-VOCABULARY = Vocabulary.of(TEXT)
 CLIP = 5.0
 Chunk = tuple[np.ndarray, np.ndarray, bool]  # x and y of shape (T, B); whether it is read from the zero state
 
 
-def make_network(cell: str, hidden: int, seed: int = 1, vocab_size: int = len(VOCABULARY)) -> Network:
+def make_network(cell: str, hidden: int, vocab_size: int, seed: int = 1) -> Network:
     """A fresh network of one layer, in float64."""
     network = Network(ModelConfig(cell, 1, hidden), vocab_size, np.float64)
     initialise(network, np.random.default_rng(seed))
     return network
 
 
-def column(text: str) -> np.ndarray:
-    """The ids of a text as one stream, (T, 1)."""
-    return VOCABULARY.encode(text).astype(np.intp)[:, None]
-
-
-def passes_over(text: str, steps: int, batch_size: int = 1, seq_length: int = 43) -> Iterator[Chunk]:
-    """`steps` chunks of a text, which is read as often as needed, each time from the zero state."""
-    streams = Streams(VOCABULARY.encode(text), batch_size, seq_length)
+def passes_over(text: LessonText, steps: int, batch_size: int = 1, seq_length: int = 43) -> Iterator[Chunk]:
+    """`steps` chunks of a passage, which is read as often as needed, each time from the zero state."""
+    streams = Streams(text.vocabulary.encode(text.passage), batch_size, seq_length)
     for step in range(steps):
         yield *streams.chunk(step), streams.begins(step)
 

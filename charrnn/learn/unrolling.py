@@ -4,17 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.learn.small import column, make_network
+from charrnn.learn.lesson_text import LessonText, key
+from charrnn.learn.small import make_network
 
 H = 8
-READ = "she sells sea shells by the sea shore."
-CUT = 14  # characters in the first chunk
+SHOWN = 7  # steps after the cut
 
 
 @dataclass(frozen=True)
 class Unrolling:
-    """h : (T, H) over READ; carried, reset : (T - CUT, H), the second chunk from the state handed on, and from zero"""
+    """h : (T, H) over the line; carried, reset : (T - cut, H), the second chunk from the state handed on, from zero"""
 
+    text: LessonText
     h: np.ndarray
     carried: np.ndarray
     reset: np.ndarray
@@ -22,29 +23,38 @@ class Unrolling:
     @property
     def gaps(self) -> np.ndarray:
         """The error of the reset chunk, ‖h - h'‖ at each step after the cut."""
-        return np.linalg.norm(self.reset - self.h[CUT:], axis=1)
+        return np.linalg.norm(self.reset - self.h[self.text.cut :], axis=1)
 
     @property
     def facts(self) -> dict[str, str]:
+        line, cut, V = self.text.line, self.text.cut, len(self.text.vocabulary)
+        left = self.gaps[SHOWN - 1] / self.gaps[0]
         return {
-            "T": str(len(READ)),
+            "T": str(len(line)),
             "H": str(H),
-            "numbers": str(H * H),
-            "carried_gap": f"{abs(self.carried - self.h[CUT:]).max():g}",
+            "V": str(V),
+            "numbers": str(H * (H + V)),
+            "cut": str(cut),
+            "after": key(line[cut]),
+            "repeats": "yes" if len(set(line)) < len(line) else "",
+            "carried_gap": f"{abs(self.carried - self.h[cut:]).max():g}",
+            "later": str(SHOWN - 1),
+            "left": f"{100 * left:.2g}",
+            "fades": "yes" if left < 0.1 else "",
         }
 
 
-def compute() -> Unrolling:
+def compute(text: LessonText) -> Unrolling:
     """One line read whole, and in two chunks with and without the state."""
-    network = make_network("rnn", H, seed=5)
-    x, zero = column(READ), network.zero_state(1)
+    network = make_network("rnn", H, len(text.vocabulary), seed=5)
+    x, zero, cut = text.column(text.line), network.zero_state(1), text.cut
 
     def read(chunk: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         _, last, trace = network.forward(chunk, state)
         return trace.layers[0]["h"][:, 0].copy(), last
 
     whole, _ = read(x, zero)
-    _, handed_on = read(x[:CUT], zero)
-    carried, _ = read(x[CUT:], handed_on)
-    reset, _ = read(x[CUT:], zero)
-    return Unrolling(whole, carried, reset)
+    _, handed_on = read(x[:cut], zero)
+    carried, _ = read(x[cut:], handed_on)
+    reset, _ = read(x[cut:], zero)
+    return Unrolling(text, whole, carried, reset)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from helpers import lesson
 
-from charrnn.errors import DataError
 from charrnn.learn import (
     backwards,
     break_it,
@@ -24,6 +23,7 @@ from charrnn.learn import (
     unrolling,
     vanishing,
 )
+from charrnn.learn.lesson_text import TWISTER
 
 
 def computed(module):
@@ -31,13 +31,15 @@ def computed(module):
 
 
 def test_the_vocabulary_is_that_of_the_text():
-    assert list(small.VOCABULARY.symbols) == sorted(set(small.TEXT))
-    assert len(small.VOCABULARY) == 20
+    assert list(TWISTER.vocabulary.symbols) == sorted(set(TWISTER.text))
+    assert len(TWISTER.vocabulary) == 20
+    assert TWISTER.passage == TWISTER.text
 
 
 def test_one_hot_product_and_look_up():
     data = computed(one_hot)
-    assert [data.symbols[k] for k in data.ids] == list("sea")
+    assert data.shown == list(range(20))
+    assert [data.symbols[k] for k in data.ids] == list("she")
     assert data.vectors.tolist() == [[float(k == s) for k in range(20)] for s in data.ids]
     for product, looked_up, s in zip(data.products, data.columns, data.ids, strict=True):
         np.testing.assert_array_equal(looked_up, data.weight[:, s])
@@ -63,30 +65,34 @@ def test_one_step_adds_up_as_it_is_shown():
 
 def test_chunks_with_the_state_equal_the_whole_and_without_it_converge():
     data = computed(unrolling)
-    assert data.h.shape == (len(unrolling.READ), unrolling.H)
-    np.testing.assert_array_equal(data.carried, data.h[unrolling.CUT :])
-    gaps = [math.dist(a, b) for a, b in zip(data.reset, data.h[unrolling.CUT :], strict=True)]
+    assert TWISTER.line == "she sells sea shells by the sea shore."
+    assert TWISTER.line[: TWISTER.cut] == "she sells sea "
+    assert data.h.shape == (len(TWISTER.line), unrolling.H)
+    np.testing.assert_array_equal(data.carried, data.h[TWISTER.cut :])
+    gaps = [math.dist(a, b) for a, b in zip(data.reset, data.h[TWISTER.cut :], strict=True)]
     assert gaps[0] > 0.3
     assert gaps[6] < 0.05 * gaps[0]  # "within a few steps"
+    assert data.facts["left"] == f"{100 * gaps[6] / gaps[0]:.2g}"
+    assert data.facts["fades"]
     assert data.facts["carried_gap"] == "0"
-    assert data.facts["numbers"] == "64"
+    assert data.facts["numbers"] == str(8 * 8 + 8 * 20)
 
 
 def test_the_word_is_learnt_and_the_state_tells_the_two_letters_apart():
     data = computed(hello)
-    names = [str(symbol) for symbol in hello.VOCABULARY.symbols]
-    assert "".join(names[s] for s in hello.inputs()) + "o" == "h" + "".join(names[s] for s in hello.targets())
+    assert "".join(data.symbols[s] for s in data.inputs) == "hell"
+    assert "".join(data.symbols[s] for s in data.targets) == "ello"
     for net in (data.fresh, data.trained):
         p = np.exp(net.logits) / np.exp(net.logits).sum(axis=1, keepdims=True)
         np.testing.assert_allclose(net.p, p, rtol=1e-12)
-        assert net.p_targets.tolist() == [net.p[t, s] for t, s in enumerate(hello.targets())]
+        assert net.p_targets.tolist() == [net.p[t, s] for t, s in enumerate(data.targets)]
     assert data.losses[0] == pytest.approx(-np.log(data.fresh.p_targets).mean())
     assert data.trained.p_targets.min() > 0.9
     assert max(data.fresh.p_targets) < 0.5
     first, second = data.trained.p[2], data.trained.p[3]  # both have read l
-    assert (names[first.argmax()], names[second.argmax()]) == ("l", "o")
-    assert data.facts["p_l"] == f"{first[names.index('l')]:.2f}"
-    assert data.facts["p_o"] == f"{second[names.index('o')]:.2f}"
+    assert (data.symbols[first.argmax()], data.symbols[second.argmax()]) == ("l", "o")
+    assert data.facts["p_first"] == f"{first[data.symbols.index('l')]:.2f}"
+    assert data.facts["p_second"] == f"{second[data.symbols.index('o')]:.2f}"
     assert math.dist(data.trained.h[2], data.trained.h[3]) > 0.5
 
 
@@ -98,46 +104,42 @@ def test_adagrad_by_hand_is_the_rule_and_every_rule_learns():
         weight -= optimisers.LR * one.g / math.sqrt(squares)
         assert (one.m, one.weight) == (pytest.approx(squares), pytest.approx(weight))
         assert after == pytest.approx(weight, rel=1e-12)
-    assert len(data.by_hand) == optimisers.SHOWN
+    assert len(data.by_hand) == optimisers.SHOWN + 1  # the last one is the question
     assert abs(data.by_hand[0].step) == pytest.approx(optimisers.LR, rel=1e-3)  # whatever g is
     sgd, adagrad, adam = data.curves.values()
     assert len(sgd) == len(adagrad) == len(adam) == optimisers.STEPS // optimisers.CHUNKS
     for curve in data.curves.values():
         assert curve[-1] < 0.4 < 1.5 < curve[0]
     assert max(adagrad[-1], adam[-1]) < sgd[-1]
-    assert data.facts["answer"] == "0.02"
+    assert data.facts["answer"] == f"{abs(data.by_hand[5].step):.4f}"
+    assert abs(data.by_hand[0].g) > 1e-3  # a weight that is worth following
 
 
 def test_streams_are_cut_as_training_cuts_them_and_more_of_them_point_better():
     data = computed(streams)
-    both = small.Streams(small.VOCABULARY.encode(small.TEXT), streams.B, streams.T)
+    both = small.Streams(TWISTER.vocabulary.encode(TWISTER.text), streams.B, streams.T)
     read = np.concatenate([both.chunk(k)[0] for k in range(both.chunks)])
     for row, ids in zip(data.rows, read.T, strict=True):
-        assert row.startswith(small.VOCABULARY.decode(ids))
+        assert row.startswith(TWISTER.vocabulary.decode(ids))
         assert len(row) - len(ids) < streams.T
-    assert "".join(data.rows) == small.TEXT[: len("".join(data.rows))]
+    assert "".join(data.rows) == TWISTER.text[: len("".join(data.rows))]
     assert data.cosines == sorted(data.cosines)
     assert 0.5 < data.cosines[0] < 0.9 < data.cosines[-1] <= 1
-    assert data.facts["answer"] == "200"
+    assert data.facts["answer"] == "199"  # the last character is only a target
 
 
 def test_a_real_text_is_learnt_and_then_learnt_by_heart():
     data = computed(overfitting)
     assert (data.read, data.held_out) == (6_800, 1_200)
     train, validation = ([getattr(look, part) for look in data.looks] for part in ("train", "validation"))
-    assert [look.passes for look in data.looks] == list(range(1, overfitting.PASSES + 1))
+    assert [look.passes for look in data.looks] == list(range(1, overfitting.LOOKS + 1))
     assert train == sorted(train, reverse=True)
     assert data.best.validation == min(validation) < validation[0] - 0.2
-    assert 1 < data.best.passes < overfitting.PASSES - 2
+    assert 1 < data.best.passes < overfitting.LOOKS - 2
     assert validation[-1] > data.best.validation + 0.05
     assert validation[-1] - train[-1] > 0.5
-    assert len({look.sample for look in data.looks}) == overfitting.PASSES
+    assert len({look.sample for look in data.looks}) == overfitting.LOOKS
     assert data.facts["gap"] == f"{validation[-1] - train[-1]:.2f}"
-
-
-def test_a_text_of_ones_own_is_read_and_a_short_one_is_refused():
-    with pytest.raises(DataError, match=r"mine\.txt has 60 characters; the lesson needs at least 2,000"):
-        overfitting.compute(("mine.txt", "abc" * 20))
 
 
 def test_each_fault_is_noticed_by_the_nudges_and_the_curve_hides_one():
@@ -149,12 +151,14 @@ def test_each_fault_is_noticed_by_the_nudges_and_the_curve_hides_one():
     assert swapped.error > 0.5
     assert zeroed.loss < sound.loss + 0.1  # a loss that falls proves nothing
     assert sound.loss + 0.1 < dropped.loss < swapped.loss < math.log(20) / 2
-    assert data.burst < 5
-    assert data.clipped < 1
+    assert len(data.burst.free) < 5
+    assert data.burst.clipped[-1] < 1
+    assert data.facts["worse"]
+    assert data.facts["hidden"]
 
 
 def test_the_faults_are_what_they_are_called():
-    network = small.make_network("lstm", break_it.H)
+    network = small.make_network("lstm", break_it.H, 20)
     network.grad[:] = np.random.default_rng(1).normal(size=network.grad.size)
     before = {name: grad.copy() for name, grad in network.grads.items()}
     break_it.swap_gates(network)
@@ -168,12 +172,12 @@ def test_the_faults_are_what_they_are_called():
             np.testing.assert_array_equal(grad, before[name])
     assert network.cell.GATES[:2] == ("i", "f")
     break_it.drop_h(network)
-    whole, _, _ = network.forward(small.column("sea"), network.zero_state(1))
+    whole, _, _ = network.forward(TWISTER.column("sea"), network.zero_state(1))
     last, last_again = whole[-1].copy(), None
     state = network.zero_state(1)
-    _, state, _ = network.forward(small.column("se"), state)
+    _, state, _ = network.forward(TWISTER.column("se"), state)
     state[:, 0] = 0.7  # another h, the same c
-    last_again, _, _ = network.forward(small.column("a"), state)
+    last_again, _, _ = network.forward(TWISTER.column("a"), state)
     np.testing.assert_allclose(last_again[-1], last, rtol=1e-12)
 
 
@@ -192,20 +196,20 @@ def test_training_lowers_the_loss_to_what_the_words_say():
     assert float(facts["bits_trained"]) == pytest.approx(data.loss_trained / 0.693147, abs=0.01)
     assert float(facts["perplexity"]) == pytest.approx(math.e**data.loss_trained, abs=0.05)
     # The curve ends where the text is when it is read once more: all of it is in each pass, from the zero state.
-    assert len(small.TEXT) - 1 == losses.CHUNKS * 43
+    assert len(TWISTER.text) - 1 == losses.CHUNKS * 43
     assert len(data.curve) == losses.STEPS // losses.CHUNKS
     assert data.curve[-1] == pytest.approx(data.loss_trained, abs=0.02)
 
 
 def test_a_pass_over_the_text_begins_from_the_zero_state_and_leaves_nothing_out():
-    ids = small.VOCABULARY.encode(small.TEXT)
-    chunks = list(small.passes_over(small.TEXT, 2 * losses.CHUNKS))
+    ids = TWISTER.vocabulary.encode(TWISTER.text)
+    chunks = list(small.passes_over(TWISTER, 2 * losses.CHUNKS))
     assert [begins for _, _, begins in chunks] == 2 * [True, False, False, False]
     for one in (chunks[: losses.CHUNKS], chunks[losses.CHUNKS :]):
         np.testing.assert_array_equal(np.concatenate([x for x, _, _ in one])[:, 0], ids[:-1])
         np.testing.assert_array_equal(np.concatenate([y for _, y, _ in one])[:, 0], ids[1:])
-    network = small.make_network("gru", 5)
-    first, _, _, _, again = small.train(network, small.passes_over(small.TEXT, 5), "sgd", 0.0)
+    network = small.make_network("gru", 5, 20)
+    first, _, _, _, again = small.train(network, small.passes_over(TWISTER, 5), "sgd", 0.0)
     assert first == again
 
 
@@ -224,15 +228,15 @@ def test_the_gradient_is_right_and_downhill_is_down():
 
 def test_one_number_is_followed_through_the_chain_rule():
     data = computed(backwards)
-    unit, other = backwards.CHECKED[0]
-    assert len(data.followed) == len(backwards.READ) - 1  # h before the first step is 0: no share
+    unit, other = data.checked[0]
+    assert len(data.followed) == len(data.read) - 1  # h before the first step is 0: no share
     for back, (d_h, slope, d_a, before, share) in enumerate(data.followed):
-        t = len(backwards.READ) - 1 - back
+        t = len(data.read) - 1 - back
         assert (d_h, before) == (data.d_h[t, unit], data.h[t - 1, other])
         assert slope == pytest.approx(1 - math.tanh(math.atanh(data.h[t, unit])) ** 2)
         assert (d_a, share) == (pytest.approx(d_h * slope), pytest.approx(d_h * slope * before))
     assert sum(row[-1] for row in data.followed) == pytest.approx(data.numeric[0], rel=1e-6)
-    right = small.VOCABULARY.symbols.index(" ")
+    right = TWISTER.vocabulary.symbols.index(" ")
     pulls = data.head * (data.p - np.eye(20)[right])
     assert pulls.sum() == pytest.approx(data.d_h[-1, unit])
     facts = data.facts
@@ -250,15 +254,17 @@ def test_gradients_vanish_and_explode_with_the_spectral_radius():
     for ratio, radius in ((low, 0.7), (one, 1.0), (high, 1.3)):
         assert ratio ** (1 / k) == pytest.approx(radius, rel=0.05)
     assert data.facts["left_high"] == f"{high:,.0f}"
-    assert data.facts["percent"] == f"{100 * 0.9**25:.1f}" == "7.2"
+    assert data.facts["percent"] == f"{100 * 0.9**37:.1f}" == "2.0"  # from the 38th character to the first
 
 
 def test_training_without_clipping_bursts_and_with_it_learns():
     data = computed(vanishing)
-    assert len(data.free) < 5
-    assert len(data.clipped) == vanishing.STEPS
-    assert data.clipped[0] == data.free[0] > 100
-    assert data.clipped[-1] < 1
+    burst = data.burst
+    assert burst.radius == 2
+    assert len(burst.free) < 5
+    assert len(burst.clipped) == vanishing.STEPS
+    assert burst.clipped[0] == burst.free[0] > 100
+    assert burst.clipped[-1] < 1
 
 
 def test_the_gates_are_those_of_the_cell_that_is_shown():
@@ -267,14 +273,16 @@ def test_the_gates_are_those_of_the_cell_that_is_shown():
     c_before = np.r_[0, rows["c"][:-1]]
     np.testing.assert_allclose(rows["c"], rows["f"] * c_before + rows["i"] * rows["g"], rtol=1e-12)
     np.testing.assert_allclose(rows["h"], rows["o"] * np.tanh(rows["c"]), rtol=1e-12)
-    assert len(rows["c"]) == len(gates.READ)
-    f = [value for value, ch in zip(rows["f"], gates.READ, strict=True) if ch == " "]
-    assert data.facts["f_space"] == f"{np.mean(f):.2f}"
+    assert len(rows["c"]) == len(TWISTER.line)
+    f = [value for value, ch in zip(rows["f"], TWISTER.line, strict=True) if ch == " "]
+    assert data.facts["f_mark"] == f"{np.mean(f):.2f}"
     assert np.mean(f) < 0.3  # it does fall
-    assert float(data.facts["f_letter"]) > 0.6
-    assert float(data.facts["answer"]) ** 100 == pytest.approx(0.5, abs=0.005)
+    assert float(data.facts["f_other"]) > 0.6
+    assert data.facts["by_word"]
+    assert data.longest == "shells,"
+    assert float(data.facts["answer"]) ** 7 == pytest.approx(0.5, abs=0.001)
     assert data.facts["sigma_1"] == f"{1 / (1 + math.exp(-1)):.2f}"
-    left = {name: flow[gates.BACK] / flow[0] for name, flow in data.flows.items()}
+    left = {name: flow[vanishing.BACK] / flow[0] for name, flow in data.flows.items()}
     assert left["RNN h"] < left["GRU h"] < left["LSTM c"] < 0.1 < left["b_f = 5"]
 
 
@@ -289,7 +297,8 @@ def test_temperature_sharpens_and_flattens():
     two = [data.symbols[k] for k in data.likeliest[:2]]
     assert sorted(two) == ["b", "o"]  # "by" and "on"
     assert at_one[data.likeliest[:2]].min() > 0.25
-    assert small.TEXT.count("she sells sea shells by") == small.TEXT.count("she sells sea shells on") == 1
+    assert (data.place, data.facts["followed"]) == ("she sells sea shells ", "b once and o once")
+    assert TWISTER.text.count("she sells sea shells by") == TWISTER.text.count("she sells sea shells on") == 1
     assert all(len(text) == temperature.LENGTH for text in data.samples)
     assert len(set(data.samples)) > 1
 
@@ -307,6 +316,7 @@ def test_a_cell_counts_and_the_network_uses_it():
     assert all(data.right[: data.reach + 1])
     assert data.reach == counter.TRIED or not data.right[data.reach + 1]
     assert data.p_end > 0.5
+    assert data.real.name == "The Harbour Clock"
     assert data.p_end_held < 0.1  # held in the middle of the line, it does not know that it ends
 
 

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text
 
-from charrnn.learn import backwards, counter, hello, optimisers, streams, temperature, unrolling, vanishing
-from charrnn.learn import gates as gate_chapter
+from charrnn.learn import counter, optimisers, streams, temperature, unrolling, vanishing
 from charrnn.learn.backwards import Backwards
 from charrnn.learn.break_it import WRONG, BreakIt
 from charrnn.learn.counter import Counter
 from charrnn.learn.gates import Gates
 from charrnn.learn.hello import Hello, Unrolled
-from charrnn.learn.losses import NEXT, PLACE, Losses
-from charrnn.learn.one_hot import WORD, OneHot
+from charrnn.learn.losses import Losses
+from charrnn.learn.one_hot import OneHot
 from charrnn.learn.one_step import OneStep
 from charrnn.learn.optimisers import Optimisers
 from charrnn.learn.overfitting import Overfitting
@@ -39,6 +39,7 @@ from charrnn.ui.terminal.tables import table
 WIDEST_PICTURE = 94  # at most, where the terminal has room
 PICTURE_LABEL = 6
 SHOWN_TARGETS = 20
+MOST_CONCEPTS = 8
 EMPHASIS = "bold magenta"
 
 
@@ -90,7 +91,7 @@ class Pen:
         """Lines of a label, a row and a remark."""
         lines = []
         for label, row, remark in rows:
-            line = Text().append(spelled(f"{label:>{PICTURE_LABEL}} ", self.console), "dim").append(row)
+            line = Text().append(padded(spelled(label, self.console), PICTURE_LABEL) + " ", "dim").append(row)
             lines.append(line.append(spelled(f"  {remark}" if remark else "", self.console), "dim"))
         picture = Text("\n").join(lines)
         picture.no_wrap, picture.overflow = True, "crop"
@@ -98,7 +99,15 @@ class Pen:
 
     def reading(self, text: str, columns: int = 1) -> str:
         """The characters over the columns of a heat map."""
-        return "".join(self.glyph(ch) + " " * (columns - 1) for ch in text)
+        return "".join(padded(self.glyph(ch), -columns) for ch in text)
+
+    def columns(self, text: str, least: int = 1) -> int:
+        """The columns that each character of a text needs."""
+        return max(least, *(cell_len(self.glyph(ch)) for ch in text))
+
+    def sample(self, text: str) -> str:
+        """A text on one line, with its spaces as they are."""
+        return "".join(ch if ch == " " else self.glyph(ch) for ch in text)
 
     def legend(self, scale: float, low: float | None = None) -> Text:
         """The meaning of the colours, or bars, of a heat map."""
@@ -108,40 +117,51 @@ class Pen:
         return Text.assemble((f"{low:.2g} ", "dim"), key, (f" {scale:.2g}", "dim"))
 
 
+def padded(text: str, columns: int) -> str:
+    """At the right of so many columns of a terminal; at the left if they are negative."""
+    space = " " * (abs(columns) - cell_len(text))
+    return space + text if columns > 0 else text + space
+
+
 # ------------------------------------------------------------------------------------------------
 # 1. One-hot and look-up
 
 
 def vocabulary(data: OneHot, pen: Pen) -> RenderableType:
     """The symbols with their ids below."""
+    wide = _width(data)
     return pen.rows(
         [
-            ("", "".join(f"{pen.glyph(s):>3}" for s in data.symbols), ""),
-            ("id", "".join(f"{k:>3}" for k in range(len(data.symbols))), ""),
+            ("", "".join(padded(pen.glyph(data.symbols[k]), wide) for k in data.shown), ""),
+            ("id", "".join(f"{k:>{wide}}" for k in data.shown), ""),
         ]
     )
 
 
+def _width(data: OneHot) -> int:
+    """The columns for a symbol and its id."""
+    return 4 if len(data.shown) < len(data.symbols) else 3
+
+
 def vectors(data: OneHot, pen: Pen) -> RenderableType:
     """A row for each character, with 1 at its id."""
-    rows = []
-    for ch, id_, vector in zip(WORD, data.ids, data.vectors, strict=True):
+    rows, wide = [], _width(data)
+    dot = "." if pen.look.glyphs is ASCII else "·"
+    for ch, id_, vector in zip(data.text.word, data.ids, data.vectors, strict=True):
         row = Text()
-        for value in vector:
-            row.append(
-                "  1" if value else "  ." if pen.look.glyphs is ASCII else "  ·", EMPHASIS if value else "dim"
-            )
-        rows.append((ch, row, f"id {id_}"))
+        for value in vector[data.shown]:
+            row.append(padded("1" if value else dot, wide), EMPHASIS if value else "dim")
+        rows.append((pen.glyph(ch), row, f"id {id_}"))
     return pen.rows(rows)
 
 
 def column(data: OneHot, pen: Pen) -> RenderableType:
     """W_ih as a heat map, the column of the first character marked, and its numbers."""
-    scale, marked = float(abs(data.weight).max()), int(data.ids[0])
-    head = Text("".join(f" {pen.glyph(s)} " for s in data.symbols), "dim")
-    head.stylize(EMPHASIS, 3 * marked, 3 * marked + 3)
+    scale, marked = float(abs(data.weight).max()), data.shown.index(int(data.ids[0]))
+    head = Text("".join(padded(f"{pen.glyph(data.symbols[k])} ", 3) for k in data.shown), "dim")
+    head.stylize(EMPHASIS, *_third(data, pen, marked))
     rows: list[tuple[str, Text | str, str]] = [("", head, "W_ih x")]
-    for unit, weights in enumerate(data.weight):
+    for unit, weights in enumerate(data.weight[:, data.shown]):
         row = Text()
         for k, weight in enumerate(weights):
             cell = pen.heat([weight], scale, 3)
@@ -150,6 +170,12 @@ def column(data: OneHot, pen: Pen) -> RenderableType:
             row.append(cell)
         rows.append((f"unit {unit}", row, f"{data.columns[0, unit]:+.2f}"))
     return Text("\n").join([pen.rows(rows), pen.rows([("scale", pen.legend(scale), "")])])
+
+
+def _third(data: OneHot, pen: Pen, marked: int) -> tuple[int, int]:
+    """Where the marked symbol's three columns begin and end, in characters."""
+    sizes = [len(padded(f"{pen.glyph(data.symbols[k])} ", 3)) for k in data.shown[: marked + 1]]
+    return sum(sizes[:-1]), sum(sizes)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -188,16 +214,17 @@ def _around_zero(value: float, pen: Pen, width: int = 8) -> Text:
 
 def states(data: Unrolling, pen: Pen) -> RenderableType:
     """h of every unit at every step."""
-    wide = 2 if pen.width > PICTURE_LABEL + 2 * len(unrolling.READ) else 1
-    rows: list[tuple[str, Text | str, str]] = [("", pen.reading(unrolling.READ, wide), "")]
+    line = data.text.line
+    wide = pen.columns(line, 2 if pen.width > PICTURE_LABEL + 2 * len(line) else 1)
+    rows: list[tuple[str, Text | str, str]] = [("", pen.reading(line, wide), "")]
     rows += [(f"h{unit}", pen.heat(values, 1.0, wide), "") for unit, values in enumerate(data.h.T)]
     return Text("\n").join([pen.rows(rows), pen.rows([("scale", pen.legend(1.0), "")])])
 
 
 def gaps(data: Unrolling, pen: Pen) -> RenderableType:
     """The distance between the two readings, for the first steps after the cut."""
-    shown = data.gaps[:7]
-    after = unrolling.READ[unrolling.CUT :]
+    shown = data.gaps[: unrolling.SHOWN]
+    after = data.text.line[data.text.cut :]
     return pen.rows(
         [
             (pen.glyph(ch), Text(f"{pen.bar(gap / shown.max(), 40):<40}", "yellow"), f"{gap:.5f}")
@@ -212,18 +239,17 @@ def gaps(data: Unrolling, pen: Pen) -> RenderableType:
 
 def fresh_word(data: Hello, pen: Pen) -> RenderableType:
     """The network before training."""
-    return _unrolled(data.fresh, pen)
+    return _unrolled(data, data.fresh, pen)
 
 
 def trained_word(data: Hello, pen: Pen) -> RenderableType:
     """The network after it."""
-    return _unrolled(data.trained, pen)
+    return _unrolled(data, data.trained, pen)
 
 
-def _unrolled(net: Unrolled, pen: Pen, column: int = 12) -> RenderableType:
+def _unrolled(data: Hello, net: Unrolled, pen: Pen, column: int = 12) -> RenderableType:
     """A column per step, from the letter below over h and the logits to the target above."""
-    right, read = hello.targets(), hello.inputs()
-    symbols = [str(symbol) for symbol in hello.VOCABULARY.symbols]
+    right, read, symbols = data.targets, data.inputs, data.symbols
 
     def line(pieces: Iterable[tuple[str, str]], gap: str = " ") -> Text:
         row = Text()
@@ -256,9 +282,13 @@ def _unrolled(net: Unrolled, pen: Pen, column: int = 12) -> RenderableType:
 
 def targets(data: Losses, pen: Pen) -> RenderableType:
     """A line of the text, and below each character the one that comes next."""
-    read = (PLACE + NEXT)[:SHOWN_TARGETS]
+    read = data.place[:SHOWN_TARGETS]
+    wide = pen.columns(read) + 1
     return pen.rows(
-        [("read", pen.reading(read[:-1], 2), ""), ("target", Text(pen.reading(read[1:], 2), EMPHASIS), "")]
+        [
+            ("read", pen.reading(read[:-1], wide), ""),
+            ("target", Text(pen.reading(read[1:], wide), EMPHASIS), ""),
+        ]
     )
 
 
@@ -270,8 +300,7 @@ def guesses(data: Losses, pen: Pen) -> RenderableType:
         row = Text()
         for p, style in ((data.fresh[symbol], "blue"), (data.trained[symbol], "yellow")):
             row.append(f"{pen.bar(float(p), width):<{width}}", style).append(f" {p:.3f}  ")
-        is_next = data.symbols[symbol] == NEXT
-        rows.append((pen.glyph(data.symbols[symbol]), row, "what came" if is_next else ""))
+        rows.append((pen.glyph(data.symbols[symbol]), row, "what came" if symbol == data.next else ""))
     return pen.rows(rows)
 
 
@@ -287,7 +316,7 @@ def curve(data: Losses, pen: Pen) -> RenderableType:
 
 def flow(data: Backwards, pen: Pen) -> RenderableType:
     """∂loss/∂h at every step: a heat map, each step on its own scale, and the norms."""
-    text = pen.reading(backwards.READ, 4)
+    text = pen.reading(data.read, 4)
     rows: list[tuple[str, Text | str, str]] = [("read", text, "")]
     for unit in range(data.d_h.shape[1]):
         # Square roots, so that steps a thousand times apart are still seen.
@@ -305,14 +334,14 @@ def flow(data: Backwards, pen: Pen) -> RenderableType:
 
 def followed(data: Backwards, pen: Pen) -> RenderableType:
     """One weight's share of the gradient at the last steps, and their sum over all."""
-    unit, other = backwards.CHECKED[0]
+    unit, other = data.checked[0]
     grid = table(
         ("step", f"dh[{unit}]", spelled("1 - h²", pen.console), f"da[{unit}]", f"h[t-1][{other}]", "share"),
         left=("step",),
     )
     rows, shown = data.followed, 4
     for back, (d_h, slope, d_a, before, share) in enumerate(rows[:shown]):
-        name = pen.glyph(backwards.READ[-1 - back]) + (f", {back} back" if back else ", last")
+        name = pen.glyph(data.read[-1 - back]) + (f", {back} back" if back else ", last")
         grid.add_row(name, f"{d_h:+.4f}", f"{slope:.4f}", f"{d_a:+.4f}", f"{before:+.4f}", f"{share:+.6f}")
     rest = sum(row[-1] for row in rows[shown:])
     grid.add_row(pen.text(f"{len(rows) - shown} earlier"), "", "", "", "", f"{rest:+.6f}")
@@ -327,7 +356,7 @@ def _short(value: float) -> str:
 def check(data: Backwards, pen: Pen) -> RenderableType:
     """Analytic and numeric gradient of a few weights."""
     grid = table(("weight", "by backward", "by nudging", "difference"), left=("weight",), gap=3)
-    for (row, col), analytic, numeric in zip(backwards.CHECKED, data.analytic, data.numeric, strict=True):
+    for (row, col), analytic, numeric in zip(data.checked, data.analytic, data.numeric, strict=True):
         grid.add_row(
             f"W_hh[{row}, {col}]", f"{analytic:+.9f}", f"{numeric:+.9f}", f"{abs(analytic - numeric):.0e}"
         )
@@ -342,7 +371,7 @@ def by_hand(data: Optimisers, pen: Pen) -> RenderableType:
     """Adagrad's numbers for one weight."""
     grid = table(("step", "g", "m", spelled("lr / √m", pen.console), "step taken", "weight"), left=("step",))
     grid.add_row("", "", "", "", "", f"{data.start:+.4f}")
-    for k, one in enumerate(data.by_hand, 1):
+    for k, one in enumerate(data.by_hand[: optimisers.SHOWN], 1):
         rate = optimisers.LR / float(np.sqrt(one.m))
         grid.add_row(
             str(k), f"{one.g:+.4f}", f"{one.m:.6f}", f"{rate:.3f}", f"{one.step:+.4f}", f"{one.weight:+.4f}"
@@ -377,7 +406,10 @@ def burst(data: Vanishing, pen: Pen) -> RenderableType:
     """Losses of both trainings at a few steps."""
     at = (1, 2, 3, 10, 30, 60, vanishing.STEPS) if pen.width >= 70 else (1, 2, 3, vanishing.STEPS)
     grid = table(("loss at step", *map(str, at)), left=("loss at step",))
-    for name, losses in (("not clipped", data.free), (f"clipped to ±{vanishing.CLIP:g}", data.clipped)):
+    for name, losses in (
+        ("not clipped", data.burst.free),
+        (f"clipped to ±{vanishing.CLIP:g}", data.burst.clipped),
+    ):
         values = [
             Text(_loss(losses[step - 1])) if step <= len(losses) else Text("burst", "red") for step in at
         ]
@@ -395,7 +427,8 @@ def _loss(value: float) -> str:
 
 def gate_rows(data: Gates, pen: Pen) -> RenderableType:
     """Gates, c and h of one cell over the text."""
-    rows: list[tuple[str, Text | str, str]] = [("", pen.reading(gate_chapter.READ), "")]
+    wide = pen.columns(data.text.line)
+    rows: list[tuple[str, Text | str, str]] = [("", pen.reading(data.text.line, wide), "")]
     remarks = {
         "i": "input gate: write?",
         "f": "forget gate: keep?",
@@ -406,7 +439,9 @@ def gate_rows(data: Gates, pen: Pen) -> RenderableType:
     }
     for name, values in data.rows.items():
         scale = float(abs(values).max()) if name == "c" else 1.0
-        rows.append((name, pen.heat(values, scale, low=0.0 if name in "ifo" else -scale), remarks[name]))
+        rows.append(
+            (name, pen.heat(values, scale, wide, low=0.0 if name in "ifo" else -scale), remarks[name])
+        )
     rows.append(("i f o", pen.legend(1.0, low=0.0), ""))
     rows.append(("g c h", pen.legend(1.0), f"c: ±{abs(data.rows['c']).max():.1f}"))
     return pen.rows(rows)
@@ -423,15 +458,15 @@ def gate_flows(data: Gates, pen: Pen) -> RenderableType:
 
 def stream_rows(data: Cut, pen: Pen) -> RenderableType:
     """The text of each stream, cut into chunks."""
-    T, bar = streams.T, pen.look.glyphs.vertical
+    T, bar, wide = streams.T, pen.look.glyphs.vertical, pen.columns("".join(data.rows))
     rows: list[tuple[str, Text | str, str]] = []
     for b, text in enumerate(data.rows):
         row = Text()
         for start in range(0, len(text), T):
-            row.append(pen.reading(text[start : start + T])).append(bar, EMPHASIS)
+            row.append(pen.reading(text[start : start + T], wide)).append(bar, EMPHASIS)
         row.right_crop(1)
         rows.append((f"b = {b}", row, ""))
-    chunks = "".join(f"{f'chunk {k}':<{T + 1}}" for k in range(len(data.rows[0]) // T))
+    chunks = "".join(f"{f'chunk {k}':<{T * wide + 1}}" for k in range(len(data.rows[0]) // T))
     return pen.rows([("", chunks, ""), *rows])
 
 
@@ -452,8 +487,8 @@ def both_losses(data: Overfitting, pen: Pen) -> RenderableType:
     most = max(max(look.train, look.validation) for look in data.looks)
     wide = 24 if pen.width >= 70 else 14
     rows: list[tuple[str, Text | str, str]] = [("pass", Text(f"{'read':<{wide + 6}}held out", "dim"), "")]
-    for look in data.looks:
-        if look.passes % 2 == 0 and look is not data.best and look is not data.looks[-1]:
+    for k, look in enumerate(data.looks):
+        if k % 2 and look is not data.best and look is not data.looks[-1]:
             continue
         row = Text()
         for value, style in ((look.train, "blue"), (look.validation, "yellow")):
@@ -464,12 +499,9 @@ def both_losses(data: Overfitting, pen: Pen) -> RenderableType:
 
 def texts_meanwhile(data: Overfitting, pen: Pen) -> RenderableType:
     """What was written after some of the passes."""
-    last = len(data.looks)
-    shown = sorted({1, 2, data.best.passes, (data.best.passes + last) // 2, last})
-    return pen.rows(
-        (f"{k}", "".join(ch if ch == " " else pen.glyph(ch) for ch in data.looks[k - 1].sample), "")
-        for k in shown
-    )
+    best, last = data.looks.index(data.best), len(data.looks) - 1
+    shown = sorted({0, 1, best, (best + last) // 2, last})
+    return pen.rows((f"{data.looks[k].passes}", pen.sample(data.looks[k].sample), "") for k in shown)
 
 
 # ------------------------------------------------------------------------------------------------
@@ -496,7 +528,7 @@ def bars(data: Temperature, pen: Pen) -> RenderableType:
 def samples(data: Temperature, pen: Pen) -> RenderableType:
     """A text at each temperature, on one line."""
     return pen.rows(
-        (f"T={T:g}", "".join(ch if ch == " " else pen.glyph(ch) for ch in text), "")
+        (f"T={T:g}", pen.sample(text), "")
         for T, text in zip(temperature.TEMPERATURES, data.samples, strict=True)
     )
 
@@ -552,6 +584,26 @@ def reach(data: Counter, pen: Pen) -> RenderableType:
     )
 
 
+def real(data: Counter, pen: Pen) -> RenderableType:
+    """A stretch of the real text with the concept and the cell that follows it; or how often each concept comes."""
+    best = data.real.best
+    if best is None:
+        rows = sorted(data.real.begins.items(), key=lambda pair: -pair[1])
+        return pen.text("\n".join(f" {name:<12}{n:>4}" for name, n in rows[:MOST_CONCEPTS]))
+    wide = pen.columns(best.text)
+    shown = slice(0, min(len(best.text), (pen.width - PICTURE_LABEL - 2) // wide))
+    most = max(1.0, float(best.values.max()))
+    largest = float(abs(best.h).max())
+    return pen.rows(
+        [
+            ("read", pen.reading(best.text[shown], wide), ""),
+            ("truth", pen.heat(best.values[shown], most, wide, low=0.0), ""),
+            (f"h{best.cell}", pen.heat(best.h[shown], largest, wide), ""),
+            ("scale", pen.legend(largest), f"truth: from 0 to {most:.0f}"),
+        ]
+    )
+
+
 # Chapter and name of a picture -> the function that draws it.
 PICTURES: dict[tuple[str, str], Callable[[Any, Pen], RenderableType]] = {
     ("one_hot", "vocabulary"): vocabulary,
@@ -583,4 +635,5 @@ PICTURES: dict[tuple[str, str], Callable[[Any, Pen], RenderableType]] = {
     ("break_it", "faults"): faults,
     ("counter", "trace"): trace,
     ("counter", "reach"): reach,
+    ("counter", "real"): real,
 }

@@ -7,7 +7,8 @@ from typing import Any
 from rich.padding import Padding
 from rich.text import Text
 
-from charrnn.learn.chapter import Block, Chapter, Question, filled
+from charrnn.learn.chapter import Block, Chapter, Question, chosen, filled
+from charrnn.learn.lesson_text import LessonText
 from charrnn.ui.lesson.pictures import PICTURES, Pen
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.letters import spelled
@@ -16,6 +17,8 @@ WIDEST_SCREEN = 78
 QUIT = ("q", "quit")
 LETTERS = "abcdefgh"
 Ask = Callable[[str], str]
+Facts = Mapping[str, str]
+NO_FACTS: Facts = {}
 
 
 class Stop(Exception):
@@ -23,13 +26,15 @@ class Stop(Exception):
 
 
 class Lesson:
-    """Shows chapters. `ask` puts a question and gives the answer, as `input` does; None asks nothing.
+    """Shows chapters about a text. `ask` puts a question and gives the answer, as `input` does; None asks nothing.
 
     `right` counts the questions answered right at once, `second` those at the second try, `asked` those asked.
     """
 
-    def __init__(self, console: Console, chapters: Sequence[Chapter], ask: Ask | None) -> None:
-        self.console, self.chapters, self._ask = console, chapters, ask
+    def __init__(
+        self, console: Console, chapters: Sequence[Chapter], text: LessonText, ask: Ask | None
+    ) -> None:
+        self.console, self.chapters, self.text, self._ask = console, chapters, text, ask
         self.pen = Pen.of(console)
         self.width = min(WIDEST_SCREEN, console.width)
         self.right = self.second = self.asked = 0
@@ -61,7 +66,7 @@ class Lesson:
     def sheet(self, answers: bool) -> None:
         """The questions of all chapters on paper, with their answers if these are wanted."""
         for chapter in self.chapters:
-            facts, question = chapter.compute().facts, chapter.question
+            facts, question = chapter.compute(self.text).facts, chapter.question
             self._print()
             self._say(f"{chapter.number}. {chapter.title}", "bold")
             self._put_question(question, facts)
@@ -74,9 +79,9 @@ class Lesson:
                     for letter, option in zip(LETTERS, question.options, strict=False)
                     if option.right
                 )
-                self._say(f"Answer: {letter}. {filled(best.reply, facts)}")
+                self._print(self._wrapped(f"Answer: {letter}. {best.reply}", facts))
             else:
-                self._say(f"Answer: {filled(question.answer, facts)}. {filled(question.reply, facts)}")
+                self._print(self._wrapped(f"Answer: {question.answer}. {question.reply}", facts))
 
     def farewell(self) -> None:
         """What to say when the reader goes."""
@@ -87,10 +92,10 @@ class Lesson:
         """One chapter, whole."""
         if self.console.is_terminal:
             with self.console.status("computing", spinner="line"):
-                data = chapter.compute()
+                data = chapter.compute(self.text)
         else:
-            data = chapter.compute()
-        facts: Mapping[str, str] = data.facts
+            data = chapter.compute(self.text)
+        facts: Facts = data.facts
         title = f" {chapter.number} of {of} · {chapter.title} "
         line = self.pen.look.glyphs.horizontal
         self._print()
@@ -103,27 +108,27 @@ class Lesson:
                 self._print()
                 self._wait("Enter goes on, q stops: " if number == 1 else "Enter goes on: ")
         self._print()
-        self._print(self._inline("In the code", "bold"))
+        self._print(self._inline("In the code", style="bold"))
         for block in chapter.code:
             self._block(block, chapter, data, facts)
         if self._ask:
             self._print()
             self._question(chapter.question, facts)
 
-    def _block(self, block: Block, chapter: Chapter, data: Any, facts: Mapping[str, str]) -> None:
+    def _block(self, block: Block, chapter: Chapter, data: Any, facts: Facts) -> None:
         if block.kind == "picture":
             self._print(Padding(PICTURES[chapter.name, block.text](data, self.pen), (0, 0, 0, 1)))
             return
-        text = filled(block.text, facts)
         if block.kind == "equation":
+            text = filled(block.text, facts)
             lines = Text(spelled(text, self.console), "bold", no_wrap=True, overflow="crop")
             self._print(Padding(lines, (0, 0, 0, 4)))
         elif block.kind == "item":
-            self._print(self._wrapped(text, first="- ", then="  "))
+            self._print(self._wrapped(block.text, facts, first="- ", then="  "))
         else:
-            self._print(self._wrapped(text))
+            self._print(self._wrapped(block.text, facts))
 
-    def _question(self, question: Question, facts: Mapping[str, str]) -> None:
+    def _question(self, question: Question, facts: Facts) -> None:
         assert self._ask is not None
         self._put_question(question, facts)
         self.asked += 1
@@ -132,13 +137,13 @@ class Lesson:
         else:
             self._number(question, facts)
 
-    def _put_question(self, question: Question, facts: Mapping[str, str]) -> None:
-        self._print(self._wrapped(filled(question.text, facts), style="bold"))
+    def _put_question(self, question: Question, facts: Facts) -> None:
+        self._print(self._wrapped(question.text, facts, style="bold"))
         for letter, option in zip(LETTERS, question.options, strict=False):
-            self._print(self._wrapped(filled(option.text, facts), first=f"  {letter})  ", then="      "))
+            self._print(self._wrapped(option.text, facts, first=f"  {letter})  ", then="      "))
 
-    def _choice(self, question: Question, letters: str, facts: Mapping[str, str]) -> None:
-        replies = [filled(option.reply, facts) for option in question.options]
+    def _choice(self, question: Question, letters: str, facts: Facts) -> None:
+        replies = [option.reply for option in question.options]
         best = next(k for k, option in enumerate(question.options) if option.right)
         prompt = f"{', '.join(letters[:-1])} or {letters[-1]} (Enter shows the answer): "
         for is_first in (True, False):
@@ -146,14 +151,14 @@ class Lesson:
                 self._say(f"That is none of {', '.join(letters)}.")
             self._print()
             if not answer:
-                self._reply(f"It is {letters[best]}.", "bold", replies[best])
+                self._reply(f"It is {letters[best]}.", "bold", replies[best], facts)
                 return
-            if (chosen := letters.index(answer.rstrip(")"))) == best:
+            if (picked := letters.index(answer.rstrip(")"))) == best:
                 self._count(is_first)
-                self._reply("Right.", "bold green", replies[best])
+                self._reply("Right.", "bold green", replies[best], facts)
                 return
             hint = " Try once more." if is_first else f" The answer is {letters[best]}."
-            self._reply("Not quite.", "bold yellow", replies[chosen] + hint)
+            self._reply("Not quite.", "bold yellow", replies[picked] + hint, facts)
 
     def _count(self, is_first: bool) -> None:
         if is_first:
@@ -161,29 +166,28 @@ class Lesson:
         else:
             self.second += 1
 
-    def _number(self, question: Question, facts: Mapping[str, str]) -> None:
+    def _number(self, question: Question, facts: Facts) -> None:
         true = filled(question.answer, facts)
-        reply = filled(question.reply, facts)
         for is_first in (True, False):
             while (answer := self._answer("a number (Enter shows the answer): ")) and _number(answer) is None:
                 self._say("That is no number; write it as 12.5 or 1/8.")
             self._print()
             given = _number(answer)
             if given is None:
-                self._reply(f"It is {true}.", "bold", reply)
+                self._reply(f"It is {true}.", "bold", question.reply, facts)
                 return
             if abs(given - float(true)) <= question.tolerance:
                 self._count(is_first)
-                self._reply("Right.", "bold green", reply)
+                self._reply("Right.", "bold green", question.reply, facts)
                 return
             if is_first:
                 side = "large" if given > float(true) else "small"
                 self._reply(f"{given:g} is too {side}.", "bold yellow", "Try once more.")
             else:
-                self._reply(f"You said {given:g}; it is {true}.", "bold yellow", reply)
+                self._reply(f"You said {given:g}; it is {true}.", "bold yellow", question.reply, facts)
 
-    def _reply(self, verdict: str, style: str, reply: str) -> None:
-        text = self._inline(f"{verdict} {reply}")
+    def _reply(self, verdict: str, style: str, reply: str, facts: Facts = NO_FACTS) -> None:
+        text = self._inline(f"{verdict} {reply}", facts)
         text.stylize(style, 0, len(verdict))
         self._print(self._fold(text))
 
@@ -203,8 +207,10 @@ class Lesson:
     def _print(self, what: Any = "") -> None:
         self.console.print(what, markup=False, highlight=False)
 
-    def _wrapped(self, text: str, style: str = "", first: str = "", then: str = "") -> Text:
-        return self._fold(self._inline(text, style), first, then)
+    def _wrapped(
+        self, text: str, facts: Facts = NO_FACTS, *, style: str = "", first: str = "", then: str = ""
+    ) -> Text:
+        return self._fold(self._inline(text, facts, style), first, then)
 
     def _fold(self, text: Text, first: str = "", then: str = "") -> Text:
         """Wrapped to the width of the lesson, with something before the first line and before the others."""
@@ -213,16 +219,14 @@ class Lesson:
             line.rstrip()
         return Text("\n").join(Text(then if k else first) + line for k, line in enumerate(lines))
 
-    def _inline(self, text: str, style: str = "") -> Text:
-        """`code` and *emphasis*; nothing else is markup."""
+    def _inline(self, text: str, facts: Facts = NO_FACTS, style: str = "") -> Text:
+        """`code` and *emphasis* of the chapter's own words; nothing in a fact is markup."""
         shown = Text(style=style)
-        for piece in re.split(r"(`[^`]+`|(?<![\w*])\*[^*\s][^*]*\*(?![\w*]))", text):
-            if piece[:1] == "`" and len(piece) > 2:
-                shown.append(spelled(piece[1:-1], self.console), "cyan")
-            elif piece[:1] == "*" and len(piece) > 2:
-                shown.append(spelled(piece[1:-1], self.console), "italic bold")
-            else:
-                shown.append(spelled(piece, self.console))
+        for piece in re.split(r"(`[^`]+`|(?<![\w*])\*[^*\s][^*]*\*(?![\w*]))", chosen(text, facts)):
+            inner, its_style = piece, ""
+            if piece[:1] in "`*" and len(piece) > 2:
+                inner, its_style = piece[1:-1], "cyan" if piece[0] == "`" else "italic bold"
+            shown.append(spelled(filled(inner, facts), self.console), its_style)
         return shown
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from helpers import rooms
+from helpers.random_models import random_model
 from helpers.rooms import PACKAGE
 
 ROOMS = ["__main__", "__init__", *rooms.ROOMS]
@@ -170,6 +171,22 @@ def test_help_imports_no_torch_and_no_compiler(arguments: tuple[str, ...]) -> No
     loaded = loaded_by(*arguments)
     assert "charrnn.cli.app" in loaded
     assert not loaded & {"torch", "llvmlite", "charrnn.install.extras"}
+
+
+def test_the_first_character_waits_for_nothing_that_it_does_not_need(tmp_path: Path) -> None:
+    """Each of these takes up to a tenth of a second to load."""
+    file = tmp_path / "model.safetensors"
+    random_model(vocab="ab").save(file)
+    loaded = loaded_by("sample", "--model", str(file), "--length", "1", "--seed", "1")
+    assert "charrnn.sampling.sampler" in loaded
+    assert not loaded & {
+        "rich",
+        "urllib.request",
+        "charrnn.score.evaluation",
+        "charrnn.text.corpus",
+        "concurrent.futures",
+        "llvmlite",
+    }
 
 
 def test_the_maths_is_an_evening_s_reading() -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from charrnn.sampling.collect import Collection
     from charrnn.sampling.mixing import Mix
     from charrnn.sampling.sampler import SampledText, Sampler
+    from charrnn.text.records import ItemForm
 
 Strings = list[str] | None
 
@@ -146,9 +147,6 @@ def sample(
       charrnn sample --length 2000 --novelty
       charrnn sample --prime "The " --stop "." --count 3 --with-prime --unique
     """
-    from charrnn.ui.terminal.interactive import converse
-    from charrnn.ui.terminal.line_editor import asker
-
     wanted = _Wanted(beam, unique, new, novelty, novelty_min, novelty_corpus, check, counts, as_json)
     several = {"several temperatures": "," in temp}
     _refuse(wanted, interactive, stop or (), several, {"--count": settings["count"] not in (None, 1)})
@@ -164,6 +162,9 @@ def sample(
     sampler = _sampler(models, prime, compared, stop or (), clamp or (), label or (), input_text, given, mix)
     write = writer(sys.stdout, raw=raw)
     if interactive:
+        from charrnn.ui.terminal.interactive import converse
+        from charrnn.ui.terminal.line_editor import asker
+
         converse(sampler, asker(), write)
         return
     if settings["seed"] is None and not beam and any(sampler.temperatures):  # at 0 nothing is drawn
@@ -213,9 +214,6 @@ def _refuse(
 
 def _found(sampler: "Sampler", wanted: _Wanted, write: Callable[[str], None]) -> "_Samples":
     """The texts, and what is known of them. Unless they are shown later, they are written as they come."""
-    from charrnn.novelty.check import judge
-    from charrnn.novelty.known import KnownItems
-
     is_items = sampler.vocab.items is not None
     items = _items(sampler.models[0], wanted) if is_items or wanted.new else None
     compare, held_out = _comparison(sampler.models[0], items, wanted) if wanted.novelty else (None, {})
@@ -228,9 +226,16 @@ def _found(sampler: "Sampler", wanted: _Wanted, write: Callable[[str], None]) ->
     novelty = (
         [compare(one) for one in (whole if is_items else [one.text for one in texts])] if compare else []
     )
-    known = KnownItems(*items.of_parts("train")) if items and wanted.check else None
-    judged = judge(wanted.check, whole, known) if wanted.check else None
+    judged = _judged(wanted.check, whole, items) if wanted.check else None
     return _Samples(texts, novelty, held_out, collection, judged, _ahead(sampler))
+
+
+def _judged(command: str, texts: Sequence[str], items: "TrainingParts | None") -> "Judgement":
+    """What the command of --check says of the texts."""
+    from charrnn.novelty.check import judge
+    from charrnn.novelty.known import KnownItems
+
+    return judge(command, texts, KnownItems(*items.of_parts("train")) if items else None)
 
 
 @dataclass(frozen=True)
@@ -282,11 +287,11 @@ def _show(found: _Samples, files: Sequence[Path], wanted: _Wanted) -> None:
 
 def _items(model: "Model", wanted: _Wanted) -> "TrainingParts | None":
     """The items of the training text, if they are needed; None, which is said, where only --check could use them."""
-    from charrnn.novelty.known import TrainingParts
-
     needs = "--new" if wanted.new else "--novelty" if wanted.novelty else ""
     if not needs and not wanted.check:
         return None
+    from charrnn.novelty.known import TrainingParts
+
     try:
         return TrainingParts.of(model, needs or "--check", wanted.novelty_corpus)
     except DataError as problem:
@@ -298,11 +303,11 @@ def _items(model: "Model", wanted: _Wanted) -> "TrainingParts | None":
 
 def _collection(sampler: "Sampler", wanted: _Wanted, items: "TrainingParts | None") -> "Collection | None":
     """The drawing of different or new texts, if it is wanted."""
+    if not (wanted.unique or wanted.new):
+        return None
     from charrnn.novelty.known import KnownItems
     from charrnn.sampling.collect import Collection
 
-    if not (wanted.unique or wanted.new):
-        return None
     known = KnownItems(*items.of_parts("train", "validation")) if wanted.new and items else None
     return Collection(sampler, wanted.unique, known)
 
@@ -379,12 +384,10 @@ def _texts(
     scored: bool,
 ) -> "list[SampledText]":
     """The texts, drawn or found with beams, and written as they come."""
-    from charrnn.sampling.beam import likeliest
-    from charrnn.score.evaluation import form_of
     from charrnn.ui.terminal.samples import Layout, draw, write_all
 
     ahead = "" if write is _nowhere else _ahead(sampler)
-    layout = Layout(form_of(sampler.models[0])["items"], len(set(sampler.temperatures)) > 1, ahead)
+    layout = Layout(_form(sampler), len(set(sampler.temperatures)) > 1, ahead)
     if collection is not None:
         texts = write_all(collection, write, layout)
         say(collection.in_words())
@@ -392,6 +395,8 @@ def _texts(
             say(f"only {len(texts):,} of {len(sampler.seeds):,} were found: a higher --temp finds more")
         return texts
     if beam:
+        from charrnn.sampling.beam import likeliest
+
         texts = write_all([likeliest(sampler, beam)], write, layout)
     else:
         texts = draw(sampler, write, layout, scored=scored)
@@ -399,6 +404,16 @@ def _texts(
     if cut and sampler.vocab.items is not None:
         say(f"{cut:,} of {len(texts):,} are cut at {sampler.length:,} characters: --length allows more")
     return texts
+
+
+def _form(sampler: "Sampler") -> "ItemForm | None":
+    """The form of a model's items in its training text; None of a model of a stream."""
+    if sampler.vocab.items is None:
+        return None
+    from charrnn.score.evaluation import form_of
+
+    form: ItemForm | None = form_of(sampler.models[0])["items"]
+    return form
 
 
 def _ahead(sampler: "Sampler") -> str:

@@ -1,9 +1,8 @@
 """A network that reads with compiled kernels and otherwise works like `charrnn.nn.network`."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,8 @@ from charrnn.nn.buffers import Buffers
 from charrnn.nn.network import Clamp, Network
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from charrnn.fast.streams import Streams, Weights
 
 WORTH_A_THREAD = 2e6  # multiplications: some hundredths of a millisecond
@@ -24,10 +25,15 @@ class Threads:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._pool = ThreadPoolExecutor(count - 1) if count > 1 else None
+
+    @cached_property
+    def _pool(self) -> "ThreadPoolExecutor":
+        from concurrent.futures import ThreadPoolExecutor  # only here: one short text needs no threads
+
+        return ThreadPoolExecutor(self.count - 1)
 
     def run(self, calls: Sequence[Callable[[], Any]]) -> list[Any]:
-        if self._pool is None or len(calls) < 2:
+        if self.count < 2 or len(calls) < 2:
             return [call() for call in calls]
         others = [self._pool.submit(call) for call in calls[1:]]
         return [calls[0](), *(other.result() for other in others)]

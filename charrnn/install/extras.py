@@ -1,6 +1,5 @@
 """The extras: libraries that a part of charrnn needs, and how this installation gets them."""
 
-import importlib.metadata
 import json
 import shutil
 import sys
@@ -8,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from charrnn.errors import UsageError
 
@@ -42,6 +40,8 @@ def how_to_install(extra: str) -> str:
     From where it was installed, a folder, a wheel or the package index; of a copy that was not installed, or
     that came from elsewhere, the libraries themselves.
     """
+    import importlib.metadata  # takes some of the first second, which every command waits for
+
     options, what = "", [f"{DISTRIBUTION}[{extra}]"]
     try:
         origin = importlib.metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
@@ -58,6 +58,8 @@ def how_to_install(extra: str) -> str:
 def _local(origin: str) -> tuple[Path | None, bool]:
     """The folder or wheel that an installation was made from, if it is still there, and whether it is run
     from that folder."""
+    from urllib.request import url2pathname  # brings http and ssl
+
     try:
         found = json.loads(origin)
         parts = urlsplit(found["url"])

@@ -13,7 +13,6 @@ import secrets
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from copy import copy
 from dataclasses import asdict, dataclass, replace
@@ -342,6 +341,8 @@ class Sampler:
         if groups == 1:
             yield from ((symbols.tolist(), log_p.tolist()) for symbols, log_p in drawn[0])
             return
+        from concurrent.futures import ThreadPoolExecutor
+
         # numpy keeps its error settings in the context, which a new thread does not inherit.
         contexts = [copy_context() for _ in drawn]
         with ThreadPoolExecutor(min(groups, available_cores())) as pool:

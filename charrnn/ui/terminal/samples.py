@@ -4,13 +4,9 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from rich.text import Text
-
 from charrnn.sampling.sampler import SampledText, Sampler
 from charrnn.text.escapes import one_line
 from charrnn.text.records import ItemForm
-from charrnn.ui.terminal.console import Console
-from charrnn.ui.terminal.letters import shown
 from charrnn.ui.terminal.output import say
 
 PRIME_SHOWN = 400  # characters at the end of a prime; it may be a whole book
@@ -56,6 +52,11 @@ def show_prime(prime: str) -> None:
     """Show a prime ahead of its text on stdout, where it can be told from it: dim, on a terminal."""
     if not prime or not sys.stdout.isatty():
         return
+    from rich.text import Text  # for this alone: the first character need not wait for it
+
+    from charrnn.ui.terminal.console import Console
+    from charrnn.ui.terminal.letters import shown
+
     console = Console(file=sys.stdout, highlight=False)
     if not console.is_dumb_terminal:
         start = len(prime) - PRIME_SHOWN

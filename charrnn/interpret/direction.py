@@ -56,14 +56,13 @@ class DirectionTest:
     variance: float
 
 
-def numbers_of(recording: Recording) -> list[np.ndarray]:
-    """All that a state has, as arrays (L·H, N): c, from tanh(c), and h of an LSTM; h of the others."""
+def numbers_of(recording: Recording, places: np.ndarray | slice) -> np.ndarray:
+    """All that a state has after n places, (D, n): c, from tanh(c), and h of an LSTM; h of the others."""
+    signals = recording.signals[:, places]
     if recording.shown is recording.signals:
-        return [recording.signals]
-    return [
-        np.arctanh(np.clip(recording.signals, -NEAREST_TO_ONE, NEAREST_TO_ONE)),
-        recording.shown,
-    ]
+        return signals
+    c = np.arctanh(np.clip(signals, -NEAREST_TO_ONE, NEAREST_TO_ONE))
+    return np.concatenate([c, recording.shown[:, places].astype(np.float32)])
 
 
 class StateSpace:
@@ -76,7 +75,7 @@ class StateSpace:
     def __init__(self, recording: Recording) -> None:
         places = np.arange(recording.select.start, recording.select.stop)
         places = places[:: max(1, -(-len(places) // PROBE_PLACES))]
-        s = np.concatenate([one[:, places].astype(np.float32) for one in numbers_of(recording)])
+        s = numbers_of(recording, places)
         usable = np.isfinite(s).all(axis=1)
         s[~usable] = 0
         self.mean, self.spread = s.mean(axis=1, dtype=float), s.std(axis=1, dtype=float)

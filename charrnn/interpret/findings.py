@@ -39,7 +39,7 @@ from charrnn.interpret.cause import (
     screened,
 )
 from charrnn.interpret.chance import Chance, chance, holm, own_p_value
-from charrnn.interpret.comparisons import Probe, character_table, fit_probe
+from charrnn.interpret.comparisons import Probe, character_table, finite, fit_probes
 from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.direction import Direction, DirectionTest, StateSpace, numbers_of
 from charrnn.interpret.labels import Concept, Kind, Label, examples, runs
@@ -377,10 +377,13 @@ def inspect_cells(
         begun(f"choosing, {search.label.name}")
         choices.append(judge.choose(search))
     alone = [judge.p_alone(search, chosen[0].index) for search, chosen in zip(searches, choices, strict=True)]
+    begun("probes on all cells")
+    probes = judge.probes(searches)
     findings = []
-    for search, chosen, p_first, p_value in zip(searches, choices, alone, holm(alone), strict=True):
+    for search, chosen, p_first, p_value, probe in zip(
+        searches, choices, alone, holm(alone), probes, strict=True
+    ):
         begun(f"confirming, {search.label.name}")
-        probe = judge.probe(search)
         for choice in chosen[:top]:
             p = p_first if choice is chosen[0] else judge.p_alone(search, choice.index)
             corrected = p_value if choice is chosen[0] else min(1.0, p * len(searches))
@@ -618,10 +621,18 @@ class _Judge:
         confirmed = self.confirm(search, index, p, min(1.0, p * family))
         return None if confirmed.verdict == "none" else replace(confirmed, verdict="hidden")
 
-    def probe(self, search: "_Search") -> _AllCells:
-        """A ridge probe on what all cells show and hold."""
+    def probes(self, searches: "Sequence[_Search]") -> list[_AllCells]:
+        """A ridge probe for each search on what all cells show and hold."""
+        r = self.recording
+        layers = [r.signals] if r.shown is r.signals else [r.signals, r.shown]
+        labels = [(one.label.values, one.label.mask, one.label.kind) for one in searches]
+        usable = finite(layers, r.select, r.confirm)
+        fitted = fit_probes(lambda places: numbers_of(r, places), usable, labels, r.select)
+        return [self._all_cells(search, probe) for search, probe in zip(searches, fitted, strict=True)]
+
+    def _all_cells(self, search: "_Search", fitted: Probe | None) -> _AllCells:
+        """The figures of what a probe says of each place."""
         r, label = self.recording, search.label
-        fitted = fit_probe(numbers_of(r), label.values, label.mask, label.kind, r.select, r.confirm)
         if fitted is None:
             return _AllCells(float("nan"), float("nan"), False, None)
         p = own_p_value(

@@ -6,7 +6,7 @@ from helpers import handmade
 
 from charrnn.config import CELLS
 from charrnn.interpret.cause import Experiment
-from charrnn.interpret.comparisons import fit_probe
+from charrnn.interpret.comparisons import fit_probes
 from charrnn.interpret.direction import CONTROLS, Direction, StateSpace, _Held, numbers_of
 from charrnn.interpret.findings import inspect_cells
 from charrnn.interpret.recording import record
@@ -32,7 +32,10 @@ def case(model):
     classes = classes_of(recording, label)
     halves = recording.select, recording.confirm
     select, confirm = (Experiment(model, recording, label, classes, part, windows=8) for part in halves)
-    probe = fit_probe(numbers_of(recording), label.values, label.mask, label.kind, *halves)
+    usable = np.isfinite(numbers_of(recording, slice(None))).all(axis=1)
+    told = label.values, label.mask, label.kind
+    [probe] = fit_probes(lambda places: numbers_of(recording, places), usable, [told], recording.select)
+    assert probe is not None
     direction = Direction(recording, StateSpace(recording), label, probe.weights, probe.told)
     return direction, select, confirm
 

@@ -23,6 +23,13 @@ class Backend(Protocol):
 
     engine: str  # its description, for the first lines of a run and the model card
     notes: Sequence[str]  # notes for the user
+    at_once: int = 1  # the most chunks that `steps` takes
+
+    def steps(
+        self, chunks: Sequence[tuple[np.ndarray, np.ndarray]], rates: Sequence[float]
+    ) -> list[tuple[float, float]]:
+        """`step` with each of some chunks at its learning rate."""
+        return [self.step(x, y, lr) for (x, y), lr in zip(chunks, rates, strict=True)]
 
     def step(self, x: np.ndarray, y: np.ndarray, lr: float) -> tuple[float, float]:
         """Train on one chunk: x, y (T, B) -> mean loss in nats per target, gradient norm before clipping.
@@ -50,7 +57,7 @@ class Backend(Protocol):
         """Restore the arrays that `arrays` returned."""
 
 
-class NumpyBackend:
+class NumpyBackend(Backend):
     """The reference engine: the code in charrnn/nn."""
 
     network_type: type[Network] = Network

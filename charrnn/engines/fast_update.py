@@ -7,7 +7,7 @@ import numpy as np
 from charrnn.config import TrainConfig
 from charrnn.engines import averaging
 from charrnn.fast.compiler import Program, Shapes
-from charrnn.fast.ir import Kernel, Vector
+from charrnn.fast.ir import Array, Kernel, Vector
 from charrnn.nn.optimizers import Adam, Momentum, RMSProp
 
 PER_SUM = 64  # vectors summed in single precision before the sum is put down
@@ -31,61 +31,74 @@ def partial_sums(size: int, lanes: int) -> int:
 
 def add_sum_gradients(program: Program, name: str, size: int, shards: int) -> None:
     """g_0 += g_1 + …, always in this order, and Σ g² block by block."""
-    lanes = program.target.lanes
     names = [f"grad_{s}" for s in range(shards)]
 
     def sum_gradients(k: Kernel) -> None:
-        block = 0
-        for first, blocks, length in blocks_of(size, lanes):
-            with k.loop(blocks) as outer:
-                with k.loop(length, [k.fill(0.0)]) as inner:
-                    at = outer.index * length + inner.index + first
-                    total = k[names[0]].load(at)
-                    for other in names[1:]:
-                        total = total + k[other].load(at)
-                    if shards > 1:
-                        k[names[0]].store(total, at)
-                    inner.carried = [total.times_plus(total, inner.carried[0])]
-                k["squares"].store_number(inner.carried[0].sum(), outer.index + block)
-            block += blocks
+        write_sum_gradients(k, [k[name] for name in names], k["squares"], size)
 
-    shapes: Shapes = dict.fromkeys(names, (size,)) | {"squares": (partial_sums(size, lanes),)}
+    shapes: Shapes = dict.fromkeys(names, (size,)) | {"squares": (partial_sums(size, program.target.lanes),)}
     program.add(name, shapes, sum_gradients)
+
+
+def write_sum_gradients(k: Kernel, grads: Sequence[Array], squares: Array, size: int) -> None:
+    block = 0
+    for first, blocks, length in blocks_of(size, k.target.lanes):
+        with k.loop(blocks) as outer:
+            with k.loop(length, [k.fill(0.0)]) as inner:
+                at = outer.index * length + inner.index + first
+                total = grads[0].load(at)
+                for other in grads[1:]:
+                    total = total + other.load(at)
+                if len(grads) > 1:
+                    grads[0].store(total, at)
+                inner.carried = [total.times_plus(total, inner.carried[0])]
+            squares.store_number(inner.carried[0].sum(), outer.index + block)
+        block += blocks
+
+
+def update_shapes(optimizer: str, size: int, more: Sequence[str] = ()) -> dict[str, tuple[int, ...]]:
+    """The arrays of an update.
+
+    more : arrays for what is done besides: "penalised" to decay the weights where it is 1, "average" to average them;
+        they come last
+    """
+    names = ("theta", "grad", *RULES[optimizer][1], *more)
+    return dict.fromkeys(names, (size,))
 
 
 def add_update(
     program: Program, name: str, optimizer: str, size: int, clip_value: float, more: Sequence[str] = ()
 ) -> None:
-    """Scale and clip the gradient, and move θ along it. Scalars: see SCALARS.
-
-    more : arrays for what is done besides: "penalised" to decay the weights where it is 1, "average" to average them;
-        they come last
-    """
-    rule, names = RULES[optimizer]
+    """Scale and clip the gradient, and move θ along it. Scalars: see SCALARS. more : see `update_shapes`"""
+    shapes: Shapes = {**update_shapes(optimizer, size, more), "scalars": (len(SCALARS),)}
 
     def update(k: Kernel) -> None:
-        scalars = {n: k["scalars"].broadcast(i) for i, n in enumerate(SCALARS)}
-        with k.loop(size // program.target.lanes) as loop:
-            at = loop.index
-            g = k["grad"].load(at) * scalars["clip_scale"]
-            if clip_value:
-                g = g.within(clip_value)
-            memory = {n: k[n].load(at) for n in names}
-            theta = k["theta"].load(at)
-            if "penalised" in more:
-                theta = theta - k["penalised"].load(at) * scalars["decay"] * theta
-            theta = theta - scalars["lr"] * rule(k, g, memory, scalars)
-            k["theta"].store(theta, at)
-            if "average" in more:
-                average = k["average"].load(at)
-                k["average"].store((theta - average).times_plus(scalars["average_share"], average), at)
-            for n in names:
-                k[n].store(memory[n], at)
+        write_update(k, k["scalars"], optimizer, size, clip_value, more)
 
-    shapes: Shapes = {"theta": (size,), "grad": (size,), "scalars": (len(SCALARS),)} | dict.fromkeys(
-        (*names, *more), (size,)
-    )
     program.add(name, shapes, update)
+
+
+def write_update(
+    k: Kernel, scalars: Array, optimizer: str, size: int, clip_value: float, more: Sequence[str] = ()
+) -> None:
+    rule, names = RULES[optimizer]
+    by_name = {n: scalars.broadcast(i) for i, n in enumerate(SCALARS)}
+    with k.loop(size // k.target.lanes) as loop:
+        at = loop.index
+        g = k["grad"].load(at) * by_name["clip_scale"]
+        if clip_value:
+            g = g.within(clip_value)
+        memory = {n: k[n].load(at) for n in names}
+        theta = k["theta"].load(at)
+        if "penalised" in more:
+            theta = theta - k["penalised"].load(at) * by_name["decay"] * theta
+        theta = theta - by_name["lr"] * rule(k, g, memory, by_name)
+        k["theta"].store(theta, at)
+        if "average" in more:
+            average = k["average"].load(at)
+            k["average"].store((theta - average).times_plus(by_name["average_share"], average), at)
+        for n in names:
+            k[n].store(memory[n], at)
 
 
 def scalars_of(config: TrainConfig, clip_scale: float, lr: float, step: int) -> np.ndarray:

@@ -191,7 +191,7 @@ def joined() -> Iterator[Ranks]:
             distributed.destroy_process_group()
 
 
-class Leader:
+class Leader(Backend):
     """The engines of all ranks as one, and the chunks they are at: what rank 0's training loop works with."""
 
     def __init__(self, ranks: Ranks, backend: Backend, streams: Chunks) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from charrnn.config import ModelConfig, TrainConfig
 from charrnn.engines import averaging, drawn_masks
-from charrnn.engines.backend import generator_state, set_generator_state
+from charrnn.engines.backend import Backend, generator_state, set_generator_state
 from charrnn.engines.ranks import ALONE, Ranks
 from charrnn.errors import UsageError
 from charrnn.install.extras import require
@@ -90,7 +90,7 @@ def lacks_bfloat16_units() -> bool:
     return platform.machine().lower() in ("x86_64", "amd64") and not units
 
 
-class TorchBackend:
+class TorchBackend(Backend):
     """The torch engine; with several ranks, for the streams rank, rank + size, rank + 2 size, …
 
     batch_size : streams of this rank; the state in `arrays` (in rank 0) and `restore` is that of all streams

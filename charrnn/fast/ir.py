@@ -19,6 +19,7 @@ import llvmlite.ir as ll
 import numpy as np
 
 INT64 = ll.IntType(64)
+DOUBLE = ll.DoubleType()
 POINTER = ll.PointerType()
 
 
@@ -156,6 +157,12 @@ class Vector:
         """self where the condition holds, otherwise `otherwise`."""
         other = otherwise if isinstance(otherwise, Vector) else self.kernel.fill(otherwise)
         return Vector(self.kernel, self.kernel.build.select(condition, self.value, other.value))
+
+    def first(self, count: int, otherwise: float) -> "Vector":
+        """Its first numbers, and `otherwise` in the lanes after them."""
+        lanes = self.kernel.target.lanes
+        inside = ll.Constant(ll.VectorType(ll.IntType(1), lanes), [lane < count for lane in range(lanes)])
+        return self.where(inside, otherwise)
 
     def largest(self) -> ll.Value:
         """The largest of its numbers that are not NaN."""
@@ -354,6 +361,21 @@ class Kernel:
         name = "llvm.log.f32" if self.target.dtype == np.float32 else "llvm.log.f64"
         return self.build.call(self.function_named(name, kind), [number])
 
+    def double(self, number: ll.Value | float) -> ll.Value:
+        """A number in float64."""
+        if isinstance(number, (int, float)):
+            return ll.Constant(DOUBLE, float(number))
+        return number if number.type == DOUBLE else self.build.fpext(number, DOUBLE)
+
+    def rounded(self, number: ll.Value) -> ll.Value:
+        """A number in float64 as one of the kernel's."""
+        return number if number.type == self.target.real else self.build.fptrunc(number, self.target.real)
+
+    def root(self, number: ll.Value) -> ll.Value:
+        """The square root of a number in float64."""
+        kind = ll.FunctionType(DOUBLE, [DOUBLE])
+        return self.build.call(self.function_named("llvm.sqrt.f64", kind), [number])
+
     def splat(self, number: ll.Value) -> Vector:
         nothing = ll.Constant(self.target.vector, ll.Undefined)
         one = self.build.insert_element(nothing, number, ll.Constant(ll.IntType(32), 0))
@@ -367,6 +389,22 @@ class Kernel:
             place = ll.Constant(ll.IntType(32), lane)
             gathered = self.build.insert_element(gathered, array.number(), place)
         return Vector(self, gathered)
+
+    def transposed(self, rows: Sequence[Vector]) -> list[Vector]:
+        """The columns of a square of `lanes` rows. Each round exchanges the squares beside the diagonal."""
+        lanes, found, half = self.target.lanes, [row.value for row in rows], 1
+        while half < lanes:
+            for r in (r for r in range(lanes) if not r & half):
+                above, below = found[r], found[r + half]
+                for row, moved in ((r, half), (r + half, 0)):  # the lanes that change place
+                    places = [
+                        (lane ^ half if lane & half == moved else lane) + lanes * bool(lane & half)
+                        for lane in range(lanes)
+                    ]
+                    mask = ll.Constant(ll.VectorType(ll.IntType(32), lanes), places)
+                    found[row] = self.build.shuffle_vector(above, below, mask)
+            half *= 2
+        return [Vector(self, value) for value in found]
 
     def call(self, intrinsic: str, *vectors: Vector) -> Vector:
         """Call an LLVM intrinsic on vectors, such as `llvm.fma` or `llvm.fabs`."""

@@ -21,7 +21,7 @@ from math import prod
 from charrnn.fast.cells import Cell, Indices, Shape
 from charrnn.fast.compiler import Program
 from charrnn.fast.ir import Index, Kernel
-from charrnn.fast.tiles import write_pack, write_pack_transposed, write_product
+from charrnn.fast.tiles import width_for_one_row, write_pack, write_pack_transposed, write_product
 
 INTEGERS = ("steps", "rows")  # arrays of int64
 
@@ -50,21 +50,33 @@ def backward_arrays(cell: Cell, T: int, B: int, H: int, R: int, by_row: bool) ->
     return own | ({"d_table": (R, K, H)} if by_row else {})
 
 
-def add_packing(program: Program, cell: Cell, H: int) -> None:
-    """`pack`: weight (K·H, H), as in torch -> packed for backward, and its transpose for forward."""
+def widths(program: Program, cell: Cell, H: int, single: bool) -> tuple[int | None, int | None]:
+    """Of the panels of the recurrent products, forward and backward; wide ones for a single stream alone."""
+    if not single:
+        return None, None
+    return width_for_one_row(cell.gates * H, program.target), width_for_one_row(H, program.target)
+
+
+def add_packing(program: Program, cell: Cell, H: int, single: bool = False) -> None:
+    """`pack`: weight (K·H, H), as in torch -> packed for backward, and its transpose for forward.
+
+    single : for kernels of a single stream alone
+    """
+    width, width_back = widths(program, cell, H, single)
 
     def pack(k: Kernel) -> None:
-        write_pack_transposed(k, k["weight"], k["packed"])
-        write_pack(k, k["weight"], k["packed_back"])
+        write_pack_transposed(k, k["weight"], k["packed"], width)
+        write_pack(k, k["weight"], k["packed_back"], width_back)
 
     size = cell.gates * H * H
     program.add("pack", {"weight": (cell.gates * H, H), "packed": (size,), "packed_back": (size,)}, pack)
 
 
-def add_forward(program: Program, cell: Cell, T: int, B: int, H: int, R: int) -> None:
+def add_forward(program: Program, cell: Cell, T: int, B: int, H: int, R: int, single: bool = False) -> None:
     """`forward`: a chunk through the layer, starting from the state after the previous chunk, which may have had
     another number of steps."""
     gates, vectors = range(cell.gates), H // program.target.lanes
+    width, _ = widths(program, cell, H, single)
 
     def forward(k: Kernel) -> None:
         steps = k["steps"].integer()
@@ -72,7 +84,7 @@ def add_forward(program: Program, cell: Cell, T: int, B: int, H: int, R: int) ->
             k[state][0].copy(k[state][T], B * vectors)
         with k.loop(steps) as time:
             t = time.index
-            write_product(k, k["h"][t], k["packed"], k["u"].reshape(B, cell.gates * H))
+            write_product(k, k["h"][t], k["packed"], k["u"].reshape(B, cell.gates * H), width=width)
             with k.loop(B) as stream:
                 b = stream.index
                 row = k["table"][k["rows"][t, b].integer()]
@@ -87,9 +99,12 @@ def add_forward(program: Program, cell: Cell, T: int, B: int, H: int, R: int) ->
     program.add("forward", arrays(cell, T, B, H, R), forward, INTEGERS)
 
 
-def add_backward(program: Program, cell: Cell, T: int, B: int, H: int, R: int, by_row: bool) -> None:
+def add_backward(
+    program: Program, cell: Cell, T: int, B: int, H: int, R: int, by_row: bool, single: bool = False
+) -> None:
     """`backward`: from the last step to the first. Gradients do not cross chunks: dh starts at zero."""
     K, vectors = cell.gates, H // program.target.lanes
+    _, width = widths(program, cell, H, single)
     own = backward_arrays(cell, T, B, H, R, by_row)
 
     def through_cells(k: Kernel, t: Index) -> None:
@@ -112,6 +127,7 @@ def add_backward(program: Program, cell: Cell, T: int, B: int, H: int, R: int, b
             t = steps - 1 - time.index
             through_cells(k, t)
             with k.build.if_then(t >= 1):
-                write_product(k, k["a"][t].reshape(B, K * H), k["packed_back"], k["dh"], add=True)
+                da = k["a"][t].reshape(B, K * H)
+                write_product(k, da, k["packed_back"], k["dh"], add=True, width=width)
 
     program.add("backward", {**arrays(cell, T, B, H, R), **own}, backward, INTEGERS)

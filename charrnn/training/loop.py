@@ -94,17 +94,21 @@ class Trainer:
     @property
     def used(self) -> float:
         """Share of the budget that is used, 0 to 1: of whichever bound is nearest."""
-        shares = [0.0]
-        if self.config.max_minutes is not None:
-            shares.append(self.progress.seconds / (60 * self.config.max_minutes))
-        if self.total_steps is not None:
-            shares.append(self.progress.step / self.total_steps)
-        return min(1.0, max(shares))
+        return self._place(self.progress.step)[1]
 
     @property
     def epoch(self) -> float:
         """Passes over the training text so far."""
-        return self.progress.step / self.streams.chunks
+        return self._place(self.progress.step)[0]
+
+    def _place(self, step: int) -> tuple[float, float]:
+        """The epoch and the used share of the budget after so many steps."""
+        shares = [0.0]
+        if self.config.max_minutes is not None:
+            shares.append(self.progress.seconds / (60 * self.config.max_minutes))
+        if self.total_steps is not None:
+            shares.append(step / self.total_steps)
+        return step / self.streams.chunks, min(1.0, max(shares))
 
     @property
     def chars_per_second(self) -> float:
@@ -196,31 +200,53 @@ class Trainer:
         return 1 > self.used >= self._used_at_validation + 1 / EVALS_BY_THE_CLOCK
 
     def _step(self) -> bool:
-        """Train on the next chunk; true when a validation is due."""
-        progress = self.progress
-        if self.streams.begins(progress.step):
+        """Train on the next chunk, or on several if the engine takes them and nothing comes between; true when a
+        validation is due."""
+        first = self.progress.step
+        if self.streams.begins(first):
             self.backend.reset_state()
-        x, y = self.streams.chunk(progress.step)
-        lr = progress.lr_factor * learning_rate(self.config, progress.step, self.epoch, self.used)
-        loss, grad_norm = self.backend.step(x, y, lr)
+        chunks, rates = [], []
+        for step in range(first, first + self._until_next_event()):
+            chunks.append(self.streams.chunk(step))
+            rates.append(self.progress.lr_factor * learning_rate(self.config, step, *self._place(step)))
+        for (loss, grad_norm), lr in zip(self.backend.steps(chunks, rates), rates, strict=True):
+            if not self._went_well(loss, grad_norm):
+                self._recover(loss)
+                return False
+            self.progress.lr, self.progress.grad_norm = lr, grad_norm
+        self._keep_snapshot()
+        if self.progress.step % self.eval_every == 0:
+            return True
+        if self.progress.step % self.report_every == 0:
+            self._report(None, False)
+        return False
+
+    def _until_next_event(self) -> int:
+        """The steps that the engine takes at once until something is done with the weights or told of them."""
+        step, streams = self.progress.step, self.streams
+        most = self.backend.at_once
+        if most == 1:
+            return 1
+        if self.total_steps is not None:
+            most = min(most, self.total_steps - step)
+        snapshots = [self.snapshot_every] if self.config.snapshots else []
+        most = min(most, *(n - step % n for n in (self.eval_every, self.report_every, *snapshots)))
+        return next((n for n in range(1, most) if streams.begins(step + n)), most)
+
+    def _went_well(self, loss: float, grad_norm: float) -> bool:
+        """Count a step, unless it diverged."""
+        progress = self.progress
         self._last_loss = loss
         # A chunk of items weighs as much as it has targets; where there are none, it says nothing of the loss.
         share = self.streams.targets(progress.step) / (self.streams.seq_length * self.streams.batch_size)
         if share:
             progress.smooth_loss_nats = SMOOTHING * progress.smooth_loss_nats + (1 - SMOOTHING) * loss
         if not (math.isfinite(grad_norm) and progress.smooth_loss_nats < self._loss_limit):
-            self._recover(loss)
             return False
         progress.step += 1
         progress.report_loss_sum += share * loss
         progress.report_steps += share
-        progress.lr, progress.grad_norm = lr, grad_norm
-        self._keep_snapshot()
-        if progress.step % self.eval_every == 0:
-            return True
-        if progress.step % self.report_every == 0:
-            self._report(None, False)
-        return False
+        return True
 
     def _keep_snapshot(self) -> None:
         """Keep the model when its moment has come, K times an epoch, unless the newest validation was not the best.

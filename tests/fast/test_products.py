@@ -62,6 +62,43 @@ def test_any_depth(lanes: int, depth: int, add: bool) -> None:
     multiply(random(3, depth), random(depth, 6 * lanes), add)
 
 
+@pytest.mark.parametrize("columns", [1, 13, 14, 52])
+def test_a_single_row(lanes: int, columns: int) -> None:
+    """By panels that are wider than a tile, of nearly the same width."""
+    target = Program().target
+    width = tiles.width_for_one_row(columns * lanes, target)
+    assert width == {1: 1, 13: 13, 14: 7, 52: 13}[columns]
+    left, matrix, result = random(1, 5), random(5, columns * lanes), random(1, columns * lanes)
+    packed = {"packed": aligned(np.zeros(matrix.size)), "copy": aligned(np.zeros(matrix.size))}
+    arrays = {"left": left, "matrix": matrix, "transpose": aligned(matrix.T), "result": result, **packed}
+    expected = result + left.astype(np.float64) @ matrix
+
+    def body(k: Kernel) -> None:
+        tiles.write_pack(k, k["matrix"], k["packed"], width)
+        tiles.write_pack_transposed(k, k["transpose"], k["copy"], width)
+        tiles.write_product(k, k["left"], k["packed"], k["result"], add=True, width=width)
+
+    run_kernel(body, arrays, "single row", width)
+    assert np.array_equal(packed["copy"], packed["packed"])
+    np.testing.assert_allclose(result, expected, rtol=0, atol=20 * ERROR)
+
+
+@pytest.mark.parametrize("depth", [1, 4, 7])
+def test_the_transpose_times_a_matrix(lanes: int, depth: int) -> None:
+    """Of the first rows alone, as many as is said when it runs."""
+    left, matrix = random(7, 11), random(7, 5 * lanes)
+    arrays = {"left": left, "matrix": matrix, "packed": aligned(np.zeros(matrix.size))}
+    arrays |= {"depth": np.array([depth]), "result": random(11, 5 * lanes)}
+
+    def body(k: Kernel) -> None:
+        tiles.write_pack(k, k["matrix"], k["packed"])
+        tiles.write_product_transposed(k, k["left"], k["packed"], k["result"], k["depth"].integer())
+
+    run_kernel(body, arrays, "transposed left", integers=["depth"])
+    expected = left[:depth].astype(np.float64).T @ matrix[:depth]
+    np.testing.assert_allclose(arrays["result"], expected, rtol=0, atol=20 * ERROR)
+
+
 def test_packing_the_transpose(lanes: int) -> None:
     """It gives what packing a transposed copy gives: each number once, none beyond its room."""
     arrays: dict[str, np.ndarray] = {}

@@ -11,7 +11,7 @@ import numpy as np  # noqa: E402
 from charrnn.fast import registers  # noqa: E402
 from charrnn.fast.ir import Kernel, Target  # noqa: E402
 from charrnn.fast.registers import AVX2, AVX512, NEON, Registers  # noqa: E402
-from charrnn.fast.tiles import write_product  # noqa: E402
+from charrnn.fast.tiles import width_for_one_row, write_product  # noqa: E402
 
 # The processor, or the set of instructions, for which LLVM compiles.
 COMPILED_FOR = {
@@ -23,8 +23,8 @@ STACK = re.compile(r"%rsp\b|\[sp\b")
 MULTIPLY_ADD = re.compile(r"\s(vfmadd|fmla)")
 
 
-def assembly(kind: Registers, dtype: str, rows: int, add: bool) -> str:
-    """Machine code, as text, of a product with 13 panels and some rows."""
+def assembly(kind: Registers, dtype: str, rows: int, add: bool, wide: bool = False) -> str:
+    """Machine code, as text, of a product with 13 panels and some rows; or with panels for a single row."""
     triple, processor = COMPILED_FOR[kind]
     number = np.dtype(dtype)
     lanes = kind.width // number.itemsize
@@ -33,7 +33,8 @@ def assembly(kind: Registers, dtype: str, rows: int, add: bool) -> str:
     module.triple = triple
     arrays = {"left": (rows, depth), "packed": (depth * columns,), "result": (rows, columns)}
     kernel = Kernel(module, "product", Target(number, lanes, kind.tile), arrays)
-    write_product(kernel, kernel["left"], kernel["packed"], kernel["result"], add)
+    width = width_for_one_row(columns, kernel.target) if wide else None
+    write_product(kernel, kernel["left"], kernel["packed"], kernel["result"], add, width=width)
     kernel.build.ret_void()
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
@@ -55,8 +56,8 @@ def innermost_loops(code: str) -> list[list[str]]:
     return loops
 
 
-def tile_loops(kind: Registers, dtype: str, rows: int, add: bool) -> list[list[str]]:
-    loops = innermost_loops(assembly(kind, dtype, rows, add))
+def tile_loops(kind: Registers, dtype: str, rows: int, add: bool, wide: bool = False) -> list[list[str]]:
+    loops = innermost_loops(assembly(kind, dtype, rows, add, wide))
     return [loop for loop in loops if any(map(MULTIPLY_ADD.search, loop))]
 
 
@@ -75,6 +76,17 @@ def test_a_tile_uses_no_memory_but_its_operands(kind: Registers, dtype: str, add
         for loop in loops:
             assert sum(bool(MULTIPLY_ADD.search(line)) for line in loop) % width == 0
             assert on_the_stack(loop) == 0, "\n".join(loop)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", COMPILED_FOR, ids=lambda kind: kind.name)
+def test_so_does_a_row_by_wide_panels(kind: Registers, dtype: str) -> None:
+    loops = tile_loops(kind, dtype, 1, True, wide=True)
+    assert loops
+    for loop in loops:
+        sums = sum(bool(MULTIPLY_ADD.search(line)) for line in loop)
+        assert sums >= 8  # enough that none waits for the one before
+        assert on_the_stack(loop) == 0, "\n".join(loop)
 
 
 @pytest.mark.parametrize(("kind", "tile"), [(AVX2, (6, 4)), (AVX2, (8, 2)), (AVX512, (12, 3))])

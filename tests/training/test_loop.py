@@ -13,6 +13,7 @@ import pytest
 from helpers.small_runs import Recorder, run, write_text
 
 from charrnn.config import TrainConfig
+from charrnn.engines.backend import Backend
 from charrnn.errors import DivergedError
 from charrnn.model.model import load_model
 from charrnn.runs import checkpoint
@@ -32,7 +33,7 @@ STREAMS = Streams(np.arange(2 * 3 * 20 + 1) % V, 2, 3)  # an epoch is 20 chunks
 VALIDATION = np.arange(9)
 
 
-class FakeBackend:
+class FakeBackend(Backend):
     """An engine whose one weight counts its steps; each step's loss is what `losses` says of that weight."""
 
     def __init__(self, losses: Callable[[int], float] = lambda weight: 2.0) -> None:
@@ -147,6 +148,41 @@ def test_chunks_come_in_order_and_the_state_is_reset_at_each_epoch(validations: 
     for number, (x, y) in enumerate(chunks):
         for got, expected in zip((x, y), STREAMS.chunk(number % 20), strict=True):
             assert np.array_equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_steps": 45},
+        {"max_steps": 70, "eval_every": 30, "snapshots": 3, "warmup_steps": 10, "schedule": "cosine"},
+        {"epochs": 5, "schedule": "step", "decay_every": 1, "decay": 0.5, "eval_every": 1000},
+    ],
+    ids=lambda settings: "-".join(settings),
+)
+@pytest.mark.parametrize("explodes", [False, True])
+@pytest.mark.parametrize("at_once", [2, 7, 64])
+def test_an_engine_may_take_several_chunks_at_once(
+    validations: Script, clock: Clock, at_once: int, explodes: bool, settings: dict[str, Any]
+) -> None:
+    """It gets the same chunks, resets and rates, and all is told of the same steps and weights. If a loss explodes
+    among them, the run goes back as with one at a time."""
+
+    def run(most: int) -> tuple[FakeBackend, Trainer, list[tuple[str, Any]]]:
+        validations(2.0 + 1 / n for n in range(1, 1000))
+        at_37 = iter([1e9] * explodes)
+        backend, log = FakeBackend(lambda n: next(at_37, 2.0) if n == 37 else 2 + n / 1000), Log()
+        backend.at_once = most
+        made = trainer(backend, log, **settings)
+        made.run()
+        return backend, made, log.events
+
+    (one, expected, told), (several, made, events) = run(1), run(at_once)
+    assert events == told
+    assert made.progress == expected.progress
+    assert any(kind == "note" for kind, _ in told) == explodes
+    if not explodes:  # otherwise more chunks were taken than counted
+        assert several.rates == one.rates
+        assert str(several.calls) == str(one.calls)
 
 
 def test_the_train_loss_is_the_mean_since_the_last_report(validations: Script) -> None:

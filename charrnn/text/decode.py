@@ -14,6 +14,14 @@ _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_FORMATS = (  # what a file begins with that is no text
+    (b"PK\x03\x04", "an office document (such as .docx or .odt) or a ZIP archive"),
+    (b"\xd0\xcf\x11\xe0", "an office document (such as .doc)"),
+    (b"%PDF-", "a PDF"),
+    (b"\x89PNG", "an image"),
+    (b"\xff\xd8\xff", "an image"),
+    (b"\x1f\x8b", "a compressed file"),
+)
 
 
 class NotTextError(DataError):
@@ -84,7 +92,10 @@ def _ways_out(naming: str, encoding: str, other: bool, raw: bool) -> str:
 
 
 def _what_it_is(name: str, head: bytes, encoding: str, other: bool) -> str | None:
-    """A message if bytes that should be UTF-8 look like UTF-16 or UTF-32."""
+    """A message if bytes look like a known format, or those that should be UTF-8 like UTF-16 or UTF-32."""
+    for begin, what in _FORMATS:
+        if head.startswith(begin):
+            return f"{name} is {what}, not text: save or export what it says as plain text (.txt, UTF-8)"
     if encoding not in ("utf-8", "utf-8-sig"):
         return None
     for mark, actual in _MARKS:

@@ -4,6 +4,7 @@ import glob
 import io
 import math
 import os
+import shlex
 import stat
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from charrnn.errors import DataError, UsageError
+from charrnn.errors import DataError, UsageError, did_you_mean
 from charrnn.files.reading import open_file, why_not_claimed
 from charrnn.text.vocabulary import listing
 
@@ -147,7 +148,11 @@ def find_sources(
         if isinstance(name, Source):
             sources.append(name)
             continue
-        for path in _matches(os.fspath(name)):
+        try:
+            matches = _matches(os.fspath(name))
+        except DataError as error:
+            raise DataError(f"{error}{with_spaces(names)}") from error
+        for path in matches:
             _add(path, sources, notes, stack, reason_to_skip, copied)
     return sources, notes
 
@@ -166,12 +171,29 @@ def _matches(name: str) -> list[str]:
                 "no file matches this pattern" if is_pattern else getattr(error, "strerror", None) or error
             )
             raise DataError(
-                f"{name or repr(name)}: {reason} (current folder: {os.getcwd()}). "
+                f"{name or repr(name)}: {reason} (current folder: {os.getcwd()}){_like(name)} "
                 "Name a text file, a folder, a pattern, or - for stdin"
             ) from error
     if "**" in name:  # ** matches a folder as well as the files in it
         matches = [path for path in matches if not os.path.isdir(path)]
     return sorted(matches, key=_in_order)
+
+
+def _like(name: str) -> str:
+    """The end of a sentence on a name that does not exist: files in its folder with a name like it."""
+    folder, last = os.path.split(name)
+    try:
+        return did_you_mean(last, os.listdir(folder or ".")) or "."
+    except (OSError, ValueError):
+        return "."
+
+
+def with_spaces(names: Sequence[StrPath | Source]) -> str:
+    """The end of a message on names that do not exist, if together they are the name of a file with spaces."""
+    whole = " ".join(name for name in names if isinstance(name, str))
+    if len(names) < 2 or not os.path.lexists(whole):
+        return ""
+    return f". A name with spaces is put in quotes: {shlex.quote(whole)}"
 
 
 def _add(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from charrnn.errors import DataError, UsageError
-from charrnn.text.sources import Source, in_memory
+from charrnn.text.sources import Source, in_memory, with_spaces
 from charrnn.text.vocabulary import listing
 
 Files = str | Path | Source | Sequence[str | Path | Source]
@@ -37,7 +37,7 @@ def named(corpus: Files) -> list[str | Source]:
         raise DataError(
             f"none of the {len(names):,} files exists: {listing([name[:40] for name in first], 3)} (current folder: "
             f"{os.getcwd()}). Name text files, folders, patterns, or - for stdin; from Python, "
-            "charrnn.train(texts=[…]) trains on texts themselves"
+            f"charrnn.train(texts=[…]) trains on texts themselves{with_spaces(first)}"
         )
     return names
 

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import charrnn
 from charrnn.errors import CharRNNError, DataError, UsageError
 from charrnn.text.corpus import read_corpus
 from charrnn.text.sources import Source
@@ -93,9 +94,7 @@ def test_raw_bytes_with_the_vocabulary_of_a_model(write):
     vocabulary = Vocabulary("byte", (65, 200))
     path = write("a.bin", b"A\xc8A")
     assert read_corpus([path], vocabulary=vocabulary).ids.tolist() == [0, 1, 0]
-    with pytest.raises(
-        DataError, match=r"1 different bytes that are not in the vocabulary of 1 symbols: 0xC8 ×1\."
-    ):
+    with pytest.raises(DataError, match=r"1 byte that is not in the vocabulary of 1 symbols: 0xC8 ×1\."):
         read_corpus([path], vocabulary=Vocabulary("byte", (65,)))
 
 
@@ -375,7 +374,13 @@ BINARY = [
     ("Some text.\n".encode("utf-16-be"), half_empty("utf-16-be")),
     (b"two\nlines\0", binary("character 9 (line 2)")),
     (b"\0" * 100, binary("character 0 (line 1)")),
-    (b"\x89PNG\r\n\x1a\n", "is not valid utf-8 at byte 0 (line 1): 0x89: invalid start byte."),
+    (b"\x89ABC\r\n\x1a\n", "is not valid utf-8 at byte 0 (line 1): 0x89: invalid start byte."),
+    (b"\x89PNG\r\n\x1a\n", "is an image, not text: save or export what it says as plain text"),
+    (
+        b"PK\x03\x04\x14\0\x06\0\xe9",
+        "is an office document (such as .docx or .odt) or a ZIP archive, not text: ",
+    ),
+    (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "is a PDF, not text: save or export"),
 ]
 
 
@@ -433,6 +438,22 @@ def test_missing_and_empty(write, tmp_path, monkeypatch):
                 read_corpus([name])
     with pytest.raises(UsageError, match="no text is given"):
         read_corpus([])
+
+
+def test_a_name_spelled_wrong_or_without_its_quotes(write, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my diary.txt").write_text("a")
+    (tmp_path / "names.txt").write_text("a")
+    for name, message in [
+        ("nmaes.txt", r"nmaes\.txt: No such file .*\. Did you mean 'names\.txt'\? Name a text file"),
+        (str(tmp_path / "name.txt"), r"Did you mean 'names\.txt'\?"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            read_corpus([name])
+    quoted = r"\. A name with spaces is put in quotes: 'my diary\.txt'$"
+    for read in (read_corpus, charrnn.train):
+        with pytest.raises(DataError, match=quoted):
+            read(["my", "diary.txt"])
 
 
 def test_an_empty_file_among_others_is_noted(write):

@@ -303,6 +303,29 @@ def test_temperature_sharpens_and_flattens():
     assert len(set(data.samples)) > 1
 
 
+def real_cell_is_scored_as_it_is_told(real):
+    """Spearman's rank correlation or the area under the curve, worked out from the definition."""
+    trained, best = computed(overfitting), real.best
+    x = trained.vocabulary.encode(trained.whole).astype(np.intp)[:, None]
+    _, _, trace = trained.network.forward(x, trained.network.zero_state(1))
+    signal, label = trace.layers[0]["h"][:, 0, best.cell], best.concept.label(trained.whole)
+    signal, values = signal[label.mask], label.values[label.mask]
+    if label.kind == "count":
+        score = np.corrcoef(ranks(signal), ranks(values))[0, 1]
+    else:
+        on, off = signal[values], signal[~values]
+        score = 2 * np.mean(on[:, None] > off) + np.mean(on[:, None] == off) - 1
+    assert abs(score) == pytest.approx(best.score, abs=1e-9)
+    assert np.sign(score) == best.sign
+    assert best.score > best.fresh + 0.1
+
+
+def ranks(values):
+    """Places in ascending order; equal values share their mean."""
+    ascending = np.sort(values)
+    return np.searchsorted(ascending, values, "left") + np.searchsorted(ascending, values, "right")
+
+
 def test_a_cell_counts_and_the_network_uses_it():
     data = computed(counter)
     assert data.text == "\n" + "a" * 8 + "b" * 8
@@ -317,6 +340,7 @@ def test_a_cell_counts_and_the_network_uses_it():
     assert data.reach == counter.TRIED or not data.right[data.reach + 1]
     assert data.p_end > 0.5
     assert data.real.name == "The Harbour Clock"
+    real_cell_is_scored_as_it_is_told(data.real)
     assert data.p_end_held < 0.1  # held in the middle of the line, it does not know that it ends
 
 

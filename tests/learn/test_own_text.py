@@ -224,6 +224,8 @@ def test_a_short_text_is_learnt_by_heart_in_more_passes(text):
         assert best.score > best.fresh + followed.LEARNT
         assert best.text in text.text
         values = best.concept.label(text.text).values
+        starts = [k for k in range(len(text.text)) if text.text.startswith(best.text, k)]
+        assert any((best.values == values[k : k + len(best.text)]).all() for k in starts)
         assert np.count_nonzero(np.diff(values.astype(int)) < 0) >= followed.FEWEST
     assert computed("counter", text).real.name == text.name
 

@@ -3,6 +3,7 @@
 import io
 import math
 import re
+from itertools import pairwise
 
 import pytest
 from helpers.lesson import BY_NAME, TEXTS, computed
@@ -168,6 +169,27 @@ def test_gates_and_counts_are_drawn_from_zero():
     counted = computed("counter").counted
     bars = ["▁▂▃▄▅▆▇█"[round(7 * max(0, value) / counted.max())] * 3 for value in counted]
     assert "".join(bars) in lesson("counter")[0]
+
+
+def test_nothing_in_a_readers_text_is_markup():
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    facts = {"a": "`x` *y* {{ b }} [red]", "b": "no"}
+    text = Lesson(console, COURSE, TWISTER, None)._inline('`sh` read "{{ a }}", *or* `{{ a }}`', facts)
+    assert text.plain == 'sh read "`x` *y* {{ b }} [red]", or `x` *y* {{ b }} [red]'
+    assert [text.plain[span.start : span.end] for span in text.spans if span.style == "cyan"] == [
+        "sh",
+        facts["a"],
+    ]
+    assert [text.plain[span.start : span.end] for span in text.spans if "bold" in str(span.style)] == ["or"]
+
+
+def test_a_letter_of_two_columns_is_over_two_of_a_heat_map():
+    pen = Pen.of(Console(file=io.StringIO(), color_system=None))
+    assert pen.columns("ab月") == 2
+    assert pen.reading("a月b", 2) == "a 月b "
+    lines = lesson("unrolling", about=TEXTS["chinese"])[0].splitlines()
+    letters, heat = next((a, b) for a, b in pairwise(lines) if "床前明月光，疑" in a)
+    assert cell_len(letters.rstrip()) == cell_len(heat.rstrip()) == 8 + 2 * 24
 
 
 def test_a_heat_map_goes_from_low_to_high():

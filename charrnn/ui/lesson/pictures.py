@@ -598,7 +598,7 @@ def real(data: Counter, pen: Pen) -> RenderableType:
         [
             ("read", pen.reading(best.text[shown], wide), ""),
             ("truth", pen.heat(best.values[shown], most, wide, low=0.0), ""),
-            (f"h{best.cell}", pen.heat(best.h[shown], largest, wide), ""),
+            (f"{'-' if best.sign < 0 else ''}h{best.cell}", pen.heat(best.h[shown], largest, wide), ""),
             ("scale", pen.legend(largest), f"truth: from 0 to {most:.0f}"),
         ]
     )

@@ -17,6 +17,7 @@ from charrnn.ui.terminal.output import json_text, put, say
 if TYPE_CHECKING:
     from charrnn.interpret.findings import Inspection
     from charrnn.interpret.labels import Concept
+    from charrnn.interpret.mechanism import Explanation
     from charrnn.interpret.over_time import Moment
     from charrnn.model.model import Model
     from charrnn.text.items import Items
@@ -72,6 +73,13 @@ def inspect_cells(
             "--over-time", help="Show the findings in each snapshot of the run too (train --snapshots K)."
         ),
     ] = False,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Tell how each found cell does it, as charrnn explain does. --quick leaves out cutting edges.",
+        ),
+    ] = False,
     list_: Annotated[
         bool, typer.Option("--list", help="List the built-in concepts and their rules, and exit.")
     ] = False,
@@ -99,7 +107,7 @@ def inspect_cells(
       charrnn inspect-cells --concept 'first=between:\\n.. ' --expect ' =+'
       charrnn inspect-cells --cell 1:137 --text story.txt
       charrnn inspect-cells --cell 1:137 --text story.txt --csv
-      charrnn inspect-cells --html report.html
+      charrnn inspect-cells --html report.html --explain --quick
       charrnn inspect-cells --quick --model runs/tale-1 --model runs/harbour-20250101-120000 --html both.html
     """
     from charrnn.interpret import texts
@@ -124,8 +132,9 @@ def inspect_cells(
     concepts = parse_concepts(concept or (), expect) or None
     others = {"--cell": cell, "--gates": gates, "--csv": as_csv}
     refuse_beside("--over-time", over_time, others)
+    refuse_beside("--explain", explain, others)
     if len(model or ()) > 1:
-        refuse_beside("a second --model", True, others | {"--over-time": over_time})
+        refuse_beside("a second --model", True, others | {"--over-time": over_time, "--explain": explain})
     if len(model or ()) > 2:
         raise UsageError(f"{len(model or ()):,} models are named; cells are matched between two")
     paths = [model_path(one) for one in model or ()] or [model_path(None)]
@@ -140,7 +149,7 @@ def inspect_cells(
     elif gates:
         _gates(out, path, loaded, words)
     else:
-        _findings(out, path, loaded, words, search, over_time)
+        _findings(out, path, loaded, words, search, over_time, explain)
 
 
 @dataclass(frozen=True)
@@ -237,12 +246,20 @@ class _Search:
 
 
 def _findings(
-    out: _Output, path: Path, model: "Model", text: "str | Items", search: _Search, through_time: bool
+    out: _Output,
+    path: Path,
+    model: "Model",
+    text: "str | Items",
+    search: _Search,
+    through_time: bool,
+    explained: bool,
 ) -> None:
     """Find the cells that follow the concepts, and show them."""
     from charrnn.interpret.passages import of_findings
     from charrnn.ui.html.findings_page import write_findings
+    from charrnn.ui.html.mechanism_page import mechanism_data
     from charrnn.ui.terminal import findings_view as view
+    from charrnn.ui.terminal.mechanism_view import in_words
     from charrnn.ui.terminal.over_time_view import view as over_time_view
 
     talk = view.console_for(stderr=True)
@@ -254,10 +271,16 @@ def _findings(
         if preview.user_defined:
             talk.print(view.preview_line(preview, view.Look.of(talk, "bars")))
     moments = _moments(snapshots, found, talk)
+    mechanisms = _mechanisms(model, text, search, found, talk) if explained else []
     if out.html is not None:
-        _tell_of_page(out.html, write_findings(out.html, path, model, found, out.passages, moments))
+        _tell_of_page(
+            out.html, write_findings(out.html, path, model, found, out.passages, moments, mechanisms)
+        )
     if out.form == "json":
-        put(json_text({"model": str(path), **found.to_json()} | ({"over_time": moments} if moments else {})))
+        answer = {"model": str(path), **found.to_json()} | ({"over_time": moments} if moments else {})
+        for finding, mechanism in zip(answer["findings"], mechanisms, strict=False):
+            finding["mechanism"] = mechanism and mechanism_data(mechanism)
+        put(json_text(answer))
     elif out.form == "csv":
         put(found.as_csv(), end="")
     else:
@@ -265,6 +288,8 @@ def _findings(
         out.console.print(view.report(found, chosen, out.console.width, out.look))
         if moments:
             out.console.print(over_time_view(found.findings, moments, out.console.width, out.look.glyphs))
+        for mechanism in filter(None, mechanisms):
+            out.console.print(in_words(mechanism, out.console))
     told_above = found.nothing_found and out.form == "terminal"
     talk.print(view.remarks(found, refusals=not told_above))
 
@@ -291,6 +316,21 @@ def _moments(snapshots: "list[Model]", found: "Inspection", talk: "Console") -> 
         return []
     with talk.status("snapshots", spinner="line") as step:
         return over_time(snapshots, found, begun=step.update)
+
+
+def _mechanisms(
+    model: "Model", text: "str | Items", search: _Search, found: "Inspection", talk: "Console"
+) -> "list[Explanation | None]":
+    """How each found cell does it; the reasons where that cannot be told are told."""
+    from charrnn.interpret.mechanism import explain_findings
+
+    with talk.status("explaining", spinner="line") as step:
+        mechanisms, reasons = explain_findings(
+            model, text, found, search.concepts, cut=search.causal, begun=step.update
+        )
+    for reason in reasons:
+        say(reason)
+    return mechanisms
 
 
 def _matched(

@@ -38,7 +38,7 @@ from charrnn.interpret.edges import (
     without_embedding,
 )
 from charrnn.interpret.equations import Equations, Steps, error_of, steps_of
-from charrnn.interpret.findings import CAUSAL_ALPHA, FEWEST_RUNS, LEVEL, usual_concepts
+from charrnn.interpret.findings import CAUSAL_ALPHA, FEWEST_RUNS, LEVEL, Inspection, usual_concepts
 from charrnn.interpret.labels import Concept, Kind, Label
 from charrnn.interpret.reading import Reading, reading_of, spread
 from charrnn.interpret.recording import Recording, check_length, record
@@ -183,6 +183,45 @@ def explain_cell(
     return replace(
         found, writers=writers, shown_by=shown_by, readers=readers, head=head, together=together, notes=notes
     )
+
+
+def explain_findings(
+    model: Model,
+    text: str | Items | Reading,
+    inspection: Inspection,
+    concepts: Sequence[Concept] | None = None,
+    *,
+    cut: bool = True,
+    begun: Callable[[str], None] = lambda what: None,
+) -> tuple[list[Explanation | None], list[str]]:
+    """The mechanism of each finding's cell, None where there is none to tell; and the reasons for that.
+
+    concepts : those of one's own that were looked for
+    cut : whether to test each edge of the trackers, which takes long; those of others are never cut
+    """
+    own = {concept.name: concept for concept in concepts or ()}
+    mechanisms: list[Explanation | None] = []
+    reasons = []
+    for finding in inspection.findings:
+        name = f"{finding.concept} {finding.layer}:{finding.cell}"
+        if finding.verdict == "none":
+            mechanisms.append(None)
+            continue
+        try:
+            explained = explain_cell(
+                model,
+                text,
+                (finding.layer, finding.cell),
+                own.get(finding.concept, finding.concept),
+                cut=cut and finding.verdict == "tracker",
+                begun=lambda what, name=name: begun(f"explaining {name}, {what}"),  # type: ignore[misc]
+            )
+        except (UsageError, DataError) as error:  # too seldom, or still, in the characters that are read here
+            mechanisms.append(None)
+            reasons.append(f"{name} is not explained: in the first {MOST_CHARACTERS:,} characters {error}")
+        else:
+            mechanisms.append(explained)
+    return mechanisms, reasons
 
 
 def _case(

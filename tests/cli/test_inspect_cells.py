@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ import charrnn
 from charrnn.cli.inspect_cells import inspect_cells as command
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
 from charrnn.interpret.concepts import BUILT_IN
+from charrnn.interpret.mechanism import explain_cell
 from charrnn.interpret.saturation import gate_saturation
 from charrnn.interpret.texts import from_paragraph
 from charrnn.model.model import Model
+from charrnn.ui.html.mechanism_page import mechanism_data
 
 TEXT = handmade.dialogue(24_000)
 HELD_OUT = from_paragraph(TEXT[len(TEXT) // 2 :])
@@ -101,6 +104,32 @@ def test_quick_leaves_out_what_takes_long_and_says_so(model: Model) -> None:
     whole = run("--json", "--concept", "quote")
     assert 0.5 < json.loads(whole.stdout)["findings"][0]["untrained_score"] < 0.7
     assert "--quick" not in whole.stderr
+
+
+def test_explain_tells_how_a_found_cell_does_it(model: Model) -> None:
+    """In words, in JSON and on the page; a tracker's edges are cut, those of others are not."""
+    options = "--explain", "--concept", "quote", "--concept", "line_pos", "--passages", "0"
+    result = run("--quick", *options, "--json", "--html", "page.html")
+    assert result.exit_code == 0
+    findings = json.loads(result.stdout)["findings"]
+    told = {one["concept"]: one["mechanism"] for one in findings}
+    assert [name for name, one in told.items() if one is None] == [
+        one["concept"] for one in findings if one["verdict"] == "none"
+    ]
+    quote = told["quote"]
+    assert quote["summary"].startswith("Cell 0:5 follows quote, high where it is on (AUC 1.000;")
+    assert "through i" in quote["summary"]
+    assert {one["cut"] for kind in ("writers", "head", "readers") for one in quote[kind]} == {None}
+    alone = mechanism_data(explain_cell(model, HELD_OUT, (0, 5), "quote", cut=False))
+    assert quote == json.loads(json.dumps(alone))
+    page = Path("page.html").read_text(encoding="utf-8")
+    [data] = re.findall(r'<script type="application/json" id="data">(.*?)</script>', page)
+    assert json.loads(data)["mechanisms"] == [one["mechanism"] for one in findings]
+    shown = run("--quick", *options, columns=400)
+    assert quote["summary"] in shown.stdout
+    refused = run("--explain", "--csv")
+    assert isinstance(refused.exception, UsageError)
+    assert "--explain cannot be combined with --csv" in str(refused.exception)
 
 
 def test_nothing_found_is_told_where_the_result_would_be(model: Model) -> None:

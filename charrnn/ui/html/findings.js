@@ -290,6 +290,21 @@
       series: [{ name: "signal", points: f.profile.map((v, k) => [f.kind === "bool" ? k - shift : (k + 0.5) / (last + 1), v]) }],
       label: "Mean signal of the cell", width: 416, height: 150, marks: f.kind === "bool" ? [0] : [],
       x: f.kind === "bool" ? "characters after an opening" : "fraction of the text, sorted by rising label", y: "mean signal" }));
+    drawMechanism(f);
+  }
+  /* How the cell of a finding does it: its writers and readers, if the command explained them. */
+  function drawMechanism(f) {
+    const how = data.mechanisms[data.findings.indexOf(f)];
+    byId("how").hidden = !how;
+    if (!how) return;
+    const edges = [...how.writers, ...how.shown_by, ...how.head, ...how.readers], cut = edges.some((one) => one.cut);
+    byId("how-title").textContent = `How cell ${f.layer}:${f.cell} does it`;
+    byId("how-says").textContent = Page.visible(how.summary);
+    byId("how-note").textContent = "A stroke is thicker the stronger its edge is beside the strongest of its kind; blue lowers, orange raises. "
+      + (cut ? "Each edge was cut: it is dashed where that changes no more than cutting edges of like weight. p is corrected for the number of edges (Holm)."
+        : `No edge was cut here, so that all are dashed; charrnn explain ${f.layer}:${f.cell} cuts them.`);
+    byId("how-picture").replaceChildren(Mechanism.picture(how));
+    byId("how-edges").replaceChildren(Mechanism.edges(how));
   }
   function pickFinding(f) {
     state.finding = f;

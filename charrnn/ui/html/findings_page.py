@@ -11,6 +11,7 @@ from charrnn.files.json_value import json_value
 from charrnn.interpret.excerpt import GUESSES, Excerpt, Span, choose_pieces, read_excerpt
 from charrnn.interpret.findings import Inspection, Preview, usual_concepts
 from charrnn.interpret.labels import Concept, Label
+from charrnn.interpret.mechanism import Explanation
 from charrnn.interpret.over_time import Moment
 from charrnn.interpret.passages import of_findings
 from charrnn.interpret.reading import Reading, characters_of, reading_of
@@ -19,6 +20,7 @@ from charrnn.interpret.saturation import LEFT, RIGHT, SIGMOIDS, gate_saturation
 from charrnn.model.model import Model
 from charrnn.runs.card import read_info
 from charrnn.text.items import Items
+from charrnn.ui.html.mechanism_page import SHARED, mechanism_data
 from charrnn.ui.html.page import (
     MOST_BYTES,
     build_page,
@@ -48,12 +50,13 @@ def write_findings(
     inspection: Inspection,
     passages: int,
     moments: Sequence[Moment] = (),
+    mechanisms: Sequence[Explanation | None] = (),
 ) -> int:
     """Write the page of an inspection: all that the terminal shows, and the text to explore. Returns its size in bytes.
 
     file : the model's; passages : number of findings whose passages, as on the terminal, are on the page for
         certain; other text they were confirmed on fills the rest
-    moments : the findings in the snapshots of the model's run
+    moments : the findings in the snapshots of the model's run; mechanisms : of each finding's cell, where known
 
     Raises UsageError for a model of so many cells that no page can hold them, and the errors of ``write_page``.
     """
@@ -72,11 +75,12 @@ def write_findings(
         "refused": [{"concept": one.concept, "reason": one.reason} for one in inspection.refusals],
         "notes": list(inspection.notes),
         "over_time": json_value(list(moments)),
+        "mechanisms": [one and mechanism_data(one) for one in mechanisms],
         "start": {"finding": 0} if found else {"cell": 0},
         "part": "confirm",
     }
     data = facts | _explorer(model, r, r.confirm, spans, labels, chosen, _room(facts))
-    return write_page(target, build_page("Cells and what they follow", "findings", data))
+    return write_page(target, build_page("Cells and what they follow", "findings", data, shared=[SHARED]))
 
 
 def write_cell(
@@ -112,12 +116,13 @@ def write_cell(
         "refused": [],
         "notes": [],
         "over_time": [],
+        "mechanisms": [],
         "start": {"cell": index},
         "part": "whole",
     }
     whole = slice(0, len(recording.text))
     data = facts | _explorer(model, recording, whole, [], labels, [index], _room(facts))
-    return write_page(target, build_page(f"Cell {layer}:{unit}", "findings", data))
+    return write_page(target, build_page(f"Cell {layer}:{unit}", "findings", data, shared=[SHARED]))
 
 
 def _facts(file: Path, model: Model, reading: Reading) -> dict[str, Any]:

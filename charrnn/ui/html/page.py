@@ -1,9 +1,9 @@
 """One self-contained web page: an HTML skeleton, a style sheet, a script, and the data the script shows.
 
 A page PART is three files of this folder, PART.html, PART.css and PART.js, beside look.css, base.css and base.js,
-which all pages share. Nothing is ever inserted into the HTML but the title: whatever comes from a text, a model or a
-file name travels as JSON, and the script puts it on the page as text. A content security policy allows this
-one script and this one style sheet by their hashes, and no request to anywhere.
+which all pages share, and the .css and .js of what some pages share. Nothing is ever inserted into the HTML but the
+title: whatever comes from a text, a model or a file name travels as JSON, and the script puts it on the page as text. A
+content security policy allows this one script and this one style sheet by their hashes, and no request to anywhere.
 """
 
 import base64
@@ -11,7 +11,7 @@ import hashlib
 import html
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -52,15 +52,18 @@ SHELL = """<!doctype html>
 """
 
 
-def build_page(title: str, part: str, data: Mapping[str, Any], module: str = "") -> str:
+def build_page(
+    title: str, part: str, data: Mapping[str, Any], module: str = "", shared: Sequence[str] = ()
+) -> str:
     """The page ``part`` with its data, as HTML.
 
     title : heading and window title, any text
     data : plain values, as json.dumps takes them; the script finds them as ``Page.data``
+    shared : names of further style sheets and scripts of this folder, which come before those of the part
     module : an ECMAScript module whose names the script of the part may use
     """
-    style = asset("look.css") + asset("base.css") + asset(f"{part}.css")
-    script = asset("base.js") + module + asset(f"{part}.js")
+    style = "".join(asset(f"{name}.css") for name in ("look", "base", *shared, part))
+    script = asset("base.js") + module + "".join(asset(f"{name}.js") for name in (*shared, part))
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
         "img-src data:; base-uri 'none'; form-action 'none'"

@@ -40,9 +40,7 @@ def view(found: Explanation, console: Console) -> RenderableType:
     """Summary, picture, tables."""
     width, glyphs = console.width, glyphs_of(console)
     parts: list[RenderableType] = [
-        Text(shown(heading(found), console), "bold"),
-        Text(spelled(summary(found), console)),
-        Text(),
+        in_words(found, console),
         picture(found, width, glyphs, console),
         Text(),
         Text("what each character does to it", "bold"),
@@ -60,6 +58,11 @@ def view(found: Explanation, console: Console) -> RenderableType:
     parts += [Text(), Text(spelled(NOTE, console), "dim")]
     parts.append(Text(f"largest error of the sums: {found.error:.1e}, relative to 1 + |value|", "dim"))
     return Group(*parts, *(Text(note, "dim") for note in found.notes))
+
+
+def in_words(found: Explanation, console: Console) -> RenderableType:
+    """Heading and summary."""
+    return Group(Text(shown(heading(found), console), "bold"), Text(spelled(summary(found), console)), Text())
 
 
 def heading(found: Explanation) -> str:

@@ -1,5 +1,6 @@
-"""The findings of a run's snapshots, and the cells of two models, as pages in a browser."""
+"""The findings of a run's snapshots, how cells do it, and the cells of two models, as pages in a browser."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from helpers.html_browser import Browser, needs_browser
 from charrnn.config import ModelConfig
 from charrnn.interpret.findings import Inspection, inspect_cells
 from charrnn.interpret.matching import Matching, Pair, Shared
+from charrnn.interpret.mechanism import explain_findings
 from charrnn.interpret.over_time import over_time
 from charrnn.model.model import Model
 from charrnn.ui.html.findings_page import write_findings
@@ -132,6 +134,39 @@ def test_without_snapshots_or_findings_it_says_so(page: Path, one_browser: Brows
     assert one_browser.text("#steps-say").startswith("No cell follows a concept at the end")
     assert one_browser.script("return document.querySelector('#scores').getClientRects().length") == 0
     assert one_browser.logs("browser") == []
+
+
+@needs_browser
+def test_how_a_cell_does_it_opens_below_its_finding(page: Path, one_browser: Browser, tmp_path: Path) -> None:
+    model = snapshot(900, 1.0)
+    found = inspect_cells(model, TEXT, ["paren", "line_pos"], causal=False, untrained=False)
+    mechanisms, reasons = explain_findings(model, TEXT, found, cut=False)
+    assert reasons == []
+    assert [one is None for one in mechanisms] == [one.verdict == "none" for one in found.findings]
+    (tmp_path / "model.safetensors").write_bytes(page.with_name("model.safetensors").read_bytes())
+    file = tmp_path / "how.html"
+    write_findings(str(file), tmp_path / "model.safetensors", model, found, 0, (), mechanisms)
+    browser = one_browser
+    browser.open(file)
+    assert browser.logs("browser") == []
+    assert browser.requests() == [file.as_uri()]
+    place = [one.concept for one in found.findings].index("paren")
+    row = f"document.querySelectorAll('#findings tbody tr')[{place}]"
+    browser.script(f"{row}.querySelector('button').click()")
+    assert browser.text("#how-title") == "How cell 0:5 does it"
+    assert browser.script("return document.querySelector('#how-picture svg').checkVisibility()") is False
+    browser.find("#how-title").click()
+    assert browser.script("return document.querySelector('#how-picture svg').checkVisibility()") is True
+    explained = mechanisms[place]
+    assert explained is not None
+    assert browser.text("#how-says").startswith("Cell 0:5 follows paren, high where it is on")
+    sides = explained.writers, explained.shown_by, explained.head, explained.readers
+    names = [one.name for side in sides for one in side]
+    assert shown(browser, "#how-edges tbody tr td:first-child") == [
+        re.sub("^ | $", "␣", name) for name in names
+    ]
+    assert {"(->a", ")->a", "0:5->a"} <= set(names)
+    assert "charrnn explain 0:5 cuts them" in browser.text("#how-note")
 
 
 @needs_browser

@@ -24,7 +24,9 @@ class DrawingConfig:
         at_least=0,
         at_most=10**9,
     )
-    top_k: int = option(0, "Sample only from the K most likely characters; 0 turns it off.", at_least=0)
+    top_k: int = option(
+        0, "Sample only from this many of the most likely characters; 0 turns it off.", at_least=0
+    )
     top_p: float = option(
         1.0,
         "Sample only from the most likely characters whose probabilities add up to this value.",

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,6 +133,15 @@ def test_a_copied_sample_is_a_plain_text() -> None:
     for other in (copy.deepcopy(text), pickle.loads(pickle.dumps(text))):
         assert type(other) is str
         assert other == text
+
+
+def test_a_loaded_model_is_of_both_classes(tmp_path: Path) -> None:
+    """As `isinstance` with either class held when there was one; of a file, and of a run folder."""
+    model().save(tmp_path / "model.safetensors")
+    for place in (tmp_path, tmp_path / "model.safetensors", str(tmp_path)):
+        loaded = charrnn.load_model(place)
+        assert type(loaded) is charrnn.Model
+        assert isinstance(loaded, Wordless)
 
 
 @pytest.mark.parametrize("kind", [Model, Wordless])

@@ -3,11 +3,24 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from charrnn.python.results import Pictured, Rows
+
+
+@overload
+def in_bits(nats: float) -> float: ...
+
+
+@overload
+def in_bits(nats: None) -> None: ...
+
+
+def in_bits(nats: float | None) -> float | None:
+    """A loss or log-probability in nats, in bits; None where it was not measured."""
+    return None if nats is None else nats / math.log(2)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -25,7 +38,7 @@ class Score:
     @property
     def bits_per_char(self) -> float:
         """-log2 p per symbol."""
-        return self.loss_nats / math.log(2)
+        return in_bits(self.loss_nats)
 
     def __repr__(self) -> str:
         return (

@@ -12,6 +12,7 @@ import numpy as np
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import CharRNNError, DataError, ModelError, UsageError
 from charrnn.model.model import CHUNK, Model
+from charrnn.model.scores import in_bits
 from charrnn.python.results import Pictured, Rows
 from charrnn.sampling.mixing import CONTEXT as MIXED_CONTEXT
 from charrnn.sampling.mixing import Mix
@@ -47,7 +48,7 @@ class ItemsLoss:
         return cls(items, chars, total_nats / items, total_nats / chars)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"bits_per_char": self.loss_nats / math.log(2)}
+        return asdict(self) | {"bits_per_char": in_bits(self.loss_nats)}
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,7 +73,7 @@ class Evaluation(Pictured, Rows):
 
     @property
     def bits_per_char(self) -> float:
-        return self.loss_nats / math.log(2)
+        return in_bits(self.loss_nats)
 
     @property
     def perplexity(self) -> float:
@@ -88,7 +89,7 @@ class Evaluation(Pictured, Rows):
             {
                 "name": name,
                 "loss_nats": nats,
-                "bits_per_char": nats / math.log(2),
+                "bits_per_char": in_bits(nats),
                 "perplexity": perplexity_of(nats),
             }
             for name, nats in losses.items()
@@ -101,8 +102,7 @@ class Evaluation(Pictured, Rows):
 
     def to_json(self) -> dict[str, Any]:
         named = {
-            name: {"loss_nats": nats, "bits_per_char": nats / math.log(2)}
-            for name, nats in self.baselines.items()
+            name: {"loss_nats": nats, "bits_per_char": in_bits(nats)} for name, nats in self.baselines.items()
         }
         found: dict[str, Any] = {
             "chars": self.chars,
@@ -115,7 +115,7 @@ class Evaluation(Pictured, Rows):
             found["fitted_temperature"] = {
                 "temperature": self.temperature,
                 "loss_nats": self.tempered_loss_nats,
-                "bits_per_char": self.tempered_loss_nats / math.log(2),
+                "bits_per_char": in_bits(self.tempered_loss_nats),
             }
         if self.items is not None:
             found["items"] = {"count": self.items.items, "loss_nats": self.items.item_loss_nats}
@@ -136,9 +136,7 @@ class Evaluation(Pictured, Rows):
             each = f"{self.items.item_loss_nats:.4f} nats per item"
             counted = f"{self.items.items:,} items, {counted} with the end of each, {each}"
         lines = [counted, "             nats/char  bits/char  perplexity"]
-        lines += [
-            f"{name:<12} {n:9.4f}  {n / math.log(2):9.4f}  {perplexity_of(n):10.3f}" for name, n in rows
-        ]
+        lines += [f"{name:<12} {n:9.4f}  {in_bits(n):9.4f}  {perplexity_of(n):10.3f}" for name, n in rows]
         if self.tempered_loss_nats is not None:
             lines.append(
                 f"T={self.temperature:.2f}: at the temperature that was fitted on the validation text"

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from charrnn.model.scores import in_bits
 from charrnn.score.evaluation import perplexity_of
 from charrnn.text.batches import Text, predictions
 from charrnn.text.items import Items
@@ -56,7 +57,7 @@ def in_units(nats: float) -> dict[str, float | None]:
     perplexity = perplexity_of(nats)
     return {
         "loss_nats": nats,
-        "bits_per_char": nats / math.log(2),
+        "bits_per_char": in_bits(nats),
         "perplexity": perplexity if math.isfinite(perplexity) else None,
     }
 
@@ -65,5 +66,5 @@ def table(losses: Mapping[str, float]) -> str:
     """name -> loss in nats, as a table of all units."""
     lines = ["               nats/char  bits/char  perplexity"]
     for name, nats in losses.items():
-        lines.append(f"{name:<14} {nats:9.4f}  {nats / math.log(2):9.4f}  {perplexity_of(nats):10.3f}")
+        lines.append(f"{name:<14} {nats:9.4f}  {in_bits(nats):9.4f}  {perplexity_of(nats):10.3f}")
     return "\n".join(lines)

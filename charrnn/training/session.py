@@ -1,6 +1,5 @@
 """A whole training run: corpus to run folder, new or resumed."""
 
-import math
 import shlex
 import signal
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +17,7 @@ from charrnn.engines.ranks import ALONE, Leader, MappedIds, Ranks, begin, joined
 from charrnn.engines.signals import stop_on_signals
 from charrnn.errors import CharRNNError, DivergedError, Interrupted, UsageError
 from charrnn.model.model import Model
+from charrnn.model.scores import in_bits
 from charrnn.nn.loss import NEVER
 from charrnn.nn.network import Network
 from charrnn.runs.folder import CHECKPOINT, RunFolder
@@ -294,7 +294,7 @@ def _result(plan: Plan, trainer: Trainer, store: RunStore, yardstick: Yardstick 
         parameters=plan.parameters,
         train_loss_nats=progress.train_loss_nats,
         val_loss_nats=best,
-        val_bits_per_char=None if best is None else best / math.log(2),
+        val_bits_per_char=in_bits(best),
         best_step=best_step,
         stopped_because=trainer.stopped_because,
         verdict=judge(

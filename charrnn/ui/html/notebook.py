@@ -13,7 +13,7 @@ import numpy as np
 from charrnn.interpret.findings import Finding, Inspection
 from charrnn.interpret.passages import Passage, of_findings
 from charrnn.model.model import Model
-from charrnn.model.scores import TextSurprise
+from charrnn.model.scores import TextSurprise, in_bits
 from charrnn.python.arguments import as_arguments
 from charrnn.runs.card import info_of
 from charrnn.runs.history import History
@@ -90,8 +90,8 @@ def run(result: TrainResult) -> str:
 
 def loss_chart(records: Sequence[Mapping[str, Any]]) -> str:
     """Losses of training and validation by step; the ring marks the best."""
-    train = [(r["step"], _bits(r["train_loss_nats"])) for r in records if r["train_loss_nats"] is not None]
-    held = [(r["step"], _bits(r["val_loss_nats"])) for r in records if r["val_loss_nats"] is not None]
+    train = [(r["step"], in_bits(r["train_loss_nats"])) for r in records if r["train_loss_nats"] is not None]
+    held = [(r["step"], in_bits(r["val_loss_nats"])) for r in records if r["val_loss_nats"] is not None]
     if not train and not held:
         return '<p class="note">No reports yet.</p>'
     last = max(step for step, _ in [*train, *held])
@@ -136,11 +136,11 @@ def evaluation(found: Evaluation) -> str:
     counted = f"{found.chars:,} characters"
     if found.items is not None:
         counted = f"{found.items.items:,} items, {counted} with the end of each"
-    return f'<p class="title">{_bits(found.loss_nats):.3f} bits per character</p><p class="note">{counted}</p>{table}'
+    return f'<p class="title">{in_bits(found.loss_nats):.3f} bits per character</p><p class="note">{counted}</p>{table}'
 
 
 def _measures(nats: float) -> list[str]:
-    return [_number(_bits(nats)), _number(nats, 4), _number(perplexity_of(nats))]
+    return [_number(in_bits(nats)), _number(nats, 4), _number(perplexity_of(nats))]
 
 
 def _bar(share: float) -> str:
@@ -250,10 +250,6 @@ def _table(columns: Sequence[tuple[str, str]], rows: Iterable[tuple[str, Sequenc
 
 def _number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits}f}".replace("-", "−") if math.isfinite(value) else "–"
-
-
-def _bits(nats: float) -> float:
-    return nats / math.log(2)
 
 
 def _rest(characters: int) -> str:

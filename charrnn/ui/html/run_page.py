@@ -15,6 +15,7 @@ from charrnn.interpret.reading import characters_of
 from charrnn.interpret.run_report import RunReport, Surprises
 from charrnn.interpret.saturation import LEFT, RIGHT, GateSaturation
 from charrnn.model.model import Model
+from charrnn.model.scores import in_bits
 from charrnn.runs.card import at, recorded_settings
 from charrnn.score.evaluation import Evaluation
 from charrnn.ui.html.page import build_page, check_target, packed, quantised, write_page
@@ -76,7 +77,7 @@ def _known(part: Any, data: Callable[[Any], Any]) -> Any:
 
 def _both(nats: float) -> str:
     """A loss in bits, as everywhere on the page, and in nats."""
-    return f"{nats / math.log(2):.4f} bits per character, {nats:.4f} nats"
+    return f"{in_bits(nats):.4f} bits per character, {nats:.4f} nats"
 
 
 def as_json(report: RunReport) -> dict[str, Any]:
@@ -92,10 +93,7 @@ def as_json(report: RunReport) -> dict[str, Any]:
     return {
         "run": str(report.folder.path),
         **{f"{name}_loss_nats": nats for name, nats in losses.items()},
-        **{
-            f"{name}_bits_per_char": None if nats is None else nats / math.log(2)
-            for name, nats in losses.items()
-        },
+        **{f"{name}_bits_per_char": in_bits(nats) for name, nats in losses.items()},
         "best_step": None if best is None else best["step"],
         **{
             key: _number(last.get(name))
@@ -121,13 +119,13 @@ def _figures(report: RunReport) -> Iterator[tuple[str, str, str]]:
         nats = best["val_loss_nats"]
         yield (
             "best validation",
-            f"{nats / math.log(2):.3f} bits",
+            f"{in_bits(nats):.3f} bits",
             f"{nats:.4f} nats, at step {best['step']:,}",
         )
     if (nats := at(info.training, "train_loss_nats", kind=NUMBER)) is not None:  # as charrnn info has it
         step = at(info.training, "step", kind=int)
         where = "" if step is None else f", before step {step:,}"
-        yield "training", f"{nats / math.log(2):.3f} bits", f"{nats:.4f} nats{where}"
+        yield "training", f"{in_bits(nats):.3f} bits", f"{nats:.4f} nats{where}"
     if info.metrics:
         last, config = info.metrics[-1], recorded_settings(info.training)
         budget = None if config is None else config.epoch_budget

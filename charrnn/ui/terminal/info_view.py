@@ -1,6 +1,5 @@
 """A model's card, its loss curve and the verdict on its run, on a terminal."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -8,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from charrnn.config import TrainConfig, as_dict
+from charrnn.model.scores import in_bits
 from charrnn.runs.card import Info, at
 from charrnn.runs.records import curve_loss
 from charrnn.runs.verdict import Verdict
@@ -173,13 +173,9 @@ def as_json(info: Info) -> dict[str, Any]:
         "level": info.level,
         "vocabulary": info.vocabulary,
         "parameters": info.parameters,
-        "val_bits_per_char": _bits(at(info.training, "val_loss_nats", kind=NUMBER)),
+        "val_bits_per_char": in_bits(at(info.training, "val_loss_nats", kind=NUMBER)),
         "training": info.training,
         "metrics": info.metrics,
         "snapshots": info.snapshots,
         "verdict": info.verdict,
     }
-
-
-def _bits(nats: float | None) -> float | None:
-    return None if nats is None else nats / math.log(2)

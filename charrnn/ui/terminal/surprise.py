@@ -9,6 +9,7 @@ import numpy as np
 from rich.cells import cell_len
 from rich.text import Text
 
+from charrnn.model.scores import in_bits
 from charrnn.score.evaluation import Surprise
 from charrnn.text.vocabulary import Vocabulary, silent_symbol
 from charrnn.ui.terminal.colours import SURPRISE
@@ -35,7 +36,7 @@ def show(
     losses : of ids[first:] in nats, in windows; mean : of all of them
     """
     console = Console(file=stream, highlight=False)
-    _print(console, Text(f"{mean:.4f} nats per character, {mean / math.log(2):.4f} bits per character"))
+    _print(console, Text(f"{mean:.4f} nats per character, {in_bits(mean):.4f} bits per character"))
     _paint(console, vocab, ids, losses, first)
     for surprise in worst:
         width = console.width if console.is_terminal else None
@@ -49,11 +50,11 @@ def show_probability(vocab: Vocabulary, ids: Sequence[int], log_p: np.ndarray, s
     """
     console = Console(file=stream, highlight=False)
     nats, count = float(log_p.sum()), len(ids)
-    each = f", {-nats / math.log(2) / count:.3f} bits per character" if count else ""
+    each = f", {in_bits(-nats) / count:.3f} bits per character" if count else ""
     counted = f"{count:,} character{'s' * (count != 1)}"
     if vocab.items is not None:
         counted = f"{count - 1:,} character{'s' * (count != 2)} and the end"
-    _print(console, Text(f"log p {nats / math.log(2):.2f} bits, {nats:.2f} nats; {counted}{each}"))
+    _print(console, Text(f"log p {in_bits(nats):.2f} bits, {nats:.2f} nats; {counted}{each}"))
     _paint(console, vocab, np.asarray(ids), [-log_p], 0)
 
 

@@ -1,5 +1,5 @@
 """Pages that mkdocs makes when it builds: every command's --help, the log of what was tried, the notebook with what it
-shows, and two models that write.
+shows, and two models that write; and the pictures of real runs.
 
 They are made of the code and the log as they are, so they cannot be out of date. The models are trained on the spot,
 for CHARRNN_DOCS_STEPS steps: few for a look at the site, more where it is built to be read.
@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import notebook_page  # beside this file: mkdocs looks there while it imports this one
+import pictures
 import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -50,6 +51,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     files.append(File.generated(config, "notebook.md", content=notebook_page.page(steps)))
     for name in LIVE:
         files.append(File.generated(config, f"live/{name}.html", content=live_page(name, steps)))
+    for name, picture in pictures.made(pictures.PICTURES, pictures.of_steps(steps)).items():
+        files.append(File.generated(config, f"pictures/{name}", content=picture))
     return files
 
 
@@ -57,7 +60,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Called by mkdocs with the text of each page."""
     for link, target in IN_THE_SITE.items():
         markdown = markdown.replace(f"]({link})", f"]({target})")
-    return markdown
+    return pictures.placed(markdown, lambda name: files.get_file_from_path(f"pictures/{name}") is not None)
 
 
 def live_page(name: str, steps: int) -> str:

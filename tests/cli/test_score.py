@@ -83,6 +83,23 @@ def test_on_a_terminal_the_text_stands_apart_from_the_legend(
     assert plain.splitlines()[2:] == ["", TEXT]
 
 
+def test_on_a_terminal_a_long_line_is_broken_between_words(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    words = ["bad", "cab", "dab", "abacab"] * 8
+    done = charrnn("score", " ".join(words), "-m", "m.safetensors", terminal=True)
+    plain = re.sub(r"\x1b\[[\d;]*m", "", done.out)
+    rows = plain[plain.rindex("8 up") :].splitlines()[2:]
+    assert len(rows) == 4
+    assert max(map(len, rows)) <= 40
+    assert " ".join(rows).split() == words
+    piped = charrnn("score", " ".join(words), "-m", "m.safetensors").out.splitlines()
+    assert piped[2] == " ".join(words)
+
+
 def test_nothing_is_certain(model: Model) -> None:
     found = score("")
     assert (found["log_probability_nats"], found["bits_per_char"], found["characters"]) == (0, None, [])

@@ -9,7 +9,9 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pictures
 import pytest
+from page_picture import CHROMIUM, DRIVER
 from typer.main import get_command
 
 from charrnn.cli.app import app
@@ -74,6 +76,24 @@ def test_every_page_is_in_the_menu(site):
     menu = (site / "index.html").read_text(encoding="utf-8")
     for page in [*PAGES, Path("commands.md"), Path("log.md"), Path("notebook.md")]:
         assert f'href="{page.stem}.html"' in menu
+
+
+@pytest.mark.slow
+def test_every_picture_is_in_the_site(site):
+    """Screens as SVG; pages as PNG of 1,280 pixels, where there is a browser."""
+    pytest.importorskip("pyte")
+    shown = {
+        one for page in site.glob("*.html") for one in re.findall(r'src="(pictures/.*?)#', page.read_text())
+    }
+    pages = {name for name, one in pictures.PICTURES.items() if isinstance(one, pictures.WebPage)}
+    there = set(pictures.PICTURES) if CHROMIUM and DRIVER else set(pictures.PICTURES) - pages
+    assert shown == {f"pictures/{pictures.file_name(name, t)}" for name in there for t in pictures.THEMES}
+    for file in shown:
+        raw = (site / file).read_bytes()
+        if file.endswith(".png"):
+            assert (raw[:8], int.from_bytes(raw[16:20], "big")) == (b"\x89PNG\r\n\x1a\n", pictures.WIDTH)
+        else:
+            assert b"<title>charrnn " in raw
 
 
 # ------------------------------------------------------------------------------------------------

@@ -1,13 +1,11 @@
 """A real browser for tests of web pages: one for all of them, started when the first needs it."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+from page_picture import CHROMIUM, DRIVER, choose_theme, start_chromium
 
 
 def needs_browser(test: Any) -> Any:
@@ -23,25 +21,14 @@ class Browser:
     """What the tests do with a page."""
 
     def __init__(self, profile: Path) -> None:
-        from selenium import webdriver
-
-        options = webdriver.ChromeOptions()
-        options.binary_location = str(CHROMIUM)
-        for argument in (
-            *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-            *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-            *("--window-size=1400,1000", "--force-device-scale-factor=1", f"--user-data-dir={profile}"),
-        ):
-            options.add_argument(argument)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        self.driver = webdriver.Chrome(options, webdriver.ChromeService(str(DRIVER)))
+        self.driver = start_chromium(
+            profile, **{"goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
+        )
 
     def open(self, page: Path, theme: str = "light") -> None:
         """Load a page afresh, as someone sees it whose system is light or dark."""
         self.logs("browser"), self.logs("performance")
-        self.driver.execute_cdp_cmd(
-            "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]}
-        )
+        choose_theme(self.driver, theme)
         self.driver.get(page.as_uri())
 
     def logs(self, kind: str) -> list[dict[str, Any]]:

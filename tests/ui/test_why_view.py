@@ -85,7 +85,7 @@ place  character  replaced  removed  integrated
    10  'a'           +2.00    +1.00       +2.50
    11  'b'           -1.00    -2.00       -1.00
    12  '↵'           +0.00    +0.50       +0.25
-   13  ' '           +0.25    +0.00       +0.25
+   13  '␣'           +0.25    +0.00       +0.25
    14  '␛'           +0.10    +0.00       +0.00
 
 cell       part  change  by
@@ -114,6 +114,10 @@ def test_with_colour_the_background_is_the_part(light):
     assert "nats  ▇" not in shown
     for step_3_2_4 in ("208", "215", "130"):  # oranges: 2.0, 1.0 and 2.5 of 2.5
         assert f"48;5;{step_3_2_4}ma" in shown
+
+
+def test_a_space_is_seen_in_quotation_marks():
+    assert render(replace(FOUND, against=" ")).startswith("Why 'e' (62.5%) rather than '␣' (12.5%)")
 
 
 def test_in_ascii():
@@ -194,5 +198,13 @@ def test_the_page_in_a_browser(tmp_path, one_browser):
     assert "rough here" in browser.text("#error")
     rows = browser.script("return document.querySelectorAll('#characters tbody tr').length")
     assert rows == n
+    assert "‘␣’" in browser.text("#characters tbody")
     bias = browser.script("return document.querySelector('#cells tbody tr:last-child').textContent")
     assert bias == "bias+0.1100.000"
+    browser.driver.set_window_size(500, 900)
+    brand, title = browser.script(
+        "return ['.brand', 'h1'].map((s) => document.querySelector(s).getBoundingClientRect().toJSON())"
+    )
+    browser.driver.set_window_size(1400, 1000)
+    assert title["top"] >= brand["bottom"]
+    assert title["left"] == brand["left"]

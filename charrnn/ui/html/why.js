@@ -1,7 +1,7 @@
 (() => {
   const { data, el, byId, number, count, table, visible, letter, step, scale } = Page;
   const signed = (value, digits = 2) => (value > 0 ? "+" : "") + number(value, digits);
-  const quoted = (name) => Array.from(name).length === 1 ? `‘${visible(name).replace("\n", "↵")}’` : visible(name);
+  const quoted = (name) => Array.from(name).length === 1 ? `‘${visible(name).replace("\n", "↵").replace(" ", "␣")}’` : visible(name);
   const percent = (p) => `${(100 * p).toFixed(1)} %`;
   const characters = Array.from(data.text);
   const target = quoted(data.target.character), against = quoted(data.against.character);

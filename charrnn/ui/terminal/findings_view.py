@@ -121,15 +121,15 @@ def passage_view(passage: Passage, width: int, look: Look) -> Text:
             sizes = (_bar(float(passage.signal[t]), passage.scale, look.bars) for t in places)
             add(passage.name, "".join(bar * n for bar, n in zip(sizes, wide, strict=True)))
         for row in range(GUESS_ROWS if passage.guesses else 0):
-            guesses = (_guess(g[row], look) if row < len(g := passage.guesses[t]) else " " for t in places)
+            guesses = (seen(g[row], look) if row < len(g := passage.guesses[t]) else " " for t in places)
             line_of = "".join(_fit(glyph, n) for glyph, n in zip(guesses, wide, strict=True))
             add("" if row else "next", Text(line_of.rstrip(), "dim"))
     view.rstrip()
     return view
 
 
-def _guess(ch: str, look: Look) -> str:
-    """A guess, which may be a space: it is told from no guess at all."""
+def seen(ch: str, look: Look) -> str:
+    """A character where a space must be told from nothing."""
     return look.glyphs.space if ch == " " else look.glyph(ch)
 
 

@@ -37,10 +37,12 @@ def show(
     """
     console = Console(file=stream, highlight=False)
     _print(console, Text(f"{mean:.4f} nats per character, {in_bits(mean):.4f} bits per character"))
-    _paint(console, vocab, ids, losses, first)
+    look = _paint(console, vocab, ids, losses, first)
+    if worst and look.coloured:
+        _print(console, Text())
     for surprise in worst:
         width = console.width if console.is_terminal else None
-        _print(console, guesses(vocab, ids, surprise, Look.of(console), width))
+        _print(console, guesses(vocab, ids, surprise, look, width))
 
 
 def show_probability(vocab: Vocabulary, ids: Sequence[int], log_p: np.ndarray, stream: TextIO) -> None:
@@ -60,14 +62,17 @@ def show_probability(vocab: Vocabulary, ids: Sequence[int], log_p: np.ndarray, s
 
 def _paint(
     console: Console, vocab: Vocabulary, ids: np.ndarray, losses: Iterable[np.ndarray], first: int
-) -> None:
-    """Write the legend, and the text in the colours of its surprise, or with digits below it."""
+) -> "Look":
+    """Write the legend, and the text in the colours of its surprise, or with digits below it; how is returned."""
     look = Look.of(console)
     _print(console, legend(look.coloured))
     if look.coloured:
         _print(console, Text())  # or the text would look like a part of the legend
     for begin, bits in _lines(vocab, ids, losses, first):
-        _print(console, line(vocab, ids[begin : begin + len(bits)], bits, look))
+        painted = line(vocab, ids[begin : begin + len(bits)], bits, look)
+        # With digits below it, a line is not wrapped: they would part.
+        console.print(painted, soft_wrap=not (look.coloured and console.is_terminal))
+    return look
 
 
 @dataclass(frozen=True)

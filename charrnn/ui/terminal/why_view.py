@@ -7,7 +7,7 @@ from rich.text import Text
 from charrnn.interpret.passages import Passage
 from charrnn.interpret.why import CellPart, Why
 from charrnn.ui.terminal import tables
-from charrnn.ui.terminal.findings_view import GUTTER, Look, legend, passage_view
+from charrnn.ui.terminal.findings_view import GUTTER, Look, legend, passage_view, seen
 
 CHARACTERS = 5  # listed with their numbers
 CELLS = 5
@@ -52,7 +52,7 @@ def view(found: Why, width: int, look: Look) -> RenderableType:
 
 def quoted(name: str, look: Look) -> str:
     """A character in quotation marks as one visible glyph; what a symbol is called that is none."""
-    return f"'{look.glyph(name)}'" if len(name) == 1 else name
+    return f"'{seen(name, look)}'" if len(name) == 1 else name
 
 
 def _characters(found: Why, look: Look) -> RenderableType:

@@ -38,10 +38,17 @@ from charrnn.interpret.edges import (
     without_embedding,
 )
 from charrnn.interpret.equations import Equations, Steps, error_of, steps_of
-from charrnn.interpret.findings import CAUSAL_ALPHA, FEWEST_RUNS, LEVEL, Inspection, usual_concepts
+from charrnn.interpret.findings import (
+    CAUSAL_ALPHA,
+    FEWEST_RUNS,
+    LEVEL,
+    MOST_CHARACTERS,
+    Inspection,
+    usual_concepts,
+)
 from charrnn.interpret.labels import Concept, Kind, Label
 from charrnn.interpret.reading import Reading, reading_of, spread
-from charrnn.interpret.recording import Recording, check_length, record
+from charrnn.interpret.recording import Recording, check_length, halves_of, record
 from charrnn.interpret.scores import CHANCE, class_runs, excess, score, score_cells
 from charrnn.interpret.targets import classes_of, symbol_ids, targets_of
 from charrnn.interpret.texts import as_trained
@@ -49,7 +56,7 @@ from charrnn.interpret.user_concepts import parse_concept
 from charrnn.model.model import Model
 from charrnn.text.items import Items
 
-MOST_CHARACTERS = 20_000  # each edge that is cut, and each control, reads them again
+CHARACTERS = 20_000  # each edge that is cut, and each control, reads them again
 BLOCK = 64  # sources at once
 STEPS = 512  # steps at once, of all cells of a layer
 FAINT = 0.01  # of the strongest edge, or of all that the state moves by: what is less is not shown
@@ -153,7 +160,9 @@ def explain_cell(
     cut: bool = True,
     begun: Callable[[str], None] = lambda what: None,
 ) -> Explanation:
-    """Explain cell (layer, number) of ``model`` on ``text``, of which the first MOST_CHARACTERS are read.
+    """Explain cell (layer, number) of ``model`` on ``text``, of which the first CHARACTERS are read.
+
+    A concept that is named and occurs too seldom in so many has twice as many read, and again, up to MOST_CHARACTERS.
 
     concept : a built-in one, a definition in the form of --concept, or a Concept; None: the one that the cell follows
         best on SELECT
@@ -239,9 +248,10 @@ def _case(
     if not (0 <= layer < L and 0 <= number < H):
         raise UsageError(f"cell {layer}:{number} does not exist; layers are 0 to {L - 1}, cells 0 to {H - 1}")
     begun("reading")
-    recording = _recorded(model, text)
+    named = parse_concept(concept) if isinstance(concept, str) else concept
+    recording = _recorded(model, text, named)
     sources = Sources.of(recording, recording.select, len(model.vocab))
-    label, sign = _label(recording, layer * H + number, concept)
+    label, sign = _label(recording, layer * H + number, named)
     case = _Case(model, recording, sources, layer, number, label, sign)
     writers, shown_by, written, constant, kept, error = case.inside(top)
     readers, head = case.readers(top), case.heads(top)
@@ -309,32 +319,51 @@ def cut_cell(
     return edited(model, chosen, names, case.sources), found
 
 
-def _recorded(model: Model, text: str | Items | Reading) -> Recording:
-    reading = reading_of(model, spread(as_trained(model, text), MOST_CHARACTERS), MOST_CHARACTERS)
+def _recorded(model: Model, text: str | Items | Reading, concept: Concept | None) -> Recording:
+    text, most = as_trained(model, text), CHARACTERS
+    reading = reading_of(model, spread(text, most), most)
+    while concept is not None and most < MOST_CHARACTERS and _too_few(concept, reading):
+        most = min(2 * most, MOST_CHARACTERS)
+        reading = reading_of(model, spread(text, most), most)
     check_length(reading)
     return record(model, reading)
 
 
-def _label(recording: Recording, index: int, concept: Concept | str | None) -> tuple[Label | None, int]:
+def _too_few(concept: Concept, reading: Reading) -> bool:
+    return (
+        not _of_items_only(concept, reading) and _stretches(concept.label_of(reading), reading) < FEWEST_RUNS
+    )
+
+
+def _of_items_only(concept: Concept, reading: Reading) -> bool:
+    return concept.of_items and reading.begins is None
+
+
+def _stretches(label: Label, reading: Reading) -> int:
+    """On or off, whichever are fewer, on both halves."""
+    both = slice(halves_of(reading)[0].start, len(reading.text))
+    within = None if label.stretches is None else label.stretches[both]
+    return min(class_runs(label.values[both], label.mask[both], label.kind, within))
+
+
+def _label(recording: Recording, index: int, given: Concept | None) -> tuple[Label | None, int]:
     """The label of the concept that is asked for, or that the cell follows best on SELECT; and the cell's direction."""
     part = recording.select
-    given = parse_concept(concept) if isinstance(concept, str) else concept
     best: tuple[float, Label | None, int] = (-1.0, None, 1)
     for one in usual_concepts(recording) if given is None else [given]:
-        if one.of_items and recording.begins is None:
+        if _of_items_only(one, recording):
             raise UsageError(f"--concept {one.name} is for models of items, and this text is one stream")
         label = one.label_of(recording)
-        within = None if label.stretches is None else label.stretches[recording.select.start :]
-        both = slice(part.start, len(recording.text))
-        few = min(class_runs(label.values[both], label.mask[both], label.kind, within))
+        few = _stretches(label, recording)
         found = score(recording.signals[index, part], label.values[part], label.mask[part], label.kind)
         if few < FEWEST_RUNS or found != found:
             if given is None:
                 continue
             if few < FEWEST_RUNS:
                 raise UsageError(
-                    f"--concept {one.name}: fewer than {FEWEST_RUNS} stretches on or off in this text ({few}). "
-                    "Give a longer text (--text), or a rule that matches more often"
+                    f"--concept {one.name}: fewer than {FEWEST_RUNS} stretches on or off in the "
+                    f"{len(recording.text):,} characters that are read ({few}). Give a longer text (--text), or a rule "
+                    "that matches more often"
                 )
             raise DataError(f"the cell does not move in this text, so that it cannot follow {one.name}")
         sign = 1 if found >= CHANCE[label.kind] else -1

@@ -427,6 +427,19 @@ def test_a_model_with_an_embedding_and_items():
     assert all(one.edge.kind in ("below", "before") for one in found.writers)
 
 
+def test_more_is_read_for_a_concept_that_is_rare(monkeypatch):
+    """No more than it takes; a tracker of `inspect-cells`, which reads 100,000 characters, can be explained."""
+    monkeypatch.setattr(mechanism, "CHARACTERS", 2000)
+    model = planted("lstm", latch)
+    few = explain_cell(model, MARKED, (0, 5), "word_pos", cut=False)
+    assert few.characters_read == 2000
+    read = explain_cell(model, MARKED, (0, 5), ASIDE, cut=False)
+    assert read.characters_read in (4000, 8000)
+    assert read.score == pytest.approx(1)
+    with pytest.raises(UsageError, match="fewer than 30 stretches"):
+        explain_cell(model, MARKED[: read.characters_read // 2], (0, 5), ASIDE, cut=False)
+
+
 @pytest.mark.parametrize(
     ("cell", "concept", "error", "message"),
     [
@@ -436,7 +449,7 @@ def test_a_model_with_an_embedding_and_items():
             (0, 5),
             "bracket",
             UsageError,
-            "--concept bracket: fewer than 30 stretches on or off in this text (0)",
+            "--concept bracket: fewer than 30 stretches on or off in the 8,",
         ),
         ((0, 5), "item_pos", UsageError, "--concept item_pos is for models of items"),
         ((0, 5), "quote", DataError, "the cell does not move in this text"),

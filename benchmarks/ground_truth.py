@@ -5,7 +5,7 @@
 
 planted: cells whose use is known are planted among random ones, and get the whole protocol: copies, a copy delayed
 by several steps, cells that vote, a fact spread over many cells, a cell of two concepts at once, a cell that holds and
-does not show. nulls: untrained networks on all concepts, and networks on a text whose characters were shuffled. rates:
+does not show. nulls: untrained networks on all concepts, and networks trained on characters in random order. rates:
 how often p is below .05 for labels that a network cannot know.
 
 memory: cells built by hand are planted among random ones, in an LSTM, a GRU and a vanilla RNN, and judged without the
@@ -24,7 +24,10 @@ object.
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -42,10 +45,11 @@ from charrnn.interpret.findings import MEMORY_FLOOR, Finding, inspect_cells
 from charrnn.interpret.recording import record
 from charrnn.interpret.scores import score_cells
 from charrnn.interpret.user_concepts import parse_concept
-from charrnn.model.model import Model
+from charrnn.model.model import Model, load_model
 from charrnn.nn.init import initialise
 from charrnn.nn.network import Network
 from charrnn.text.vocabulary import Vocabulary
+from charrnn.training.session import train
 
 CELLS = ("lstm", "gru", "rnn")
 PLANTED = 5
@@ -105,7 +109,8 @@ def random_networks(cell: str, seed: int) -> list[Finding]:
 
 Plant = Callable[[Weights], None]
 TARGETS = {"lstm": 0.07, "gru": 0.08, "rnn": 0.25}  # weights in the head of cells that do nothing alone
-NULL_NETWORKS, SHUFFLED = 25, 5
+NULL_NETWORKS, SHUFFLED = 48, 5  # of each of two sizes of weights, and of those trained on a shuffled text
+NULL_CELLS, NULL_CHARACTERS = 48, 16_000
 RATE_SEEDS = 300
 
 
@@ -171,31 +176,51 @@ def planted() -> dict[str, Any]:
     return {"planted": len(cases), "planted_right": right}
 
 
-def nulls(networks: int = NULL_NETWORKS, shuffled: int = SHUFFLED) -> dict[str, Any]:
-    """Verdicts on networks that have learnt nothing, and on text in which there is nothing to know."""
-    verdicts: dict[str, dict[str, int]] = {"untrained": {}, "large": {}, "shuffled": {}}
+def nulls(seeds: Iterable[int] = range(NULL_NETWORKS), shuffled: int = SHUFFLED) -> dict[str, Any]:
+    """Verdicts on networks that have learnt nothing: fresh ones, with weights of two sizes, and trained ones.
 
-    def count(kind: str, found: Sequence[Finding]) -> None:
+    The trained ones learnt how often each character comes, from a text in random order, and then read the text itself.
+    """
+    verdicts: dict[str, dict[str, int]] = {"untrained": {}, "large": {}, "shuffled": {}}
+    began = time.process_time()
+
+    def count(kind: str, seed: int, model: Model, text: str) -> None:
+        found = inspect_cells(model, text).findings
         for finding in found:
             verdicts[kind][finding.verdict] = verdicts[kind].get(finding.verdict, 0) + 1
+        told = [f"{f.concept} {f.cell} {f.verdict}" for f in found if f.verdict not in ("none", "detector")]
+        seconds = time.process_time() - began
+        print(
+            f"{kind} {seed} {model.config.cell}: {len(found)} concepts, {told}, {seconds:.0f} s", flush=True
+        )
 
-    for seed in range(networks):
+    for seed in seeds:
         cell = CELLS[seed % len(CELLS)]
-        text = handmade.dialogue(16_000, seed + 100)
-        config = ModelConfig(cell=cell, layers=1, hidden=48)
-        network = Network(config, len(handmade.VOCAB))
+        text = handmade.dialogue(NULL_CHARACTERS, seed + 100)
+        network = Network(ModelConfig(cell=cell, layers=1, hidden=NULL_CELLS), len(handmade.VOCAB))
         initialise(network, np.random.default_rng(1000 + seed))
         untrained = Model.of_network(network, Vocabulary("char", tuple(handmade.VOCAB)), {})
-        count("untrained", inspect_cells(untrained, text).findings)
+        count("untrained", seed, untrained, text)
         weights = {k: w.astype(np.float32) for k, w in handmade.random_weights(cell, seed=seed).items()}
-        large = handmade.model_of(cell, weights)
-        count("large", inspect_cells(large, text).findings)
+        count("large", seed, handmade.model_of(cell, weights), text)
         if seed < shuffled:
-            mixed = "".join(np.random.default_rng(seed).permutation(list(text)))
-            count("shuffled", inspect_cells(large, mixed).findings)
+            count("shuffled", seed, trained_on_nothing(cell, text, seed), text)
     for kind, found in verdicts.items():
         print(f"{kind}: {found}", flush=True)
+    every = sum(map(Counter, verdicts.values()), Counter())
+    print(f"all: {dict(every)} in {every.total()} findings", flush=True)
     return {f"null_{kind}": found for kind, found in verdicts.items()}
+
+
+def trained_on_nothing(cell: str, text: str, seed: int) -> Model:
+    """A network trained on another such text with its characters in random order."""
+    other = handmade.dialogue(100_000, seed + 500)
+    mixed = "".join(np.random.default_rng(seed).permutation(list(other + "".join(sorted(set(text))))))
+    with tempfile.TemporaryDirectory() as folder:
+        settings: dict[str, Any] = {"optimizer": "adam", "lr": 0.005, "batch_size": 32, "seq_length": 50}
+        settings |= {"layers": 1, "hidden": NULL_CELLS, "max_steps": 600, "threads": 1}
+        run = train(text=mixed, out=Path(folder, "run"), cell=cell, seed=seed, **settings)
+        return load_model(run.model)
 
 
 def rates(seeds: int = RATE_SEEDS) -> dict[str, Any]:

@@ -1,18 +1,19 @@
-"""From a cell to its mechanism: train a small LSTM on the shipped book, take its first tracker, and explain it.
+"""From a cell to its mechanism: the best finding of a model of `real_cells.py`, explained to the end.
 
-    python benchmarks/mechanism.py [--model RUN] [--steps N] [--concept NAME]
+    python benchmarks/mechanism.py harbour --concept quote
+    python benchmarks/mechanism.py c --concept comment
 
-Prints what `charrnn inspect-cells` says of the cell and what `charrnn explain` does, then what happens to the cell and
-to the whole model when its writers are cut, one after the other and all at once. --model takes a run that is there
-already. The last line is one JSON object.
+Trains the model unless the folder has it, prints what `charrnn inspect-cells` says of the concept and what `charrnn
+explain` says of the cell, then what happens to the cell and to the whole model when its writers are cut, one after the
+other and all at once. --model takes any other run. The last line is one JSON object.
 """
 
 import argparse
 import json
-import tempfile
 import time
 from pathlib import Path
-from typing import Any
+
+from real_cells import BY_TEXT, trained
 
 from charrnn.files.json_value import json_value
 from charrnn.interpret import texts
@@ -22,45 +23,29 @@ from charrnn.model.model import Model, load_model
 from charrnn.runs.folder import find_model
 from charrnn.score.evaluation import evaluate
 from charrnn.text.items import Items
-from charrnn.training.session import train
 from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.mechanism_view import summary, view
-
-ROOT = Path(__file__).parents[1]
-SETTINGS: dict[str, Any] = {
-    "cell": "lstm",
-    "layers": 1,
-    "hidden": 128,
-    "seq_length": 80,
-    "batch_size": 32,
-    "optimizer": "adam",
-    "lr": 0.005,
-    "schedule": "cosine",
-    "dropout": 0.1,
-    "seed": 1,
-    "threads": 1,
-}
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    options.add_argument("text", nargs="?", choices=list(BY_TEXT), default="harbour")
     options.add_argument("--model")
-    options.add_argument("--steps", type=int, default=4000)
     options.add_argument("--concept", action="append")
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--folder", type=Path, default=Path("runs", "real-cells"))
     given = options.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        path = given.model or Path(folder) / "run"
-        if given.model is None:
-            started = time.process_time()
-            train(ROOT / "corpora/harbour.txt", out=path, max_steps=given.steps, **SETTINGS)
-            print(f"trained in {time.process_time() - started:.0f} s of processor time", flush=True)
-        model = load_model(find_model(path))
-        text = texts.from_paragraph(texts.held_out_text(model))
-        found = inspect_cells(model, text, given.concept)
-        for one in found.findings:
-            print(line_of(one), flush=True)
-        chosen = min(found.findings, key=lambda one: VERDICTS.index(one.verdict))
-        print(json.dumps(json_value(explained(model, text, chosen))))
+    if given.model is not None:
+        model = load_model(find_model(given.model))
+    else:
+        given.folder.mkdir(parents=True, exist_ok=True)
+        model, _ = trained(given.text, BY_TEXT[given.text]["cell"], given.seed, given.folder)
+    text = texts.to_judge(model, None)
+    found = inspect_cells(model, text, given.concept)
+    for one in found.findings:
+        print(line_of(one), flush=True)
+    chosen = min(found.findings, key=lambda one: VERDICTS.index(one.verdict))
+    print(json.dumps(json_value(explained(model, text, chosen))))
 
 
 def line_of(one: Finding) -> str:

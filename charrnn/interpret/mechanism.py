@@ -227,7 +227,7 @@ def explain_findings(
             )
         except (UsageError, DataError) as error:  # too seldom, or still, in the characters that are read here
             mechanisms.append(None)
-            reasons.append(f"{name} is not explained: in the first {MOST_CHARACTERS:,} characters {error}")
+            reasons.append(f"{name} is not explained: {error}")
         else:
             mechanisms.append(explained)
     return mechanisms, reasons

@@ -13,8 +13,8 @@ from charrnn.nn.loss import cross_entropy, log_softmax
 from charrnn.nn.network import Network
 
 H, STEPS, CHUNKS = 32, 300, 4  # chunks in a pass over the passage
-READ = 33  # characters before the one that is looked at
-SHOWN = 6
+BEFORE_THE_END = 5  # of the line: where it stops before the character that is looked at
+SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class Losses:
 def trained_network(text: LessonText) -> tuple[Network, Losses]:
     """A GRU of 32 units after 300 steps on the passage, and its predictions before and after."""
     network = make_network("gru", H, len(text.vocabulary))
-    place, after = text.passage[:READ], text.passage[READ]
+    place = text.line[:-BEFORE_THE_END]
+    after = text.passage[len(place)]
 
     def look() -> tuple[np.ndarray, float]:
         logits, _, _ = network.forward(text.column(place), network.zero_state(1))

@@ -159,7 +159,7 @@ def test_how_a_cell_does_it_opens_below_its_finding(page: Path, one_browser: Bro
     assert browser.script("return document.querySelector('#how-picture svg').checkVisibility()") is True
     explained = mechanisms[place]
     assert explained is not None
-    assert browser.text("#how-says").startswith("Cell 0:5 follows paren, high where it is on")
+    assert browser.text("#how-says").startswith("Cell 0:5 follows paren, rising with it (rho ")
     sides = explained.writers, explained.shown_by, explained.head, explained.readers
     names = [one.name for side in sides for one in side]
     assert shown(browser, "#how-edges tbody tr td:first-child") == [

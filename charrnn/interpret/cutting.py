@@ -105,6 +105,12 @@ def corrected(cuts: Sequence[Cut]) -> list[Cut]:
     ]
 
 
+def least_p(cuts: Sequence[Cut]) -> list[float]:
+    """The smallest p that each edge could have among so many controls, if no other edge did anything."""
+    everywhere = 1 + sum(cut.controls for cut in cuts)
+    return [max(len(cuts) / everywhere, 1 / (1 + cut.controls)) for cut in cuts]
+
+
 @dataclass(frozen=True, eq=False)
 class _Reading:
     """A cell's signal (N,), and h of the last layer where the label counts (C, H), of one network."""

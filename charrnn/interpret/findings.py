@@ -6,8 +6,9 @@
     correlate    confirmed, and its memory score holds
     tracker      also causal: holding the cell moves the prediction as the text shows, or raises the loss
     distributed  no cell alone is causal; all cells together know and remember the concept, and it is used: the best
-                 few, held together, move the prediction more than random sets do, or the whole state, held along the
-                 probe's direction, moves it or raises the loss more than along random ones
+                 few, held together, move the prediction more than random sets do; or, where no few cells do on SELECT,
+                 the whole state, held along the probe's direction, moves it or raises the loss more than along random
+                 ones
 
 The causal test is made for every confirmed cell, but only a correlate can become a tracker.
 
@@ -781,9 +782,9 @@ class _Judge:
             several = self.hold_together(search)
             if probe.fitted is not None:
                 along_probe = self.hold_direction(search, probe.fitted)
-            ps = [several.p_value] if several is not None else []
-            ps += [along_probe.p_of_two] if along_probe is not None else []
-            if ps and min(holm(ps)) <= CAUSAL_ALPHA:
+            # one of the two is judged, as SELECT says: a second chance would have to be paid for
+            p = along_probe.p_of_two if along_probe is not None else 1.0
+            if (p if several is None else several.p_value) <= CAUSAL_ALPHA:
                 verdict = "distributed"
         reach = self.reach.get(label.name)
         return Finding(

@@ -26,7 +26,7 @@ from charrnn.errors import DataError, UsageError
 from charrnn.files.json_value import known
 from charrnn.interpret.cause import WINDOWS_TO_CHOOSE, Experiment, Knowledge, screened
 from charrnn.interpret.chance import chance
-from charrnn.interpret.cutting import CONTROLS, Bench, Cut, Target, corrected
+from charrnn.interpret.cutting import ALPHA, Bench, Cut, Target, corrected, least_p
 from charrnn.interpret.edges import (
     Edge,
     Sources,
@@ -185,10 +185,11 @@ def explain_cell(
     told = iter(corrected(cuts))
     writers, shown_by, readers, head = (tuple(replace(one, cut=next(told)) for one in its) for its in lists)
     together = bench.together([one.edge for one in writers], target) if writers else None
-    fewest = min((one.cut.controls for one in (*writers, *readers, *head) if one.cut), default=CONTROLS)
     notes = found.notes
-    if fewest < CONTROLS:
-        notes += (f"for some edges only {fewest} of other cells are left to compare with",)
+    if (least := max(least_p(cuts), default=0.0)) > ALPHA:
+        notes += (
+            f"too few edges of other cells are left to compare with: p of some cannot be below {least:.2f}",
+        )
     return replace(
         found, writers=writers, shown_by=shown_by, readers=readers, head=head, together=together, notes=notes
     )

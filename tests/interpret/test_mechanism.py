@@ -11,7 +11,7 @@ from helpers.random_models import random_model
 from charrnn.config import CELLS
 from charrnn.errors import DataError, UsageError
 from charrnn.interpret import cutting, mechanism
-from charrnn.interpret.cutting import Bench, Cut, Target, corrected
+from charrnn.interpret.cutting import Bench, Cut, Target, corrected, least_p
 from charrnn.interpret.edges import Edge, Sources, cut_edges, gates_of, without_embedding
 from charrnn.interpret.mechanism import cut_cell, explain_cell
 from charrnn.interpret.recording import record
@@ -349,6 +349,25 @@ def test_p_is_corrected_for_the_edges_of_a_cell():
     assert alone.p == pytest.approx(2 * 2 / 81)  # which its own controls do as often: 2/41
     (own,) = corrected([cut_of(0.05, [0.06, *np.zeros(19)])])
     assert own.p == pytest.approx(2 / 21)
+
+
+def test_the_least_p_is_that_of_an_edge_that_loses_most():
+    cuts = [cut_of(0.9, np.zeros(20)), cut_of(0.0, np.zeros(25)), cut_of(0.0, np.zeros(5))]
+    assert least_p(cuts) == pytest.approx([3 / 51, 3 / 51, 1 / 6])
+    assert corrected(cuts)[0].p == pytest.approx(3 / 51)
+    few = [replace(one, share=0.9 * (k == 2)) for k, one in enumerate(cuts)]
+    assert corrected(few)[2].p == pytest.approx(1 / 6)
+    assert least_p([]) == []
+
+
+def test_it_is_said_when_no_p_can_be_small(monkeypatch):
+    monkeypatch.setattr(cutting, "CONTROLS", 2)
+    weights = handmade.random_weights("rnn")
+    handmade.rnn_bracket(weights)
+    found = explain_cell(handmade.model_of("rnn", weights), TALK, (0, 5), "paren", top=1)
+    assert found.notes == (
+        "too few edges of other cells are left to compare with: p of some cannot be below 0.40",
+    )
 
 
 @pytest.mark.slow

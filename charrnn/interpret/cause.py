@@ -201,7 +201,8 @@ class Experiment:
             ``first`` on; there may be fewer left
         """
         T, P = self.symbols.shape
-        at_once = max(1, BATCH // P)  # one batch shape, so that its buffers are reused
+        batches = -(-conditions // max(1, BATCH // P))
+        at_once = -(-conditions // max(1, batches))  # one batch shape, so that its buffers are reused
         logits_of, losses = np.empty((conditions, len(sets))), np.empty((conditions, 2))
         x = np.concatenate([self.symbols] * at_once, axis=1)
         state = np.concatenate([self.state] * at_once, axis=2)
@@ -308,7 +309,7 @@ def matched_controls(
     """
     layer, cell = recording.place(index)
     first = layer * recording.hidden
-    spread = recording.of_layer(layer)[:, recording.select].std(axis=1)
+    spread = recording.spread[first : first + recording.hidden]
     params = model.network.params
     if layer + 1 < model.config.layers:
         outgoing = model.network.layer(params, layer + 1)["weight_ih"]

@@ -6,8 +6,10 @@ with the signal. AUC and ρ are linear in Σ rank·label, so the scores at all s
 
     s[k] = Σ_t rank[t] w[t − k] = irfft(rfft(rank) · conj(rfft(w)))[k]
 
-and the largest |s| over all cells, at each shift, is the level that the best cell reaches by chance. A cell that was
-chosen on other text has a null of its own, its score at each shift, with Holm's correction over the concepts.
+and the largest |s| over all cells, at each shift, is the level that the best cell reaches by chance. Neighbouring
+shifts score alike, so every EVERYth is enough for that level: the parts of the spectrum that cannot be told apart then
+are added up, and the transform is as much shorter. A cell that was chosen on other text has a null of its own, its
+score at each shift, with Holm's correction over the concepts.
 
 Items may all be of one length, and then a shift by it would change nothing. Where a text is made of items, the label
 of each is turned within it, by a number of characters of its own, ROTATIONS times.
@@ -23,6 +25,7 @@ from charrnn.interpret.scores import has_signal, label_weights, midranks
 
 CELLS_AT_ONCE = 16  # cells transformed at once
 NEAR = 200  # characters: shifts smaller than this leave the label where it was
+EVERY = 4  # shifts to one that is looked at, where there are many cells
 ROTATIONS = 499
 ROTATED_AT_ONCE = 50
 
@@ -32,7 +35,7 @@ class Chance:
     """The null distribution of one label over all cells.
 
     observed : ndarray (M,), each cell's score on the scale of ``excess``; NaN for no score
-    highest : ndarray (shifts,), the largest |score| over all cells at each shift, or rotation
+    highest : ndarray (shifts,), the largest |score| over all cells at each shift looked at, or rotation
     """
 
     observed: np.ndarray
@@ -71,6 +74,7 @@ def chance(
     stretches: np.ndarray | None = None,
     *,
     sign: int = 0,
+    every: int = 1,
 ) -> list[Chance | None]:
     """The null distribution of each label (values, mask, kind) over all cells of ``signals`` (M, N).
 
@@ -79,16 +83,18 @@ def chance(
 
     stretches : (N,) the texts of items within which labels are turned, -1 between them; None shifts them as a whole
     sign : 1 or -1 takes the largest of sign·score instead of |score|
+    every : look at the shifts by its multiples; 1 or an even number, and no rotation is left out
     """
     if stretches is not None:
         return _by_rotation(signals, labels, stretches, sign)
     M, N = signals.shape
-    n = smooth_length(N)
+    n = every * smooth_length(N // every)
     near = min(NEAR, n // 4)
+    shifts = np.arange(0, n, every)
     weights, kinds, where = _weights([(values[:n], mask[:n], kind) for values, mask, kind in labels])
     spectra = [np.conj(np.fft.rfft(w.astype(np.float32))) for w in weights]
     observed = np.full((len(weights), M), np.nan)
-    highest = np.full((len(weights), n), -1 if sign else 0, np.float32)
+    highest = np.full((len(weights), len(shifts)), -1 if sign else 0, np.float32)
     for first in range(0, M, CELLS_AT_ONCE):
         cells = [m for m in range(first, min(first + CELLS_AT_ONCE, M)) if has_signal(signals[m, :n])]
         if not cells:
@@ -96,15 +102,30 @@ def chance(
         ranks, norms = _ranks(signals[cells, :n])
         spectrum = np.fft.rfft(ranks, axis=1)
         for k, (w, kind) in enumerate(zip(spectra, kinds, strict=True)):
-            shifted = np.fft.irfft(spectrum * w, n, axis=1)
+            shifted = np.fft.irfft(_folded(spectrum * w, n, every), len(shifts), axis=1)
             if kind == "count":
                 shifted /= norms
             observed[k, cells] = shifted[:, 0]
             np.maximum(highest[k], _along(shifted, sign).max(axis=0), out=highest[k])
     results: list[Chance | None] = [None] * len(labels)
     for k, place in enumerate(where):
-        results[place] = Chance(observed[k], highest[k, near : n - near])
+        results[place] = Chance(observed[k], highest[k, (shifts >= near) & (shifts < n - near)])
     return results
+
+
+def _folded(spectrum: np.ndarray, n: int, every: int) -> np.ndarray:
+    """The spectrum, as of rfft, of every so manyth number of those whose spectrum (M, n // 2 + 1) is given."""
+    if every == 1:
+        return spectrum
+    m = n // every
+    half = m // 2 + 1
+    folded = spectrum[:, :half].copy()
+    for k in range(1, every // 2):
+        folded += spectrum[:, k * m : k * m + half]
+    for k in range(1, every // 2 + 1):  # the other half of the whole spectrum: backwards, and conjugate
+        folded += spectrum[:, k * m - half + 1 : k * m + 1][:, ::-1].conj()
+    folded /= every
+    return folded
 
 
 def own_p_value(

@@ -39,7 +39,7 @@ from charrnn.interpret.cause import (
     dose_levels,
     screened,
 )
-from charrnn.interpret.chance import Chance, chance, holm, own_p_value
+from charrnn.interpret.chance import EVERY, Chance, chance, holm, own_p_value
 from charrnn.interpret.comparisons import Probe, character_table, finite, fit_probes
 from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.direction import Direction, DirectionTest, StateSpace, numbers_of
@@ -464,6 +464,7 @@ def _find(recording: Recording, labels: list[Label]) -> tuple[list[_Search], lis
         recording.signals[:, recording.confirm],
         [_part(one, recording.confirm) for one in judged],
         None if stretches is None else stretches[recording.confirm],
+        every=EVERY,
     )
     searches = []
     for label, scores, null in zip(judged, select, nulls, strict=True):

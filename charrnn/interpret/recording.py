@@ -10,6 +10,7 @@ was read before. The first WARM_UP characters are not used.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -58,9 +59,10 @@ class Recording(Reading):
         """Layer and cell, both from 0, of a row of ``signals``."""
         return divmod(index, self.hidden)
 
-    def of_layer(self, layer: int) -> np.ndarray:
-        """The rows of ``signals`` of one layer (H, N)."""
-        return self.signals[layer * self.hidden : (layer + 1) * self.hidden]
+    @cached_property
+    def spread(self) -> np.ndarray:
+        """The standard deviation of each signal on SELECT (L·H,)."""
+        return self.signals[:, self.select].std(axis=1)
 
     def characters(self) -> np.ndarray:
         """An integer code 0…V-1 for each character (N,)."""

@@ -68,13 +68,16 @@ class Together:
             self.alike[m] = dict(zip(controls, ends, strict=True))
         self.sizes = [k for k in SIZES if k <= len(self.best)]
 
-    def effects(self, experiment: Experiment, target: Target) -> dict[int, float]:
-        """The effect of the best k, for each k."""
+    def effects(self, experiment: Experiment, targets: Sequence[Target]) -> list[dict[int, float]]:
+        """The effect of the best k on each target, for each k."""
         conditions: list[Condition] = []
         for k in self.sizes:
             conditions += [{m: float(self.levels[m][end]) for m in self.best[:k]} for end in (0, 1)]
-        moved = self._moved(experiment, conditions, target)
-        return dict(zip(self.sizes, (target.direction * moved).tolist(), strict=True))
+        moved = self._moved(experiment, conditions, targets)
+        return [
+            dict(zip(self.sizes, (one.direction * of_one).tolist(), strict=True))
+            for one, of_one in zip(targets, moved.T, strict=True)
+        ]
 
     def controls(self, experiment: Experiment, target: Target, k: int) -> np.ndarray:
         """|effect| of random sets of k; none if there are too few cells."""
@@ -91,11 +94,11 @@ class Together:
                 ends = self.alike[m][chosen][:: rng.choice((1, -1))]
                 low[chosen], high[chosen] = map(float, ends)
             conditions += [low, high]
-        return np.abs(self._moved(experiment, conditions, target))
+        return np.abs(self._moved(experiment, conditions, [target])[:, 0])
 
     def test(self, experiment: Experiment, target: Target, k: int) -> TogetherTest:
         """The best k beside random sets."""
-        effects, controls = self.effects(experiment, target), self.controls(experiment, target, k)
+        [effects], controls = self.effects(experiment, [target]), self.controls(experiment, target, k)
         return TogetherTest(
             target.characters,
             tuple(map(experiment.recording.place, self.best[:k])),
@@ -111,14 +114,19 @@ class Together:
         """The target that all of the best move farthest, and the smallest k of two or more that passes on SELECT."""
         if len(self.sizes) < 2 or not targets:
             return None
-        whole = {one.characters: self.effects(experiment, one) for one in targets}
-        target = max(targets, key=lambda one: whole[one.characters][self.sizes[-1]])
+        whole = self.effects(experiment, targets)
+        effects, target = max(
+            zip(whole, targets, strict=True), key=lambda one_and_target: one_and_target[0][self.sizes[-1]]
+        )
         for k in self.sizes[1:]:
-            if p_of(whole[target.characters][k], self.controls(experiment, target, k)) <= alpha:
+            if p_of(effects[k], self.controls(experiment, target, k)) <= alpha:
                 return target, k
         return None
 
-    def _moved(self, experiment: Experiment, conditions: Sequence[Condition], target: Target) -> np.ndarray:
-        symbols = list(symbol_ids(experiment.model, target.characters).values())
-        answers = experiment.respond(conditions, [symbols]).logits[:, 0]
+    def _moved(
+        self, experiment: Experiment, conditions: Sequence[Condition], targets: Sequence[Target]
+    ) -> np.ndarray:
+        """How far logit P moves from each second condition to the one after it, (pairs, targets)."""
+        sets = [list(symbol_ids(experiment.model, one.characters).values()) for one in targets]
+        answers = experiment.respond(conditions, sets).logits
         return answers[1::2] - answers[::2]

@@ -68,7 +68,11 @@ def test_no_more_windows_are_read_at_once_than_a_batch(quote_case, monkeypatch):
     apart = experiment.respond(conditions, [[1], [2, 3]])
     np.testing.assert_allclose(apart.logits, together.logits, rtol=1e-6)
     np.testing.assert_allclose(apart.losses, together.losses, rtol=1e-6)
-    assert shapes == [((T, 480), 480)] + 3 * [((T, 2 * P), 2 * P)]
+    assert shapes == [((T, 5 * P), 5 * P)] + 3 * [((T, 2 * P), 2 * P)]
+    shapes.clear()
+    monkeypatch.setattr(cause, "BATCH", 4 * P)
+    experiment.respond(conditions, [[1]])  # as few as two batches of one shape can hold
+    assert shapes == 2 * [((T, 3 * P), 3 * P)]
 
 
 def test_logit_of_a_set():
@@ -541,14 +545,18 @@ def test_several_cells_are_held_together_beside_random_sets(quote_case, monkeypa
 
     def respond(self, conditions, sets):
         asked.append(conditions)
-        return Answers(np.arange(len(conditions))[:, None] ** 2.0, np.zeros((len(conditions), 2)))
+        answers = np.arange(len(conditions))[:, None] ** 2.0
+        return Answers(np.repeat(answers, len(sets), axis=1), np.zeros((len(conditions), 2)))
 
     monkeypatch.setattr(Experiment, "respond", respond)
-    assert several.effects(experiment, QUOTE) == {1: 1.0, 2: 5.0, 3: 9.0}
+    assert several.effects(experiment, [QUOTE]) == [{1: 1.0, 2: 5.0, 3: 9.0}]
+    against = Target("e", -1, 1.0)
+    assert several.effects(experiment, [QUOTE, against])[1] == {1: -1.0, 2: -5.0, 3: -9.0}
+    assert len(asked) == 2  # all targets are looked at while the cells are held once
     levels = {m: dose_levels(recording.signals[m], label, recording.select) for m in (5, 3, 9)}
     assert asked[0][2] == {5: pytest.approx(levels[5][0]), 3: pytest.approx(levels[3][0])}
     assert asked[0][3] == {5: pytest.approx(levels[5][1]), 3: pytest.approx(levels[3][1])}
     controls = several.controls(experiment, QUOTE, 2)
     np.testing.assert_allclose(controls, 4 * np.arange(50) + 1)
-    assert all(len(one) == 2 and 5 not in one for one in asked[1])
-    assert {len(set(low) ^ set(high)) for low, high in zip(asked[1][::2], asked[1][1::2], strict=True)} == {0}
+    assert all(len(one) == 2 and 5 not in one for one in asked[2])
+    assert {len(set(low) ^ set(high)) for low, high in zip(asked[2][::2], asked[2][1::2], strict=True)} == {0}

@@ -26,6 +26,26 @@ def test_chance_equals_direct_circular_shifts(kind):
     np.testing.assert_allclose(null.observed, direct, atol=1e-5)
 
 
+@pytest.mark.parametrize("n", [600, 620, 607])  # 607 is cut to 600, of which a fourth is as smooth
+@pytest.mark.parametrize("every", [2, 4])
+def test_some_shifts_score_as_they_do_among_all(n, every):
+    rng = np.random.default_rng(16)
+    signals = rng.normal(size=(5, n)).cumsum(axis=1).astype(np.float32)
+    labels = [
+        (rng.random(n) < 0.5, rng.random(n) < 0.8, "bool"),
+        (np.arange(n) % 70, np.ones(n, bool), "count"),
+    ]
+    cut = every * smooth_length(n // every)
+    for sign in (0, 1, -1):
+        some = chance(signals, labels, sign=sign, every=every)
+        each = chance(signals[:, :cut], [(v[:cut], m[:cut], kind) for v, m, kind in labels], sign=sign)
+        near = min(200, cut // 4)
+        looked_at = np.arange(-(-near // every) * every, cut - near, every) - near
+        for few, all_of_them in zip(some, each, strict=True):
+            np.testing.assert_allclose(few.highest, all_of_them.highest[looked_at], atol=1e-6)
+            np.testing.assert_allclose(few.observed, all_of_them.observed, atol=1e-6)
+
+
 def test_chance_leaves_masked_places_out():
     rng = np.random.default_rng(4)
     n = 1000

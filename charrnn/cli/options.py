@@ -2,7 +2,9 @@
 
 import inspect
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import Field, fields
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
@@ -15,6 +17,10 @@ from charrnn.cli.origin import Command, origin
 from charrnn.cli.settings_file import ConfigOption
 from charrnn.config import check_value
 from charrnn.errors import UsageError
+from charrnn.fast import waiting
+from charrnn.ui.terminal.output import say
+
+COMPILING = "compiling for this network; later commands will find it compiled"
 
 RunArgument = Annotated[
     str | None, typer.Argument(metavar="RUN", help="Run folder or model file to work on, like --model.")
@@ -89,7 +95,8 @@ class App(typer.Typer):
                 if run is not None:
                     several = list[str] in get_args(get_args(hints["model"])[0])
                     given["model"] = _named(ctx, run, given["model"], several)
-                command(**({"ctx": ctx} if "ctx" in hints else {}), **given)
+                with _telling_of_compilers(quiet=bool(given.get("quiet"))):
+                    command(**({"ctx": ctx} if "ctx" in hints else {}), **given)
 
             own = [p for p in inspect.signature(command).parameters.values() if p.name != "ctx"]
             parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in own]
@@ -104,6 +111,17 @@ class App(typer.Typer):
             return command
 
         return add
+
+
+@contextmanager
+def _telling_of_compilers(*, quiet: bool) -> Iterator[None]:
+    """Say it on a terminal where kernels take a while to compile."""
+    shown = sys.stderr is not None and sys.stderr.isatty() and not quiet
+    before = waiting.tell.set((lambda: say(COMPILING)) if shown else None)
+    try:
+        yield
+    finally:
+        waiting.tell.reset(before)
 
 
 def _use_theme(theme: str) -> str:

@@ -23,6 +23,7 @@ import numpy as np
 from charrnn.errors import CharRNNError
 from charrnn.fast.ir import Kernel, Target
 from charrnn.fast.registers import registers
+from charrnn.fast.waiting import told
 from charrnn.files.writing import Folder, atomic_write, sweep
 from charrnn.nn.buffers import WHOLE, flat
 from charrnn.text.cache import NoCache, open_own, private_folder
@@ -125,6 +126,10 @@ class Program:
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def _machine_code(self) -> bytes:
+        with told():
+            return self._compiled()
+
+    def _compiled(self) -> bytes:
         module = ll.Module()
         for name, plan in self._plans.items():
             kernel = Kernel(module, name, self.target, plan.shapes, plan.integers, plan.doubles, plan.halves)

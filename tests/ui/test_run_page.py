@@ -442,6 +442,40 @@ def test_the_page_shows_the_numbers(browser: Browser, made: Made) -> None:
 
 
 @needs_browser
+@pytest.mark.parametrize("width", [400, 1400])
+def test_words_of_a_chart_do_not_lie_on_each_other(browser: Browser, made: Made, width: int) -> None:
+    size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    browser.driver.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", size
+    )  # a window is 500 wide at least
+    browser.open(made.page)
+    boxes = browser.script(
+        "const found = [...document.querySelectorAll('#losses text, #losses .key')];"
+        "return found.map((e) => e.getBoundingClientRect().toJSON())"
+    )
+    browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert len(boxes) > 8
+    for k, one in enumerate(boxes):
+        for other in boxes[:k]:
+            apart = one["left"] >= other["right"] or other["left"] >= one["right"]
+            assert apart or one["top"] >= other["bottom"] or other["top"] >= one["bottom"]
+
+
+@needs_browser
+def test_one_report_is_no_curve(made: Made, one_browser: Browser, tmp_path: Path) -> None:
+    copy = tmp_path / "tale"
+    shutil.copytree(made.run, copy)
+    best = made.report.model.training["step"]
+    kept = next(r for r in made.records if r["step"] == best and r["val_loss_nats"] is not None)
+    (copy / "metrics.jsonl").write_text(json.dumps(kept) + "\n")
+    written(copy, tmp_path / "page.html")
+    one_browser.open(tmp_path / "page.html")
+    assert one_browser.logs("browser") == []
+    assert one_browser.text("#curves-say").startswith("Not shown: this run has a single report")
+    assert one_browser.script("return document.querySelector('#curves .panel').hidden")
+
+
+@needs_browser
 def test_a_curve_is_drawn_and_read_where_its_values_are(browser: Browser, made: Made) -> None:
     from selenium.webdriver.common.keys import Keys
 

@@ -183,7 +183,12 @@ const Page = (() => {
     const rows = log ? logTicks(low, high, Math.max(4, height / 40)) : linear.found.map((v) =>
       [v, high >= 10000 ? count(v).replace("-", "−") : number(v, linear.digits)]);
     const longest = Math.max(...rows.map(([, named]) => named.length));
+    const lettersWide = (words) => 6.2 * words.length, keyed = key && series.length > 1;
     const box = { left: Math.max(46, 12 + 6.5 * longest), right: width - 12, top: 20, bottom: height - 34 };
+    /* The key stands beside the name of the axis, or below it where there is no room. */
+    const keyWide = keyed ? series.reduce((sum, one) => sum + lettersWide(one.name) + 40, 0) : 0;
+    const keyDown = keyed && box.left + lettersWide(y) + keyWide > box.right ? 16 : 0;
+    box.top += keyDown;
     const px = (v) => box.left + (v - left) / (right - left) * (box.right - box.left);
     const py = (v) => box.bottom - (place(v) - low) / (high - low) * (box.bottom - box.top);
     const chart = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, role: "img", "aria-label": label });
@@ -212,12 +217,12 @@ const Page = (() => {
     if (best) chart.append(svg("circle", { class: "best", cx: px(best[0]), cy: py(best[1]), r: 5 }));
     chart.append(svg("text", { x: box.left, y: 11 }, y),
       svg("text", { x: (box.left + box.right) / 2, y: height - 4, "text-anchor": "middle" }, x));
-    if (key && series.length > 1) {
+    if (keyed) {
       let at = box.right;
       series.slice().reverse().forEach((one, k) => {
-        const room = 6.2 * one.name.length;
-        chart.append(svg("text", { x: at, y: 11, "text-anchor": "end" }, one.name),
-          svg("path", { class: `series key series-${look(series.length - 1 - k)}`, d: `M${at - room - 24},7H${at - room - 4}` }));
+        const room = lettersWide(one.name);
+        chart.append(svg("text", { x: at, y: 11 + keyDown, "text-anchor": "end" }, one.name),
+          svg("path", { class: `series key series-${look(series.length - 1 - k)}`, d: `M${at - room - 24},${7 + keyDown}H${at - room - 4}` }));
         at -= room + 40;
       });
     }

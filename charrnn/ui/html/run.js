@@ -34,13 +34,15 @@
     return name === "step" ? step : k < 0 ? NaN : reports[name][k] * size;
   }
   function drawCurves() {
+    const curved = new Set([...reports.step, ...validations.step]).size > 1; // one would be a dot in an empty chart
     byId("curves-say").textContent = !reports.step.length ? "Not shown: this model has no records of its training."
+      : !curved ? "Not shown: this run has a single report of its losses, which are above."
       : (validations.best === null ? "This run made no validation, so only the training loss is shown."
         : "Training loss is the mean since the previous report. Validation loss is that of the held-out text, or of a fixed part of a long one; the ring marks the best, whose model was kept.")
         + " The norm is measured before clipping; the speed is the mean since the start."
         + " Point at a chart, or move through it with the arrow keys, to read values.";
-    byId("curves").querySelector(".panel").hidden = !reports.step.length;
-    if (!reports.step.length) return;
+    byId("curves").querySelector(".panel").hidden = !curved;
+    if (!curved) return;
     const x = () => ALONG[byId("along").value][0];
     const marks = () => data.changes.map((one) => placeOf(one.step)).filter(Number.isFinite);
     const plain = (name, y, options) => (width) => Page.lineChart({ series: [{ name: y, points: points(reports, name) }],

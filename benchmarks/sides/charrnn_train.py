@@ -61,12 +61,17 @@ def engine(shape: Shape, model: ModelConfig, config: TrainConfig) -> tuple[Numpy
     return FastBackend(model, config, shape.vocab, shape.batch, threads), threads
 
 
-def bare_steps(shape: Shape, seconds: float, backend: str) -> dict[str, Any]:
+def bare_steps(shape: Shape, seconds: float, backend: str, **more: Any) -> dict[str, Any]:
     """Steps of the engine and nothing else."""
-    model, config = configs(**settings(shape, backend))
+    model, config = configs(**(settings(shape, backend) | more))
     made, threads = engine(shape, model, config)
+    n, lr = made.at_once, config.learning_rate
+
+    def step(x: Any, y: Any) -> float:
+        return made.step(x, y, lr)[0] if n == 1 else made.steps([*zip(x, y, strict=True)], [lr] * n)[-1][0]
+
     with limited(config, threads):
-        found = measure(lambda x, y: made.step(x, y, config.learning_rate)[0], shape, seconds)
+        found = measure(step, shape, seconds, n)
     return found | {"threads": threads, "engine": made.engine}
 
 

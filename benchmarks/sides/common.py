@@ -6,7 +6,7 @@ import json
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,24 +128,34 @@ def chunks(shape: Shape, count: int = 8) -> list[tuple[np.ndarray, np.ndarray]]:
     ]
 
 
-def measure(step: Callable[[np.ndarray, np.ndarray], float], shape: Shape, seconds: float) -> dict[str, Any]:
-    """Train for so many seconds, after a few steps to warm up."""
+clock: Callable[[], float] = time.perf_counter  # single_stream.py measures processor time
+
+
+def measure(step: Callable[..., float], shape: Shape, seconds: float, at_once: int = 1) -> dict[str, Any]:
+    """Train for so many seconds, after a few steps to warm up.
+
+    step : of x and y of a chunk; with `at_once`, of as many x and as many y
+    """
     source = itertools.cycle(chunks(shape))
     for _ in range(WARM_UP_STEPS):
-        step(*next(source))
+        step(*_given(source, at_once))
     times: list[float] = []
-    began = time.perf_counter()
-    while (now := time.perf_counter()) - began < seconds or len(times) < FEWEST_STEPS:
-        loss = step(*next(source))
-        times.append(time.perf_counter() - now)
-    took = time.perf_counter() - began
+    began = clock()
+    while (now := clock()) - began < seconds or len(times) < FEWEST_STEPS:
+        loss = step(*_given(source, at_once))
+        times.append((clock() - now) / at_once)
+    took = clock() - began
     if not np.isfinite(loss):
-        raise SystemExit(f"the loss is {loss} after {len(times)} steps")
+        raise SystemExit(f"the loss is {loss} after {len(times) * at_once} steps")
     return {
-        "chars_per_second": len(times) * shape.characters / took,
+        "chars_per_second": len(times) * at_once * shape.characters / took,
         "step_seconds": statistics.median(times),
         "memory_mib": memory_mib(),
     }
+
+
+def _given(source: Iterator[tuple[np.ndarray, np.ndarray]], at_once: int) -> Iterable[Any]:
+    return next(source) if at_once == 1 else zip(*itertools.islice(source, at_once), strict=True)
 
 
 def memory_mib() -> float:

@@ -31,7 +31,7 @@ CALL = 1e8  # multiplications per call: some hundredths of a second, after which
 LARGEST = 256  # cells of a layer; larger products are quicker by BLAS
 
 Shape = tuple[int, ...]
-DOUBLES = ("norms",)
+DOUBLES = ("totals", "norms")
 INTEGERS = ("count", "steps", "x", "y", "rows")
 
 
@@ -89,13 +89,12 @@ class Chunks:
         for n, (x, y) in enumerate(chunks):
             arrays["steps"][n] = len(x)
             arrays["x"][n, : len(x)], arrays["y"][n, : len(x)] = x[:, 0], y[:, 0]
-        for n, lr in enumerate(rates):
-            arrays["scalars"][n] = update.scalars_of(self._config, 1.0, lr, first + n)
+        scalars = [update.scalars_of(self._config, 1.0, lr, first + n) for n, lr in enumerate(rates)]
+        arrays["scalars"][: len(scalars)] = scalars
         arrays["count"][0] = len(chunks)
         self._run()
         self._optimizer.steps += len(chunks)
-        losses = [arrays["losses"][n, : len(x)].sum(dtype=np.float64) for n, (x, _) in enumerate(chunks)]
-        return [(float(loss), float(norm)) for loss, norm in zip(losses, arrays["norms"], strict=False)]
+        return list(zip(*(arrays[name][: len(chunks)].tolist() for name in ("totals", "norms")), strict=True))
 
     @property
     def state(self) -> np.ndarray:
@@ -159,9 +158,10 @@ class _Writer:
         size = -(-self._size // lanes) * lanes
         shapes: dict[str, Shape] = {
             **update.update_shapes(self._config.optimizer, size, self._more),
-            **dict.fromkeys(("x", "y", "losses"), (chunks, T)),
-            **dict.fromkeys(("steps", "norms"), (chunks,)),
+            **dict.fromkeys(("x", "y"), (chunks, T)),
+            **dict.fromkeys(("steps", "totals", "norms"), (chunks,)),
             "count": (1,),
+            "losses": (T,),
             "scalars": (chunks, len(update.SCALARS)),
             "squares": (update.partial_sums(size, lanes),),
             "logits": (T, V),
@@ -319,8 +319,12 @@ class _Writer:
         write_pack_transposed(k, weight, k["packed_head"])
         write_pack(k, weight, k["packed_head_back"])
         write_product(k, top, k["packed_head"], logits)
-        own = [logits, weights["head.bias"], k["y"][n], k["losses"][n], grads["head.bias"]]
+        own = [logits, weights["head.bias"], k["y"][n], k["losses"], grads["head.bias"]]
         self._call(k, "cross_entropy", k["steps"][n], *own)
+        with k.loop(steps, numbers=[k.double(0.0)]) as time:
+            loss = k.double(k["losses"].number(time.index))
+            time.numbers = [k.build.fadd(time.numbers[0], loss)]
+        k["totals"].store_number(time.numbers[0], n)
         _add_up(k, logits, top, k["packed_input"], grads["head.weight"].reshape(V, H), steps)
         write_product(k, logits, k["packed_head_back"], dh)
 

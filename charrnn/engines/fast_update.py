@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-
 from charrnn.config import TrainConfig
 from charrnn.engines import averaging
 from charrnn.fast.compiler import Program, Shapes
 from charrnn.fast.ir import Array, Kernel, Vector
 from charrnn.nn.optimizers import Adam, Momentum, RMSProp
 
+SUMS = 4  # side by side, so that none waits for the one before
 PER_SUM = 64  # vectors summed in single precision before the sum is put down
 SCALARS = ("clip_scale", "lr", "root_scale", "average_share", "decay")
 
@@ -43,16 +42,21 @@ def add_sum_gradients(program: Program, name: str, size: int, shards: int) -> No
 def write_sum_gradients(k: Kernel, grads: Sequence[Array], squares: Array, size: int) -> None:
     block = 0
     for first, blocks, length in blocks_of(size, k.target.lanes):
+        side_by_side = SUMS if length % SUMS == 0 else 1
         with k.loop(blocks) as outer:
-            with k.loop(length, [k.fill(0.0)]) as inner:
-                at = outer.index * length + inner.index + first
-                total = grads[0].load(at)
-                for other in grads[1:]:
-                    total = total + other.load(at)
-                if len(grads) > 1:
-                    grads[0].store(total, at)
-                inner.carried = [total.times_plus(total, inner.carried[0])]
-            squares.store_number(inner.carried[0].sum(), outer.index + block)
+            with k.loop(length // side_by_side, [k.fill(0.0)] * side_by_side) as inner:
+                start = outer.index * length + inner.index * side_by_side + first
+                for s in range(side_by_side):
+                    total = grads[0].load(start + s)
+                    for other in grads[1:]:
+                        total = total + other.load(start + s)
+                    if len(grads) > 1:
+                        grads[0].store(total, start + s)
+                    inner.carried[s] = total.times_plus(total, inner.carried[s])
+            whole = inner.carried[0]
+            for part in inner.carried[1:]:
+                whole = whole + part
+            squares.store_number(whole.sum(), outer.index + block)
         block += blocks
 
 
@@ -101,12 +105,12 @@ def write_update(
             k[n].store(memory[n], at)
 
 
-def scalars_of(config: TrainConfig, clip_scale: float, lr: float, step: int) -> np.ndarray:
+def scalars_of(config: TrainConfig, clip_scale: float, lr: float, step: int) -> list[float]:
     """The scalar arguments of `update` at this step, counted from 1."""
     decay, root_scale = lr * config.weight_decay, 1.0
     if config.optimizer == "adam":
         lr, root_scale = lr / (1 - Adam.beta1**step), (1 - Adam.beta2**step) ** -0.5
-    return np.array([clip_scale, lr, root_scale, averaging.share(config.average, step), decay])
+    return [clip_scale, lr, root_scale, averaging.share(config.average, step), decay]
 
 
 def _sqrt(k: Kernel, x: Vector) -> Vector:

@@ -1,7 +1,7 @@
 """Errors that a user can act on, each with its exit code."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 
 class CharRNNError(Exception):
@@ -45,7 +45,13 @@ class Interrupted(CharRNNError):
         self.exit_code = 128 + signal_number
 
 
-def did_you_mean(name: str, known: Iterable[str], most: int = 3) -> str:
-    """The end of a message on an unknown name: those that are spelled like it, or nothing."""
-    near = difflib.get_close_matches(name, list(known), most)
+def did_you_mean(
+    name: str, known: Iterable[str], most: int = 3, key: Callable[[str], str] = lambda name: name
+) -> str:
+    """The end of a message on an unknown name: those that are spelled like it, or nothing.
+
+    key : of a name, what is compared
+    """
+    names = {key(one): one for one in known}
+    near = [names[one] for one in difflib.get_close_matches(key(name), names, most)]
     return f". Did you mean {' or '.join(map(repr, near))}?" if near else ""

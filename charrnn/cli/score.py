@@ -1,6 +1,7 @@
 """charrnn score: how probable a sentence is, and where it surprises."""
 
 import math
+import os
 import sys
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 from charrnn.cli.arguments import named, prime_of
 from charrnn.cli.models import model_path
 from charrnn.cli.options import JsonOption, ModelOption
-from charrnn.ui.terminal.output import json_text, put
+from charrnn.ui.terminal.output import json_text, put, say
 
 
 def score(
@@ -52,6 +53,8 @@ def score(
     loaded = load_model(file)
     vocab = loaded.vocab
     words = prime_of(text, loaded)
+    if words == text and os.path.isfile(text):
+        say(f"this scores the name itself; @{text} is the text in that file")
     found = loaded.score(words, prime=prime_of(prime, loaded), label=label or (), input=input_text)
     nats, count = found.log_probability_nats, len(found.symbols_nats)
     ids = [*vocab.encode(words).tolist(), *([] if vocab.items is None else [vocab.end])]

@@ -12,6 +12,7 @@ A file may come from anyone, so everything in it is checked before it is used, a
 read before its sizes are known to agree with the size of the file.
 """
 
+import codecs
 import hashlib
 import json
 import math
@@ -209,6 +210,11 @@ def _read_header(file: BinaryIO, size: int) -> bytes:
             "safetensors.torch.save_file(torch.load(FILE, weights_only=True), OUT); then charrnn import OUT, "
             "or charrnn.Model(config, vocab, weights).save(path)"
         )
+    if length > MAX_HEADER_BYTES and _is_text(start):
+        raise ModelError(
+            "it is a text, not a model. Name a run folder or a model file. To train on a text: `charrnn train FILE`; "
+            "inspect-cells looks at one with --text FILE"
+        )
     if len(start) < 8 or length > MAX_HEADER_BYTES:
         raise _Damaged(f"it is not a safetensors file of charrnn: its header would have {length} bytes")
     header = file.read(length)
@@ -377,6 +383,15 @@ def _wrong_kind(found: Any, wanted: str) -> str:
     if (found, wanted) == ("model", "checkpoint"):
         return "it is a model, not a checkpoint. Resume from the checkpoint.safetensors beside it"
     return f"it is of kind {reprlib.repr(found)}, not a {wanted}. {_DAMAGED}"
+
+
+def _is_text(start: bytes) -> bool:
+    """Whether the first bytes of a file are those of a text in UTF-8; a character may be cut off."""
+    try:
+        characters = codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return all(one.isprintable() or one.isspace() for one in characters)
 
 
 class _Damaged(ModelError):

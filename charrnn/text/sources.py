@@ -183,7 +183,8 @@ def _like(name: str) -> str:
     """The end of a sentence on a name that does not exist: files in its folder with a name like it."""
     folder, last = os.path.split(name)
     try:
-        return did_you_mean(last, os.listdir(folder or ".")) or "."
+        near = did_you_mean(last, os.listdir(folder or "."), key=lambda one: os.path.splitext(one)[0])
+        return near or "."
     except (OSError, ValueError):
         return "."
 

@@ -107,6 +107,14 @@ def test_nothing_is_certain(model: Model) -> None:
     assert done.out.startswith("log p 0.00 bits, 0.00 nats; 0 characters\n")
 
 
+def test_a_name_of_a_file_is_scored_as_a_text_and_said_to_be_one(model: Model) -> None:
+    Path("bad").write_text("cab")
+    done = charrnn("score", "bad", "-m", "m.safetensors")
+    assert "this scores the name itself; @bad is the text in that file" in done.err
+    assert "3 characters" in done.out
+    assert "@" not in charrnn("score", "cab", "-m", "m.safetensors").err
+
+
 def test_an_unknown_character_is_bad_input(model: Model) -> None:
     done = charrnn("score", "bad 7", "-m", "m.safetensors")
     assert done.code == 3

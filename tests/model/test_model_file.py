@@ -397,10 +397,10 @@ END = len(data())
 FORGED: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "it is empty"),
     "one byte": (b"{", "not a safetensors file"),
-    "text": (b"hello, this is a text\n" * 9, "not a safetensors file"),
+    "text": (b"hello, this is a text\n" * 9, "it is a text, not a model. Name a run folder"),
     "pickle": (pickle.dumps(TENSORS), "zip archive or a pickle.*never.*charrnn.Model"),
     "small pickle": (pickle.dumps({}), "zip archive or a pickle"),
-    "old pickle": (pickle.dumps(TENSORS, protocol=0), "not a safetensors file"),
+    "old pickle": (pickle.dumps(TENSORS, protocol=0), "it is a text, not a model"),
     "zip (.pt)": (zipped(), "zip archive or a pickle, as torch.save writes"),
     "huge header length": (
         struct.pack("<Q", 2**63) + forge()[8:],

@@ -446,7 +446,8 @@ def test_a_name_spelled_wrong_or_without_its_quotes(write, tmp_path, monkeypatch
     (tmp_path / "names.txt").write_text("a")
     for name, message in [
         ("nmaes.txt", r"nmaes\.txt: No such file .*\. Did you mean 'names\.txt'\? Name a text file"),
-        (str(tmp_path / "name.txt"), r"Did you mean 'names\.txt'\?"),
+        (str(tmp_path / "name.text"), r"Did you mean 'names\.txt'\?"),
+        ("nothere.txt", r"\(current folder: [^)]*\)\. Name a text file"),  # all texts end in .txt
     ]:
         with pytest.raises(DataError, match=message):
             read_corpus([name])

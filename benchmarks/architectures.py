@@ -89,8 +89,9 @@ class LoopedGru(Gru):
     def of_state(self, h: Tensor) -> Tensor:
         return F.linear(h, self.weight_hh)
 
-    def step(self, a: Tensor, h: Tensor) -> Tensor:
-        u, two = self.of_state(h), 2 * self.hidden
+    def step(self, a: Tensor, h: Tensor, read: Tensor | None = None) -> Tensor:
+        """h[t]; read : what the matrix reads in place of h[t-1]."""
+        u, two = self.of_state(h if read is None else read), 2 * self.hidden
         r, z = torch.sigmoid(a[:, :two] + u[:, :two]).chunk(2, dim=1)
         n = torch.tanh(torch.addcmul(a[:, two:], r, u[:, two:] + self.bias_hn))
         return torch.lerp(n, h, z)
@@ -117,14 +118,17 @@ class ZoneoutGru(LoopedGru):
 
     p = 0.1
 
-    def step(self, a: Tensor, h: Tensor) -> Tensor:
-        new = super().step(a, h)
+    def step(self, a: Tensor, h: Tensor, read: Tensor | None = None) -> Tensor:
+        new = super().step(a, h, read)
         m = torch.empty_like(h).bernoulli_(self.p) if self.training else torch.full_like(h, self.p)
         return torch.lerp(new, h, m)
 
 
 class MogrifierGru(LoopedGru):
-    """Before each step, in turns:  x ← 2 σ(Q h) ∘ x;  h ← 2 σ(R x) ∘ h; Melis et al. (2020)."""
+    """Before each step, in turns:  x ← 2 σ(Q h) ∘ x;  h ← 2 σ(R x) ∘ h; Melis et al. (2020).
+
+    They are for the matrices. What z keeps is h[t-1] as it was, or it would double step by step; an LSTM keeps c.
+    """
 
     rounds = 4
 
@@ -136,13 +140,14 @@ class MogrifierGru(LoopedGru):
     def of_input(self, x: Tensor) -> Tensor:
         return x
 
-    def step(self, x: Tensor, h: Tensor) -> Tensor:
+    def step(self, x: Tensor, h: Tensor, read: Tensor | None = None) -> Tensor:
+        mixed = h
         for k, matrix in enumerate(self.mixing):
             if k % 2:
-                h = 2 * torch.sigmoid(F.linear(x, matrix)) * h
+                mixed = 2 * torch.sigmoid(F.linear(x, matrix)) * mixed
             else:
-                x = 2 * torch.sigmoid(F.linear(h, matrix)) * x
-        return super().step(super().of_input(x), h)
+                x = 2 * torch.sigmoid(F.linear(mixed, matrix)) * x
+        return super().step(super().of_input(x), h, mixed)
 
 
 class Residual(Gru):

@@ -60,6 +60,16 @@ def test_without_its_part_a_variant_is_the_gru(variant: str, monkeypatch: pytest
     torch.testing.assert_close(changed(x, None), plain(x, None), rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("variant", ["gru", "normalised", "zoneout", "mogrifier"])
+def test_no_state_of_a_gru_grows_beyond_one(variant: str) -> None:
+    read = network(variant, 1)
+    with torch.no_grad():
+        for weight in read.layers[0].parameters():
+            weight.copy_(3 * torch.randn(weight.shape))
+        _, (h,) = read(symbols().repeat(20, 1), [None])
+    assert 0.5 < h.abs().max() <= 1 + 1e-12
+
+
 @pytest.mark.parametrize(("variant", "of"), [("mingru", 2), ("sru", 3), ("qrnn", 3)])
 def test_a_scan_is_the_recurrence_of_the_equation(variant: str, of: int) -> None:
     torch.manual_seed(2)

@@ -48,7 +48,7 @@ class Temperature:
     @property
     def facts(self) -> dict[str, str]:
         return {
-            "text": self.text.title,
+            "length": str(len(self.text.passage)),
             "place": seen(self.place),
             "followed": _listed(self.after),
             "open": "yes" if len(self.after) > 1 else "",

@@ -13,8 +13,8 @@ import time
 import numpy as np
 
 from charrnn.engines.threads import blas_threads
-from charrnn.interpret.chance import chance
-from charrnn.interpret.comparisons import probe_score
+from charrnn.interpret.chance import EVERY, chance
+from charrnn.interpret.comparisons import finite, fit_probes
 from charrnn.interpret.concepts import BUILT_IN
 from charrnn.interpret.scores import score_cells
 
@@ -40,11 +40,11 @@ def main() -> None:
     score_cells(signals[:, halves[0]], parts[0])
     timed("scores", start)
     start = time.perf_counter()
-    chance(signals[:, halves[1]], parts[1])
+    chance(signals[:, halves[1]], parts[1], every=EVERY)
     timed("chance", start)
     start = time.perf_counter()
-    for one in labels:
-        probe_score([signals], one.values, one.mask, one.kind, *halves)
+    told = [(one.values, one.mask, one.kind) for one in labels]
+    fit_probes(lambda places: signals[:, places], finite([signals], *halves), told, halves[0])
     timed("probes", start)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     for name, value in seconds.items():

@@ -75,7 +75,10 @@ def fixed_points(
             raise UsageError(f"--reading is {reading!r}; it must be one character that the model knows")
         symbol = int(symbols[0])
     asked = loaded.vocab.encode(unescape(ask or "")).tolist()
-    found = find_fixed_points(loaded, ids, symbol, asked=asked, starts=starts, seed=seed)
+    with Console(stderr=True).status("reading", spinner="line") as step:
+        found = find_fixed_points(
+            loaded, ids, symbol, asked=asked, starts=starts, seed=seed, begun=step.update
+        )
     if out is not None:
         document.write(out, points_picture(found, f"Fixed points of {file}"))
         say(f"picture {out}")

@@ -12,7 +12,7 @@ A point is stable if no eigenvalue λ of J lies outside the unit circle: a small
 ends at r ≠ 0 there is no point but a place where the network drifts slowly: a slow point.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,17 +123,20 @@ def find_fixed_points(
     asked: Sequence[int] = (),
     starts: int | None = None,
     seed: int = 1,
+    begun: Callable[[str], None] = lambda what: None,
 ) -> FixedPoints:
     """The fixed points of reading `symbol` again and again, or none.
 
     ids : (N,), a text, of which the first SYMBOLS are read: the searches begin at its states
     asked : symbols to read from each point before looking at what the model expects
     starts : searches; by default STARTS, and fewer for a state of more than SMALL numbers
+    begun : called with the name of each step that begins
 
     Raises DataError for an empty text.
     """
     if not len(ids):
         raise DataError("the text is empty; the searches begin at the states that the model visits on it")
+    begun("reading")
     steps = Steps(model)
     x = np.zeros(len(model.vocab))
     if symbol is not None:
@@ -145,12 +148,20 @@ def find_fixed_points(
     first, second = visited[rng.integers(len(visited), size=(2, starts))]
     begin = np.where(np.arange(starts)[:, None] % 2, (first + second) / 2, first)
     at_once = max(1, NUMBERS // steps.size**2)
-    parts = [search(steps, x, begin[k : k + at_once]) for k in range(0, starts, at_once)]
+    parts = []
+    for k in range(0, starts, at_once):
+        some = begin[k : k + at_once]
+
+        def tell(going: int, before: int = k, size: int = len(some)) -> None:
+            begun(f"searching, {before + size - going} of {starts} searches have ended")
+
+        parts.append(search(steps, x, some, tell))
     found, residuals = (np.concatenate(part) for part in zip(*parts, strict=True))
     ended = residuals <= SLOW
     groups = distinct(found[ended], residuals[ended])
     points = []
-    for where, count in groups:
+    for number, (where, count) in enumerate(groups, start=1):
+        begun(f"eigenvalues of point {number} of {len(groups)}")
         s = found[ended][where]
         _, (jacobian,) = steps.jacobians(s[None], x[None])
         eigenvalues = np.linalg.eigvals(jacobian)
@@ -180,10 +191,12 @@ def _expected(
     return tuple((characters[v], float(np.exp(log_p[v]))) for v in best)
 
 
-def search(steps: Steps, x: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def search(
+    steps: Steps, x: np.ndarray, s: np.ndarray, tell: Callable[[int], None] = lambda going: None
+) -> tuple[np.ndarray, np.ndarray]:
     """Where |F(s) - s|² is least near each of P vectors s (P, D), and the largest |F(s) - s| there (P,).
 
-    x : (V,), the input
+    x : (V,), the input; tell : called at each step with the number of searches that go on
     """
     s, inputs, unit = s.copy(), np.tile(x, (len(s), 1)), np.eye(steps.size)
     after, jacobian = steps.jacobians(s, inputs)
@@ -191,6 +204,7 @@ def search(steps: Steps, x: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.n
     damping = np.full(len(s), DAMPING)
     for _ in range(ITERATIONS):
         going = np.flatnonzero((abs(r).max(axis=1) > CONVERGED / 10) & (damping < MOST_DAMPING))
+        tell(len(going))
         if not len(going):
             break
         At = A[going].transpose(0, 2, 1)

@@ -1,6 +1,7 @@
 """Fixed points of networks whose points can be worked out by hand."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from helpers.machines import latches
 from helpers.random_models import random_model
 
 from charrnn.errors import DataError
+from charrnn.interpret import fixed_points
 from charrnn.interpret.fixed_points import Point, distinct, find_fixed_points, search
 from charrnn.model.model import Model
 from charrnn.model.steps import Steps
@@ -47,6 +49,20 @@ def test_three_latches_have_eight_stable_points_and_nineteen_others() -> None:
     for point in found.points[:8]:
         likely = {c for c, _ in point.expects[: (point.state > 0).sum()]}
         assert likely == {letter for letter, s in zip("ABC", point.state, strict=True) if s > 0}
+
+
+def test_each_step_is_told_as_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """12 searches, five at a time: how many have ended never falls; then each point has its eigenvalues."""
+    model, told = latches(2), list[str]()
+    monkeypatch.setattr(fixed_points, "NUMBERS", 5 * 2**2)
+    found = find_fixed_points(model, setting_text(model), starts=12, begun=told.append)
+    n = len(found.points)
+    assert told[0] == "reading"
+    assert told[-n:] == [f"eigenvalues of point {k} of {n}" for k in range(1, n + 1)]
+    ended = [int(re.fullmatch(r"searching, (\d+) of 12 searches have ended", what)[1]) for what in told[1:-n]]
+    assert ended == sorted(ended)
+    assert (ended[0], ended[-1]) == (0, 12)
+    assert {5, 10} <= set(ended)
 
 
 def test_reading_a_symbol_again_and_again_has_other_points() -> None:

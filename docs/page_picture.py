@@ -42,6 +42,7 @@ def picture(driver: Any, page: Path, theme: str, width: int, *, whole: bool = Fa
     """The first screen of a page as PNG, or the `whole` page."""
     size = {"width": width, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": width < 600}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    driver.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
     choose_theme(driver, theme)
     driver.get(page.as_uri())
     # Two frames: the script of the page has drawn, and what it drew has been laid out.

@@ -67,12 +67,12 @@ def test_the_picture_and_the_tables() -> None:
         "  ( a+──────────────▶ │       │",
     ]
     header = next(line for line in lines if "strength" in line and "edge" in line).split()
-    assert header == [*("edge", "strength", "carries", "score", "p", "score", "log-odds", "p", "log-odds")]
+    assert header == ["edge", "weight", "strength", "carries", "score", "log-odds", "p"]
     row = next(line for line in lines if "(->a" in line and "to" in line).split()
     row = row[1:] if row[0] == "*" else row
     assert row[0] == "(->a"
-    assert row[3:5] == ["1.000", "to"]
-    assert float(row[5]) < 0.7
+    assert row[4:6] == ["1.000", "to"]
+    assert float(row[6]) < 0.7
     assert max(map(len, lines)) <= 80
     assert "\x1b" not in result.stdout
     assert any(line.startswith("largest error of the sums: ") for line in lines)

@@ -196,6 +196,21 @@ def test_the_page_holds_what_json_does(tmp_path: Path) -> None:
         write_mechanism(str(tmp_path / "notes.txt"), Path("runs/tale"), FOUND)
 
 
+def test_columns_of_what_was_not_measured_are_left_out() -> None:
+    def headers(found: Explanation) -> list[list[str]]:
+        return [
+            line.split()
+            for line in printed(found, 120).splitlines()
+            if " strength" in line and "edge" in line
+        ]
+
+    uncut = replace(FOUND, writers=tuple(replace(one, cut=None) for one in FOUND.writers), together=None)
+    measured = {"score", "log-odds", "p"}
+    assert all(measured <= set(line) for line in headers(FOUND)[:1])
+    assert not measured & set(headers(uncut)[0])
+    assert {"edge", "weight", "strength"} <= set(headers(uncut)[0])
+
+
 @needs_browser
 def test_the_page_in_a_browser(tmp_path: Path, one_browser: Browser) -> None:
     hostile = replace(FOUND, concept=HOSTILE, notes=(HOSTILE,), target=HOSTILE)

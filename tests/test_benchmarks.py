@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -89,7 +88,7 @@ def test_a_chunk_goes_on_where_the_last_one_ended(common):
 
 def test_a_measurement_counts_characters_and_not_the_warm_up(common, monkeypatch):
     shape, calls, now = common.SHAPES["lstm-classic"], [], 0.0
-    monkeypatch.setattr(common, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(common, "clock", lambda: now)
 
     def step(x, y):
         nonlocal now
@@ -101,6 +100,8 @@ def test_a_measurement_counts_characters_and_not_the_warm_up(common, monkeypatch
     assert len(calls) == common.WARM_UP_STEPS + common.FEWEST_STEPS
     assert set(calls) == {(25, 1)}
     assert (found["chars_per_second"], found["step_seconds"]) == (25 / 0.5, 0.5)
+    found = common.measure(lambda xs, ys: step(xs[0], ys[1]), shape, 0.0, at_once=2)
+    assert (found["chars_per_second"], found["step_seconds"]) == (2 * 25 / 0.5, 0.25)
 
 
 def test_a_loss_that_is_no_number_ends_the_measurement(common):

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import Field, fields
+from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import typer
@@ -115,9 +116,9 @@ class App(typer.Typer):
 
 @contextmanager
 def _telling_of_compilers(*, quiet: bool) -> Iterator[None]:
-    """Say it on a terminal where kernels take a while to compile."""
+    """Say it on a terminal where kernels take a while to compile, once in a command."""
     shown = sys.stderr is not None and sys.stderr.isatty() and not quiet
-    before = waiting.tell.set((lambda: say(COMPILING)) if shown else None)
+    before = waiting.tell.set(cache(lambda: say(COMPILING)) if shown else None)
     try:
         yield
     finally:

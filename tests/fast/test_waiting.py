@@ -46,6 +46,18 @@ def test_nobody_listens_in_a_program() -> None:
         assert {*threading.enumerate()} == before
 
 
+def test_it_is_said_once_in_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(options, "say", said.append)
+    monkeypatch.setattr(options.sys.stderr, "isatty", lambda: True)
+    with options._telling_of_compilers(quiet=False):
+        teller = waiting.tell.get()
+        assert teller is not None
+        teller()
+        teller()
+    assert said == [options.COMPILING]
+
+
 @pytest.mark.parametrize(
     ("line", "terminal", "is_told"),
     [

@@ -110,7 +110,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("train --resume", 4, "there is no run under runs. Train a model with `charrnn train CORPUS`"),
         ("train --resume --out nowhere", 4, "nowhere does not exist. Name a run folder"),
         ("train --resume --out nothing", 4, "nothing holds no run"),
-        ("train text.txt --init-from text.txt", 4, "text.txt: it is not a safetensors file"),
+        ("train text.txt --init-from text.txt", 4, "text.txt: it is a text, not a model"),
         (
             "train text.txt --init-from pickle.pt",
             4,

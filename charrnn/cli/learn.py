@@ -1,5 +1,6 @@
 """charrnn learn: how a recurrent network works, in short chapters that compute before your eyes."""
 
+import shlex
 import sys
 from typing import Annotated
 
@@ -54,14 +55,16 @@ def learn(
     if chapter is not None and not 1 <= chapter <= len(course):
         raise UsageError(f"--chapter is {chapter}; the lesson has chapters 1 to {len(course)}")
     refuse_if((answers and not questions, "--answers needs --questions"))
-    about = TWISTER
+    about, command = TWISTER, "charrnn learn"
     if text is not None:
         corpus = read_corpus([text], newlines="lf", options=())
         read = corpus.vocabulary.decode(corpus.ids[:READ])
         about = LessonText(corpus.name, read, len(corpus.ids), len(corpus.vocabulary))
+        command += f" --text {shlex.quote(text)}"
     chosen = course if chapter is None else course[chapter - 1 : chapter]
     nobody_sees = sys.stdin.isatty() and not sys.stdout.isatty()  # the questions, in charrnn learn | less
-    lesson = Lesson(Console(highlight=False), chosen, about, None if no_input or nobody_sees else input)
+    ask = None if no_input or nobody_sees else input
+    lesson = Lesson(Console(highlight=False), chosen, about, ask, command)
     with blas_threads():
         if questions:
             lesson.sheet(answers)

@@ -15,7 +15,7 @@ FORGET_BIAS = 5.0
 @dataclass(frozen=True)
 class Gates:
     """rows : name -> (T,), gates, c and h of one cell over the line; flows : name -> (K+1,), mean gradient norms
-    marks : (T,), where the line has its divider, at which the cell forgets most"""
+    marks : (T,), where the line has its divider, where its f falls most"""
 
     text: LessonText
     cell: int
@@ -71,7 +71,7 @@ class Gates:
 
 
 def compute(text: LessonText) -> Gates:
-    """The cell of a small trained LSTM that forgets most at the dividers; the flow of fresh networks."""
+    """The cell of a small trained LSTM whose f falls most at the dividers; the flow of fresh networks."""
     network = make_network("lstm", H, len(text.vocabulary))
     train(network, passes_over(text, STEPS), "adagrad", 0.1)
     _, _, trace = network.forward(text.column(text.line), network.zero_state(1))

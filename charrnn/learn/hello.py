@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.learn.lesson_text import LessonText, is_wide
+from charrnn.learn.one_step import listed
 from charrnn.learn.small import make_network, train
 from charrnn.nn.loss import log_softmax
 from charrnn.nn.network import Network
@@ -53,10 +54,10 @@ class Hello:
     @property
     def facts(self) -> dict[str, str]:
         first, second = self.twice
-        V = len(self.symbols)
+        V, of_the_text = len(self.symbols), self.word in _words(self.text.text)
         return {
-            "found": "yes" if self.text.own and self.word != CLASSIC else "",
-            "not_found": "yes" if self.text.own and self.word == CLASSIC else "",
+            "found": "yes" if self.text.own and of_the_text else "",
+            "not_found": "yes" if self.text.own and not of_the_text else "",
             "word": self.word,
             "V": str(V),
             "H": str(H),
@@ -71,8 +72,8 @@ class Hello:
             "next_second": self.word[second + 1],
             "p_first": f"{self.trained.p_targets[first]:.2f}",
             "p_second": f"{self.trained.p_targets[second]:.2f}",
-            "h_first": _listed(self.trained.h[first]),
-            "h_second": _listed(self.trained.h[second]),
+            "h_first": listed(self.trained.h[first]),
+            "h_second": listed(self.trained.h[second]),
         }
 
 
@@ -112,7 +113,3 @@ def _learnt(text: LessonText, word: str) -> Hello:
     trained = Unrolled.of(network, inputs, targets)
     symbols = tuple(map(str, vocabulary.symbols))
     return Hello(text, word, symbols, inputs, targets, twice, fresh, trained, losses)
-
-
-def _listed(values: np.ndarray) -> str:
-    return "[" + ", ".join(f"{value:.2f}" for value in values) + "]"

@@ -53,8 +53,8 @@ class OneStep:
             "a0": f"{self.a[0]:.2f}",
             "h0": f"{self.h[0]:.2f}",
             "parts0": _sum([float(part[0]) for part in (self.from_input, self.from_before, self.bias)]),
-            "h_list": _listed(self.h),
-            "other_list": _listed(self.other_h),
+            "h_list": listed(self.h),
+            "other_list": listed(self.other_h),
             "distance": f"{self.distance:.2f}",
         }
 
@@ -91,5 +91,6 @@ def _sum(values: list[float]) -> str:
     return f"{values[0]:.2f}" + "".join(f" {'-' if v < 0 else '+'} {abs(v):.2f}" for v in values[1:])
 
 
-def _listed(values: np.ndarray) -> str:
+def listed(values: np.ndarray) -> str:
+    """A vector in the words: [0.30, -0.20]."""
     return "[" + ", ".join(f"{value:.2f}" for value in values) + "]"

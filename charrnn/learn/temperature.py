@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -81,7 +82,10 @@ def compute(text: LessonText) -> Temperature:
 
 
 def open_place(passage: str) -> tuple[str, Counter[str]]:
-    """The longest stretch that comes twice and goes on differently, the first of several; and what follows it."""
+    """The longest stretch that comes twice and goes on differently, the first of several; and what follows it.
+
+    Where nothing goes on differently, the first character.
+    """
     for length in range(LONGEST, 0, -1):
         followers: dict[str, Counter[str]] = {}
         for start in range(len(passage) - length):
@@ -90,4 +94,4 @@ def open_place(passage: str) -> tuple[str, Counter[str]]:
         for place, after in followers.items():
             if len(after) > 1:
                 return place, after
-    return passage[:1], Counter(passage[1:2])
+    return passage[:1], Counter(after for before, after in pairwise(passage) if before == passage[0])

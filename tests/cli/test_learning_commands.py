@@ -134,6 +134,7 @@ def test_a_text_of_ones_own():
         in words
     )
     assert "twister" not in words
+    assert words.endswith("To go on: charrnn learn --text mine.txt --chapter 2")
     done = charrnn("learn --chapter 10 --questions --answers --text mine.txt")
     words = " ".join(done.out.split())
     length = 5 * len(ROSE + "\n")

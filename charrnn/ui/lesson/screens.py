@@ -27,14 +27,21 @@ class Stop(Exception):
 
 class Lesson:
     """Shows chapters about a text. `ask` puts a question and gives the answer, as `input` does; None asks nothing.
+    `command` is what the reader types for this lesson, to go on with.
 
     `right` counts the questions answered right at once, `second` those at the second try, `asked` those asked.
     """
 
     def __init__(
-        self, console: Console, chapters: Sequence[Chapter], text: LessonText, ask: Ask | None
+        self,
+        console: Console,
+        chapters: Sequence[Chapter],
+        text: LessonText,
+        ask: Ask | None,
+        command: str = "charrnn learn",
     ) -> None:
         self.console, self.chapters, self.text, self._ask = console, chapters, text, ask
+        self._command = command
         self.pen = Pen.of(console)
         self.width = min(WIDEST_SCREEN, console.width)
         self.right = self.second = self.asked = 0
@@ -56,7 +63,7 @@ class Lesson:
             second = f", {self.second} more at the second try" if self.second else ""
             self._say(f"{self.right} of {self.asked} answered right{second}.", "bold")
         if self.reading.number < of:
-            self._say(f"To go on: charrnn learn --chapter {self.reading.number + 1}", "dim")
+            self._say(f"To go on: {self._command} --chapter {self.reading.number + 1}", "dim")
         else:
             self._say("That is the whole lesson. Thank you for reading along!")
             self._say(
@@ -86,7 +93,7 @@ class Lesson:
     def farewell(self) -> None:
         """What to say when the reader goes."""
         self._print()
-        self._say(f"Until next time. This chapter again: charrnn learn --chapter {self.reading.number}")
+        self._say(f"Until next time. This chapter again: {self._command} --chapter {self.reading.number}")
 
     def chapter(self, chapter: Chapter, of: int) -> None:
         """One chapter, whole."""

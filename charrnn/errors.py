@@ -50,8 +50,11 @@ def did_you_mean(
 ) -> str:
     """The end of a message on an unknown name: those that are spelled like it, or nothing.
 
-    key : of a name, what is compared
+    key : of a name, what is compared; of several with the same one, the most alike as a whole comes first
     """
-    names = {key(one): one for one in known}
-    near = [names[one] for one in difflib.get_close_matches(key(name), names, most)]
+    names: dict[str, list[str]] = {}
+    for one in sorted(known):
+        names.setdefault(key(one), []).append(one)
+    alike = difflib.get_close_matches(key(name), names, most)
+    near = [one for it in alike for one in difflib.get_close_matches(name, names[it], most, 0.0)][:most]
     return f". Did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -68,6 +68,8 @@ def fitted(value: Any, kind: Any, place: str = "") -> Any:
     origin, parts = get_origin(kind), get_args(kind)
     if kind is Any or isinstance(kind, str):
         return value
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()  # of numpy or of a tensor: what it holds
     if origin in (Union, UnionType):
         return _one_of(value, kind, place)
     if origin is Literal:
@@ -81,8 +83,6 @@ def fitted(value: Any, kind: Any, place: str = "") -> Any:
     elif getattr(kind, "__name__", "") == "ndarray":
         fits = _is_numbers(value)
     else:
-        if getattr(value, "shape", None) == () and hasattr(value, "item"):
-            value = value.item()
         wanted = origin or kind
         fits = isinstance(value, (int, float) if wanted is float else NoneType if wanted is None else wanted)
         fits = fits and (wanted is bool or not isinstance(value, bool))

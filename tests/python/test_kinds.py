@@ -4,7 +4,7 @@ import inspect
 import types
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -166,6 +166,11 @@ def test_numbers_and_texts_of_numpy() -> None:
         prime=np.str_("ab"),
     )
     assert STREAM.score(np.str_("ab")).log_probability_nats == STREAM.score("ab").log_probability_nats
+    uniform = charrnn.classify(LABELLED, ["ab"], prior="uniform")
+    assert charrnn.classify(LABELLED, ["ab"], prior=np.array("uniform")) == uniform
+    assert fitted(np.str_("cell"), Literal["cell", "hidden"]) == "cell"
+    with pytest.raises(UsageError, match=r"^texts is 'ab', which is a str; it must be a list of str$"):
+        charrnn.classify(LABELLED, np.array("ab"))
     ids = STREAM.vocab.encode("ab")[:, None]
     np.testing.assert_array_equal(STREAM.logits(ids.tolist())[0], STREAM.logits(ids)[0])
 

@@ -443,10 +443,11 @@ def test_missing_and_empty(write, tmp_path, monkeypatch):
 def test_a_name_spelled_wrong_or_without_its_quotes(write, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my diary.txt").write_text("a")
-    (tmp_path / "names.txt").write_text("a")
+    for like in ("names.aux", "names.txt", "names.zip"):
+        (tmp_path / like).write_text("a")
     for name, message in [
-        ("nmaes.txt", r"nmaes\.txt: No such file .*\. Did you mean 'names\.txt'\? Name a text file"),
-        (str(tmp_path / "name.text"), r"Did you mean 'names\.txt'\?"),
+        ("nmaes.txt", r"nmaes\.txt: No such file .*\. Did you mean 'names\.txt' or .*\? Name a text file"),
+        (str(tmp_path / "name.text"), r"Did you mean 'names\.txt' or 'names\.aux' or 'names\.zip'\?"),
         ("nothere.txt", r"\(current folder: [^)]*\)\. Name a text file"),  # all texts end in .txt
     ]:
         with pytest.raises(DataError, match=message):

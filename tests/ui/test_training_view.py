@@ -330,6 +330,16 @@ def test_before_the_first_step_nothing_is_made_up() -> None:
     assert "─ sample" not in terminal.text
 
 
+def test_a_command_to_go_on_with_is_not_broken() -> None:
+    terminal = Terminal(40)
+    command = "charrnn train --resume --out runs/a-folder-with-a-long-name --max-steps 100"
+    view = LiveView(terminal.console, Live(console=Console(file=io.StringIO()), auto_refresh=False))
+    view.begin(*about())
+    verdict = Verdict("still improving", "Still improving.", f"Continue with:\n  {command}")
+    view.end(replace(RESULT, verdict=verdict))
+    assert f"  {command}\n" in terminal.plain
+
+
 def test_reading_a_large_text_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr(training_view.time, "perf_counter", lambda: now)

@@ -19,7 +19,7 @@ from charrnn.ui.terminal.console import Console
 from charrnn.ui.terminal.glyphs import glyphs_of
 from charrnn.ui.terminal.letters import plain
 from charrnn.ui.terminal.loss_chart import loss_chart
-from charrnn.ui.terminal.training_view import duration, losses
+from charrnn.ui.terminal.training_view import duration, losses, to_be_copied
 
 CHART_ROWS = 12, 20  # at least and at most
 LEAST_OF_A_CURVE = 2  # records; one would be a dot in an empty chart, and its numbers are in the card
@@ -155,13 +155,11 @@ def curve(metrics: Sequence[Mapping[str, Any]], console: Console) -> Text:
 
 
 def verdict_text(verdict: Verdict, console: Console) -> Group:
-    """The verdict and, below it, the advice; a command in it is on one line, however long, to be copied."""
+    """The verdict and, below it, the advice."""
     style = "bold green" if verdict.kind == "still improving" else "bold yellow"
-    lines = [Text(plain(line, console)) for line in verdict.advice.split("\n")]
-    for line in lines:
-        if line.plain.startswith("  "):
-            line.no_wrap, line.overflow = True, "ignore"
-    return Group(Text(plain(verdict.sentence, console), style), *lines)
+    return Group(
+        Text(plain(verdict.sentence, console), style), to_be_copied(plain(verdict.advice, console))
+    )
 
 
 def as_json(info: Info) -> dict[str, Any]:

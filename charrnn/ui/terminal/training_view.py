@@ -180,7 +180,7 @@ class LiveView(Silent):
         self._used = 1.0
         self._draw()
         self._live.stop()
-        self.console.print(self.text(summary(result)))
+        self.console.print(to_be_copied(plain(summary(result), self.console)), crop=False)
 
     def _first_validation(self) -> str:
         """When the first one is to be expected: at the latest, since the clock may call for one before."""
@@ -270,6 +270,15 @@ def _broken_at_clauses(lines: str, width: int) -> str:
             line = line[end + 2 :]
         broken.append(line)
     return "\n".join(broken)
+
+
+def to_be_copied(lines: str) -> Group:
+    """Lines of talk; a command, which is indented, stays on one line, however long."""
+    shown = [Text(line) for line in lines.split("\n")]
+    for line in shown:
+        if line.plain.startswith("  "):
+            line.no_wrap, line.overflow = True, "ignore"
+    return Group(*shown)
 
 
 def summary(result: TrainResult) -> str:

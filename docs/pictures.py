@@ -183,10 +183,14 @@ def main() -> None:
     parser.add_argument("--all", metavar="FOLDER", help="make all pictures, in this folder")
     parser.add_argument("--steps", type=int, help="train for so many steps instead of a minute")
     options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # says what is missing
     folder = Path(options.all or ROOT / "docs/images")
     folder.mkdir(parents=True, exist_ok=True)
-    for name, picture in made(PICTURES if options.all else OF_THE_README, of_steps(options.steps)).items():
+    wanted = PICTURES if options.all else OF_THE_README
+    found = made(wanted, of_steps(options.steps))
+    for name, picture in found.items():
         (folder / name).write_bytes(picture)
+    sys.exit(0 if len(found) == len(wanted) * len(THEMES) else "Not all pictures were made: see above")
 
 
 def of_steps(steps: int | None) -> dict[str, str]:

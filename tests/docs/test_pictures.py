@@ -142,6 +142,14 @@ def test_the_commands_of_pictures_are_commands() -> None:
             assert charrnn(command, "--help").code == 0
 
 
+def test_a_picture_that_could_not_be_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "made", lambda names, variables: {"train.light.svg": b"<svg/>"})
+    monkeypatch.setattr(sys, "argv", ["pictures.py", "--all", str(tmp_path)])
+    with pytest.raises(SystemExit, match="Not all pictures were made"):
+        pictures.main()
+    assert [file.name for file in tmp_path.iterdir()] == ["train.light.svg"]
+
+
 # ---- Those of the README
 
 

@@ -143,5 +143,5 @@ def in_words(kind: Any) -> str:
     if name == "ndarray":
         return "an array of numbers"
     if name == "Model":
-        return "a model, as charrnn.load_model reads it"
+        return "a model (charrnn.load_model reads one)"
     return WORDS.get(origin or kind, f"{'an' if name[0] in 'AEIOU' else 'a'} {name}")

@@ -131,7 +131,7 @@ SETTINGS = {
         (lambda: charrnn.sample([]), "model is an empty list; it must have at least one model"),
         (
             lambda: charrnn.sample("runs/a"),
-            "model is 'runs/a', which is a str; it must be a model, as charrnn.load_model reads it or a list of Model",
+            "model is 'runs/a', which is a str; it must be a model (charrnn.load_model reads one) or a list of Model",
         ),
         (lambda: charrnn.train(text=b"ab"), "text is b'ab', which is a bytes; it must be a str"),
         (lambda: charrnn.train(texts=["a", 5]), "texts[1] is 5, which is an int; it must be a str"),

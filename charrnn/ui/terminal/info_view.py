@@ -157,9 +157,7 @@ def curve(metrics: Sequence[Mapping[str, Any]], console: Console) -> Text:
 def verdict_text(verdict: Verdict, console: Console) -> Group:
     """The verdict and, below it, the advice."""
     style = "bold green" if verdict.kind == "still improving" else "bold yellow"
-    return Group(
-        Text(plain(verdict.sentence, console), style), to_be_copied(plain(verdict.advice, console))
-    )
+    return Group(Text(plain(verdict.sentence, console), style), to_be_copied(plain(verdict.advice, console)))
 
 
 def as_json(info: Info) -> dict[str, Any]:

@@ -12,6 +12,7 @@ to be known from r.
 The controls are random directions in the principal space of the state, at right angles to u and uncorrelated with r: to
 move along them does not change what the probe reads, and what they read does not tell the label. Each has the variance
 of the probe's direction, or the nearest in that space, and is held at the same three values: it moves the state as far.
+Where a space has few axes, they would be one and the same direction over and over; then there is no test.
 
     p = (1 + #{controls that do as much}) / (1 + #controls), corrected as a cell's for having two chances
 """
@@ -30,6 +31,7 @@ from charrnn.nn.network import Network
 
 CONTROLS = 50
 PRINCIPAL = 0.99  # share of the variance in the principal space
+FEWEST_AXES = 8  # of the principal space: with 3 all controls are one direction, with 6 about half differ
 STEEPEST = 4.0  # power of the eigenvalues by which random directions are tilted
 NEAREST_TO_ONE = np.float32(1 - 2**-23)  # largest |tanh c| of a recording from which c is told
 
@@ -119,6 +121,7 @@ class Direction:
     """The direction of a probe, and random ones, to be held in one experiment or another.
 
     weights : of the probe, (D,) as ``numbers_of``; told : what it says of each place, up to a constant (N,)
+    usable : whether there is a direction, and different ones to compare it with
     """
 
     def __init__(
@@ -126,9 +129,10 @@ class Direction:
     ) -> None:
         u = weights * space.spread
         size = float(np.linalg.norm(u))
-        self.usable = size > 0 and bool(np.isfinite(size))
-        self.space, self.u = space, u / size if self.usable else u
-        r = (told - weights @ space.mean) / size if self.usable else told
+        is_one = size > 0 and bool(np.isfinite(size))
+        self.usable = is_one and len(space.variances) >= FEWEST_AXES
+        self.space, self.u = space, u / size if is_one else u
+        r = (told - weights @ space.mean) / size if is_one else told
         self.levels = dose_levels(r, label, recording.select)[[0, -1]]
 
     def test(self, experiment: Experiment, target: Target) -> DirectionTest:

@@ -7,7 +7,7 @@ from helpers import handmade
 from charrnn.config import CELLS
 from charrnn.interpret.cause import Experiment
 from charrnn.interpret.comparisons import fit_probes
-from charrnn.interpret.direction import CONTROLS, Direction, StateSpace, _Held, numbers_of
+from charrnn.interpret.direction import CONTROLS, FEWEST_AXES, Direction, StateSpace, _Held, numbers_of
 from charrnn.interpret.findings import inspect_cells
 from charrnn.interpret.recording import record
 from charrnn.interpret.targets import Target, classes_of
@@ -106,6 +106,17 @@ def test_random_directions_say_nothing_of_the_label_and_vary_as_much():
         assert abs(others @ others.T - np.eye(8)).max() < 0.999  # none is another's copy
     variances = np.einsum("ki,ij,kj->k", others, space.covariance, others)
     np.testing.assert_allclose(variances, u @ space.covariance @ u, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("hidden", "usable"), [(3, False), (32, True)])
+def test_a_state_of_few_axes_has_no_random_directions_to_compare_with(hidden, usable):
+    weights = handmade.random_weights("gru", hidden=hidden)
+    model = handmade.model_of("gru", {k: w.astype(np.float32) for k, w in weights.items()}, hidden=hidden)
+    direction, _, _ = case(model)
+    assert (len(direction.space.variances) >= FEWEST_AXES, direction.usable) == (usable, usable)
+    if usable:
+        others = direction.space.random(direction.u, CONTROLS)
+        assert len({tuple(np.round(v, 2)) for v in others * np.sign(others[:, :1])}) == CONTROLS
 
 
 @pytest.mark.slow

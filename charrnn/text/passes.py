@@ -217,7 +217,10 @@ def table_of(
     if unknown == "skip" and not counts[vocabulary.codes].any():
         raise DataError(f"the model knows none of the characters of the text: {most}")
     why = f"occur{'s' * one} fewer than {min_count} times" if min_count > 1 else unlisted
-    did = {"error": "became U+FFFD", "skip": "were left out", "nearest": "were read as the nearest"}[unknown]
+    were = "was" if one else "were"
+    did = {"error": "became U+FFFD", "skip": f"{were} left out", "nearest": f"{were} read as the nearest"}[
+        unknown
+    ]
     notes.append(f"{total} that {why}, {counts[lacking].sum():,} in all, {did}: {most}")
     place = {symbol: k for k, symbol in enumerate(vocabulary.symbols)}
     table = np.full(CODE_POINTS, V, np.min_scalar_type(V))

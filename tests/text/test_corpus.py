@@ -549,7 +549,7 @@ def test_characters_unknown_to_a_model_that_folds(write):
     ("unknown", "known", "read", "did"),
     [
         ("skip", "ab ", "b a", "were left out"),
-        ("nearest", "Aab ", "Ab aaa", "were read as the nearest"),
+        ("nearest", "Aab ", "Ab aaa", "was read as the nearest"),
         ("nearest", "ab ", "ab aaa", "were read as the nearest"),
     ],
 )

@@ -43,7 +43,7 @@ class Vanishing:
 
     text: LessonText
     norms: np.ndarray
-    burst: "Burst"
+    burst: Burst
 
     @property
     def facts(self) -> dict[str, str]:

@@ -386,9 +386,10 @@ def _wrong_kind(found: Any, wanted: str) -> str:
 
 
 def _is_text(start: bytes) -> bool:
-    """Whether the first bytes of a file are those of a text in UTF-8; a character may be cut off."""
+    """Whether the first bytes of a file are those of a text in UTF-8, maybe after a byte order mark; a character may be
+    cut off."""
     try:
-        characters = codecs.getincrementaldecoder("utf-8")().decode(start)
+        characters = codecs.getincrementaldecoder("utf-8-sig")().decode(start)
     except UnicodeDecodeError:
         return False
     return all(one.isprintable() or one.isspace() for one in characters)

@@ -398,6 +398,7 @@ FORGED: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "it is empty"),
     "one byte": (b"{", "not a safetensors file"),
     "text": (b"hello, this is a text\n" * 9, "it is a text, not a model. Name a run folder"),
+    "text of Windows": (b"\xef\xbb\xbfd\xc3\xa9j\xc3\xa0 vu\r\n" * 9, "it is a text, not a model"),
     "pickle": (pickle.dumps(TENSORS), "zip archive or a pickle.*never.*charrnn.Model"),
     "small pickle": (pickle.dumps({}), "zip archive or a pickle"),
     "old pickle": (pickle.dumps(TENSORS, protocol=0), "it is a text, not a model"),

@@ -1,6 +1,5 @@
 """charrnn score: how probable a sentence is, and where it surprises."""
 
-import math
 import os
 import sys
 from typing import Annotated
@@ -47,6 +46,7 @@ def score(
       charrnn score "The sea was calm." --json
     """
     from charrnn.model.model import load_model
+    from charrnn.model.scores import in_bits
     from charrnn.ui.terminal import surprise
 
     file = model_path(model)
@@ -68,8 +68,8 @@ def score(
             "text": words,
             "chars": count,
             "log_probability_nats": nats,
-            "log_probability_bits": nats / math.log(2),
-            "bits_per_char": -nats / math.log(2) / count if count else None,
+            "log_probability_bits": in_bits(nats),
+            "bits_per_char": -in_bits(nats) / count if count else None,
             "characters": each,
         }
         put(json_text(told))

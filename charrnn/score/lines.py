@@ -24,6 +24,7 @@ import numpy as np
 from charrnn.engines.threads import blas_threads
 from charrnn.errors import ModelError
 from charrnn.model.model import Model
+from charrnn.model.scores import in_bits
 from charrnn.sampling.sampler import NOT_FINITE, same_vocabulary
 from charrnn.score import scoring
 from charrnn.score.evaluation import item_losses
@@ -78,7 +79,7 @@ class Line:
             unit: self.number,
             "chars": self.predictions,
             "loss_nats": self.loss_nats,
-            "bits_per_char": self.loss_nats / math.log(2),
+            "bits_per_char": in_bits(self.loss_nats),
             "log_probability_nats": -self.total_nats,
             "expected_nats": self.expected_nats,
             "surprise": self.surprise,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.following import assert_follows, text
+from helpers.following import RATES, assert_follows, text
 from threadpoolctl import threadpool_limits
 
 pytest.importorskip("llvmlite")
@@ -36,14 +36,6 @@ SLOW = pytest.mark.slow
 OFF = {"ar": 0.0, "tar": 0.0, "label_smoothing": 0.0}
 VOCAB, BATCH, CHUNK = 27, 5, 6
 SMALL = {"layers": 1, "hidden": 20, "batch_size": BATCH, "seq_length": CHUNK, "optimizer": "sgd", "seed": 3}
-RATES = {
-    "sgd": 0.01,
-    "momentum": 0.001,
-    "nesterov": 0.001,
-    "adagrad": 0.01,
-    "rmsprop": 0.0002,
-    "adam": 0.0005,
-}
 
 
 @pytest.fixture(autouse=True, scope="module")

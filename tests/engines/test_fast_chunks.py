@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.following import assert_follows, text
+from helpers.following import RATES, assert_follows, text
 from helpers.small_runs import Recorder, assert_same, run
 
 pytest.importorskip("llvmlite")
@@ -33,14 +33,6 @@ CLIPPING = [
     {"clip_norm": 0.5, "clip_value": 0.0},
     {"clip_norm": 0.5, "clip_value": 0.02},
 ]
-RATES = {
-    "sgd": 0.01,
-    "momentum": 0.001,
-    "nesterov": 0.001,
-    "adagrad": 0.01,
-    "rmsprop": 0.0002,
-    "adam": 0.0005,
-}
 QUICK = [
     ({"cell": "lstm"}, "adam", CLIPPING[1], "float32"),
     ({"cell": "gru"}, "adagrad", CLIPPING[0], "float64"),

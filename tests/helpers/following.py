@@ -6,6 +6,15 @@ import pytest
 from charrnn.engines.backend import NumpyBackend
 from charrnn.nn.gradcheck import relative_error
 
+RATES = {  # low: where training is chaotic, two engines that differ by a rounding drift apart
+    "sgd": 0.01,
+    "momentum": 0.001,
+    "nesterov": 0.001,
+    "adagrad": 0.01,
+    "rmsprop": 0.0002,
+    "adam": 0.0005,
+}
+
 
 def text(vocab: int, steps: int, batch: int, chunk: int) -> np.ndarray:
     """(steps, 2, chunk, batch): streams in which each symbol mostly tells the next, so that there is something

@@ -156,13 +156,15 @@ def _of_pages(
     try:
         with _chromium() as driver:
             for name, one in pages.items():
-                subprocess.run(
-                    ["bash", "-c", one.command],
+                done = subprocess.run(
+                    ["bash", "-eo", "pipefail", "-c", one.command],
                     cwd=folder,
                     env=os.environ | variables,
-                    check=True,
                     capture_output=True,
+                    text=True,
                 )
+                if done.returncode:
+                    raise RuntimeError(f"{one.command} failed: {done.stderr or done.stdout}")
                 yield file_name(name, theme), page_picture.picture(driver, folder / one.page, theme, WIDTH)
     except (ImportError, FileNotFoundError) as missing:
         log.info("without pictures of web pages: %s", missing)

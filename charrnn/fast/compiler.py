@@ -25,6 +25,7 @@ from charrnn.fast.ir import Kernel, Target
 from charrnn.fast.registers import registers
 from charrnn.fast.waiting import told
 from charrnn.files.writing import Folder, atomic_write, sweep
+from charrnn.nn import buffers
 from charrnn.nn.buffers import WHOLE, flat
 from charrnn.text.cache import NoCache, open_own, private_folder
 
@@ -117,10 +118,10 @@ class Program:
         return call
 
     def _name(self) -> str:
-        """A digest of the kernels, the code that writes them, the compiler and the processor."""
+        """A digest of the kernels, the code that writes them or has their constants, compiler and processor."""
         kernels = [(name, dict(plan.shapes)) for name, plan in self._plans.items()]
         written_in = [__file__, *(inspect.getfile(plan.body) for plan in self._plans.values())]
-        rooms = frozenset(Path(file).parent for file in written_in)
+        rooms = frozenset(Path(file).parent for file in [*written_in, buffers.__file__])
         processor = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
         parts = (self.key, kernels, self.target, processor, llvmlite.__version__, _source_digest(rooms))
         return hashlib.sha256(repr(parts).encode()).hexdigest()

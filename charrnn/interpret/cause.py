@@ -335,8 +335,8 @@ def same_quantiles(signals: np.ndarray, levels: np.ndarray, like: np.ndarray, pa
 
 
 def p_of(effect: float, controls: np.ndarray) -> float:
-    """The share of controls, and the cell itself, that do as much."""
-    return float((1 + np.sum(controls >= effect)) / (1 + len(controls))) if np.isfinite(effect) else 1.0
+    """The share of controls, and the cell itself, that do as much; one that is not a number is taken to."""
+    return float((1 + np.sum(~(controls < effect))) / (1 + len(controls))) if np.isfinite(effect) else 1.0
 
 
 def of_two(

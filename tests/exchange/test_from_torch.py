@@ -272,7 +272,7 @@ def forged(table, data=b""):
     ("content", "message"),
     [
         (b"", "it is empty"),
-        (b"a text\n" * 9, "not a safetensors file"),
+        (b"a text\n" * 9, "it is a text, not a model"),
         ((2**40).to_bytes(8, "little") + b"{}", "header would have"),
         (forged({"w": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}), "offsets|shape"),
         (forged({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}), "8 bytes, but 0 are there"),

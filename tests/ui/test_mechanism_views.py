@@ -117,8 +117,8 @@ def test_the_mechanism_in_words() -> None:
         ({"kept": None, "writers": (into("0:63->a", 3.0, 1.0, IDLE),)}, "kept by its own weight of +3.00."),
         (
             {"writers": (into('"->i', 4.0, 0.5, IDLE),)},
-            "No single edge into it does more, when cut, than edges of like weight; all of these writers cut at "
-            "once take the score from .990 to .550.",
+            "No single edge into it is shown to do more, when cut, than edges of like weight; all of these writers cut "
+            "at once take the score from .990 to .550.",
         ),
         ({"cell_kind": "gru"}, "kept by z ≈ 0.99"),
         (

@@ -186,7 +186,7 @@ def _told_by_cuts(found: Explanation) -> Iterator[str]:
         if found.together and found.score is not None:
             together = f"; all of these writers cut at once take the score from {number(found.score)} to "
             together += number(found.together[0])
-        yield f"No single edge into it does more, when cut, than edges of like weight{together}."
+        yield f"No single edge into it is shown to do more, when cut, than edges of like weight{together}."
     read = [one for one in found.head if one.cut is not None and one.cut.holds]
     for one in sorted(read, key=lambda one: -(one.cut.fell if one.cut else 0))[:1]:
         assert one.cut is not None

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import page_picture
+import terminal_picture
 
 ROOT = Path(__file__).parents[1]
 THEMES = "light", "dark"
@@ -101,7 +102,7 @@ def file_name(name: str, theme: str) -> str:
 
 
 def made(names: Collection[str], variables: Mapping[str, str] | None = None) -> dict[str, bytes]:
-    """The pictures of these names, by file name; without those for which a library or the browser is missing.
+    """The pictures of these names, by file name; without those of pages where selenium or the browser is missing.
 
     variables : of the environment in which the commands run
     """
@@ -114,11 +115,6 @@ def _of_theme(
     theme: str, names: Collection[str], variables: Mapping[str, str]
 ) -> Iterator[tuple[str, bytes]]:
     """The commands run in a folder that has nothing but the texts, and leave nothing behind."""
-    try:
-        import terminal_picture
-    except ImportError as missing:
-        log.info("without pictures: %s", missing)
-        return
     with tempfile.TemporaryDirectory() as made_here:
         folder = Path(made_here)
         shutil.copytree(ROOT / "corpora", folder / "corpora")

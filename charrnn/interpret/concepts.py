@@ -304,7 +304,8 @@ def url(text: str) -> Marked:
 def tag(text: str) -> Marked:
     inside, sure = _paired(text, {"<": _OPEN, ">": _CLOSE}, lone_closers=True)
     sure = sure.copy()
-    starts, lengths = runs(inside)
+    opened = np.cumsum([ch == "<" for ch in text])  # in "a <<b>" the second < opens a tag, the first does not
+    starts, lengths = runs(inside, opened)
     for start, length in zip(starts, lengths, strict=True):
         after = text[start + 1 : start + 2]
         if inside[start] and not (after.isalpha() or after in {"/", "!", "?"}):

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from charrnn.interpret.concepts import BUILT_IN, quote, telegraph
@@ -159,6 +159,7 @@ def test_paired_marks_equal_the_oracle(name, oracle, text):
 
 @settings(max_examples=60, deadline=None)
 @given(text=ODD)
+@example(text="<<Z>")
 @pytest.mark.parametrize(("name", "oracle"), [("quote", quote_oracle), ("tag", tag_oracle)])
 def test_paired_marks_equal_the_oracle_on_odd_text(name, oracle, text):
     check_pairs(name, oracle, text)

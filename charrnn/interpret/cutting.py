@@ -32,9 +32,8 @@ from charrnn.interpret.recording import Recording, read_side_by_side
 from charrnn.interpret.scores import CHANCE, along, excess, score
 from charrnn.model.model import Model
 
-CONTROLS = (
-    25  # of each edge; with fewer than 20 the correction for the number of edges leaves no p below ALPHA
-)
+# Of each edge; with fewer than 20 the correction for the number of edges leaves no p below ALPHA.
+CONTROLS = 25
 ALPHA = 0.05
 WORTH = 0.02  # of what there was: a score, on the scale of ``excess``, or log-odds that fall by less have not fallen
 

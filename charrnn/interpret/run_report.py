@@ -17,6 +17,7 @@ from charrnn.interpret.recording import one_by_one
 from charrnn.interpret.saturation import SIGMOIDS, GateSaturation, gate_saturation
 from charrnn.interpret.texts import from_paragraph, held_out_text, stream_of, text_of
 from charrnn.model.model import Model
+from charrnn.model.scores import in_bits
 from charrnn.nn.loss import log_softmax
 from charrnn.runs.card import Info, read_info
 from charrnn.runs.folder import RunFolder
@@ -177,7 +178,7 @@ def surprises_of(model: Model, text: str | Items) -> Surprises:
         ranks[here] = 1 + np.sum(log_p > mine[:, None], axis=1)
         guesses[here] = np.argsort(-log_p, axis=1, kind="stable")[:, :best]
         probabilities[here] = np.exp(np.take_along_axis(log_p, guesses[here], axis=1))
-    bits = np.add.reduceat(losses, begins) / np.log(2)
+    bits = in_bits(np.add.reduceat(losses, begins))
     ranks = ranks[begins]
     bits[inputs], ranks[inputs] = np.nan, 0
     return Surprises(reading.text[start:], start, bits, ranks, guesses[begins], probabilities[begins])

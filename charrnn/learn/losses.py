@@ -9,6 +9,7 @@ import numpy as np
 
 from charrnn.learn.lesson_text import LessonText, key, seen
 from charrnn.learn.small import make_network, passes_over, train
+from charrnn.model.scores import in_bits
 from charrnn.nn.loss import cross_entropy, log_softmax
 from charrnn.nn.network import Network
 
@@ -52,7 +53,7 @@ class Losses:
             "nats_trained": f"{-math.log(q):.3f}",
             "loss_fresh": f"{self.loss_fresh:.2f}",
             "loss_trained": f"{self.loss_trained:.2f}",
-            "bits_trained": f"{self.loss_trained / math.log(2):.2f}",
+            "bits_trained": f"{in_bits(self.loss_trained):.2f}",
             "perplexity": f"{math.exp(self.loss_trained):.1f}",
             "perplexity_fresh": f"{math.exp(self.loss_fresh):.1f}",
             "steps": str(STEPS),

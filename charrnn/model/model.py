@@ -12,7 +12,7 @@ from charrnn.engines.threads import blas_threads
 from charrnn.errors import ModelError, UsageError
 from charrnn.files.writing import Folder
 from charrnn.model import model_file, torch_layout
-from charrnn.model.scores import Score, TextSurprise
+from charrnn.model.scores import Score, TextSurprise, in_bits
 from charrnn.nn.network import Clamp, Network
 from charrnn.python.results import Pictured
 from charrnn.text.conditions import Given, begins_with
@@ -156,7 +156,7 @@ class Model(Pictured):
         self, text: str | bytes, *, prime: str | bytes = "", label: Given = (), input: str | bytes = ""
     ) -> TextSurprise:
         """How little the model expected each character of a text, in bits; the arguments are those of `score`."""
-        bits = -self._log_p(text, prime, label, input) / np.log(2)
+        bits = in_bits(-self._log_p(text, prime, label, input))
         if isinstance(text, bytes):
             text = text.decode("utf-8", "surrogateescape")
         ends = self.vocab.ends(text)

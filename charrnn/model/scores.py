@@ -15,11 +15,15 @@ def in_bits(nats: float) -> float: ...
 
 
 @overload
+def in_bits(nats: np.ndarray) -> np.ndarray: ...
+
+
+@overload
 def in_bits(nats: None) -> None: ...
 
 
-def in_bits(nats: float | None) -> float | None:
-    """A loss or log-probability in nats, in bits; None where it was not measured."""
+def in_bits(nats: float | np.ndarray | None) -> float | np.ndarray | None:
+    """Losses or log-probabilities in nats, in bits; None where none was measured."""
     return None if nats is None else nats / math.log(2)
 
 

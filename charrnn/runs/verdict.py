@@ -4,12 +4,12 @@ It is based on metrics.jsonl (the validation losses, and the mean train loss bet
 the losses of simple models on the validation text. Losses are compared relatively: 0.005 of 1.5 nats is 0.0075.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeGuard
 
 from charrnn.config import DEFAULT_LR, ModelConfig, TrainConfig
+from charrnn.model.scores import in_bits
 from charrnn.runs.records import curve_loss
 from charrnn.runs.yardstick import LIKENESS_ORDER, Yardstick
 
@@ -101,7 +101,7 @@ def judge(
     """
     points = validations(records)
     if unit == "bits":
-        points = [Point(p.step, p.train / math.log(2), p.validation / math.log(2)) for p in points]
+        points = [Point(p.step, in_bits(p.train), in_bits(p.validation)) for p in points]
         yardstick = yardstick and yardstick.in_bits
     run = _Run(records, points, parameters, characters, model, config, yardstick, unit, resume)
     return next(filter(None, (rule(run) for rule in VERDICT_RULES)))

@@ -1,9 +1,10 @@
 """The yardstick of a run: losses of simple models on its validation text."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
+
+from charrnn.model.scores import in_bits
 
 LIKENESS_ORDER = 2  # long enough to know a language, short enough that no text is learnt by heart
 UNLIKE = (
@@ -42,9 +43,7 @@ class Yardstick:
     @property
     def in_bits(self) -> "Yardstick":
         """The same losses in bits per symbol."""
-        losses: dict[str, Any] = vars(self) | {
-            k: loss / math.log(2) for k, loss in vars(self).items() if loss
-        }
+        losses: dict[str, Any] = vars(self) | {k: in_bits(loss) for k, loss in vars(self).items() if loss}
         return Yardstick(**losses)
 
     @property

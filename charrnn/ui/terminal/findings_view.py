@@ -187,7 +187,7 @@ VERDICT_STYLES = {"tracker": "bold", "distributed": "bold", "none": "dim"}
 def table(findings: Sequence[Finding], width: int, look: Look) -> RenderableType:
     """One line per finding, without columns that say nothing; narrow terminals lose the least important ones too."""
     lines = [_cells(f, look) for f in findings]
-    told = [name for name in COLUMNS if name == "±" or any(line[name] != "-" for line in lines)]
+    told = tables.telling(COLUMNS, lines, always=("±",))
     shown = tables.fitting(told, lines, LEAST_FIRST, width, COLUMN_GAP)
     headers = ["+-" if name == "±" and look.glyphs is ASCII else name for name in shown]
     grid = tables.table(headers, left=("concept", "verdict", "profile"), gap=COLUMN_GAP, header_style="bold")

@@ -1,9 +1,8 @@
 """Lines of a text in a table on a terminal, each with its surprise."""
 
-import math
-
 from rich.cells import cell_len, set_cell_size
 
+from charrnn.model.scores import in_bits
 from charrnn.score.lines import Line
 from charrnn.ui.terminal.output import escape
 
@@ -19,7 +18,7 @@ def header(unit: str) -> str:
 def row(line: Line, text: str, width: int) -> str:
     """A line of the table, cut to the width of the terminal."""
     surprise = "" if line.surprise is None else f"{line.surprise:.2f}"
-    bits = f"{line.loss_nats / math.log(2):.3f}"
+    bits = f"{in_bits(line.loss_nats):.3f}"
     before = LINE_FORMAT.format(surprise, line.number, line.predictions, bits, "")
     shown = escape(text).replace("\t", " ")
     room = max(NARROWEST_TEXT, width - cell_len(before))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from charrnn.model.scores import in_bits
 from charrnn.ui.terminal.colours import BEST, TRAIN, VALIDATION
 from charrnn.ui.terminal.glyphs import UNICODE, Glyphs
 from charrnn.ui.terminal.plot import LABEL_WIDTH, Linear, Plot, thinned
@@ -42,5 +43,5 @@ def loss_chart(train: Points, validation: Points, width: int, height: int, glyph
     left = {row: f"{nats:.{decimals}f}" for row, nats in ticks.items()}
     right = dict.fromkeys(range(plot.rows), (glyphs.vertical, "dim"))
     for row, nats in ticks.items():
-        right[row] = f"{glyphs.right_tick}{nats / math.log(2):.{max(2, decimals)}f}", "dim"
+        right[row] = f"{glyphs.right_tick}{in_bits(nats):.{max(2, decimals)}f}", "dim"
     return plot.text(left, right if bits else {}, plot.step_axis(last, beyond=LABEL_WIDTH if bits else 0))

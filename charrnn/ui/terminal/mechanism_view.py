@@ -334,8 +334,7 @@ def _table(
     marked: Sequence[bool],
 ) -> RenderableType:
     """A table without the columns that say nothing or do not fit; marked rows are bold and begin with a star."""
-    told = [name for name in headers if not rows or any(row[name] != "-" for row in rows)]
-    kept = tables.fitting(told, rows, LEAST_FIRST, width - 3)  # after the star
+    kept = tables.fitting(tables.telling(headers, rows), rows, LEAST_FIRST, width - 3)  # after the star
     grid = tables.table(["", *kept], left=("", *left), gap=2, header_style="dim")
     for row, mark in zip(rows, marked, strict=True):
         style = "bold" if mark else ""

@@ -1,6 +1,5 @@
 """A text on a terminal, each character coloured by its surprise."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TextIO
@@ -114,7 +113,7 @@ def _lines(
     known = vocab.items is not None or vocab.decode([newline]) == "\n"
     begin, bits = 0, np.zeros(first)
     for window in losses:
-        bits = np.r_[bits, np.asarray(window, float) / math.log(2)]
+        bits = np.r_[bits, in_bits(np.asarray(window, float))]
         ends = np.flatnonzero((ids[begin : begin + len(bits)] == newline) & known) + 1
         done = 0
         for end in [*ends.tolist(), len(bits)]:
@@ -163,7 +162,7 @@ def guesses(
     )
     came = _quoted(vocab, int(ids[surprise.place]), look)
     context = before.replace("\n", look.newline).replace("\t", " ")
-    bits = surprise.nats / math.log(2)
+    bits = in_bits(surprise.nats)
     line = f"{surprise.place:>9,}  {context}[{came}]  {bits:.1f} bits, expected"
     for k, (symbol, p) in enumerate(surprise.guesses):
         more = f"{'  ' if k else ' '}{_quoted(vocab, symbol, look)} {p:.0%}"

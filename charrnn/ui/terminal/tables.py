@@ -14,6 +14,13 @@ def table(headers: Sequence[str], *, left: Container[str], gap: int = 2, header_
     return grid
 
 
+def telling(
+    headers: Sequence[str], rows: Sequence[Mapping[str, str]], always: Container[str] = ()
+) -> list[str]:
+    """The columns that say something: those of ``always``, and those with more than dashes in the rows."""
+    return [name for name in headers if name in always or not rows or any(row[name] != "-" for row in rows)]
+
+
 def fitting(
     headers: Sequence[str],
     rows: Sequence[Mapping[str, str]],

@@ -1,6 +1,5 @@
 """The view of a training run: a live display on a terminal, plain lines elsewhere; both on stderr."""
 
-import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from charrnn.engines.choice import why_this_engine
+from charrnn.model.scores import in_bits
 from charrnn.runs.records import Progress, Report, Sample
 from charrnn.text.batches import predictions
 from charrnn.training.loop import TICK_SECONDS, default_eval_every
@@ -50,7 +50,7 @@ def losses(nats: float | None, *, brief: bool = False) -> str:
     """A loss in both units, or `brief` in nats alone."""
     if nats is None:
         return "–"
-    return f"{nats:.4f} nats" + ("" if brief else f"  {nats / math.log(2):.4f} bits/char")
+    return f"{nats:.4f} nats" + ("" if brief else f"  {in_bits(nats):.4f} bits/char")
 
 
 def duration(seconds: float) -> str:

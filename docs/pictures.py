@@ -155,7 +155,7 @@ def _of_pages(
                 done = subprocess.run(
                     ["bash", "-eo", "pipefail", "-c", one.command],
                     cwd=folder,
-                    env=os.environ | variables,
+                    env=terminal_picture.environment() | variables,
                     capture_output=True,
                     text=True,
                 )

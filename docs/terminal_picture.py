@@ -23,6 +23,7 @@ import pyte
 
 PAUSE = 0.05  # seconds without output in which a drawing is complete
 OF_OUR_TERMINAL = "NO_COLOR", "COLORTERM", "COLORFGBG", "COLUMNS", "LINES", "TERM_PROGRAM"  # variables
+CACHE = "CHARRNN_CACHE"  # the place where it may write; all other variables of charrnn are settings
 KEPT_ROWS = 400  # of a command's output; a picture of more could not be read
 DIM = 5  # pyte knows blinking but not dim characters; nothing here blinks
 NORMAL, NOT_BLINKING = 22, 25
@@ -164,10 +165,14 @@ def shown(
     terminal, complete = Terminal(columns, rows, theme), False
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-    plain = {name: value for name, value in os.environ.items() if name not in OF_OUR_TERMINAL}
     told = {"TERM": "xterm-256color", "PYTHONUTF8": "1", "CHARRNN_THEME": theme}
     process = subprocess.Popen(
-        command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=folder, env=plain | told | (variables or {})
+        command,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=folder,
+        env=environment() | told | (variables or {}),
     )
     os.close(theirs)
     while (written := _read(ours)) != b"":
@@ -181,6 +186,15 @@ def shown(
     if process.wait():
         raise subprocess.CalledProcessError(process.returncode, command, "\n".join(terminal.lines()))
     return terminal
+
+
+def environment() -> dict[str, str]:
+    """Our variables without those that change what a command shows: of our terminal, and of our own charrnn."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in OF_OUR_TERMINAL and (not name.startswith("CHARRNN_") or name == CACHE)
+    }
 
 
 def _read(terminal: int) -> bytes | None:

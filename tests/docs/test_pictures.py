@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -115,6 +116,24 @@ def test_a_command_that_fails_makes_no_picture(tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError) as failed:
         terminal_picture.shown(python("print('why'); raise SystemExit(3)"), folder=tmp_path)
     assert (failed.value.returncode, failed.value.output) == (3, "why")
+
+
+def test_commands_have_the_variables_of_the_pictures_and_no_setting_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A reader who repeats the command has no CHARRNN_HIDDEN of whoever built the site."""
+    for name in ("CHARRNN_HIDDEN", "CHARRNN_CACHE", "CHARRNN_THEME"):
+        monkeypatch.setenv(name, "ours")
+    named = "env | sed -n 's/^CHARRNN_//p' | sort"
+    shown = {"train": pictures.Screen(named), "page": pictures.WebPage(f"{named} > page", "page")}
+    monkeypatch.setattr(pictures, "PICTURES", shown)
+    monkeypatch.setattr(pictures, "_chromium", nullcontext)
+    monkeypatch.setattr(
+        pictures.page_picture, "picture", lambda driver, page, theme, width: page.read_bytes()
+    )
+    made = pictures.made(shown, {"CHARRNN_MAX_STEPS": "20"})
+    assert made["page.dark.png"] == b"CACHE=ours\nMAX_STEPS=20\n"
+    assert "CACHE=ours MAX_STEPS=20 THEME=dark" in words(made["train.dark.svg"].decode())
 
 
 # ---- Where they stand

@@ -1,6 +1,6 @@
 """charrnn tune: search for good settings."""
 
-import shlex
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -46,7 +46,7 @@ def tune(
       charrnn tune --resume search --trials 6
       charrnn train corpora/harbour.txt --config search/best.toml --max-steps 100
     """
-    from charrnn.tune.search_folder import LIMITS, is_search
+    from charrnn.tune.search_folder import LIMITS, command_to_train, is_search
     from charrnn.tune.space import DEFAULT
     from charrnn.tune.study import tune as search
     from charrnn.ui.terminal.tune_view import tune_listener
@@ -64,5 +64,4 @@ def tune(
     if as_json:
         put(json_text(result))
     elif not quiet:
-        words = shlex.join(corpus or ["CORPUS"])
-        say(f"charrnn train {words} --config {shlex.quote(result.best_toml)}")
+        say(command_to_train(Path(result.folder), corpus or ()))

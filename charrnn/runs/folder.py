@@ -85,12 +85,12 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, path: StrPath | None, corpus_name: str, *, root: StrPath = RUNS_ROOT, force: bool = False
+        cls, path: StrPath | None, corpus_name: str, *, root: StrPath = RUNS_ROOT, force: bool | None = False
     ) -> "RunFolder":
         """A folder for a new run: `path`, or `root`/<corpus>-<time>, with a number if that is taken.
 
         Raises UsageError if `path` already holds a run. `force` removes that run's files instead, unless
-        a living process is writing them.
+        a living process is writing them; None is for a command that has no --force.
         """
         if path is None:
             return cls(_make_unused(Path(root), corpus_name))
@@ -104,9 +104,14 @@ class RunFolder:
             sync_folder(folder.path.parent)
         if old := [name for name in OF_A_RUN if os.path.lexists(folder.path / name)]:
             if not force:
+                others = (
+                    "or name another folder"
+                    if force is None
+                    else "name another folder, or give --force to overwrite it"
+                )
                 raise UsageError(
                     f"--out {folder.path} already holds a run ({', '.join(old)}). Continue it with "
-                    f"`{folder.command_to_resume()}`, name another folder, or give --force to overwrite it"
+                    f"`{folder.command_to_resume()}`, {others}"
                 )
             with folder.lock(), telling(folder.path):
                 for name in old:

@@ -1,7 +1,8 @@
 """The folder of a search: study.db (Optuna's), study.toml and space.toml (the request), trials/, best.toml."""
 
+import shlex
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,20 @@ def absolute(source: str) -> str:
 def create(out: str | Path | None, corpus: str) -> Path:
     if out is not None and (Path(out) / STORAGE).exists():
         raise UsageError(
-            f"--out {out} already holds a search. Continue it with --resume, or name another folder"
+            f"--out {out} already holds a search. Continue it with `{command_to_resume(out)}`, or name another folder"
         )
-    return RunFolder.create(out, corpus, root=SEARCHES_ROOT).path
+    return RunFolder.create(out, corpus, root=SEARCHES_ROOT, force=None).path
+
+
+def command_to_resume(folder: str | Path) -> str:
+    return f"charrnn tune --resume --out {shlex.quote(str(folder))}"
+
+
+def command_to_train(folder: Path, sources: Sequence[str] = ()) -> str:
+    """The command that trains with the best settings: on these texts, or else on the file of the search."""
+    files = sources or read(folder)["corpus"]["sources"]
+    text = shlex.join(files) if sources or len(files) == 1 else "FILES"
+    return f"charrnn train {text} --config {shlex.quote(str(folder / BEST))}"
 
 
 def is_search(path: str | Path) -> bool:

@@ -10,7 +10,6 @@ checkpoints.
 """
 
 import multiprocessing
-import shlex
 import shutil
 import time
 import warnings
@@ -92,7 +91,7 @@ def tune(
         elif card["sha256"] != files.read(folder)["corpus"]["sha256"]:
             raise DataError(
                 f"the text has changed since {folder} began, so losses cannot be compared. "
-                "Name the same text, or start a new search"
+                f"Name the same text (`{files.command_to_resume(folder)} TEXT`), or start a new search"
             )
         tables = {"corpus": card, "tune": asdict(config)}
         files.write(folder / files.STUDY, to_toml(tables))
@@ -122,7 +121,7 @@ def _quiet(optuna: ModuleType, folder: Path) -> Iterator[None]:
     except (optuna.exceptions.OptunaError, SQLAlchemyError) as error:
         raise ModelError(
             f"{folder / files.STORAGE} cannot be used: {str(error.__cause__ or error).splitlines()[0]}. "
-            "Free the disk if it is full, or start a new search"
+            f"If the disk is full, free it and go on with `{files.command_to_resume(folder)}`; else start a new search"
         ) from error
     finally:
         optuna.logging.set_verbosity(before)
@@ -391,7 +390,7 @@ class _Search:
 
     def _end(self) -> TuneResult:
         board, best = self.board, self.board.best
-        again = f"charrnn tune --resume --out {shlex.quote(str(self.folder))}"
+        again = files.command_to_resume(self.folder)
         if self.stop():
             assert self.stop.signal_number is not None
             raise Interrupted(
@@ -403,7 +402,7 @@ class _Search:
             if failed and len(failed) == len(board.trials):
                 raise CharRNNError(f"every trial failed; trial {failed[0].number}: {failed[0].why}")
             raise CharRNNError(
-                f"no trial was completed in the given time. Go on with: {again} --max-minutes "
+                f"no trial was completed in the given time. Go on with:\n  {again} --max-minutes "
                 f"{2 * (self.config.max_minutes or 1):g}"
             )
         self._write_best(best)

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from helpers import command_line
 from helpers.patience import PATIENCE, wait_until
 
 optuna = pytest.importorskip("optuna")
@@ -303,10 +305,26 @@ def test_a_damaged_storage(text: Path, trainers: Trainers) -> None:
         run(resume=True, space=None, search=None, trials=2)
 
 
-def test_a_search_is_not_overwritten(text: Path, trainers: Trainers) -> None:
-    run(trials=1)
-    with pytest.raises(UsageError, match="--out here already holds a search"):
-        run(trials=1)
+def test_a_search_is_not_overwritten_and_the_command_that_goes_on_is_told(
+    text: Path, trainers: Trainers
+) -> None:
+    run(trials=1, out="my search")
+    with pytest.raises(UsageError, match="--out my search already holds a search") as told:
+        run(trials=1, out="my search")
+    [command] = re.findall("`charrnn (.*)`", str(told.value))
+    code, _, err = command_line.charrnn(*shlex.split(command))
+    assert code == 0
+    train, config = f"charrnn train {text.absolute()}", Path("my search/best.toml")
+    assert err.splitlines()[-1] == f"{train} --config {shlex.quote(str(config))}"
+    assert len(trainers.trained) == 1
+
+
+def test_a_run_is_not_searched_in(text: Path, trainers: Trainers) -> None:
+    Path("run").mkdir()
+    Path("run/metrics.jsonl").touch()
+    going_on = "Continue it with `charrnn train --resume --out run`, or name another folder"
+    with pytest.raises(UsageError, match=rf"--out run already holds a run \(metrics.jsonl\). {going_on}$"):
+        run(trials=1, out="run")
 
 
 @pytest.mark.slow

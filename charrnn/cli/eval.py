@@ -177,10 +177,11 @@ def evaluate(
         raise DataError(
             f"{option} needs the model's training text: {why_not}. Name that text with --corpus FILE"
         )
-    if counts != "off" and parts:
-        _tell_what_is_known(split, text, parts["train"])
+    tempered = not (per_line or highlight) and evaluation.fitted_temperature(models) is not None
+    if parts:
+        _tell_what_is_not_fair(models, text, split, parts, counts != "off", rate == 0, tempered)
     if per_line or highlight:
-        mixture = _mixture(models, parts, split) if counts != "off" and parts else None
+        mixture = _mixture(models, parts, text) if counts != "off" and parts else None
         if per_line:
             _show_lines(models, text, order, mixture, as_json)
         elif as_json:
@@ -188,34 +189,70 @@ def evaluate(
         else:
             _paint(models, text, worst, mixture)
     else:
-        if split == "validation" and evaluation.fitted_temperature(models) is not None:
-            say(
-                "the temperature was fitted on this very text, so the loss at it is no fair figure: use --split test"
-            )
         training = parts["train"] if parts and compares else None
         _compare(models, text, training, parts or {}, _Beside(counts, rate), as_json)
 
 
-def _tell_what_is_known(split: str | None, text: "Text", training: "Text") -> None:
-    """Tell if counts of the training text know a text because it is in there."""
+def _tell_what_is_not_fair(
+    models: "list[Model]",
+    text: "Text",
+    split: str | None,
+    parts: "dict[str, Text]",
+    mixes: bool,
+    chooses: bool,
+    tempered: bool,
+) -> None:
+    """Tell if a text has a part in what is reported of it: if counts know it, or something was fitted on it.
+
+    mixes, chooses, tempered : whether counts are mixed in, a step size is chosen, and there is a fitted temperature
+    """
+    from charrnn.score.evaluation import of_the_same_parts
+    from charrnn.score.halves import first_half, skipped_of
+
+    if (split or mixes) and split != "train" and not of_the_same_parts(models):
+        say(
+            "the models were not all trained on the same part of the same text. One of them may know what the first "
+            "one holds out, which is no fair figure then"
+        )
+    if split == "train" and mixes:
+        say("the counts are those of this very text, so the mix is no fair figure: use --split test")
+    is_validation = split == "validation" or (not split and skipped_of(text, parts["validation"]) > 0)
+    if is_validation and tempered:
+        say(
+            "the temperature was fitted on this very text, so the loss at it is no fair figure: use --split test"
+        )
+    if split or is_validation:
+        return
+    if mixes and (found := _shared(text, parts["train"], "the training text")):
+        say(f"{found}: the counts know them, so the mix is no fair figure")
+    fitted = [*["the mix was fitted"] * mixes, *["the step size was chosen"] * chooses]
+    half = first_half(parts["validation"])
+    if fitted and (found := _shared(text, half, "the first half of the validation text")):
+        say(f"{found}, on which {' and '.join(fitted)}: no fair figure")
+    if tempered and (found := _shared(text, parts["validation"], "the validation text")):
+        say(f"{found}, on which the temperature was fitted: the loss at it is no fair figure")
+
+
+def _shared(text: "Text", other: "Text", name: str) -> str:
+    """How much of a text is in another one, in words; empty for nothing."""
     from charrnn.score.overlap import PASSAGE, repeated
     from charrnn.text.batches import size_of
     from charrnn.text.items import Items
 
-    if split == "train":
-        say("the counts are those of this very text, so the mix is no fair figure: use --split test")
-    elif not split and (known := repeated(text, training)):
-        of_it = f"{known:,} of the {size_of(text):,} characters are in the training text, {PASSAGE} or more together"
-        if isinstance(text, Items):
-            of_it = f"{known:,} of the {len(text):,} items are in the training text"
-        say(f"{of_it}: the counts know them, so the mix is no fair figure")
+    known = repeated(text, other)
+    if not known:
+        return ""
+    if isinstance(text, Items):
+        return f"{known:,} of the {len(text):,} items are in {name}"
+    return f"{known:,} of the {size_of(text):,} characters are in {name}, {PASSAGE} or more together"
 
 
-def _mixture(models: "list[Model]", parts: "dict[str, Text]", split: str | None) -> "Mixture":
-    """The model mixed with static counts, for lines and places."""
+def _mixture(models: "list[Model]", parts: "dict[str, Text]", text: "Text") -> "Mixture":
+    """The model mixed with static counts, for the lines and places of a text."""
+    from charrnn.score.halves import skipped_of
     from charrnn.score.mixed import counts_of, fitted_mixture
 
-    if split == "validation":
+    if skipped_of(text, parts["validation"]):
         say("the mix was fitted on the first half of this text")
     return fitted_mixture(models, parts, counts_of(models, parts))
 

@@ -437,6 +437,20 @@ def splits_of(model: Model, moved: Sequence[str] = ()) -> tuple[dict[str, Any] |
     return dict(zip(("train", "validation", "test"), parts, strict=True)), ""
 
 
+def of_the_same_parts(models: Sequence[Model]) -> bool:
+    """Whether all models say that they were trained on the same part of the same text."""
+    return all(_part_of(model) == _part_of(models[0]) for model in models)
+
+
+def _part_of(model: Model) -> list[Any] | None:
+    """What a model's card says of the text that it was trained on; None without one."""
+    about, settings = (model.training.get(name) for name in ("corpus", "settings"))
+    if not isinstance(about, dict) or not isinstance(settings, dict):
+        return None
+    files = [bool(settings.get(name)) for name in ("val", "test")]  # whose content is in the hash
+    return [about.get("sha256"), *files, settings.get("val_fraction"), settings.get("test_fraction")]
+
+
 @dataclass(frozen=True)
 class Surprise:
     """A symbol that the model did not expect, and the symbols it expected instead."""

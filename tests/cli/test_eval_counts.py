@@ -156,6 +156,76 @@ def test_a_text_with_a_part_of_the_training_text_is_told(model: Model) -> None:
     assert "no fair figure" not in run("part.txt").stderr
 
 
+def test_a_text_with_a_part_of_what_something_was_fitted_on_is_told(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By content: the mix and the step size on the first half of the validation text, the temperature on all of it."""
+    monkeypatch.setattr("charrnn.score.adapt.SAMPLED", 3)
+    model.training["temperature"] = 1.3
+    model.save("m.safetensors")
+    validation, mix = Path("corpus.txt").read_text()[VALIDATION], ("--counts", "static")
+    texts = {"whole": validation, "first": validation[:120], "second": validation[125:]}
+    texts |= {"more": "abc " * 16 + validation, "other": "bad cab abc\nface " * 9}
+    for name, text in texts.items():
+        Path(f"{name}.txt").write_text(text)
+
+    def told(*args: str) -> str:
+        return CliRunner().invoke(app, [*args, "--model", "m.safetensors"]).stderr
+
+    assert "the temperature was fitted on this very text" in told("--split", "validation")
+    assert told("whole.txt", *mix) == told("--split", "validation")  # half of it is not reported
+    of_temperature = (
+        "characters are in the validation text, 64 or more together, on which the temperature was"
+    )
+    of_half = "characters are in the first half of the validation text, 64 or more together, on which the"
+    found = told("first.txt", *mix, "--adapt", "auto")
+    assert f"64 of the 120 {of_temperature} fitted" in found
+    assert f"64 of the 120 {of_half} mix was fitted and the step size was chosen: no" in found
+    found = told("first.txt", "--adapt", "0.001")
+    assert of_temperature in found
+    assert of_half not in found
+    found = told("first.txt", *mix, "--per-line")
+    assert f"{of_half} mix was fitted: no fair figure" in found
+    assert of_temperature not in found
+    found = told("more.txt", *mix)
+    assert of_half in found
+    assert of_temperature in found
+    found = told("second.txt", *mix)
+    assert of_half not in found
+    assert of_temperature in found
+    assert told("other.txt", *mix) == ""
+    assert "the mix was fitted on the first half of this text" in told("whole.txt", "--highlight", *mix)
+
+
+def test_models_that_were_trained_on_other_parts_are_told(model: Model) -> None:
+    """What the first one holds out may be what another was trained on."""
+    card = json.loads(json.dumps(model.training))
+    others = {
+        "same": {},
+        "parts": {"settings": {"val_fraction": 0.5, "test_fraction": 0.25}},
+        "text": {"corpus": card["corpus"] | {"sha256": "0" * 64}},
+        "unknown": {"corpus": None},
+    }
+    for name, changes in others.items():
+        model.training.update(card | changes)
+        model.save(f"{name}.safetensors")
+    split, part = ("--split", "test"), "not all trained on the same part of the same text"
+    Path("new.txt").write_text("bad cab abc\nface " * 9)
+
+    def told(other: str, *args: str) -> bool:
+        models = ("--model", "m.safetensors", "--model", f"{other}.safetensors")
+        found = CliRunner().invoke(app, [*args, "--no-baselines", *models])
+        assert found.exception is None
+        return part in found.stderr
+
+    assert not told("same", *split)
+    for name in ("parts", "text", "unknown"):
+        assert told(name, *split)
+        assert told(name, "new.txt", "--counts", "static")
+        assert not told(name, "new.txt")
+        assert not told(name, "--split", "train")
+
+
 def test_adapting_is_shown_beside_the_network(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("charrnn.score.adapt.SAMPLED", 3)
     before = Path("m.safetensors").read_bytes()

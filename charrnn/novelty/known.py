@@ -9,7 +9,7 @@ import numpy as np
 from charrnn.errors import DataError, UsageError
 from charrnn.model.model import Model
 from charrnn.score.evaluation import form_of, splits_of
-from charrnn.text.cache import NoCache, map_checked, private_folder, write_checked
+from charrnn.text.cache import kept
 from charrnn.text.corpus import read_corpus
 from charrnn.text.items import Items
 from charrnn.text.vocabulary import Vocabulary
@@ -82,16 +82,8 @@ def _indexed(vocab: Vocabulary, parts: Sequence[Items]) -> np.ndarray:
             content.update(f"{array.dtype.str} {len(array)}".encode())
             for begin in range(0, len(array), AT_ONCE):
                 content.update(np.ascontiguousarray(array[begin : begin + AT_ONCE]).data)
-    name, count = f"{content.hexdigest()}.items", sum(map(len, parts))
-    try:
-        with private_folder() as folder:
-            found = map_checked(folder, name, DIGEST, count)
-            if found is None:
-                found = _sorted(vocab, parts, count)
-                write_checked(folder, name, found)
-            return found
-    except NoCache:
-        return _sorted(vocab, parts, count)
+    count = sum(map(len, parts))
+    return kept(f"{content.hexdigest()}.items", DIGEST, lambda: [_sorted(vocab, parts, count)], count)
 
 
 def _sorted(vocab: Vocabulary, parts: Sequence[Items], count: int) -> np.ndarray:

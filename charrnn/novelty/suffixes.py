@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from charrnn.errors import DataError
-from charrnn.text.cache import NoCache, map_checked, private_folder, write_checked
+from charrnn.text.cache import kept
 
 SUFFIXES_AT_ONCE = 1 << 20  # suffixes sorted at once, unless a group of equal ones is larger
 FIRST_LOOK = 32  # symbols compared before looking for a longer match
@@ -83,7 +83,7 @@ def indexed(ids: np.ndarray) -> SuffixIndex:
 
     Without a usable cache it is made each time.
 
-    Raises DataError if the text is too large, CharRNNError if the cache cannot be written.
+    Raises DataError if the text is too large.
     """
     if len(ids) > MOST_SYMBOLS:
         raise DataError(
@@ -94,15 +94,7 @@ def indexed(ids: np.ndarray) -> SuffixIndex:
     for begin in range(0, len(ids), SUFFIXES_AT_ONCE):
         content.update(np.ascontiguousarray(ids[begin : begin + SUFFIXES_AT_ONCE]).data)
     name = f"{content.hexdigest()}.suffixes"
-    try:
-        with private_folder() as folder:
-            suffixes = map_checked(folder, name, np.dtype(np.int32), len(ids))
-            if suffixes is None:
-                suffixes = sort_suffixes(ids)
-                write_checked(folder, name, suffixes)
-    except NoCache:
-        suffixes = sort_suffixes(ids)
-    return SuffixIndex(ids, suffixes)
+    return SuffixIndex(ids, kept(name, np.dtype(np.int32), lambda: [sort_suffixes(ids)], len(ids)))
 
 
 def sort_suffixes(ids: np.ndarray) -> np.ndarray:

@@ -16,13 +16,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn.text.batches import Text
-from charrnn.text.cache import NoCache, map_checked, private_folder, write_checked
+from charrnn.errors import DataError
+from charrnn.text.batches import Text, size_of
+from charrnn.text.cache import kept
 from charrnn.text.items import Items, runs
 
 SYMBOLS_AT_ONCE = 2**22  # symbols of a text counted at once
 LOOKED_UP_AT_ONCE = 2**18  # symbols whose counts are held at once
 MOST_ROWS = 24_000_000  # of a table; making one takes up to 30 bytes per row
+MOST_COUNTED = 2**32 - 1  # all counts of a table together
 HASH = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -163,10 +165,7 @@ class Counts:
 
     @classmethod
     def kept(cls, text: Text, vocab_size: int, order: int, written: int | None = None) -> "Counts":
-        """The same from the cache, where they are kept under the content of the text.
-
-        Raises CharRNNError if the cache cannot be written.
-        """
+        """The same from the cache, where they are kept under the content of the text."""
         name = _name_of(text, vocab_size)
         tables: list[Table] = []
         for k in range(order + 1):
@@ -217,10 +216,11 @@ class Counts:
         """These counts and `weight` times those of a window."""
         tables = []
         for k, table in enumerate(self.tables):
-            if len(table.keys) > MOST_ROWS:  # it grows no more
-                tables.append(table)
+            sequences, _ = _keys(text, self.vocab_size, k)
+            if len(table.keys) > MOST_ROWS or int(table.ends[-1]) + weight * len(sequences) > MOST_COUNTED:
+                tables.append(table)  # it grows no more
                 continue
-            keys, counts = np.unique(_keys(text, self.vocab_size, k)[0], return_counts=True)
+            keys, counts = np.unique(sequences, return_counts=True)
             tables.append(Table.of(*_merged(table.keys, np.diff(table.ends), keys, weight * counts)))
         return Counts(tables, self.vocab_size, self.written)
 
@@ -314,7 +314,15 @@ def _before(keys: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _counted(text: Text, vocab_size: int, k: int) -> Table | None:
-    """The table of the sequences of k + 1 symbols; None if it has more than MOST_ROWS."""
+    """The table of the sequences of k + 1 symbols; None if it has more than MOST_ROWS.
+
+    Raises DataError for a text with more symbols than MOST_COUNTED.
+    """
+    if size_of(text) > MOST_COUNTED:
+        raise DataError(
+            f"counts are of at most {MOST_COUNTED:,} symbols; the training text has {size_of(text):,}. "
+            "Leave --counts out"
+        )
     keys, counts = np.empty(0, np.uint64), np.empty(0, np.uint32)
     for window in windows(text, k, SYMBOLS_AT_ONCE):
         found, times = np.unique(_keys(window, vocab_size, k)[0], return_counts=True)
@@ -340,19 +348,12 @@ def _merged(
 
 
 def _kept(name: str, text: Text, vocab_size: int, k: int) -> Table | None:
-    try:
-        with private_folder() as folder:
-            found = map_checked(folder, name, np.dtype(np.uint32))
-            if found is not None and len(found) % 3 == 1:
-                rows = len(found) // 3
-                return Table(found[: 2 * rows].view(np.uint64), found[2 * rows :])
-            if found is not None and not len(found):  # it had too many rows before
-                return None
-            table = _counted(text, vocab_size, k)
-            write_checked(folder, name, *(table or ()))
-            return table
-    except NoCache:
-        return _counted(text, vocab_size, k)
+    """`_counted` from the cache, where its numbers stand one after the other; none are there for None."""
+    found = kept(name, np.dtype(np.uint32), lambda: _counted(text, vocab_size, k) or ())
+    if not len(found):
+        return None
+    rows = len(found) // 3
+    return Table(found[: 2 * rows].view(np.uint64), found[2 * rows :])
 
 
 def _name_of(text: Text, vocab_size: int) -> str:

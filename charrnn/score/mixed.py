@@ -97,7 +97,7 @@ def fitted_mixture(
 
 
 def counts_of(models: Sequence[Model], parts: Mapping[str, Text]) -> Counts:
-    """The counts of the training text, from the cache or made now. Raises CharRNNError if it cannot be written."""
+    """The counts of the training text, from the cache or made now."""
     vocab = same_vocabulary(models)
     return Counts.kept(parts["train"], len(vocab), ORDER, vocab.written)
 

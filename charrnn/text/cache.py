@@ -11,8 +11,8 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from charrnn.errors import CharRNNError, DataError
 from charrnn.files.writing import Folder, atomic_write, sweep, telling
 
 _IDS_AT_ONCE = 1 << 18  # ids checked at a time
+_BYTES_AT_ONCE = 1 << 22  # of a checked file
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _WAY_OUT = "set CHARRNN_CACHE to a folder of your own"
 
@@ -145,31 +146,44 @@ def map_ids(folder: Folder, name: str, dtype: np.dtype[Any], counts: np.ndarray)
     return ids
 
 
-def write_checked(folder: Folder, name: str, *arrays: np.ndarray) -> None:
-    """Write arrays one after the other so that `map_checked` knows them again."""
-    write_ids(folder, name, [*(array.view(np.uint8) for array in arrays), _digest_of(*arrays)])
+def kept(
+    name: str, dtype: np.dtype[Any], make: Callable[[], Sequence[np.ndarray]], count: int | None = None
+) -> np.ndarray:
+    """The numbers that the cache has under a name, memory-mapped; if it has none, those made now, which it then keeps.
 
+    A cache that cannot be used, or has no space left, costs only time: they are made each time.
 
-def map_checked(
-    folder: Folder, name: str, dtype: np.dtype[Any], count: int | None = None
-) -> np.ndarray | None:
-    """The numbers that `write_checked` wrote, memory-mapped read-only; None if they are missing or damaged.
-
-    count : how many there must be; None is as many as there are
+    make : makes them, as arrays that stand one after the other; count : how many there must be, if that is known
     """
+    with suppress(NoCache), private_folder() as folder:
+        if (found := _map_checked(folder, name, dtype, count)) is not None:
+            return found
+    arrays = make()
+    with suppress(CharRNNError), private_folder() as folder:
+        write_ids(folder, name, [*(array.view(np.uint8) for array in arrays), _digest_of(arrays)])
+        if (found := _map_checked(folder, name, dtype, count)) is not None:  # which takes no memory of ours
+            return found
+    return np.concatenate([np.empty(0, dtype), *(array.view(dtype) for array in arrays)])
+
+
+def _map_checked(folder: Folder, name: str, dtype: np.dtype[Any], count: int | None) -> np.ndarray | None:
+    """The numbers that `kept` wrote; None if they are missing or damaged."""
     try:
         with open(open_own(folder, name), "rb") as file:
             size = os.fstat(file.fileno()).st_size - hashlib.sha256().digest_size
             if size < 0 or size % dtype.itemsize or count not in (None, size // dtype.itemsize):
                 return None
-            content = np.memmap(file, np.uint8, mode="r")
+            sizes = (min(_BYTES_AT_ONCE, size - begin) for begin in range(0, size, _BYTES_AT_ONCE))
+            # Unlike access through the map, reading leaves no pages in our memory.
+            digest = _digest_of(np.fromfile(file, np.uint8, each) for each in sizes)
+            if file.read() != digest.tobytes():
+                return None
+            return np.memmap(file, np.uint8, mode="r")[:size].view(dtype)
     except OSError:
         return None
-    array = content[:size].view(dtype)
-    return array if np.array_equal(content[size:], _digest_of(array)) else None
 
 
-def _digest_of(*arrays: np.ndarray) -> np.ndarray:
+def _digest_of(arrays: Iterable[np.ndarray]) -> np.ndarray:
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(array.view(np.uint8).data)

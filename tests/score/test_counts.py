@@ -2,6 +2,7 @@
 
 import math
 import random
+import tracemalloc
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,8 @@ def test_a_table_with_too_many_rows_is_left_out_with_all_longer_ones(monkeypatch
 def test_counts_are_kept_under_their_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path))
     one, other = text(400, 1), text(400, 2)
-    made = Counts.kept(one, 3, 3)
+    made = Counts.of(one, 3, 3)
+    Counts.kept(one, 3, 3)
     kept = sorted(tmp_path.iterdir())
     assert len(kept) == 4
     monkeypatch.setattr(counting, "_counted", lambda *_: pytest.fail("counted again"))
@@ -136,6 +138,35 @@ def test_a_table_with_too_many_rows_grows_no_more(monkeypatch: pytest.MonkeyPatc
     grown = made.grown(window, 1)
     totals = [int(table.ends[-1]) for table in made.tables]
     assert [int(table.ends[-1]) for table in grown.tables] == [totals[0] + 100, totals[1] + 99, *totals[2:]]
+
+
+def test_memory_is_that_of_making_the_largest_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are made are mapped from the cache, so their number does not matter."""
+    monkeypatch.setenv("CHARRNN_CACHE", str(tmp_path))
+    monkeypatch.setattr(counting, "SYMBOLS_AT_ONCE", 2**12)
+    ids = np.random.default_rng(1).integers(0, 64, 40_000).astype(np.uint8)
+    tracemalloc.start()
+    try:
+        tables = Counts.kept(ids, 64, 7).tables
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    rows = [len(table.keys) for table in tables]
+    assert min(rows[4:]) > 39_900
+    assert peak < 45 * max(rows)  # all together have 60 bytes per row
+
+
+def test_more_symbols_than_32_bits_can_count_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    training, read = text(400, 1), text(100, 2)
+    made = Counts.of(training, 3, 2)
+    (window,) = windows(read, 2, 1000)
+    monkeypatch.setattr(counting, "MOST_COUNTED", 400 + 16 * 99)
+    grown = made.grown(window, 16)
+    totals = [int(table.ends[-1]) for table in grown.tables]
+    assert totals == [400, 399 + 16 * 99, 398 + 16 * 98]  # of the first there would be 400 + 16 * 100
+    monkeypatch.setattr(counting, "MOST_COUNTED", 399)
+    with pytest.raises(DataError, match="counts are of at most 399 symbols; the training text has 400"):
+        Counts.of(training, 3, 2)
 
 
 # ------------------------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ from charrnn.errors import UsageError
 from charrnn.fast import waiting
 from charrnn.ui.terminal.output import say
 
-COMPILING = "compiling for this network; later commands will find it compiled"
+COMPILING = "compiling for this network"
+KEPT = "; later commands will find it compiled"
 
 RunArgument = Annotated[
     str | None, typer.Argument(metavar="RUN", help="Run folder or model file to work on, like --model.")
@@ -118,7 +119,7 @@ class App(typer.Typer):
 def _telling_of_compilers(*, quiet: bool) -> Iterator[None]:
     """Say it on a terminal where kernels take a while to compile, once in a command."""
     shown = sys.stderr is not None and sys.stderr.isatty() and not quiet
-    before = waiting.tell.set(cache(lambda: say(COMPILING)) if shown else None)
+    before = waiting.tell.set(cache(lambda kept: say(COMPILING + KEPT * kept)) if shown else None)
     try:
         yield
     finally:

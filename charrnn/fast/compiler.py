@@ -86,12 +86,12 @@ class Program:
             with private_folder("kernels") as folder:
                 code = _read(folder, name)
                 if code is None or not self._load(code):
-                    code = self._machine_code()
+                    code = self._machine_code(kept=os.access(folder.path, os.W_OK))
                     self._load(code)
                     _keep(folder, name, code)
         except NoCache as problem:
             self.without_cache = str(problem)
-            self._load(self._machine_code())
+            self._load(self._machine_code(kept=False))
 
     def _load(self, code: bytes) -> bool:
         """Load machine code. Returns False if it lacks one of the kernels."""
@@ -126,8 +126,8 @@ class Program:
         parts = (self.key, kernels, self.target, processor, llvmlite.__version__, _source_digest(rooms))
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
-    def _machine_code(self) -> bytes:
-        with told():
+    def _machine_code(self, kept: bool) -> bytes:
+        with told(kept):
             return self._compiled()
 
     def _compiled(self) -> bytes:

@@ -6,11 +6,12 @@ from contextvars import ContextVar
 
 NOTICEABLE = 0.5  # seconds
 
-tell: ContextVar[Callable[[], None] | None] = ContextVar("tell", default=None)
+# Called with whether the machine code will be kept for later.
+tell: ContextVar[Callable[[bool], None] | None] = ContextVar("tell", default=None)
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def told(kept: bool) -> Iterator[None]:
     """Around a compilation: where it takes longer than NOTICEABLE, `tell` is called, in a thread of its own."""
     teller = tell.get()
     if teller is None:
@@ -18,7 +19,7 @@ def told() -> Iterator[None]:
         return
     from threading import Timer
 
-    timer = Timer(NOTICEABLE, teller)
+    timer = Timer(NOTICEABLE, teller, [kept])
     timer.daemon = True
     timer.start()
     try:

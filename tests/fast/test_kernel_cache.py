@@ -42,7 +42,7 @@ RIGHT = 2.0 * np.arange(compiler.registers().width // 4)
 
 @pytest.fixture
 def no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    def compile_again(self: Program) -> bytes:
+    def compile_again(self: Program, kept: bool) -> bytes:
         raise AssertionError("compiled again")
 
     monkeypatch.setattr(Program, "_machine_code", compile_again)

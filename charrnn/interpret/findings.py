@@ -63,11 +63,11 @@ from charrnn.interpret.scores import (
     steady_score,
 )
 from charrnn.interpret.strata import weakest_stratum
-from charrnn.interpret.targets import Target, classes_of, targets_of
+from charrnn.interpret.targets import Target, check_expectation, classes_of, targets_of
 from charrnn.interpret.texts import as_trained
 from charrnn.interpret.together import SIZES, Together, TogetherTest
 from charrnn.interpret.untrained import Reach, untrained_reach
-from charrnn.interpret.user_concepts import parse_concept
+from charrnn.interpret.user_concepts import check_matches, parse_concept
 from charrnn.model.model import Model
 from charrnn.python.results import Pictured, Rows
 from charrnn.text.items import Items
@@ -343,7 +343,7 @@ def inspect_cells(
     begun : called with the name of each step that begins
 
     Raises DataError for a text that is too short or has characters that the model does not know, and UsageError
-    for a concept that is unknown or malformed, or user-defined and without a match.
+    for a concept that is unknown or malformed, or user-defined and without a match or a symbol that it expects.
     """
     text = as_trained(model, text)
     reading = reading_of(model, spread(text, MOST_CHARACTERS), MOST_CHARACTERS)
@@ -356,6 +356,9 @@ def inspect_cells(
         notes.append(f"read {'the first ' * (reading.begins is None)}{len(reading):,} of {whole}")
     wanted = _wanted(concepts, reading)
     labels = {concept.name: concept.label_of(reading) for concept in wanted}
+    for concept in wanted:
+        check_expectation(model, concept)
+        check_matches(concept, labels[concept.name], reading)
     if concepts is None and (same := _same_as_position(labels)):
         notes.append(f"{', '.join(same)}: the same as item_pos in these items")
         wanted = [concept for concept in wanted if concept.name not in same]
@@ -489,10 +492,6 @@ def _part(label: Label, part: slice) -> tuple[np.ndarray, np.ndarray, Kind]:
 
 def _preview(concept: Concept, label: Label, text: str) -> Preview:
     on = label.values[label.mask] > 0
-    if concept.user_defined and not on.any():
-        raise UsageError(
-            f"--concept {concept.name}={concept.rule} matches nothing in the text ({len(text):,} characters)"
-        )
     prevalence = float(on.mean()) if len(on) else 0.0
     pieces = tuple(examples(label, text))
     masked = 1 - float(label.mask.mean()) if len(label.mask) else 0.0

@@ -50,9 +50,9 @@ from charrnn.interpret.labels import Concept, Kind, Label
 from charrnn.interpret.reading import Reading, reading_of, spread
 from charrnn.interpret.recording import Recording, check_length, halves_of, record
 from charrnn.interpret.scores import CHANCE, class_runs, excess, score, score_cells
-from charrnn.interpret.targets import classes_of, symbol_ids, targets_of
+from charrnn.interpret.targets import check_expectation, classes_of, symbol_ids, targets_of
 from charrnn.interpret.texts import as_trained
-from charrnn.interpret.user_concepts import parse_concept
+from charrnn.interpret.user_concepts import check_matches, parse_concept
 from charrnn.model.model import Model
 from charrnn.text.items import Items
 
@@ -250,6 +250,8 @@ def _case(
         raise UsageError(f"cell {layer}:{number} does not exist; layers are 0 to {L - 1}, cells 0 to {H - 1}")
     begun("reading")
     named = parse_concept(concept) if isinstance(concept, str) else concept
+    if named is not None:
+        check_expectation(model, named)
     recording = _recorded(model, text, named)
     sources = Sources.of(recording, recording.select, len(model.vocab))
     label, sign = _label(recording, layer * H + number, named)
@@ -360,6 +362,7 @@ def _label(recording: Recording, index: int, given: Concept | None) -> tuple[Lab
         if few < FEWEST_RUNS or found != found:
             if given is None:
                 continue
+            check_matches(one, label, recording)
             if few < FEWEST_RUNS:
                 raise UsageError(
                     f"--concept {one.name}: fewer than {FEWEST_RUNS} stretches on or off in the "

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.interpret.labels import Label
+from charrnn.errors import UsageError
+from charrnn.interpret.labels import Concept, Label
 from charrnn.interpret.reading import END, characters_of
 from charrnn.interpret.recording import Recording
 from charrnn.model.model import Model
@@ -38,6 +39,16 @@ def symbol_ids(model: Model, characters: Iterable[str]) -> dict[str, int]:
     known = characters_of(model.vocab)[: model.vocab.unwritten.start]
     symbols = {s: k for k, s in enumerate(known) if s.isascii() or s == END or model.vocab.level == "char"}
     return {ch: symbols[ch] for ch in characters if ch in symbols}
+
+
+def check_expectation(model: Model, concept: Concept) -> None:
+    """Raise UsageError where a user expects characters of which the model has none, so that nothing could be tested."""
+    told = concept.target
+    if not concept.expectation_given or not isinstance(told, str) or symbol_ids(model, told):
+        return
+    alike = "".join(symbol_ids(model, told.swapcase()))
+    hint = f"; upper and lower case differ, and it has one for {alike!r}" if alike else ""
+    raise UsageError(f"--expect: the model has no single symbol for {told!r}{hint}")
 
 
 def classes_of(recording: Recording, label: Label) -> np.ndarray:

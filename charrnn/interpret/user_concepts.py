@@ -13,22 +13,25 @@ OPEN and CLOSE are plain strings in which \\n, \\t and \\\\ stand for newline, t
 import io
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from charrnn.errors import DataError, UsageError
+from charrnn.errors import CharRNNError, DataError, UsageError
 from charrnn.files.reading import read_file
 from charrnn.interpret.concepts import BUILT_IN, DEEPEST
-from charrnn.interpret.labels import Concept, Kind, Marked, as_one
+from charrnn.interpret.labels import Concept, Kind, Label, Marked, as_one
+from charrnn.interpret.reading import MARKS, Reading
 from charrnn.interpret.regex import find_spans
-from charrnn.text.escapes import unescape
+from charrnn.text.escapes import one_line, unescape
 
 MOST_BYTES = 1 << 31  # largest file of labels
 
 _FORMS = "between:OPEN..CLOSE, span:REGEX, count:REGEX;reset=REGEX, depth:OPEN|CLOSE or file:LABELS.npy"
+
+_SEPARATORS = {"between": "..", "span": "", "count": ";reset=", "depth": "|"}  # of the parts of a rule
 
 
 def parse_concept(text: str, expect: str | None = None) -> Concept:
@@ -70,6 +73,47 @@ def parse_concepts(texts: Sequence[str], expect: str | None = None) -> list[Conc
             "--list). Define one, for example: --concept 'first=between:\\n.. ' --expect ' =+'"
         )
     return concepts
+
+
+def check_matches(concept: Concept, label: Label, reading: Reading) -> None:
+    """Raise UsageError for a concept of one's own that matches nothing in a text, with what keeps it from that."""
+    if not concept.user_defined or (label.values[label.mask] > 0).any():
+        return
+    texts = list(filter(None, re.split(f"[{MARKS}]", reading.text)))
+    told = f"--concept {concept.name}={concept.rule} matches nothing in the text ({len(reading.text):,} characters)"
+    raise UsageError(". ".join([told, *_missed(concept.rule, texts)]))
+
+
+def _missed(rule: str, texts: Sequence[str]) -> Iterator[str]:
+    """What is often overlooked in a rule, or in these texts, where the rule would match without it."""
+    form, _, body = rule.partition(":")
+    if form not in _SEPARATORS:
+        return
+    separator = _SEPARATORS[form]
+    parts = body.split(separator, 1) if separator else [body]
+    bare = separator.join(part.strip(" \t") for part in parts)
+    if bare != body and _matches(f"{form}:{bare}", texts):
+        yield "Blanks count: without those at its ends it would match"
+    if form in ("span", "count"):
+        of_any_case = _matches(f"{form}:{separator.join(f'(?i:{part})' for part in parts)}", texts)
+    else:
+        of_any_case = _matches(f"{form}:{body.lower()}", [text.lower() for text in texts])
+    if of_any_case:
+        yield "Upper and lower case differ: if case did not count, it would match"
+    returns = {end for text in texts for end in re.findall("\r\n?", text)}
+    if returns and _matches(rule, [re.sub("\r\n?", "\n", text) for text in texts]):
+        ends = " and ".join(map(one_line, sorted(returns)))
+        yield f"Lines of this text end with {ends}: if they ended with \\n, it would match"
+
+
+def _matches(rule: str, texts: Sequence[str]) -> bool:
+    """Whether a rule is on anywhere; False of one that is malformed."""
+    try:
+        concept = parse_concept(f"tried={rule}")
+        marked = concept.together(texts) if concept.together is not None else map(concept.mark, texts)
+        return any((values[mask] > 0).any() for values, mask in marked)
+    except CharRNNError:
+        return False
 
 
 def _expectation(expect: str) -> tuple[str, int]:

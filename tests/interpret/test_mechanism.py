@@ -470,6 +470,13 @@ def test_more_is_read_for_a_concept_that_is_rare(monkeypatch):
             UsageError,
             "--concept bracket: fewer than 30 stretches on or off in the 8,",
         ),
+        ((0, 5), "x=span:ZQ", UsageError, "--concept x=span:ZQ matches nothing in the text (8,"),
+        (
+            (0, 5),
+            parse_concept("x=span:a", "\x00=+"),
+            UsageError,
+            "--expect: the model has no single symbol for '\\x00'",
+        ),
         ((0, 5), "item_pos", UsageError, "--concept item_pos is for models of items"),
         ((0, 5), "quote", DataError, "the cell does not move in this text"),
     ],

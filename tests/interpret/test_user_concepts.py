@@ -2,13 +2,16 @@
 
 import numpy as np
 import pytest
+from helpers.random_models import random_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn.errors import DataError, UsageError
 from charrnn.interpret.concepts import BUILT_IN
+from charrnn.interpret.reading import END, Reading
 from charrnn.interpret.regex import find_spans
-from charrnn.interpret.user_concepts import parse_concept, parse_concepts
+from charrnn.interpret.targets import check_expectation
+from charrnn.interpret.user_concepts import check_matches, parse_concept, parse_concepts
 
 
 def values(definition, text):
@@ -37,6 +40,49 @@ def test_an_unclosed_span_is_masked():
     assert label.mask.tolist() == [True] * 5 + [False] * 2
 
 
+BLANKS = "Blanks count: without those at its ends it would match"
+CASE = "Upper and lower case differ: if case did not count, it would match"
+
+
+@pytest.mark.parametrize(
+    ("definition", "text", "hints"),
+    [
+        ("x=between: ( .. ) ", "a(b)c", [BLANKS]),
+        ("x=span:the ", "in the", [BLANKS]),
+        ("x=span:chapter", "CHAPTER one", [CASE]),
+        ("x=between:CHAPTER..!", "chapter one!", [CASE]),
+        ("x=count:A;reset=B", "aab", [CASE]),
+        (
+            "x=span:\\n\\n",
+            "a\r\n\r\nb",
+            [r"Lines of this text end with \r\n: if they ended with \n, it would match"],
+        ),
+        (
+            "x=between:\\n..b",
+            "a\rb",
+            [r"Lines of this text end with \r: if they ended with \n, it would match"],
+        ),
+        ("x=span: The ", "the", []),  # two reasons at once
+        ("x=span:q", "abc", []),
+        ("x=span: +", "abc", []),  # without its blank it is none
+        ("x=span:AB", f"a{END}b{END}", []),  # of two items
+    ],
+)
+def test_what_keeps_a_rule_from_matching_is_told(definition, text, hints):
+    concept, n = parse_concept(definition), len(text)
+    reading = Reading(text, np.zeros(n, np.intp), np.arange(n), None)
+    with pytest.raises(UsageError) as refused:
+        check_matches(concept, concept.label(text), reading)
+    told = f"--concept x={concept.rule} matches nothing in the text ({n} characters)"
+    assert str(refused.value) == ". ".join([told, *hints])
+
+
+def test_a_rule_that_matches_is_not_refused():
+    for definition, text in (("x=span:a", "a"), ("x=depth:(|)", "(")):
+        concept = parse_concept(definition)
+        check_matches(concept, concept.label(text), Reading(text, np.zeros(1, np.intp), np.arange(1), None))
+
+
 def test_expectation():
     concept = parse_concept("x=span:a+", expect=r"\n=-")
     assert (concept.target, concept.direction, concept.kind) == ("\n", -1, "bool")
@@ -44,6 +90,19 @@ def test_expectation():
     assert parse_concept("x=between:a..bc").target == "b"
     assert parse_concept("x=span:a").label("a").predictive
     assert not parse_concept("x=between:a..b").label("a").predictive
+
+
+def test_an_expectation_of_which_the_model_has_no_symbol_is_refused():
+    model = random_model(vocab="ab\n")
+    for expect in ("a=+", r"\n=-", "aZ=+"):
+        check_expectation(model, parse_concept("x=span:a", expect))
+    with pytest.raises(
+        UsageError, match=r"no single symbol for 'B'; upper and lower case differ, .* one for 'b'$"
+    ):
+        check_expectation(model, parse_concept("x=span:a", "B=+"))
+    with pytest.raises(UsageError, match=r"no single symbol for '\)'$"):
+        check_expectation(model, parse_concept("x=span:a", ")=+"))
+    check_expectation(model, parse_concept("x=between:(..)"))  # a hint alone
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ the cell itself or a cell that follows the concept, and none of two edges:
     p = (1 + #{controls that change it as much}) / (1 + #controls)
 
 Several edges of a cell are tested, by two figures each. What an edge loses is the larger of the shares of the score, on
-the scale of ``excess``, and of the target's log-odds that are lost. Of all edges tested together
+the scale of ``excess``, and of the target's log-odds that are lost. Where there is next to nothing to lose, a share of
+it says nothing: shares are of no less than the score that chance reaches, and LARGE nats. Of all edges tested together
 
     p[edge] = (1 + #{controls of all edges that lose as much}) / (1 + #controls of all edges)
 
@@ -123,7 +124,8 @@ class Bench:
 
     model : without an embedding; its weights are changed while an edge is cut
     classes : as from ``targets.classes_of``; ignorant : the cells that do not follow the label, bool (L, H)
-    told : the size of the target's log-odds, of which shares are lost; 1 nat until it is known
+    told : the size of the target's log-odds, or LARGE nats, of which shares are lost; 1 nat until it is known
+    level : the strength that chance reaches, on the scale of ``excess``; 0 until it is known
     """
 
     def __init__(
@@ -144,7 +146,7 @@ class Bench:
         part = recording.confirm
         self.places = part.start + np.flatnonzero(classes[part] >= 0)
         self.classes = classes[self.places]
-        self.told = 1.0
+        self.told, self.level = 1.0, 0.0
         self._taken: set[Edge] = set()  # controls so far
         self.whole = self._read()
 
@@ -189,7 +191,7 @@ class Bench:
         fell = told - np.array(odds) if told is not None else np.zeros(0)
         alone = edge.kind == "head"  # what follows from the head is no part of the cell
         known = float(excess(before, self.label.kind))
-        shares = [fell / self.told] * bool(odds) + [lost / known] * (known > 0 and not alone)
+        shares = [fell / self.told] * bool(odds) + [lost / max(known, self.level)] * (known > 0 and not alone)
         largest = np.max(shares, axis=0) if shares else np.zeros(len(edges))
         sizes = np.max(np.abs(shares), axis=0)[1:] if shares else np.zeros(len(controls))
         most_lost, most_fell = (

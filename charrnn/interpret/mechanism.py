@@ -50,7 +50,7 @@ from charrnn.interpret.labels import Concept, Kind, Label
 from charrnn.interpret.reading import Reading, reading_of, spread
 from charrnn.interpret.recording import Recording, check_length, halves_of, record
 from charrnn.interpret.scores import CHANCE, class_runs, excess, score, score_cells
-from charrnn.interpret.targets import check_expectation, classes_of, symbol_ids, targets_of
+from charrnn.interpret.targets import LARGE, check_expectation, classes_of, symbol_ids, targets_of
 from charrnn.interpret.texts import as_trained
 from charrnn.interpret.user_concepts import check_matches, parse_concept
 from charrnn.model.model import Model
@@ -284,7 +284,9 @@ def _case(
     bench, target, level = case.bench(label)
     half = CHANCE[label.kind]
     log_odds = bench.log_odds(target) if target else None
-    bench.told = abs(log_odds or 1.0)
+    bench.level = level
+    if log_odds is not None:
+        bench.told = max(abs(log_odds), LARGE)
     found = replace(
         found,
         score=bench.score(),

@@ -264,6 +264,31 @@ def test_cutting_an_edge_to_the_head_moves_its_symbol_and_not_the_cell(monkeypat
     assert cut.log_odds_p == 0.2
 
 
+def test_a_share_of_next_to_nothing_is_nothing(monkeypatch):
+    """It is of half a nat at least, and of a score that chance does not reach."""
+    monkeypatch.setattr(cutting, "CONTROLS", 2)
+    weights, mark = handmade.random_weights("gru"), handmade.VOCAB.index('"')
+    handmade.gru_quote(weights)
+    weights["head.weight"][mark] = 0.02 * (np.arange(handmade.H) == 5)
+    model, concept = handmade.model_of("gru", weights), parse_concept('own=between:".."', '"=+')
+    _, found, bench, target = mechanism._case(model, TALK, (0, 5), concept, 1, lambda what: None)
+    cut = bench.test(Edge("head", 0, "", 5, mark), target)
+    assert 0.03 < cut.log_odds < 0.05
+    assert cut.share == pytest.approx(cut.fell / 0.5)
+    assert cut.fell > 0.03
+    weights["head.weight"][mark, 5] = 3
+    *_, plain, _ = mechanism._case(
+        handmade.model_of("gru", weights), TALK, (0, 5), concept, 1, lambda what: None
+    )
+    assert plain.told == pytest.approx(6, abs=0.1)
+    assert bench.level == plain.level == pytest.approx(2 * found.chance_level - 1)
+    writer = mechanism.parse_edge('"->z', model, 0, 5)
+    kills = bench.test(writer, target)
+    bench.level = 4.0
+    assert kills.share == pytest.approx(kills.lost / kills.known)
+    assert bench.test(writer, target).share == pytest.approx(kills.lost / 4)
+
+
 def test_the_log_odds_are_those_of_the_predictions():
     model = planted("lstm", handmade.lstm_quote)
     bench = bench_of(model, TALK, "quote", (0, 5))

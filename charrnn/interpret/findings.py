@@ -277,6 +277,12 @@ class Inspection(Pictured, Rows):
         told += [f"{one.concept}: {one.reason}" for one in self.refusals if one.stretches is None]
         return "; ".join(told) or "no concept was given"
 
+    @property
+    def wants_more_text(self) -> bool:
+        """Whether a concept occurs too seldom in a text of which all was read."""
+        few = any(refusal.stretches is not None for refusal in self.refusals)
+        return few and len(self.recording.text) < MOST_CHARACTERS
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return {

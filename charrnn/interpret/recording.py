@@ -243,8 +243,8 @@ def check_length(reading: Reading) -> None:
     if len(reading.text) < SHORTEST:
         raise DataError(
             f"the text has {len(reading.text):,} characters; at least {SHORTEST:,} are needed, to choose cells on "
-            "one half and confirm them on the other. Give a longer text with --text; by default it is what was held "
-            "out of the training text"
+            "one half and confirm them on the other. Name a longer text with --text FILE. Without it, the text is what "
+            "training held out, a tenth by default; --val-fraction holds out more"
         )
     if reading.begins is not None and len(reading.begins) < 2:
         raise DataError("the text is a single item; cells are chosen on some items and confirmed on others")

@@ -148,6 +148,7 @@ def test_refusals_are_told_in_every_form(model: Model, form: list[str]) -> None:
     result = run("--no-causal", "--passages", "0", "--concept", "quote", "--concept", "bracket", *form)
     assert result.exit_code == 0
     told = "not judged, fewer than 30 stretches on or off in this text: bracket\n"
+    told += "A longer text (--text FILE) may have enough stretches of these concepts\n"
     assert result.stderr.replace("\n", " ").endswith(told.replace("\n", " "))
     assert "not judged" not in result.stdout
 

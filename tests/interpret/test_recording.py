@@ -136,7 +136,7 @@ def test_bytes_are_recorded_where_characters_end():
 
 def test_texts_that_cannot_be_judged():
     model = random_model("a", cell="rnn")
-    with pytest.raises(DataError, match=r"at least 2,000.* Give a longer text with --text; by default it is"):
+    with pytest.raises(DataError, match=r"1,999 .*at least 2,000.* with --text FILE\. .*--val-fraction"):
         check_length(reading_of(model, "a" * 1999))
     check_length(reading_of(model, "a" * 2000))
     with pytest.raises(DataError, match="does not know"):

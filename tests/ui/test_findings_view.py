@@ -1,7 +1,9 @@
 """What the terminal shows, letter by letter, at fixed widths, with and without colour."""
 
 import io
+from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -384,6 +386,13 @@ def test_the_report_and_what_was_left_out():
         "read [a] part\nnot judged, too short: url, tag\nnot judged, [all] constant: x\n"
     )
     assert render(view.remarks(inspection(refusals=refused), refusals=False), 80).strip() == ""
+
+
+@pytest.mark.parametrize(("read", "advised"), [(99_999, True), (100_000, False)])
+def test_a_longer_text_is_advised_where_more_would_be_read(read, advised):
+    few = replace(inspection(refusals=[Refusal("url", "few", 3)]), recording=SimpleNamespace(text="a" * read))
+    assert ("A longer text (--text FILE)" in render(view.remarks(few), 80)) == advised
+    assert "A longer text" not in render(view.remarks(few, refusals=False), 80)
 
 
 def test_an_empty_report_says_why():

@@ -261,6 +261,8 @@ def remarks(inspection: Inspection, *, refusals: bool = True) -> RenderableType:
     for reason in dict.fromkeys(refusal.reason for refusal in inspection.refusals if refusals):
         names = ", ".join(r.concept for r in inspection.refusals if r.reason == reason)
         lines.append(f"not judged, {reason}: {names}")
+    if refusals and inspection.wants_more_text:
+        lines.append("A longer text (--text FILE) may have enough stretches of these concepts")
     return Group(*map(Text, lines))
 
 

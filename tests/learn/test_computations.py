@@ -304,20 +304,38 @@ def test_temperature_sharpens_and_flattens():
 
 
 def real_cell_is_scored_as_it_is_told(real):
-    """Spearman's rank correlation or the area under the curve, worked out from the definition."""
+    """The best cell of the first half with its score on the second, and the same of a fresh network."""
     trained, best = computed(overfitting), real.best
     x = trained.vocabulary.encode(trained.whole).astype(np.intp)[:, None]
-    _, _, trace = trained.network.forward(x, trained.network.zero_state(1))
-    signal, label = trace.layers[0]["h"][:, 0, best.cell], best.concept.label(trained.whole)
-    signal, values = signal[label.mask], label.values[label.mask]
-    if label.kind == "count":
-        score = np.corrcoef(ranks(signal), ranks(values))[0, 1]
-    else:
-        on, off = signal[values], signal[~values]
-        score = 2 * np.mean(on[:, None] > off) + np.mean(on[:, None] == off) - 1
-    assert abs(score) == pytest.approx(best.score, abs=1e-9)
-    assert np.sign(score) == best.sign
+    label, middle = best.concept.label(trained.whole), len(trained.whole) // 2
+    halves = slice(0, middle), slice(middle, None)
+    fresh = small.make_network("gru", overfitting.H, len(trained.vocabulary))
+    (first, second), (fresh_first, fresh_second) = (
+        [[rank_score(signal, label, half) for signal in h.T] for half in halves]
+        for network in (trained.network, fresh)
+        for h in [network.forward(x, network.zero_state(1))[2].layers[0]["h"][:, 0]]
+    )
+    assert best.cell == np.argmax(np.abs(first))
+    assert best.sign == np.sign(first[best.cell])
+    assert best.score == pytest.approx(best.sign * second[best.cell], abs=1e-9)
+    other = np.argmax(np.abs(fresh_first))
+    assert best.fresh == pytest.approx(np.sign(fresh_first[other]) * fresh_second[other], abs=1e-9)
     assert best.score > best.fresh + 0.1
+    at = trained.whole.index(best.text)
+    assert at >= middle
+    assert real.begins[best.concept.name] == min(
+        np.sum(np.diff(label.values[part].astype(int), prepend=before) < 0)
+        for part, before in zip(halves, (0, int(label.values[middle - 1])), strict=True)
+    )
+
+
+def rank_score(signal, label, part):
+    """Spearman's rank correlation or twice the area under the curve less 1, worked out from the definition."""
+    signal, values = signal[part][label.mask[part]], label.values[part][label.mask[part]]
+    if label.kind == "count":
+        return np.corrcoef(ranks(signal), ranks(values))[0, 1]
+    on, off = signal[values], signal[~values]
+    return 2 * np.mean(on[:, None] > off) + np.mean(on[:, None] == off) - 1
 
 
 def ranks(values):

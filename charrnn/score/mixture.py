@@ -8,7 +8,8 @@ half of the validation text, which is not reported, by expectation and maximisat
 
     g ← (Σ g p_network / p + A g_all) / (N + A)        over the N places of the gate; g_all is the gate of all places
 
-So are the longest context and its weight, by trying a few, and whether the network's fitted temperature helps.
+So are the longest context and its weight, by trying a few, and whether the network's fitted temperature helps. g_all is
+at most MOST, so that what the network holds impossible has a finite loss: p_counts is never 0.
 
 Adaptive counts also grow while a text is read: each symbol is scored before it is counted. They are fitted in the same
 way, with one more number: how many times a symbol just read counts.
@@ -28,6 +29,7 @@ WEIGHTS = (1, 2, 3, 5, 8, 12)  # with these weights of the shorter context,
 GROWTHS = (1, 2, 4, 8, 16)  # and for adaptive counts these counts of a symbol just read
 KINDS = (2, 3, 5, 9, 17)  # of the symbols that follow a context: where a new gate begins
 ROUNDS = 60  # of expectation and maximisation
+MOST = 1 - 1e-6  # of g of all places
 PRIOR = 4.0  # A: places that each gate has at the gate of all
 
 
@@ -135,7 +137,7 @@ def _fitted_shares(p_network: np.ndarray, p_counts: np.ndarray, cells: np.ndarra
     if number == 1:
         overall = 0.5
         for _ in range(ROUNDS):
-            overall = float(np.mean(_responsibility(overall, p_network, p_counts)))
+            overall = min(MOST, float(np.mean(_responsibility(overall, p_network, p_counts))))
         return np.array([overall])
     (overall,) = _fitted_shares(p_network, p_counts, cells, 1).tolist()
     shares = np.full(number, overall)

@@ -51,6 +51,8 @@ class Fit:
         slope, curvature = self._slope, self._curvature
         if not np.isfinite([slope, curvature]).all():
             return math.nan
+        if not slope.any():  # no temperature changes a loss
+            return 1.0
         if slope[0] >= 0:
             return float(1 / BETAS[0])
         if slope[-1] <= 0:

@@ -350,6 +350,22 @@ def test_the_gate_is_the_likeliest_one() -> None:
     assert losses.mean() <= best + 1e-4
 
 
+def test_what_the_network_holds_impossible_has_a_finite_loss() -> None:
+    """However much better than the counts it was where the gate was fitted."""
+    training, fitted = text(2000, 1), text(1200, 2)
+    counts = Counts.of(training, 3, 7)
+    (window,) = windows(training[:200], 7, 200, first=1)
+    known = counts.matches(window).of(window.predicted)
+    sure, impossible = np.full(len(fitted) - 1, 1e-9), np.full(199, 800.0)  # e^-800 is no number
+    mixture = Mixture.fitted(counts, fitted, sure[None])
+    p_counts = known.probabilities(mixture.gate.weight, 1 / 3, mixture.gate.order)
+    (losses,) = mixture.losses(training[:200], [impossible])
+    assert np.isfinite(losses).all()
+    assert (losses > -np.log(p_counts) + 2).all()  # counts alone, at a small share
+    (alone,) = mixture.losses(fitted, [sure])
+    assert alone.max() < 2e-6  # which costs next to nothing where it is right
+
+
 def test_a_short_validation_text_is_refused() -> None:
     model, parts = random_model(SYMBOLS), parts_of()
     with pytest.raises(DataError, match="first half of the validation text"):

@@ -57,6 +57,11 @@ def test_it_stays_within_its_limits(scale: float, expected: float) -> None:
     assert fit(*drawn(scale)) == expected
 
 
+def test_where_no_temperature_changes_the_loss_it_is_one() -> None:
+    """In a text of one letter."""
+    assert fit(np.full((6, 1), 3.0), np.zeros(6, int)) == 1
+
+
 def test_a_symbol_that_is_never_written_changes_nothing() -> None:
     logits, targets = drawn(1.3)
     more = np.concatenate([logits, np.full((len(logits), 1), -1e30)], axis=1)

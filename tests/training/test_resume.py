@@ -79,11 +79,12 @@ def test_a_run_may_be_stopped_at_any_step(corpus: Path, tmp_path: Path, step: in
 
 REGULARISERS = {"dropout": 0.3, "dropout_kind": "locked", "weight_drop": 0.3, "embedding_dropout": 0.2}
 REGULARISERS |= {"input_dropout": 0.2, "ar": 1.0, "tar": 0.5, "label_smoothing": 0.1}
+REGULARISERS |= {"weight_decay": 0.05, "average": 0.9, "jitter": True}
 
 
 @pytest.mark.parametrize("backend", ["numpy", "fast", "torch"])
 def test_a_run_with_every_regulariser_may_be_stopped(corpus: Path, tmp_path: Path, backend: str) -> None:
-    """Stopped in mid-epoch; the masks go on where they were."""
+    """Stopped in mid-epoch; the masks and the average go on where they were."""
     pytest.importorskip({"numpy": "numpy", "fast": "llvmlite", "torch": "torch"}[backend])
     settings = {"max_steps": 24, "embedding": 4, "cell": "gru", "optimizer": "adam", "backend": backend}
     settings |= REGULARISERS

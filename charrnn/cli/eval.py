@@ -112,7 +112,8 @@ def evaluate(
     --counts mixes the model with counts of up to 7 characters before each one, made of the training text. How much
     each is trusted is fitted on the first half of the validation text. So of the validation text itself, the mix and
     the model beside it are reported on the second half alone; of all other texts, on the whole. The model is mixed in
-    at its fitted temperature where that helps. With --per-line and --highlight static counts are mixed in too.
+    at its fitted temperature where that helps. With --per-line and --highlight static counts are mixed in too, and the
+    loss of the model alone stands beside that of the mix.
 
     --adapt is dynamic evaluation: each chunk of 20 characters is scored before the model learns from it. The model
     file stays as it is.
@@ -356,7 +357,7 @@ def _show_lines(
             say(f"the {RANKED:,} most surprising of {scores.lines:,} {unit}s; --order file has them all")
         if table:
             width = Console(file=sys.stdout).width
-            put(header(unit))
+            put(header(unit, mixture is not None))
         for rank, line in enumerate(scores.ranked() if order == "surprise" else scores.in_order(), 1):
             written = vocab.decode(ids[line.start : line.stop])
             if table:
@@ -382,6 +383,8 @@ def _give_predictions(models: list["Model"], text: "Text", mixture: "Mixture | N
         found = (
             item | {"place": one.place} | named(vocab, one.symbol) | {"nats": one.nats, "guesses": guesses}
         )
+        if mixture:
+            found["network_nats"] = one.alone
         put(_json_line(found))
 
 
@@ -395,21 +398,28 @@ def _paint(models: list["Model"], text: "Text", worst: int, mixture: "Mixture | 
     from charrnn.ui.terminal.progress import progress_bar
 
     with Spool("f4") as losses:
-        total = 0.0
+        total, alone = 0.0, list[float]()
         with progress_bar(predictions(text)) as progress:
             windows = (
                 evaluation.surprises(models, text, progress)
                 if mixture is None
-                else mixed_surprises(models, text, mixture, progress)
+                else mixed_surprises(
+                    models,
+                    text,
+                    mixture,
+                    progress,
+                    lambda losses: alone.append(float(losses.sum(dtype="f8"))),
+                )
             )
             for window in windows:
                 total += float(window.sum(dtype="f8"))
                 losses.append(window)
         mix = mixture.distribution if mixture else None
         places = evaluation.worst_places(models, text, losses.blocks(), worst, mix)
-        mean = total / max(1, predictions(text))
+        count = max(1, predictions(text))
+        beside = sum(alone) / count if mixture else None
         ids, first = (text.predicted(), 0) if isinstance(text, Items) else (text, 1)
-        surprise.show(models[0].vocab, ids, losses.blocks(), mean, places, sys.stdout, first)
+        surprise.show(models[0].vocab, ids, losses.blocks(), total / count, places, sys.stdout, first, beside)
 
 
 def _json_line(value: dict[str, Any]) -> str:

@@ -2,11 +2,11 @@
 
 m = 1/(1-p) with probability 1-p, else 0      its mean is 1: reading needs no mask
 
-dropout            h'_l[t] = m[t] ∘ h_l[t]    another m at each step (Srivastava et al. 2014); not on the way
-                                              to the next step (Zaremba et al. 2014)
+dropout            h'_l[t] = m[t] ∘ h_l[t]    another m at each step (Srivastava et al. 2014), on the way up only
 locked dropout     h'_l[t] = m ∘ h_l[t]       one m for all steps of a chunk (Gal and Ghahramani 2016)
-weight drop        W'_hh = m ∘ W_hh           one m for all steps and streams of a chunk: DropConnect (Wan et
-                                              al. 2013) on the recurrent weights (Merity et al. 2018)
+input dropout      x'[t] = m ∘ x[t]           the same on the embedded symbols
+embedding dropout  E'[s] = m[s] E[s]          one number per symbol s, for all its places in a chunk
+weight drop        W'_hh = m ∘ W_hh           one m for a chunk: DropConnect (Wan et al. 2013; Merity et al. 2018)
 """
 
 from collections.abc import Mapping, Sequence

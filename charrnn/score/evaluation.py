@@ -505,6 +505,7 @@ class Prediction:
     and the end of each are predicted, and nothing else is given.
 
     place : in the text, or in the text of the item; item : its number, from 0
+    alone : -log p by the models alone, where they are mixed with something
     """
 
     place: int
@@ -512,6 +513,7 @@ class Prediction:
     nats: float | None
     guesses: list[tuple[int, float]]
     item: int | None = None
+    alone: float | None = None
 
 
 def predictions(
@@ -530,14 +532,14 @@ def predictions(
         for n in range(len(text)):
             symbols, condition = text.of(n), int(text.conditions[n])
             read = _read(models, symbols[:-1], symbols[1:], progress)
-            for place, symbol, log_p in _mixed(read, mix, symbols, condition - 1):
+            for place, symbol, log_p, alone in _mixed(read, mix, symbols, condition - 1):
                 if place >= condition:
-                    yield Prediction(place - condition, *_predicted(symbol, log_p), n)
+                    yield Prediction(place - condition, *_predicted(symbol, log_p), n, alone)
         return
     if len(text):
         yield Prediction(0, int(text[0]), None, [])
-    for place, symbol, log_p in _mixed(_read(models, text, text[1:], progress), mix, text, 0):
-        yield Prediction(place, *_predicted(symbol, log_p))
+    for place, symbol, log_p, alone in _mixed(_read(models, text, text[1:], progress), mix, text, 0):
+        yield Prediction(place, *_predicted(symbol, log_p), alone=alone)
 
 
 def _predicted(
@@ -572,14 +574,15 @@ def _read(
 
 def _mixed(
     read: Iterable[tuple[int, int | None, np.ndarray]], mix: Mix | None, ids: np.ndarray, first: int
-) -> Iterator[tuple[int, int | None, np.ndarray]]:
-    """What `_read` gives, mixed; first : the first of the symbols that counts may look at."""
+) -> Iterator[tuple[int, int | None, np.ndarray, float | None]]:
+    """What `_read` gives, mixed, and `alone` of `Prediction`; first : the first symbol that counts may look at."""
     for place, symbol, log_p in read:
-        context = ids[max(first, place - MIXED_CONTEXT) : place]
+        context, alone = ids[max(first, place - MIXED_CONTEXT) : place], None
         if mix is not None and len(context):
+            alone = None if symbol is None else float(-log_p[symbol])
             with np.errstate(divide="ignore"):
                 (log_p,) = np.log(mix(np.exp(log_p)[None], np.asarray(context)[None]))
-        yield place, symbol, log_p
+        yield place, symbol, log_p, alone
 
 
 def _likeliest(p: np.ndarray) -> list[tuple[int, float]]:

@@ -41,7 +41,8 @@ RANKED = 1_000_000  # most lines that are sorted by surprise, and so held in mem
 ITEMS_AT_ONCE = 2**16
 AT_ONCE = 1024  # lines made into objects at a time
 START = 3.0  # standard deviation of a, in standard deviations of the loss of one symbol
-RECORD = np.dtype([("number", "i8"), ("start", "i8"), ("stop", "i8"), ("n", "i8"), ("nats", "f8")])
+PLACES = ("number", "start", "stop", "n")
+RECORD = np.dtype([*((name, "i8") for name in PLACES), ("nats", "f8"), ("alone", "f8")])
 
 
 def _nothing(symbols: int) -> None:
@@ -58,6 +59,7 @@ class Line:
     expected_nats : the fitted loss of a line of this length
     surprise : total_nats - expected_nats, in standard deviations for this length; None if there are fewer than
         three lines or the fit leaves no residuals
+    alone_nats : total_nats of the models alone, where counts are mixed in
     """
 
     number: int  # of the line or item, from 1
@@ -67,6 +69,7 @@ class Line:
     total_nats: float
     expected_nats: float
     surprise: float | None
+    alone_nats: float | None = None
 
     @property
     def loss_nats(self) -> float:
@@ -75,6 +78,8 @@ class Line:
 
     def to_json(self, unit: str = "line") -> dict[str, Any]:
         """unit : "line" or "item" """
+        alone = self.alone_nats
+        beside = {} if alone is None else {"network_loss_nats": alone / self.predictions}
         return {
             unit: self.number,
             "chars": self.predictions,
@@ -83,6 +88,7 @@ class Line:
             "log_probability_nats": -self.total_nats,
             "expected_nats": self.expected_nats,
             "surprise": self.surprise,
+            **beside,
         }
 
 
@@ -111,10 +117,14 @@ class LengthFit:
 
 
 class LineScores:
-    """The scores of a text's non-blank lines, on disk if there are many. Use it in a `with` block."""
+    """The scores of a text's non-blank lines, on disk if there are many. Use it in a `with` block.
 
-    def __init__(self) -> None:
+    mixed : whether they are those of a mixture
+    """
+
+    def __init__(self, mixed: bool = False) -> None:
         self.lines = 0
+        self._mixed = mixed
         self._spool = Spool(RECORD)
         self._fit = LengthFit()
 
@@ -154,10 +164,10 @@ class LineScores:
 
     def _made(self, records: np.ndarray) -> Iterator[Line]:
         a, b, s = self._fit.coefficients()
-        for number, start, stop, n, nats in records.tolist():
+        for number, start, stop, n, nats, alone in records.tolist():
             expected = a + b * n
             surprise = (nats - expected) / (s * math.sqrt(n)) if s else None
-            yield Line(number, start, stop, n, nats, expected, surprise)
+            yield Line(number, start, stop, n, nats, expected, surprise, alone if self._mixed else None)
 
 
 @blas_threads()
@@ -179,7 +189,7 @@ def score_lines(
     first = silent_symbol(vocab)
     ends_lines = vocab.decode([first]) == "\n"
     blank = _blank(vocab)
-    scores = LineScores()
+    scores = LineScores(mixture is not None)
     try:
         for number, starts, stops in _line_blocks(ids, first if ends_lines else None):
             begin, end = int(starts[0]), int(stops[-1])
@@ -189,7 +199,7 @@ def score_lines(
             records["start"], records["stop"] = starts[written], stops[written]
             records["n"] = records["stop"] - records["start"] + int(ends_lines)
             if mixture is not None:
-                records["nats"] = _mixed_totals(models, _as_items(ids, records, first), mixture, progress)
+                _mix(records, models, _as_items(ids, records, first), mixture, progress)
                 scores.add(records)
                 continue
             order = np.argsort(records["n"], kind="stable")
@@ -214,7 +224,7 @@ def score_items(
     mixture: Mixture | None = None,
 ) -> LineScores:
     """The same for items: each is read after its condition, and its end is counted."""
-    scores = LineScores()
+    scores = LineScores(mixture is not None)
     try:
         for begin in range(0, len(items), ITEMS_AT_ONCE):
             part = items[begin : begin + ITEMS_AT_ONCE]
@@ -225,7 +235,7 @@ def score_items(
             if mixture is None:
                 records["nats"] = item_losses(models, part, progress)
             else:
-                records["nats"] = _mixed_totals(models, part, mixture, progress)
+                _mix(records, models, part, mixture, progress)
             scores.add(records)
     except BaseException:
         scores.__exit__(None, None, None)
@@ -242,14 +252,21 @@ def _as_items(ids: np.ndarray, records: np.ndarray, first: int) -> Items:
     return Items(flat, starts, stops, np.ones(len(records), np.int32))
 
 
-def _mixed_totals(
-    models: Sequence[Model], part: Items, mixture: Mixture, progress: Callable[[int], None]
-) -> np.ndarray:
-    """The loss of each item by a mixture (N,)."""
+def _mix(
+    records: np.ndarray,
+    models: Sequence[Model],
+    part: Items,
+    mixture: Mixture,
+    progress: Callable[[int], None],
+) -> None:
+    """Put the loss of each item by a mixture, and by the models alone, into its record."""
     if not len(part):
-        return np.empty(0)
-    losses = np.concatenate([*mixed_surprises(models, part, mixture, progress)])
-    return np.asarray(np.add.reduceat(losses, np.cumsum(part.scored) - part.scored))
+        return
+    alone: list[np.ndarray] = []
+    mixed = [*mixed_surprises(models, part, mixture, progress, alone.append)]
+    firsts = np.cumsum(part.scored) - part.scored
+    for name, losses in (("nats", mixed), ("alone", alone)):
+        records[name] = np.add.reduceat(np.concatenate(losses), firsts, dtype=np.float64)
 
 
 def _blank(vocab: Vocabulary) -> np.ndarray:

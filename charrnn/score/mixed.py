@@ -21,7 +21,7 @@ from charrnn.text.spool import Spool
 LEAST_FITTED = 100  # predictions that a gate is fitted on
 
 
-def _nothing(symbols: int) -> None:
+def _nothing(_: int | np.ndarray) -> None:
     pass
 
 
@@ -137,11 +137,20 @@ def mixed(
 
 
 def mixed_surprises(
-    models: Sequence[Model], text: Text, mixture: Mixture, progress: Callable[[int], None] = _nothing
+    models: Sequence[Model],
+    text: Text,
+    mixture: Mixture,
+    progress: Callable[[int], None] = _nothing,
+    alone: Callable[[np.ndarray], object] = _nothing,
 ) -> Iterator[np.ndarray]:
-    """`surprises` by a mixture, in windows (n,)."""
-    alone = surprises_at(models, text, (mixture.gate.temperature,), progress)
-    return mixture.losses(text, (losses for (losses,) in alone))
+    """`surprises` by a mixture, in windows (n,); `alone` is called with those by the network, as they are read."""
+
+    def mixed_in() -> Iterator[np.ndarray]:
+        for plain, tempered in surprises_at(models, text, (1.0, mixture.gate.temperature), progress):
+            alone(plain)
+            yield tempered
+
+    return mixture.losses(text, mixed_in())
 
 
 def _beginning(text: Text) -> Text:

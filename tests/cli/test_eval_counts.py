@@ -14,8 +14,10 @@ from charrnn.cli.eval import evaluate as command
 from charrnn.errors import DataError, UsageError
 from charrnn.model.model import Model
 from charrnn.score.evaluation import splits_of, surprises
+from charrnn.score.lines import Line
 from charrnn.score.mixed import counts_of, fitted_mixture
 from charrnn.score.mixture import Mixture
+from charrnn.ui.terminal.lines_view import header, row
 
 app = typer.Typer(rich_markup_mode=None)
 app.command()(command)
@@ -116,8 +118,12 @@ def test_lines_are_ranked_by_the_mix(model: Model) -> None:
         expected = mixed_losses(model, f"\n{one['text']}\n")
         assert one["chars"] == len(expected)
         assert one["log_probability_nats"] == pytest.approx(-expected.sum(), rel=1e-6)
-    plain = run("text.txt", "--per-line", "--order", "file", "--json").stdout
-    assert found[0]["loss_nats"] < 0.8 * json.loads(plain.splitlines()[0])["loss_nats"]
+    shown = run("text.txt", "--per-line", "--order", "file", "--json").stdout
+    plain = [json.loads(line) for line in shown.splitlines()]
+    assert found[0]["loss_nats"] < 0.8 * plain[0]["loss_nats"]
+    for one, alone in zip(found, plain, strict=True):
+        assert one["network_loss_nats"] == pytest.approx(alone["loss_nats"], rel=1e-6)
+        assert "network_loss_nats" not in alone
     ranked = run("text.txt", "--per-line", "--counts", "static", "--json").stdout
     assert json.loads(ranked.splitlines()[0])["line"] == 4
 
@@ -140,8 +146,22 @@ def test_places_are_painted_and_guessed_by_the_mix(model: Model) -> None:
     guess = found[worst - 1]["guesses"][0]
     assert f"expected {guess['character'].replace(' ', 'space')} {guess['probability']:.0%}" in shown
     assert last["character"] is None
-    plain = run("text.txt", "--highlight", "--json").stdout.splitlines()
-    assert json.loads(plain[-1])["guesses"] != last["guesses"]
+    plain = [json.loads(line) for line in run("text.txt", "--highlight", "--json").stdout.splitlines()]
+    assert plain[-1]["guesses"] != last["guesses"]
+    assert "network_nats" not in plain[1]
+    alone = [one["nats"] for one in plain[1:-1]]
+    np.testing.assert_allclose([one["network_nats"] for one in found], alone, rtol=1e-6)
+    assert first["network_nats"] is last["network_nats"] is None
+    mean = np.mean(alone)
+    assert f"per character; the model alone: {mean:.4f} and {mean / math.log(2):.4f}\n" in shown
+
+
+def test_a_row_of_the_table_has_the_model_alone_beside_the_mix() -> None:
+    line = Line(12, 0, 20, 10, 10 * math.log(2), 12.0, 1.5, 25 * math.log(2))
+    head, shown = header("line", mixed=True), row(line, "abc", 60)
+    for name, value in (("bits/char", "1.000"), ("model alone", "2.500")):
+        assert shown[: head.index(name) + len(name)].endswith(value)
+    assert shown.index("abc") == head.index("text")
 
 
 def test_a_text_with_a_part_of_the_training_text_is_told(model: Model) -> None:

@@ -28,14 +28,16 @@ def show(
     worst: Sequence[Surprise],
     stream: TextIO,
     first: int = 1,
+    alone: float | None = None,
 ) -> None:
     """Write the mean loss, the text, painted, with a legend, and the model's guesses at the worst places.
 
     ids : (N,), the end of an item is shown as that of a line; first : the first predicted one
-    losses : of ids[first:] in nats, in windows; mean : of all of them
+    losses : of ids[first:] in nats, in windows; mean : of all of them; alone : that of the model without counts
     """
     console = Console(file=stream, highlight=False)
-    _print(console, Text(f"{mean:.4f} nats per character, {in_bits(mean):.4f} bits per character"))
+    beside = "" if alone is None else f"; the model alone: {alone:.4f} and {in_bits(alone):.4f}"
+    _print(console, Text(f"{mean:.4f} nats per character, {in_bits(mean):.4f} bits per character{beside}"))
     look = _paint(console, vocab, ids, losses, first)
     if worst and look.coloured:
         _print(console, Text())

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from charrnn.interpret.flow import state_gradients
-from charrnn.learn.lesson_text import LessonText, named, seen
+from charrnn.learn.characters import named, seen
+from charrnn.learn.lesson_text import LessonText
 from charrnn.learn.small import make_network
 from charrnn.nn.gradcheck import EPSILON, numeric_gradient
 from charrnn.nn.loss import cross_entropy, cross_entropy_gradient, log_softmax

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.learn.lesson_text import LessonText, key
+from charrnn.learn.characters import key
+from charrnn.learn.lesson_text import LessonText
 from charrnn.learn.small import make_network, passes_over, train
 from charrnn.learn.vanishing import BACK, flow_over
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.learn.lesson_text import LessonText, is_wide
+from charrnn.learn.characters import is_wide
+from charrnn.learn.lesson_text import LessonText
 from charrnn.learn.one_step import listed
 from charrnn.learn.small import make_network, train
 from charrnn.nn.loss import log_softmax

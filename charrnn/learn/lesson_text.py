@@ -1,6 +1,5 @@
 """The text that the lesson is about: the twister that ships, or one of the reader's own, and what is picked from it."""
 
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from charrnn.errors import DataError
+from charrnn.learn.characters import is_wide
 from charrnn.text.vocabulary import Vocabulary
 
 SHORTEST = 4 * 43 + 1  # characters of the passage: four chunks of 43 and the target of the last
@@ -121,26 +121,6 @@ class LessonText:
     def column(self, text: str) -> np.ndarray:
         """The ids of a text in symbols of the passage as one stream, (T, 1)."""
         return self.vocabulary.encode(text).astype(np.intp)[:, None]
-
-
-def is_wide(ch: str) -> bool:
-    """Whether a character takes two columns."""
-    return unicodedata.east_asian_width(ch) in "WF"
-
-
-def named(ch: str) -> str:
-    """A character as the words call it."""
-    return {" ": "a space", "\n": "a new line", "\t": "a tab"}.get(ch, ch)
-
-
-def seen(text: str) -> str:
-    """A text on one line: its new lines and tabs are arrows."""
-    return text.replace("\n", "↵").replace("\t", "→")
-
-
-def key(ch: str) -> str:
-    """A character that is seen when it stands alone."""
-    return seen(ch.replace(" ", "␣"))
 
 
 # Terry Sullivan's song of 1908.

@@ -7,7 +7,8 @@ from functools import cache
 
 import numpy as np
 
-from charrnn.learn.lesson_text import LessonText, key, seen
+from charrnn.learn.characters import key, seen
+from charrnn.learn.lesson_text import LessonText
 from charrnn.learn.small import make_network, passes_over, train
 from charrnn.model.scores import in_bits
 from charrnn.nn.loss import cross_entropy, log_softmax

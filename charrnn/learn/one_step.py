@@ -5,7 +5,8 @@ from itertools import count
 
 import numpy as np
 
-from charrnn.learn.lesson_text import LessonText, key
+from charrnn.learn.characters import key
+from charrnn.learn.lesson_text import LessonText
 from charrnn.learn.small import make_network
 
 H = 4

@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from charrnn.learn.lesson_text import LessonText, key, seen
+from charrnn.learn.characters import key, seen
+from charrnn.learn.lesson_text import LessonText
 from charrnn.learn.losses import trained_network
 from charrnn.learn.small import draw
 from charrnn.sampling.sampler import next_distribution

@@ -128,6 +128,7 @@ def evaluate(
       charrnn eval server.log --per-line | head
     """
     from charrnn.score import evaluation
+    from charrnn.score.adapt import NO_ITEMS
 
     how = {
         "encoding": encoding,
@@ -163,7 +164,10 @@ def evaluate(
     )
     rate = None if adapt is None else _rate(adapt)
     _, models = open_models(model)
-    refuse_if((rate is not None and len(models) > 1, "--adapt reads with one model; name one --model"))
+    refuse_if(
+        (rate is not None and len(models) > 1, "--adapt reads with one model; name one --model"),
+        (rate is not None and models[0].vocab.items is not None, NO_ITEMS),
+    )
     compares = not (no_baselines or per_line or highlight)
     parts, why_not = (
         evaluation.splits_of(models[0], corpus or ())
@@ -171,13 +175,13 @@ def evaluate(
         else (None, "")
     )
     text = _part(split, parts, why_not) if split else _read(models[0], files or [], how, unknown)
-    if why_not and not no_baselines:
-        say(f"no baselines but uniform: {why_not}")
     if (counts != "off" or adapt) and parts is None:
         option = "--adapt" if counts == "off" else "--counts"
         raise DataError(
             f"{option} needs the model's training text: {why_not}. Name that text with --corpus FILE"
         )
+    if why_not and not no_baselines:
+        say(f"no baselines but uniform: {why_not}")
     tempered = not (per_line or highlight) and evaluation.fitted_temperature(models) is not None
     if parts:
         _tell_what_is_not_fair(models, text, split, parts, counts != "off", rate == 0, tempered)
@@ -260,8 +264,14 @@ def _mixture(models: "list[Model]", parts: "dict[str, Text]", text: "Text") -> "
 
 def _part(split: str, parts: "dict[str, Text] | None", why_not: str) -> "Text":
     """A part of the model's own text."""
+    from charrnn.text.batches import size_of
+
     if parts is None:
         raise DataError(f"--split {split}: {why_not}. Name a FILE to score")
+    if not size_of(parts[split]):
+        raise DataError(
+            f"--split {split}: the model was trained without a {split} text. Name a FILE to score"
+        )
     return parts[split]
 
 

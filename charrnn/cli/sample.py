@@ -370,9 +370,10 @@ def _mix(models: "list[Model]", novelty: bool, corpus: str | None) -> "Mix":
         raise DataError(
             f"--counts needs the model's training text: {why_not}. Name that text with --novelty-corpus FILE"
         )
+    mixture = fitted_mixture(models, parts, counts_of(models, parts))
     if not novelty:
         say("counts copy more of the training text than the model alone: --novelty marks what is copied")
-    return fitted_mixture(models, parts, counts_of(models, parts)).distribution
+    return mixture.distribution
 
 
 def _texts(

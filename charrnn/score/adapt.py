@@ -33,6 +33,7 @@ EPSILON = 0.1  # with less, weights that no sampled chunk moved would take far l
 DECAY = 1e-3  # d
 RATES = (1e-4, 3e-4, 1e-3)  # lr that are tried
 DIVERGED = "--adapt: with the step size {lr:g} the weights left all bounds. Give a smaller one"
+NO_ITEMS = "--adapt is for models of a stream: items are read from the zero state, each on its own"
 TRIED = 2**14  # symbols of the first half of the validation text that they are tried on
 
 
@@ -144,9 +145,7 @@ def adapted(
     """
     training, validation = parts["train"], parts["validation"]
     if isinstance(text, Items) or isinstance(training, Items) or isinstance(validation, Items):
-        raise UsageError(
-            "--adapt is for models of a stream: items are read from the zero state, each on its own"
-        )
+        raise UsageError(NO_ITEMS)
     half = first_half(validation)
     if min(len(text), len(training), len(half) if lr is None else 2) < 2:
         raise DataError(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from helpers.item_models import item_model
 from helpers.model_with_text import VALIDATION, save_model_with_text
 from typer.testing import CliRunner, Result
 
@@ -71,9 +72,11 @@ def test_the_training_text_must_be_there(model: Model) -> None:
     assert "no fair figure" in run("--split", "train", "--counts", "static").stderr
     Path("text.txt").write_text("abc bad " * 20)
     Path("corpus.txt").write_text("abc " * 250)
-    error = run("text.txt", "--counts", "static").exception
+    found = CliRunner().invoke(app, ["text.txt", "--counts", "static", "--model", "m.safetensors"])
+    error = found.exception
     assert isinstance(error, DataError)
     assert "has changed" in str(error)
+    assert found.stderr == ""  # once is enough
     error = run("text.txt", "--counts", "static", "--corpus", "text.txt").exception
     assert isinstance(error, DataError)
     assert "--corpus FILE" in str(error)
@@ -244,6 +247,25 @@ def test_models_that_were_trained_on_other_parts_are_told(model: Model) -> None:
         assert told(name, "new.txt", "--counts", "static")
         assert not told(name, "new.txt")
         assert not told(name, "--split", "train")
+
+
+def test_a_part_that_the_model_does_not_have_is_told_by_its_name(model: Model) -> None:
+    model.training["settings"]["test_fraction"] = 0.0
+    model.save("m.safetensors")
+    error = run("--split", "test").exception
+    assert isinstance(error, DataError)
+    assert str(error) == "--split test: the model was trained without a test text. Name a FILE to score"
+
+
+def test_adapting_is_refused_for_items_before_they_are_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("charrnn.score.evaluation.evaluate", lambda *_, **__: pytest.fail("scored"))
+    item_model("abc", (("kind", ("x", "y")),)).save(tmp_path / "items.safetensors")
+    words = ["any.txt", "--adapt", "auto", "--model", str(tmp_path / "items.safetensors")]
+    error = CliRunner().invoke(app, words).exception
+    assert isinstance(error, UsageError)
+    assert "--adapt is for models of a stream" in str(error)
 
 
 def test_adapting_is_shown_beside_the_network(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

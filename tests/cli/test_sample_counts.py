@@ -58,6 +58,16 @@ def test_at_the_fitted_temperature_the_text_is_that_of_the_mixture_as_eval_has_i
 
 
 def test_what_cannot_be_mixed_is_refused() -> None:
+    """And nothing is told of texts that do not come."""
+    model = load_model("m.safetensors")
+    card = json.loads(json.dumps(model.training))
+    model.training["settings"]["val_fraction"] = 0.0
+    model.save("m.safetensors")
+    none = run("--counts", "static")
+    assert isinstance(none.exception, DataError)
+    assert none.stderr == ""
+    model.training.update(card)
+    model.save("m.safetensors")
     assert isinstance(run("--counts", "static", "--beam", "3").exception, UsageError)
     drawn = run("--counts", "static").stdout
     Path("corpus.txt").rename("moved.txt")

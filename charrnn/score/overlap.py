@@ -24,8 +24,7 @@ def repeated(text: Text, training: Text) -> int:
         return int(np.isin(_all_hashes(text), _all_hashes(training)).sum())
     if isinstance(text, Items) or isinstance(training, Items):
         return 0
-    pieces = text[: len(text) // PASSAGE * PASSAGE].reshape(-1, PASSAGE)
-    wanted = (_terms(pieces) * _powers(ODD, PASSAGE)).sum(axis=1)
+    wanted = _of_pieces(text)
     first_bits = np.zeros(2 ** (64 - REST), bool)  # a quick look that leaves few for np.isin, which sorts
     first_bits[wanted >> np.uint64(REST)] = True
     found = np.zeros(len(wanted), bool)
@@ -58,6 +57,16 @@ def _all_hashes(items: Items) -> np.ndarray:
         of_items(items[start:stop], whole=True) for start, stop in pairwise([*cuts.tolist(), len(items)])
     ]
     return np.concatenate([np.empty(0, np.uint64), *parts])
+
+
+def _of_pieces(ids: np.ndarray) -> np.ndarray:
+    """h of the first PASSAGE symbols, of the next, and so on, (N // PASSAGE,)."""
+    powers, step = _powers(ODD, PASSAGE), max(1, AT_ONCE // PASSAGE) * PASSAGE
+    whole = ids[: len(ids) // PASSAGE * PASSAGE]
+    blocks = (whole[start : start + step].reshape(-1, PASSAGE) for start in range(0, len(whole), step))
+    return np.concatenate(
+        [np.empty(0, np.uint64), *((_terms(block) * powers).sum(axis=1) for block in blocks)]
+    )
 
 
 def _of_passages(ids: np.ndarray) -> np.ndarray:

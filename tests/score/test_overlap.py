@@ -1,5 +1,7 @@
 """The passages and items that a text shares with a training text, by looking at each one."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,19 @@ def test_passages_are_those_that_a_search_finds(at_once: int, monkeypatch: pytes
     zeros = np.zeros(500, np.uint8)
     assert repeated(zeros, training) == 0
     assert repeated(zeros, np.r_[training, zeros[:PASSAGE]]) == 448
+
+
+def test_memory_does_not_grow_with_a_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for 8 bytes per passage."""
+    monkeypatch.setattr(overlap, "AT_ONCE", 2**15)
+    text = np.zeros(2**22, np.uint8)
+    tracemalloc.start()
+    try:
+        assert repeated(text, text[:100]) == len(text)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**22 + 4 * len(text) // PASSAGE * 8 + 2**20  # the first bits, the passages, a block
 
 
 def items(*each: list[int]) -> Items:

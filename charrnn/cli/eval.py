@@ -116,7 +116,7 @@ def evaluate(
     loss of the model alone stands beside that of the mix.
 
     --adapt is dynamic evaluation: each chunk of 20 characters is scored before the model learns from it. The model
-    file stays as it is.
+    file stays as it is. auto chooses the step size on the first half of the validation text.
 
     \b
     Examples:

@@ -20,7 +20,7 @@ from charrnn.score.counts import Counts, Matches, Reach, windows
 from charrnn.score.evaluation import surprises
 from charrnn.score.halves import first_half
 from charrnn.score.mixed import fitted_mixture, mixed, mixed_surprises
-from charrnn.score.mixture import Gate, Mixture
+from charrnn.score.mixture import KINDS, ORDER, Gate, Mixture
 from charrnn.text.batches import Text
 from charrnn.text.items import Items
 
@@ -299,6 +299,37 @@ def test_all_symbols_at_a_place_sum_to_one(adaptive: bool) -> None:
             losses = np.concatenate(list(mixture.losses(one, surprises([model], one))))
             total += math.exp(-losses[predicted])
         assert total == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("growth", [0, 4])
+@pytest.mark.parametrize(("vocab_size", "used"), [(1, 1), (2, 2), (60, 58), (5_000, 40), (60_000, 7)])
+def test_any_counts_and_gates_make_a_distribution(vocab_size: int, used: int, growth: int) -> None:
+    """With symbols that are only read or never come, and with contexts that are hashed (from 256 symbols on)."""
+    rng = np.random.default_rng(vocab_size)
+    symbols = rng.choice(vocab_size, used, replace=False) if used > 2 else np.arange(used)
+    written = int(symbols.max()) + 1
+    training, read = (symbols[rng.integers(0, used, n) ** 2 % used].astype(np.uint16) for n in (700, 50))
+    gate = Gate(7, 3, growth, rng.random((ORDER + 2) * (len(KINDS) + 1)))
+    mixture = Mixture(Counts.of(training, vocab_size, ORDER, written), gate)
+    p_network = np.zeros(vocab_size)
+    p_network[symbols] = rng.dirichlet(np.ones(used))
+    place, rest = 40, written - used
+    each = []
+    for symbol in [*symbols, *np.setdiff1d(np.arange(written), symbols)[:1]]:
+        ids = read.copy()
+        ids[place] = symbol
+        losses = np.ones(len(ids) - 1)
+        with np.errstate(divide="ignore"):
+            losses[place - 1] = -np.log(p_network[symbol])
+        (mixed,) = mixture.losses(ids, [losses])
+        each.append(math.exp(-mixed[place - 1]))
+    total = sum(each[:used]) + (rest * each[used] if rest else 0)  # those that never come are all alike
+    assert total == pytest.approx(1, abs=1e-12)
+    if not growth:
+        (p,) = mixture.distribution(p_network[None], read[None, place - 16 : place])
+        assert p.sum() == pytest.approx(1, abs=1e-12)
+        np.testing.assert_allclose(p[symbols], each[:used], rtol=1e-12)
+        assert not p[written:].any()
 
 
 def test_counts_of_items_never_reach_across_a_beginning() -> None:

@@ -134,7 +134,9 @@ class TrainConfig:
     seq_length: int = option(25, "Characters per chunk, which is how far back gradients reach.", at_least=1)
     batch_size: int = option(16, "Text streams trained in parallel.", at_least=1)
     jitter: bool = option(
-        False, "Begin each epoch at a random offset below --seq-length, so that chunks end in other places."
+        False,
+        "Begin each epoch at a random offset below --seq-length, so that chunks end in other places. "
+        "Items are mixed anew in each epoch anyway.",
     )
     # optimiser
     optimizer: str = option("adagrad", "Optimizer that updates the weights.", choices=OPTIMIZERS)
@@ -328,13 +330,14 @@ class TrainConfig:
 
 
 _QUICK: dict[str, Any] = {
-    "cell": "gru",
     "layers": 1,
-    "hidden": 256,
-    "dropout": 0.1,
+    "hidden": 288,
+    "dropout": 0.05,
+    "batch_size": 12,
     "seq_length": 80,
+    "jitter": True,
     "optimizer": "adam",
-    "lr": 0.008,
+    "lr": 0.011,
     "schedule": "cosine",
     "final_lr": 0.0,
     "warmup_steps": 50,
@@ -356,7 +359,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "precision": "float64",
     },
     "quick": _QUICK,
-    "tiny": _QUICK | {"dropout": 0.5},
+    "tiny": _QUICK | {"dropout": 0.5, "weight_drop": 0.3, "max_minutes": 3.0},
     "quality": {
         "hidden": 512,
         "embedding": 64,

@@ -70,7 +70,7 @@ def live_page(name: str, steps: int) -> str:
         corpus = library.make(
             library.find(library.texts(MOST_BYTES), LIVE[name]), Path(folder, f"{name}.txt")
         )
-        train(corpus, preset="quick", max_steps=steps, max_minutes=60, out=run, seed=1, threads=1)
+        train(corpus, preset="quick", cell="gru", max_steps=steps, max_minutes=60, out=run, seed=1, threads=1)
         model = load_model(run / "model.safetensors")
         found = inspect_cells(model, held_out_text(model), causal=False)
         findings = usable({"findings": [one.to_json() for one in found.findings]}, model, name)

@@ -182,11 +182,13 @@ def _settled(config: TrainConfig, sources: Sequence[str | Source]) -> TrainConfi
     names = [source.name if isinstance(source, Source) else source for source in sources]
     form = form_of(config.items, config.text_column, config.label_column, config.input_column, names)
     named = _absolute(as_dict(config))
-    if form and config.jitter:
-        raise UsageError(
-            "--jitter is for a text that is one stream; items are mixed anew in each epoch anyway"
-        )
-    return replace(settle(config), items=form.kind if form else "", val=named["val"], test=named["test"])
+    return replace(
+        settle(config),
+        items=form.kind if form else "",
+        jitter=config.jitter and not form,  # items are mixed anew in each epoch anyway
+        val=named["val"],
+        test=named["test"],
+    )
 
 
 def _absolute(settings: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -61,7 +61,7 @@ def test_the_command_line_is_over_variables_over_the_file_over_the_preset() -> N
     assert found["layers"] == {"value": 20, "from": "environment", "name": "CHARRNN_LAYERS"}
     assert found["seq_length"] == {"value": 10, "from": "file", "name": "seq_length (file.toml, line 3)"}
     assert found["lr"] == {"value": PRESETS["quick"]["lr"], "from": "preset", "name": "quick"}
-    assert found["batch_size"] == {"value": TrainConfig.batch_size, "from": "default", "name": ""}
+    assert found["patience"] == {"value": TrainConfig.patience, "from": "default", "name": ""}
     assert set(found) == {f.name for c in (ModelConfig, TrainConfig) for f in dataclasses.fields(c)}
 
 
@@ -71,7 +71,7 @@ def test_a_preset_is_beneath_wherever_it_is_named() -> None:
         ("--config file.toml", "hidden = 10\n", {"CHARRNN_PRESET": "quick"}),
     ]:
         found = settings(line, file, **variables)
-        assert (found["hidden"]["value"], found["cell"]["value"]) == (10, "gru")
+        assert (found["hidden"]["value"], found["lr"]["value"]) == (10, PRESETS["quick"]["lr"])
 
 
 def test_a_table_is_over_the_top_and_for_its_command_alone() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers.small_runs import Recorder, assert_same, run
 
-from charrnn.errors import Interrupted, UsageError
+from charrnn.errors import Interrupted
 from charrnn.text.batches import Streams
 from charrnn.training.session import train
 
@@ -63,7 +63,9 @@ def test_a_resumed_run_is_the_undisturbed_one(corpus: Path, tmp_path: Path) -> N
     assert plain.train_loss_nats != whole.train_loss_nats
 
 
-def test_items_are_refused(tmp_path: Path) -> None:
+def test_items_have_no_offsets(tmp_path: Path) -> None:
+    """They are mixed anew in each epoch anyway, so that a preset with offsets trains them as one without does."""
     (tmp_path / "list.txt").write_text("one\ntwo\n" * 20)
-    with pytest.raises(UsageError, match="--jitter is for a text that is one stream"):
-        run(tmp_path / "list.txt", tmp_path / "run", items="line", jitter=True)
+    for name, jitter in (("with", True), ("without", False)):
+        run(tmp_path / "list.txt", tmp_path / name, items="line", jitter=jitter)
+    assert_same(tmp_path / "with", tmp_path / "without")

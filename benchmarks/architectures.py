@@ -3,10 +3,11 @@
     python benchmarks/architectures.py VARIANT… --train FILE --val FILE [--steps 1500] [--layers 1] [--hidden 256]
                                        [--streams 16] [--dropout 0.1] [--lr 0.008] [--seed 1]
 
-All else is as in the preset quick: chunks of 80, Adam, cosine to 0. VARIANT is a name in VARIANTS below, where each
-network has its equations and its source; needs torch. Each has a line of figures: the loss in nats per character of
-FILE after --val, scored once, at the end, the processor seconds of training, and the products: multiplications per
-character of a forward pass by matrices that cannot be looked up by symbol, most of what compiled passes would take.
+All else is as in the preset quick until 2026-11-29: chunks of 80, Adam, cosine to 0. VARIANT is a name in VARIANTS
+below, where each network has its equations and its source; needs torch. Each has a line of figures: the loss in nats
+per character of FILE after --val, scored once, at the end, the processor seconds of training, and the products:
+multiplications per character of a forward pass by matrices that cannot be looked up by symbol, most of what compiled
+passes would take.
 
 A variant with a loop over time in Python is slow by Python alone: compare it at equal steps, and its products. For
 minGRU, SRU and QRNN the processor seconds count, as their recurrence is a sum without a product.

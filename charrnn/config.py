@@ -136,7 +136,7 @@ class TrainConfig:
     jitter: bool = option(
         False,
         "Begin each epoch at a random offset below --seq-length, so that chunks end in other places. "
-        "Items are mixed anew in each epoch anyway.",
+        "No effect on items, which are mixed anew anyway.",
     )
     # optimiser
     optimizer: str = option("adagrad", "Optimizer that updates the weights.", choices=OPTIMIZERS)

@@ -25,7 +25,7 @@ def shown_rules() -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network like that of --preset quick, after some seconds on the book."""
+    """A small GRU, after some seconds on the book."""
     folder = tmp_path_factory.mktemp("book")
     train(
         ROOT / "corpora/harbour.txt",

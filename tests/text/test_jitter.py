@@ -64,7 +64,7 @@ def test_a_resumed_run_is_the_undisturbed_one(corpus: Path, tmp_path: Path) -> N
 
 
 def test_items_have_no_offsets(tmp_path: Path) -> None:
-    """They are mixed anew in each epoch anyway, so that a preset with offsets trains them as one without does."""
+    """--jitter changes nothing for items, which are mixed anew in each epoch anyway."""
     (tmp_path / "list.txt").write_text("one\ntwo\n" * 20)
     for name, jitter in (("with", True), ("without", False)):
         run(tmp_path / "list.txt", tmp_path / name, items="line", jitter=jitter)

@@ -1,14 +1,15 @@
 """Memory and time of reading and scoring a text too large to hold in memory.
 
     python benchmarks/corpus_memory.py [--bytes 2000000000] [--items 10000000] [--scored-bytes 20000000 60000000]
-        [--folder DIR]
+        [--counted-bytes 100000000] [--folder DIR]
 
 Writes a text of --bytes to a temporary folder (which needs room for the text and its ids, about twice that size),
 then reads it in three separate processes: for the first time, again from the cache, and as raw bytes; each then
 goes through one epoch of chunks. The same is done with a list of --items short lines, read as items, one of which has
 1 MB (0 leaves that out). Then `charrnn eval --per-line` and `--highlight` score texts of the sizes
---scored-bytes (0 leaves that out) with a small random network, into /dev/null. The last line is one JSON object;
-`*_peak_mb` is the peak resident memory of the whole process, Python and numpy included, in 10^6 bytes.
+--scored-bytes (0 leaves that out) with a small random network, into /dev/null, and the counts of a text of
+--counted-bytes (0 leaves that out) are made, as `charrnn eval --counts static` makes them. The last line is one JSON
+object; `*_peak_mb` is the peak resident memory of the whole process, Python and numpy included, in 10^6 bytes.
 """
 
 import argparse
@@ -26,12 +27,14 @@ import numpy as np
 from charrnn.config import ModelConfig
 from charrnn.model.model import Model
 from charrnn.nn.network import Network
+from charrnn.score.counts import Counts
+from charrnn.score.mixture import ORDER
 from charrnn.text.batches import Chunks, ItemBatches, Streams
 from charrnn.text.corpus import read_corpus
 from charrnn.text.records import ItemForm
 
 FORMS = ("per-line", "highlight")
-ITEMS = "items"
+ITEMS, COUNTS = "items", "counts"
 
 
 def main() -> None:
@@ -39,12 +42,14 @@ def main() -> None:
     parser.add_argument("--bytes", type=int, default=2_000_000_000, help="size of the text")
     parser.add_argument("--items", type=int, default=10_000_000, help="number of items of the list")
     parser.add_argument("--scored-bytes", type=int, nargs="+", default=[20_000_000, 60_000_000])
+    parser.add_argument("--counted-bytes", type=int, default=100_000_000)
     parser.add_argument("--folder", type=Path, help="folder for the temporary folder")
     parser.add_argument("--measure", nargs=2, metavar=("FILE", "LEVEL_OR_FORM"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
         path, what = args.measure
-        {ITEMS: measure_items, **dict.fromkeys(FORMS, measure_eval)}.get(what, measure)(path, what)
+        special = {ITEMS: measure_items, COUNTS: measure_counts, **dict.fromkeys(FORMS, measure_eval)}
+        special.get(what, measure)(path, what)
         return
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
         path = Path(folder, "large.txt")
@@ -55,6 +60,10 @@ def main() -> None:
             for key, value in scored_in_fresh_process(path, size, form, Path(folder, "cache")).items()
         }
         result: dict[str, float] = {"bytes": args.bytes, "items": args.items}
+        if args.counted_bytes:
+            write_text(path, args.counted_bytes)
+            measured = in_fresh_process(path, COUNTS, cache=Path(folder, "cache"))
+            result |= {f"counts_{key}": value for key, value in measured.items()}
         if args.items:
             write_list(path, args.items)
             measured = in_fresh_process(path, ITEMS, cache=Path(folder, "cache"))
@@ -115,6 +124,21 @@ def measure_items(path: str, items: str) -> None:
     measure_epoch(
         start, lambda: ItemBatches(corpus.parts(0.1, 0).training, 64, 100, 0, corpus.vocabulary.end)
     )
+
+
+def measure_counts(path: str, counts: str) -> None:
+    corpus = read_corpus([path])
+    read_peak, start = peak_mb(), time.perf_counter()
+    made = Counts.kept(corpus.ids, len(corpus.vocabulary), ORDER)
+    result = {
+        "symbols": len(corpus.ids),
+        "order": made.order,
+        "rows": [len(table.keys) for table in made.tables],
+        "read_peak_mb": read_peak,
+        "seconds": round(time.perf_counter() - start, 1),
+        "peak_mb": peak_mb(),
+    }
+    print(json.dumps(result))
 
 
 def measure_epoch(start: float, chunks: Callable[[], Chunks]) -> None:

@@ -91,8 +91,9 @@ class Streams:
     out. `ids` may be memory-mapped: only the requested chunks are read.
 
     With jitter each epoch begins at an offset o < T of its own in all streams, ids[b*S + o + k*T + t], so that no place
-    of the text is always at the end of a chunk, where gradients stop (Merity et al. 2018 also vary the lengths). The
-    offset follows from the seed and the epoch alone. There is a chunk less, so that all epochs have the same number.
+    of the text is always at the end of a chunk, where gradients stop (Merity et al. 2018 also vary the lengths, which
+    gained nothing here: benchmarks/LOG.md). The offset follows from the seed and the epoch alone. There is a chunk
+    less, so that all epochs have the same number.
 
     served : the streams that this process reads; by default all
     jitter : the seed of the offsets; without it there are none

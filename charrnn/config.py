@@ -329,20 +329,22 @@ class TrainConfig:
         return self.epochs
 
 
-_QUICK: dict[str, Any] = {
+_ADAM: dict[str, Any] = {  # small batches, and a learning rate that falls from a high one to 0
+    "seq_length": 80,
+    "jitter": True,
+    "optimizer": "adam",
+    "schedule": "cosine",
+    "final_lr": 0.0,
+    "clip_value": 0.0,
+    "clip_norm": 40.0,
+}
+_QUICK: dict[str, Any] = _ADAM | {
     "layers": 1,
     "hidden": 288,
     "dropout": 0.05,
     "batch_size": 12,
-    "seq_length": 80,
-    "jitter": True,
-    "optimizer": "adam",
     "lr": 0.011,
-    "schedule": "cosine",
-    "final_lr": 0.0,
     "warmup_steps": 50,
-    "clip_value": 0.0,
-    "clip_norm": 40.0,
     "max_minutes": 1.0,
 }
 
@@ -360,19 +362,14 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "quick": _QUICK,
     "tiny": _QUICK | {"dropout": 0.5, "weight_drop": 0.3, "max_minutes": 3.0},
-    "quality": {
+    "quality": _ADAM
+    | {
         "hidden": 512,
-        "embedding": 64,
         "dropout": 0.5,
-        "batch_size": 50,
-        "seq_length": 100,
-        "optimizer": "adam",
-        "lr": 0.003,
-        "schedule": "cosine",
-        "final_lr": 0.0,
-        "clip_value": 0.0,
-        "clip_norm": 100.0,
-        "epochs": 19.0,
+        "weight_drop": 0.3,
+        "batch_size": 16,
+        "lr": 0.004,
+        "epochs": 30.0,
     },
 }
 

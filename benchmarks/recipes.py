@@ -17,12 +17,12 @@ from measurement import Measurement, absent
 
 # The preset quick until 2026-11-29.
 QUICK_GRU = "--preset quick --cell gru --hidden 256 --dropout 0.1 --batch-size 16 --lr 0.008 --no-jitter"
-# The preset quality until 2026-11-29.
+# The preset quality until 2026-11-29, of 50 streams.
 QUALITY_OF_50 = (
     "--preset quality --embedding 64 --batch-size 50 --seq-length 100 --no-jitter --lr 0.003 --clip-norm 100 "
     "--weight-drop 0 --epochs 19"
 )
-# That one in small, for comparing parts of it: as many weights per character of text, on the first 100,000.
+# The same in small, for comparing parts of it: as many weights per character of text, on the first 100,000.
 SMALL = f"{QUALITY_OF_50} --hidden 128 --embedding 32 --batch-size 16 --seq-length 64 --lr 0.004 --epochs 15"
 
 RECIPES = {
@@ -32,7 +32,7 @@ RECIPES = {
     "quick-gru-narrow": f"{QUICK_GRU} --hidden 192 --seq-length 40 --dropout 0",  # until 2026-11-28
     "tiny": "--preset tiny",
     "quality": "--preset quality",
-    "quality-of-50": QUALITY_OF_50,  # streams, and with an embedding
+    "quality-of-50": QUALITY_OF_50,
     "small": SMALL,
 }
 ONCE = "--eval-every 1000000000"  # steps: nothing is validated before the end of the run

@@ -329,7 +329,7 @@ class TrainConfig:
         return self.epochs
 
 
-_ADAM: dict[str, Any] = {  # small batches, and a learning rate that falls from a high one to 0
+_ADAM: dict[str, Any] = {  # with a learning rate that falls from a high one to 0, and chunks of 80
     "seq_length": 80,
     "jitter": True,
     "optimizer": "adam",

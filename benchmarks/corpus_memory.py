@@ -52,27 +52,23 @@ def main() -> None:
         special.get(what, measure)(path, what)
         return
     with tempfile.TemporaryDirectory(dir=args.folder) as folder:
-        path = Path(folder, "large.txt")
-        scored = {
-            f"scored_{size}_{form}_{key}": value
-            for size in filter(None, args.scored_bytes)
-            for form in FORMS
-            for key, value in scored_in_fresh_process(path, size, form, Path(folder, "cache")).items()
-        }
+        path, cache = Path(folder, "large.txt"), Path(folder, "cache")
+        scored: dict[str, float] = {}
+        for size in filter(None, args.scored_bytes):
+            write_text(path, size)
+            for form in FORMS:
+                scored |= in_fresh_process(f"scored_{size}_{form}", path, form, cache)
         result: dict[str, float] = {"bytes": args.bytes, "items": args.items}
         if args.counted_bytes:
             write_text(path, args.counted_bytes)
-            measured = in_fresh_process(path, COUNTS, cache=Path(folder, "cache"))
-            result |= {f"counts_{key}": value for key, value in measured.items()}
+            result |= in_fresh_process("counts", path, COUNTS, cache)
         if args.items:
             write_list(path, args.items)
-            measured = in_fresh_process(path, ITEMS, cache=Path(folder, "cache"))
-            result |= {f"items_{key}": value for key, value in measured.items()}
+            result |= in_fresh_process("items", path, ITEMS, cache)
         if args.bytes:
             write_text(path, args.bytes)
-        for name, level in (("first", "char"), ("cached", "char"), ("byte", "byte")) if args.bytes else ():
-            measured = in_fresh_process(path, level, cache=Path(folder, "cache"))
-            result |= {f"{name}_{key}": value for key, value in measured.items()}
+            for name, level in (("first", "char"), ("cached", "char"), ("byte", "byte")):
+                result |= in_fresh_process(name, path, level, cache)
     print(json.dumps(result | scored))
 
 
@@ -100,16 +96,12 @@ def write_list(path: Path, items: int) -> None:
                 file.write(b"m" * 1_000_000 + b"\n")
 
 
-def scored_in_fresh_process(path: Path, size: int, form: str, cache: Path) -> dict[str, float]:
-    write_text(path, size)
-    return in_fresh_process(path, form, cache)
-
-
-def in_fresh_process(path: Path, level: str, cache: Path) -> dict[str, float]:
-    command = [sys.executable, __file__, "--measure", str(path), level]
+def in_fresh_process(name: str, path: Path, what: str, cache: Path) -> dict[str, float]:
+    """What `--measure PATH WHAT` prints, each figure under `name` and its own."""
+    command = [sys.executable, __file__, "--measure", str(path), what]
     environment = os.environ | {"CHARRNN_CACHE": str(cache)}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
-    return json.loads(done.stdout)
+    return {f"{name}_{key}": value for key, value in json.loads(done.stdout).items()}
 
 
 def measure(path: str, level: str) -> None:
